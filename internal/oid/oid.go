@@ -1,0 +1,116 @@
+// Package oid holds object names of either object format, in memory and in order.
+//
+// go-git's plumbing.Hash is fixed at 20 bytes; here the size is a property of the Format, so that a SHA-256 repository
+// is no special case anywhere.
+package oid
+
+import (
+	"bytes"
+	"encoding/hex"
+	"fmt"
+	"sort"
+)
+
+// Format is an object format as `git rev-parse --show-object-format` prints it.
+type Format string
+
+// The object formats that git knows (gitglossary, "object format"; hash-function-transition).
+const (
+	SHA1   Format = "sha1"
+	SHA256 Format = "sha256"
+)
+
+// ParseFormat takes a format's name, and fails for one that this program does not know.
+func ParseFormat(s string) (Format, error) {
+	switch f := Format(s); f {
+	case SHA1, SHA256:
+		return f, nil
+	}
+	return "", fmt.Errorf("unknown object format %q", s)
+}
+
+// Size is the length of a binary object name in bytes: 20 or 32.
+func (f Format) Size() int {
+	if f == SHA256 {
+		return 32
+	}
+	return 20
+}
+
+// Parse decodes a full hexadecimal object name into dst, which is f.Size() bytes long.
+func (f Format) Parse(dst, src []byte) error {
+	if len(src) != hex.EncodedLen(f.Size()) {
+		return fmt.Errorf("object name %.80q is not %d digits long", src, hex.EncodedLen(f.Size()))
+	}
+	if _, err := hex.Decode(dst, src); err != nil {
+		return fmt.Errorf("object name %.80q is not hexadecimal", src)
+	}
+	return nil
+}
+
+// chunkNames is how many names one allocation of a List holds. Growing by chunks never copies and never leaves a list
+// of twice the size behind, which is what bounds the memory of a store of ten million objects.
+const chunkNames = 1 << 15
+
+// List is a list of binary object names, append-only. Functions that search it need it ascending and without
+// repetition, as git lists a store.
+type List struct {
+	format Format
+	size   int
+	chunks [][]byte
+	n      int
+}
+
+// NewList makes an empty list of names of format f.
+func NewList(f Format) *List {
+	return &List{format: f, size: f.Size()}
+}
+
+// Format is the object format of the names.
+func (l *List) Format() Format { return l.format }
+
+// Len is the number of names.
+func (l *List) Len() int { return l.n }
+
+// Append copies name, of the format's size, to the end of the list.
+func (l *List) Append(name []byte) {
+	if l.n%chunkNames == 0 {
+		l.chunks = append(l.chunks, make([]byte, 0, chunkNames*l.size))
+	}
+	last := len(l.chunks) - 1
+	l.chunks[last] = append(l.chunks[last], name[:l.size]...)
+	l.n++
+}
+
+// At is the i-th name, to be read only and valid as long as the list.
+func (l *List) At(i int) []byte {
+	off := i % chunkNames * l.size
+	return l.chunks[i/chunkNames][off : off+l.size : off+l.size]
+}
+
+// Search finds name in an ascending list.
+func (l *List) Search(name []byte) (index int, found bool) {
+	return sort.Find(l.n, func(i int) int { return bytes.Compare(name, l.At(i)) })
+}
+
+// Names is a sequence of names that can be gone through more than once.
+type Names interface {
+	Format() Format
+	Len() int
+	At(i int) []byte
+}
+
+// Selection is some of the names of a list.
+type Selection struct {
+	List  *List
+	Index []uint32 // positions in List
+}
+
+// Format is the object format of the names.
+func (s Selection) Format() Format { return s.List.Format() }
+
+// Len is the number of names selected.
+func (s Selection) Len() int { return len(s.Index) }
+
+// At is the i-th of them.
+func (s Selection) At(i int) []byte { return s.List.At(int(s.Index[i])) }

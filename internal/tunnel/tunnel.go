@@ -1,0 +1,208 @@
+package tunnel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"aig/internal/watchdog"
+)
+
+// channelType is the type of the one channel (RFC 4250, section 4.6.1: a private name belongs to a domain; nobody can
+// own one under .invalid, RFC 2606).
+const channelType = "sync@aig.invalid"
+
+// Options is who we are and whom we trust.
+type Options struct {
+	Signer  ssh.Signer                   // our identity: host key or user key, as the election has it
+	Trusted func(key ssh.PublicKey) bool // whether a key is the peer's
+	Timing  Timing                       // as for Elect
+}
+
+// UntrustedError says that the peer has a key that is not trusted. As server we name the key that was offered; the peer
+// has not yet proven that it holds it.
+type UntrustedError struct{ Fingerprint string }
+
+func (e *UntrustedError) Error() string {
+	return fmt.Sprintf("the peer's key is %s, which is not trusted: if it is the right one, "+
+		"start again with TRUST=%[1]s", e.Fingerprint)
+}
+
+// RefusedError says that the peer has refused our key.
+type RefusedError struct{ Fingerprint string }
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the peer does not trust our key: its side must start with TRUST=%s", e.Fingerprint)
+}
+
+// Conn is the authenticated pipe. Read, Write and CloseWrite are those of the one channel; Close ends the connection
+// and closes the pipe below.
+type Conn struct {
+	ssh.Channel
+	conn     ssh.Conn
+	services sync.WaitGroup // what answers the peer's other requests and channels, until the connection is over
+}
+
+// SessionID is the exchange hash of the connection (RFC 4253, section 7.2): both sides have the same one, nobody else
+// could choose it, and it never comes twice.
+func (c *Conn) SessionID() []byte { return c.conn.SessionID() }
+
+// Close ends the connection at once; what was not read is lost. It may be called more than once.
+func (c *Conn) Close() error {
+	err := c.conn.Close()
+	c.services.Wait()
+	return err
+}
+
+// Open authenticates the peer over a pipe on which Elect gave us role, and opens the channel. The pipe belongs to the
+// Conn afterwards; after an error it is closed.
+func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*Conn, error) {
+	defer context.AfterFunc(ctx, func() { pipe.Close() })()
+	watched := watchdog.Watch(pipe, o.Timing.Timeout, "its part of the SSH handshake")
+	open := dial
+	if role == Server {
+		open = serve
+	}
+	conn, err := open(watched, o)
+	// From here on the conversation on the channel has its own watch, which knows when we are the busy ones.
+	watched.Stop()
+	if err != nil {
+		pipe.Close()
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, err
+	}
+	return conn, nil
+}
+
+func dial(pipe *watchdog.Conn, o Options) (*Conn, error) {
+	var untrusted, trusted error
+	conn, chans, reqs, err := ssh.NewClientConn(netConn{pipe}, "peer", &ssh.ClientConfig{
+		User: "aig",
+		Auth: []ssh.AuthMethod{ssh.PublicKeys(o.Signer)},
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			if !o.Trusted(key) {
+				untrusted = &UntrustedError{ssh.FingerprintSHA256(key)}
+				return untrusted
+			}
+			// What SSH itself says against us after this point is said of our key.
+			trusted = &RefusedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
+			return nil
+		},
+		ClientVersion: "SSH-2.0-aig",
+	})
+	if err != nil {
+		return nil, handshakeError(err, o, untrusted, trusted)
+	}
+	c := &Conn{conn: conn}
+	c.services.Go(func() { ssh.DiscardRequests(reqs) })
+	c.services.Go(func() { rejectAll(chans) })
+	channel, channelReqs, err := conn.OpenChannel(channelType, nil)
+	if err != nil {
+		c.Close()
+		return nil, fmt.Errorf("opening the channel: %w", err)
+	}
+	c.services.Go(func() { ssh.DiscardRequests(channelReqs) })
+	c.Channel = channel
+	return c, nil
+}
+
+func serve(pipe *watchdog.Conn, o Options) (*Conn, error) {
+	var untrusted error
+	config := &ssh.ServerConfig{
+		// One identity a side: a second attempt would be a guess.
+		MaxAuthTries: 1,
+		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+			if !o.Trusted(key) {
+				untrusted = &UntrustedError{ssh.FingerprintSHA256(key)}
+				return nil, untrusted
+			}
+			return nil, nil
+		},
+		ServerVersion: "SSH-2.0-aig",
+	}
+	config.AddHostKey(o.Signer)
+	conn, chans, reqs, err := ssh.NewServerConn(netConn{pipe}, config)
+	if err != nil {
+		return nil, handshakeError(err, o, untrusted, nil)
+	}
+	c := &Conn{conn: conn}
+	c.services.Go(func() { ssh.DiscardRequests(reqs) })
+	if c.Channel, err = c.accept(chans); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("waiting for the peer to open the channel: %w", err)
+	}
+	c.services.Go(func() { rejectAll(chans) })
+	return c, nil
+}
+
+// accept takes the first channel, which has to be ours.
+func (c *Conn) accept(chans <-chan ssh.NewChannel) (ssh.Channel, error) {
+	newChannel, ok := <-chans
+	if !ok {
+		return nil, cause(c.conn.Wait())
+	}
+	if t := newChannel.ChannelType(); t != channelType {
+		newChannel.Reject(ssh.UnknownChannelType, "only "+channelType)
+		c.services.Go(func() { rejectAll(chans) })
+		return nil, fmt.Errorf("it asked for one of type %.80q", t)
+	}
+	channel, requests, err := newChannel.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c.services.Go(func() { ssh.DiscardRequests(requests) })
+	return channel, nil
+}
+
+// rejectAll answers every further channel: what nobody answers stalls an SSH connection.
+func rejectAll(chans <-chan ssh.NewChannel) {
+	for newChannel := range chans {
+		newChannel.Reject(ssh.Prohibited, "there is one channel")
+	}
+}
+
+// handshakeError finds the reason that helps: ours (we do not trust the peer), the pipe's, then the peer's.
+func handshakeError(err error, o Options, untrusted, refused error) error {
+	var stalled *watchdog.StalledError
+	switch {
+	case untrusted != nil:
+		return untrusted
+	case errors.As(err, &stalled):
+		return stalled
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
+		return fmt.Errorf("the pipe ended during the SSH handshake: the link broke, or the peer gave up "+
+			"(does it trust our key? TRUST=%s)", ssh.FingerprintSHA256(o.Signer.PublicKey()))
+	case refused != nil:
+		return refused
+	}
+	return fmt.Errorf("SSH handshake with the peer: %w", err)
+}
+
+func cause(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return errors.New("the connection ended")
+	}
+	return err
+}
+
+// netConn lends a pipe the methods that x/crypto/ssh asks of a network connection. Deadlines are the watchdog's.
+type netConn struct{ io.ReadWriteCloser }
+
+type pipeAddr struct{}
+
+func (pipeAddr) Network() string { return "pipe" }
+func (pipeAddr) String() string  { return "pipe" }
+
+func (netConn) LocalAddr() net.Addr              { return pipeAddr{} }
+func (netConn) RemoteAddr() net.Addr             { return pipeAddr{} }
+func (netConn) SetDeadline(time.Time) error      { return nil }
+func (netConn) SetReadDeadline(time.Time) error  { return nil }
+func (netConn) SetWriteDeadline(time.Time) error { return nil }

@@ -1,0 +1,108 @@
+// Package wire is the language that two peers speak inside the authenticated channel: frames and messages.
+//
+// A frame is a pkt-line (gitprotocol-common, "pkt-line Format") whose payload begins with one byte that says what the
+// message is; the rest is its body. There is no flush-pkt and no empty payload. docs/protocol.md has the table.
+package wire
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+)
+
+// MaxBody is the longest body of a frame in bytes: what a pkt-line can carry, less the type.
+const MaxBody = pktline.MaxPayloadSize - 1
+
+// Type says which message a frame holds.
+type Type byte
+
+// The messages. What follows the type is in the comment; integers are big-endian.
+const (
+	TypeHello    Type = 'H' // lines of text, see Hello
+	TypeNames    Type = 'N' // binary object names, at least one, ascending over the whole list
+	TypeNamesEnd Type = 'n' // uint64: how many names there were
+	TypePack     Type = 'P' // bytes of the pack under way
+	TypePackEnd  Type = 'p' // PackEnd: the pack under way is whole
+	TypePackDrop Type = 'd' // empty: the pack under way is void, and its objects come again
+	TypeStored   Type = 'S' // uint32: the pack of that number is in the store
+	TypeRefused  Type = 'R' // Refused: the pack of that number is not
+	TypeOmitted  Type = 'O' // binary object names, at least one: announced, but the sender cannot read them
+	TypeDone     Type = 'D' // uint64: everything announced has been stored, that many objects
+	TypeAlive    Type = 'A' // empty: the sender is busy
+	TypeAbort    Type = 'X' // text: the sender gives up, and why
+	TypeBye      Type = 'B' // empty: the sender's last frame
+)
+
+// Frame is one message as it stands on the wire.
+type Frame struct {
+	Type Type
+	Body []byte
+}
+
+// Reader takes frames from a byte stream.
+type Reader struct {
+	scanner *pktline.Scanner
+}
+
+// NewReader makes a Reader. It reads ahead; nothing else may read from r afterwards.
+func NewReader(r io.Reader) *Reader {
+	return &Reader{scanner: pktline.NewScanner(bufio.NewReaderSize(r, 1<<17))}
+}
+
+// Next is the next frame, whose body is valid until the following call. An end of the stream is always an error, since
+// only TypeBye ends a conversation: io.ErrUnexpectedEOF, wherever it came.
+func (r *Reader) Next() (Frame, error) {
+	if !r.scanner.Scan() {
+		err := r.scanner.Err()
+		if err == nil || errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if errors.Is(err, pktline.ErrInvalidPktLen) {
+			err = errors.New("the peer sent what is not a frame")
+		}
+		return Frame{}, err
+	}
+	payload := r.scanner.Bytes()
+	if len(payload) == 0 || len(payload) > MaxBody+1 {
+		return Frame{}, fmt.Errorf("the peer sent a frame of %d bytes", len(payload))
+	}
+	return Frame{Type: Type(payload[0]), Body: payload[1:]}, nil
+}
+
+// Writer puts frames on a byte stream. It may be used by several goroutines: a frame is written whole.
+type Writer struct {
+	mu     sync.Mutex
+	buffer *bufio.Writer
+	enc    *pktline.Encoder
+	frame  []byte
+	err    error
+}
+
+// NewWriter makes a Writer, the only one of w.
+func NewWriter(w io.Writer) *Writer {
+	buffer := bufio.NewWriterSize(w, pktline.OversizePayloadMax+4)
+	return &Writer{buffer: buffer, enc: pktline.NewEncoder(buffer)}
+}
+
+// Write sends a frame of type t, whose body is the parts one after another, at most MaxBody bytes in all. After an
+// error every further call returns the same error.
+func (w *Writer) Write(t Type, parts ...[]byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil {
+		return w.err
+	}
+	w.frame = append(w.frame[:0], byte(t))
+	for _, p := range parts {
+		w.frame = append(w.frame, p...)
+	}
+	w.err = w.enc.Encode(w.frame)
+	if w.err == nil {
+		w.err = w.buffer.Flush()
+	}
+	return w.err
+}

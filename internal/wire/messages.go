@@ -1,0 +1,211 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Version is the version of the conversation that this program speaks; see Hello.
+const Version = 1
+
+// MaxText is the longest text of a Refused or TypeAbort message in bytes. It is shown quoted.
+const MaxText = 1024
+
+// Direction says which way a side lets objects travel.
+type Direction string
+
+// The directions, as they stand in Hello.
+const (
+	Both Direction = "both" // gives and receives
+	Pull Direction = "pull" // receives only
+	Push Direction = "push" // gives only
+)
+
+// Gives tells whether a side of this direction gives objects.
+func (d Direction) Gives() bool { return d != Pull }
+
+// Receives tells whether a side of this direction takes objects in.
+func (d Direction) Receives() bool { return d != Push }
+
+// Hello is what each side says first: lines `key SP value LF`, in any order. A reader ignores keys that it does not
+// know, which is how a later program adds an optional feature; a key of this struct must stand there exactly once.
+type Hello struct {
+	Oldest, Newest int       // "versions": the versions of the conversation that the sender speaks
+	Format         string    // "object-format": as git prints it
+	Direction      Direction // "direction"
+	Objects        uint64    // "objects": how many objects the sender's store holds
+	Agent          string    // "agent": the program and its version, for people
+}
+
+// Append appends the message's body to b.
+func (h Hello) Append(b []byte) []byte {
+	return fmt.Appendf(b, "versions %d %d\nobject-format %s\ndirection %s\nobjects %d\nagent %s\n",
+		h.Oldest, h.Newest, h.Format, h.Direction, h.Objects, h.Agent)
+}
+
+// ParseHello reads the body of a TypeHello frame. Object format and agent are foreign text that has not been checked,
+// but holds no line end.
+func ParseHello(body []byte) (Hello, error) {
+	var h Hello
+	seen := make(map[string]bool)
+	for len(body) > 0 {
+		line, rest, ok := bytes.Cut(body, []byte{'\n'})
+		if !ok {
+			return Hello{}, errors.New("the peer's hello is cut short")
+		}
+		body = rest
+		key, value, _ := strings.Cut(string(line), " ")
+		known, err := h.set(key, value)
+		if err != nil {
+			return Hello{}, fmt.Errorf("the peer's hello: %s %.80q: %w", key, value, err)
+		}
+		if known && seen[key] {
+			return Hello{}, fmt.Errorf("the peer's hello says %s twice", key)
+		}
+		seen[key] = true
+	}
+	for _, key := range []string{"versions", "object-format", "direction", "objects", "agent"} {
+		if !seen[key] {
+			return Hello{}, fmt.Errorf("the peer's hello does not say its %s", key)
+		}
+	}
+	return h, nil
+}
+
+func (h *Hello) set(key, value string) (known bool, err error) {
+	switch key {
+	case "versions":
+		oldest, newest, _ := strings.Cut(value, " ")
+		if h.Oldest, err = parseInt(oldest); err == nil {
+			h.Newest, err = parseInt(newest)
+		}
+		if err == nil && h.Oldest > h.Newest {
+			err = errors.New("the oldest is newer than the newest")
+		}
+	case "object-format":
+		h.Format = value
+	case "direction":
+		h.Direction = Direction(value)
+		if h.Direction != Both && h.Direction != Pull && h.Direction != Push {
+			err = errors.New("not a direction")
+		}
+	case "objects":
+		h.Objects, err = parseUint(value)
+	case "agent":
+		h.Agent = value
+	default:
+		return false, nil
+	}
+	return true, err
+}
+
+// parseUint takes a decimal number in its one shortest form, so that what was parsed marshals to what was read.
+func parseUint(s string) (uint64, error) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	if err != nil || strconv.FormatUint(n, 10) != s {
+		return 0, errors.New("not a number")
+	}
+	return n, nil
+}
+
+func parseInt(s string) (int, error) {
+	n, err := parseUint(s)
+	if err == nil && n > 1<<30 {
+		err = errors.New("too large")
+	}
+	return int(n), err
+}
+
+// PackEnd closes a pack.
+type PackEnd struct {
+	Number  uint32 // counts the sender's packs from 0; a dropped pack has no number
+	Objects uint32 // how many of the announced objects are in it
+}
+
+// Append appends the message's body to b.
+func (m PackEnd) Append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint32(b, m.Number)
+	return binary.BigEndian.AppendUint32(b, m.Objects)
+}
+
+// ParsePackEnd reads the body of a TypePackEnd frame.
+func ParsePackEnd(body []byte) (PackEnd, error) {
+	if len(body) != 8 {
+		return PackEnd{}, badLength("pack end", len(body))
+	}
+	return PackEnd{binary.BigEndian.Uint32(body), binary.BigEndian.Uint32(body[4:])}, nil
+}
+
+// Refused says that a pack was not taken in.
+type Refused struct {
+	Number uint32
+	Reason string // at most MaxText bytes
+}
+
+// Append appends the message's body to b.
+func (m Refused) Append(b []byte) []byte {
+	return AppendText(binary.BigEndian.AppendUint32(b, m.Number), m.Reason)
+}
+
+// ParseRefused reads the body of a TypeRefused frame.
+func ParseRefused(body []byte) (Refused, error) {
+	if len(body) < 4 {
+		return Refused{}, badLength("refusal", len(body))
+	}
+	reason, err := ParseText(body[4:])
+	return Refused{binary.BigEndian.Uint32(body), reason}, err
+}
+
+// AppendNumber appends the body of a message that is one uint32.
+func AppendNumber(b []byte, n uint32) []byte { return binary.BigEndian.AppendUint32(b, n) }
+
+// ParseNumber reads the body of a message that is one uint32.
+func ParseNumber(body []byte) (uint32, error) {
+	if len(body) != 4 {
+		return 0, badLength("number", len(body))
+	}
+	return binary.BigEndian.Uint32(body), nil
+}
+
+// AppendCount appends the body of a message that is one uint64.
+func AppendCount(b []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(b, n) }
+
+// ParseCount reads the body of a message that is one uint64.
+func ParseCount(body []byte) (uint64, error) {
+	if len(body) != 8 {
+		return 0, badLength("count", len(body))
+	}
+	return binary.BigEndian.Uint64(body), nil
+}
+
+// AppendText appends a text, cut to MaxText bytes.
+func AppendText(b []byte, text string) []byte {
+	return append(b, text[:min(len(text), MaxText)]...)
+}
+
+// ParseText reads a text, which has not been checked for anything but its length.
+func ParseText(body []byte) (string, error) {
+	if len(body) > MaxText {
+		return "", badLength("text", len(body))
+	}
+	return string(body), nil
+}
+
+// ParseNames splits the body of a TypeNames or TypeOmitted frame into names of the given size in bytes.
+func ParseNames(body []byte, size int) ([]byte, error) {
+	if len(body) == 0 || len(body)%size != 0 {
+		return nil, badLength("list of names", len(body))
+	}
+	return body, nil
+}
+
+// NamesPerFrame is how many names of the given size in bytes fit into one frame.
+func NamesPerFrame(size int) int { return MaxBody / size }
+
+func badLength(what string, n int) error {
+	return fmt.Errorf("the peer sent a %s of %d bytes", what, n)
+}
