@@ -1,0 +1,62 @@
+package transport
+
+import (
+	"fmt"
+	"os"
+	"time"
+)
+
+// process is the shell. Windows has no process groups that could be signalled
+// and no foreground that could be lent; the rest of the package's promises hold.
+type process struct {
+	proc *os.Process
+
+	exited      chan struct{} // closed when the shell has ended; then the rest is set
+	status      string
+	interrupted bool
+}
+
+func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
+	proc, err := os.StartProcess(sh, []string{"sh", "-c", o.Expression}, &os.ProcAttr{
+		Env:   o.Env,
+		Files: files[:],
+	})
+	if err != nil {
+		return nil, err
+	}
+	p := &process{proc: proc, exited: make(chan struct{})}
+	go func() {
+		defer close(p.exited)
+		state, err := proc.Wait()
+		if err != nil {
+			p.status = "unknown exit status"
+			return
+		}
+		p.status = state.String()
+	}()
+	return p, nil
+}
+
+// end gives the shell a grace to end by itself, then kills it.
+func (p *process) end(grace time.Duration) error {
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+		return nil
+	case <-timer.C:
+	}
+	p.proc.Kill()
+	timer.Reset(grace)
+	select {
+	case <-p.exited:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("transport: process %d does not end, even if killed", p.proc.Pid)
+	}
+}
+
+func (p *process) takeTerminal() {}
+
+// readAvailable is never called: pipes have no deadlines here.
+func readAvailable(*os.File, []byte) int { return 0 }
