@@ -17,6 +17,7 @@ import (
 type process struct {
 	pid      int // of the shell, and of its process group
 	terminal *terminal
+	witness  *witness // nil if the terminal wasn't lent
 
 	endOnce sync.Once
 	ending  chan struct{} // closed when end was called
@@ -54,7 +55,9 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 		return nil, err
 	}
 	p.pid = pid
-	p.terminal.started(pid)
+	if p.terminal.started(pid) {
+		p.witness = callWitness(pid, o.Env)
+	}
 	go p.reap()
 	return p, nil
 }
@@ -68,7 +71,7 @@ func (p *process) reap() {
 		case errors.Is(err, unix.EINTR):
 		case err != nil: // ECHILD: SIGCHLD is ignored, and nobody can know
 			p.status = "unknown exit status"
-			p.terminal.take(false)
+			p.takeTerminal()
 			close(p.exited)
 			return
 		case ws.Stopped():
@@ -76,7 +79,8 @@ func (p *process) reap() {
 		default:
 			p.status = describe(ws)
 			held := p.terminal.take(ws.Signaled())
-			p.interrupted = ws.Signaled() && ws.Signal() == unix.SIGINT ||
+			p.interrupted = p.witness.dismiss() ||
+				ws.Signaled() && ws.Signal() == unix.SIGINT ||
 				held && ws.Exited() && ws.ExitStatus() == 128+int(unix.SIGINT)
 			close(p.exited)
 			return
@@ -189,7 +193,10 @@ func (p *process) awaitGroup(grace time.Duration) {
 	}
 }
 
-func (p *process) takeTerminal() { p.terminal.take(false) }
+func (p *process) takeTerminal() {
+	p.terminal.take(false)
+	p.witness.dismiss()
+}
 
 // readAvailable reads what r holds at this moment, without waiting; 0 means
 // nothing, or end of file.

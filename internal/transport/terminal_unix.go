@@ -73,10 +73,13 @@ func (t *terminal) prepare(attr *syscall.SysProcAttr) {
 	attr.Foreground, attr.Ctty = true, t.fd
 }
 
-func (t *terminal) started(group int) {
+// started names the process group that prepare was for, and tells whether it
+// has the foreground.
+func (t *terminal) started(group int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.group = group
+	return t.lent
 }
 
 // lend makes the transport's group the foreground if ours is it, and tells

@@ -1,0 +1,99 @@
+//go:build unix
+
+package transport
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain makes this program one that is run by its own tests, where the
+// environment asks for it.
+func TestMain(m *testing.M) {
+	if expression, ok := os.LookupEnv("TRANSPORT_TEST_EXPRESSION"); ok {
+		if err := underTerminal(expression, os.Getenv("TRANSPORT_TEST_TAKE") != ""); err != nil {
+			fmt.Println("failed:", err)
+		}
+		os.Exit(0)
+	}
+	if _, ok := os.LookupEnv("TRANSPORT_TEST_ECHO"); ok {
+		if err := echo(); err != nil {
+			fmt.Fprintln(os.Stderr, "failed:", err)
+			os.Exit(1)
+		}
+		fmt.Fprintln(os.Stderr, "closed")
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// underTerminal runs the expression and says what came of it. If take is set it
+// takes the terminal back at the transport's first line, then asks a question
+// itself, as a passphrase prompt does, and closes the transport.
+func underTerminal(expression string, take bool) error {
+	tr, err := Start(context.Background(), Options{
+		Expression: expression,
+		Stderr:     func(line string) { fmt.Printf("transport: %q\n", line) },
+		Grace:      patience,
+	})
+	if err != nil {
+		return err
+	}
+	r := bufio.NewReader(tr)
+	line, err := r.ReadString('\n')
+	if take && err == nil {
+		tr.TakeTerminal()
+		fmt.Printf("own question after %q: ", line)
+		answer, err := bufio.NewReader(os.Stdin).ReadString('\n')
+		fmt.Printf("own answer %q %v foreground=%v\n", answer, err, foreground())
+		return tr.Close()
+	}
+	rest, _ := io.ReadAll(r)
+	status, _ := tr.Ended(context.Background())
+	fmt.Printf("read %q, %s, interrupted=%v, foreground=%v, echo=%v\n",
+		line+string(rest), status, tr.Interrupted(), foreground(), echoes())
+	return tr.Close()
+}
+
+func foreground() bool {
+	group, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
+}
+
+func echoes() bool {
+	stty := exec.Command("stty", "-a")
+	stty.Stdin = os.Stdin
+	modes, err := stty.Output()
+	return err == nil && !strings.Contains(string(modes), "-echo ")
+}
+
+// echo makes a pipe of its standard streams, sends back what comes until the
+// end of its input, and says so on standard error when it has closed.
+func echo() error {
+	p := Stdio(os.Stdin, os.Stdout)
+	if _, err := io.Copy(p, p); err != nil {
+		return err
+	}
+	if err := p.CloseWrite(); err != nil {
+		return err
+	}
+	// What is opened now must not become standard output.
+	f, err := os.Open(os.DevNull)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	fmt.Println("lost") // anywhere but into the pipe
+	if f.Fd() <= 2 {
+		return fmt.Errorf("a new file became descriptor %d", f.Fd())
+	}
+	return p.Close()
+}

@@ -1,0 +1,292 @@
+package transport
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// console is the user's side of a pseudo-terminal.
+type console struct {
+	t      *testing.T
+	master *os.File
+	mu     sync.Mutex
+	shown  string // since the last expect
+	news   chan struct{}
+}
+
+// openConsole runs a program as the leader of a new session on a new
+// pseudo-terminal.
+func openConsole(t *testing.T, env []string, argv ...string) *console {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := master.SyscallConn() // Fd would make it blocking, and Close hang
+	if err != nil {
+		t.Fatal(err)
+	}
+	var number int
+	raw.Control(func(fd uintptr) {
+		if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
+			number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	slave.Close()
+
+	c := &console{t: t, master: master, news: make(chan struct{}, 1)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 4096)
+		for {
+			n, err := master.Read(buf)
+			c.mu.Lock()
+			c.shown += string(buf[:n])
+			c.mu.Unlock()
+			select {
+			case c.news <- struct{}{}:
+			default:
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		// The hang-up ends what is left on the terminal; the kill is for a
+		// program under test that is worse than that.
+		master.Close()
+		<-done
+		kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+		cmd.Wait()
+		kill.Stop()
+	})
+	return c
+}
+
+// runUnderConsole runs this test program on a terminal, without a shell.
+func runUnderConsole(t *testing.T, expression string, env ...string) *console {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return openConsole(t, append(env, "TRANSPORT_TEST_EXPRESSION="+expression), self)
+}
+
+// shellUnderConsole runs an interactive shell with job control, in which
+// $SELF is this test program.
+func shellUnderConsole(t *testing.T, expression string) *console {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := openConsole(t, []string{
+		"PS1=ready> ", "ENV=", "SELF=" + self, "TRANSPORT_TEST_EXPRESSION=" + expression,
+	}, "sh", "-i")
+	c.expect("ready> ")
+	return c
+}
+
+// expect waits until the terminal shows the text, and forgets all up to it.
+func (c *console) expect(text string) {
+	c.t.Helper()
+	timeout := time.After(patience)
+	for {
+		c.mu.Lock()
+		_, after, found := strings.Cut(c.shown, text)
+		if found {
+			c.shown = after
+		}
+		shown := c.shown
+		c.mu.Unlock()
+		if found {
+			return
+		}
+		select {
+		case <-c.news:
+		case <-timeout:
+			c.t.Fatalf("the terminal doesn't show %q, but %q", text, shown)
+		}
+	}
+}
+
+func (c *console) enter(line string) { c.press(line + "\n") }
+
+func (c *console) press(keys string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c.master, keys); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// foreground returns the terminal's foreground process group.
+func (c *console) foreground() (group int) {
+	c.t.Helper()
+	raw, err := c.master.SyscallConn()
+	if err == nil {
+		raw.Control(func(fd uintptr) { group, err = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return group
+}
+
+func (c *console) awaitForeground(group int) {
+	c.t.Helper()
+	for deadline := time.Now().Add(patience); c.foreground() != group; {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("the foreground is group %d, not %d", c.foreground(), group)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+const (
+	ctrlC = "\x03"
+	ctrlZ = "\x1a"
+)
+
+// question is a transport that asks on the terminal, as ssh does, and passes
+// the answer on.
+const question = `exec 3<>/dev/tty; printf 'yes or no? ' >&3; read -r answer <&3; echo "said $answer"`
+
+// A transport that reads the terminal gets its answer, and the terminal is ours
+// again when it has ended.
+func TestTerminalQuestion(t *testing.T) {
+	c := runUnderConsole(t, question)
+	c.expect("yes or no? ")
+	c.enter("maybe")
+	c.expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true, echo=true`)
+}
+
+// After TakeTerminal our own questions are answered, while the transport runs.
+func TestTakeTerminal(t *testing.T) {
+	c := runUnderConsole(t, question+"; cat", "TRANSPORT_TEST_TAKE=1")
+	c.expect("yes or no? ")
+	c.enter("maybe")
+	c.expect(`own question after "said maybe\n": `)
+	c.enter("mine")
+	c.expect(`own answer "mine\n" <nil> foreground=true`)
+}
+
+// Ctrl-C at the transport's question says so to us, whatever the transport makes of it.
+func TestTerminalInterrupt(t *testing.T) {
+	tests := []struct{ name, expression, want string }{
+		{"dies of it", question, `read "", signal: interrupt, interrupted=true, foreground=true`},
+		{"shell's status", `(` + question + `); exit 130`, `interrupted=true, foreground=true`},
+		{"as ssh does", `trap 'exit 255' INT; ` + question, `read "", exit status 255, interrupted=true, foreground=true`},
+		{"status of its own", `trap 'exit 130' INT; ` + question, `read "", exit status 130, interrupted=true, foreground=true`},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := runUnderConsole(t, test.expression)
+			c.expect("yes or no? ")
+			c.press(ctrlC)
+			c.expect(test.want)
+		})
+	}
+}
+
+// Ctrl-Z at the transport's question stops the whole job, as its shell sees
+// it; in the foreground again, the question can still be answered.
+func TestTerminalStop(t *testing.T) {
+	c := shellUnderConsole(t, question)
+	c.enter("$SELF")
+	c.expect("yes or no? ")
+	transport := c.foreground()
+	for range 3 {
+		c.press(ctrlZ)
+		c.expect("Stopped")
+		c.expect("ready> ")
+		c.enter("echo $((6*7)) shell")
+		c.expect("42 shell")
+		c.enter("fg")
+		c.awaitForeground(transport)
+	}
+	c.enter("maybe")
+	c.expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true, echo=true`)
+	c.expect("ready> ")
+	c.enter("echo $((6*7)) shell")
+	c.expect("42 shell")
+}
+
+// A status that looks like ssh's after Ctrl-C isn't one without it.
+func TestTerminalNotInterrupted(t *testing.T) {
+	c := runUnderConsole(t, `exit 255`)
+	c.expect(`read "", exit status 255, interrupted=false, foreground=true`)
+}
+
+// Where no shell could continue us, Ctrl-Z leaves the question as it was.
+func TestTerminalStopWithoutShell(t *testing.T) {
+	c := runUnderConsole(t, question)
+	c.expect("yes or no? ")
+	c.press(ctrlZ)
+	c.expect("^Z")
+	c.enter("maybe")
+	c.expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true`)
+}
+
+// A job in the background whose transport asks is stopped, as any such job
+// is, and in the foreground it can be answered.
+func TestTerminalQuestionInBackground(t *testing.T) {
+	c := shellUnderConsole(t, question)
+	shell := c.foreground()
+	c.enter("$SELF &")
+	c.expect("yes or no? ")
+	c.enter("") // a shell that isn't asked says nothing of its jobs
+	c.enter("wait; jobs")
+	c.expect("Stopped")
+	if c.foreground() != shell {
+		t.Error("the terminal was taken from the shell")
+	}
+	c.enter("fg")
+	c.enter("maybe")
+	c.expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true`)
+}
+
+// A job in the background that no shell will ever continue can't be answered:
+// its transport is hung up on, not left waiting for ever.
+func TestTerminalQuestionOrphaned(t *testing.T) {
+	c := shellUnderConsole(t, question)
+	c.enter("($SELF &)")
+	c.expect(`read "", signal: hangup, interrupted=false, foreground=false`)
+}
+
+// What is killed while it asks for a password doesn't leave the terminal mute.
+func TestTerminalModesRestored(t *testing.T) {
+	c := runUnderConsole(t, `stty -echo </dev/tty; kill -9 $$`)
+	c.expect(`read "", signal: killed, interrupted=false, foreground=true, echo=true`)
+}
+
+// What ends well may leave the terminal's modes as it likes.
+func TestTerminalModesKept(t *testing.T) {
+	c := runUnderConsole(t, `stty -echo </dev/tty`)
+	c.expect(`read "", exit status 0, interrupted=false, foreground=true, echo=false`)
+}
