@@ -41,6 +41,16 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the peer does not trust our key: its side must start with TRUST=%s", e.Fingerprint)
 }
 
+// EndedError says that the pipe ended during the handshake. It is an io.ErrUnexpectedEOF.
+type EndedError struct{ Fingerprint string }
+
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("the pipe ended during the SSH handshake: the link broke, or the peer gave up "+
+		"(does it trust our key? TRUST=%s)", e.Fingerprint)
+}
+
+func (e *EndedError) Unwrap() error { return io.ErrUnexpectedEOF }
+
 // Conn is the authenticated pipe. Read, Write and CloseWrite are those of the one channel; Close ends the connection
 // and closes the pipe below.
 type Conn struct {
@@ -178,8 +188,7 @@ func handshakeError(err error, o Options, untrusted, refused error) error {
 	case errors.As(err, &stalled):
 		return stalled
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
-		return fmt.Errorf("the pipe ended during the SSH handshake: the link broke, or the peer gave up "+
-			"(does it trust our key? TRUST=%s)", ssh.FingerprintSHA256(o.Signer.PublicKey()))
+		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
 	case refused != nil:
 		return refused
 	}

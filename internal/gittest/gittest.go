@@ -1,0 +1,113 @@
+// Package gittest makes real repositories for tests.
+package gittest
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Repo is a repository of a test.
+type Repo struct {
+	t   testing.TB
+	Dir string
+	Env []string
+}
+
+// New makes an empty repository with `git init` and the given further arguments.
+func New(t testing.TB, args ...string) *Repo {
+	t.Helper()
+	r := &Repo{t: t, Dir: t.TempDir(), Env: Env(t)}
+	r.Git(append([]string{"init", "-q"}, append(args, ".")...)...)
+	return r
+}
+
+// Env is an environment in which git depends on nothing of the machine but git itself.
+func Env(t testing.TB) []string {
+	var env []string
+	for _, kv := range os.Environ() {
+		if !strings.HasPrefix(kv, "GIT_") {
+			env = append(env, kv)
+		}
+	}
+	return append(env,
+		"HOME="+t.TempDir(), "GIT_CONFIG_NOSYSTEM=1", "GIT_CONFIG_GLOBAL="+os.DevNull,
+		"GIT_AUTHOR_NAME=A U Thor", "GIT_AUTHOR_EMAIL=author@example.com", "GIT_AUTHOR_DATE=1112911993 -0700",
+		"GIT_COMMITTER_NAME=C O Mitter", "GIT_COMMITTER_EMAIL=committer@example.com", "GIT_COMMITTER_DATE=1112911993 -0700",
+	)
+}
+
+// Git runs git in the repository and returns its standard output without the last line end.
+func (r *Repo) Git(args ...string) string { return r.GitIn("", args...) }
+
+// GitIn is Git with something on standard input.
+func (r *Repo) GitIn(stdin string, args ...string) string {
+	r.t.Helper()
+	cmd := exec.Command("git", args...)
+	cmd.Dir, cmd.Env, cmd.Stdin = r.Dir, r.Env, strings.NewReader(stdin)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		r.t.Fatalf("git %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return strings.TrimSuffix(string(out), "\n")
+}
+
+// Commit commits a file of the given content on the current branch and returns the commit's name.
+func (r *Repo) Commit(file, content string) string {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(r.Dir, file), []byte(content), 0o666); err != nil {
+		r.t.Fatal(err)
+	}
+	r.Git("add", file)
+	r.Git("commit", "-q", "-m", "add "+file)
+	return r.Git("rev-parse", "HEAD")
+}
+
+// Blobs stores n blobs that nothing points to, and returns their names.
+func (r *Repo) Blobs(prefix string, n int) []string {
+	r.t.Helper()
+	var paths strings.Builder
+	dir := r.t.TempDir()
+	for i := range n {
+		path := filepath.Join(dir, fmt.Sprint(i))
+		if err := os.WriteFile(path, fmt.Appendf(nil, "%s %d\n", prefix, i), 0o666); err != nil {
+			r.t.Fatal(err)
+		}
+		fmt.Fprintln(&paths, path)
+	}
+	return strings.Fields(r.GitIn(paths.String(), "hash-object", "-w", "--no-filters", "--stdin-paths"))
+}
+
+// Objects is the names of all objects of the store, ascending, one a line.
+func (r *Repo) Objects() string {
+	r.t.Helper()
+	return r.Git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)")
+}
+
+// ObjectDir is the object directory.
+func (r *Repo) ObjectDir() string {
+	r.t.Helper()
+	return r.Git("rev-parse", "--path-format=absolute", "--git-path", "objects")
+}
+
+// LooseFile is where a loose object lies.
+func (r *Repo) LooseFile(name string) string {
+	r.t.Helper()
+	return filepath.Join(r.ObjectDir(), name[:2], name[2:])
+}
+
+// Quarantines is what is left of quarantines in the object directory.
+func (r *Repo) Quarantines() []string {
+	r.t.Helper()
+	left, err := filepath.Glob(filepath.Join(r.ObjectDir(), "tmp_*"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return left
+}

@@ -1,0 +1,105 @@
+package session
+
+import (
+	"context"
+	"fmt"
+
+	"aig/internal/oid"
+	"aig/internal/wire"
+)
+
+// Result is what a conversation has moved. Close it.
+type Result struct {
+	Sent     oid.Names // ascending
+	Received *Received
+}
+
+// Close frees what the result holds.
+func (r *Result) Close() error { return r.Received.Close() }
+
+// exchange moves the objects, both ways at the same time, and says goodbye.
+func (s *session) exchange(ctx context.Context) (*Result, error) {
+	received, err := newReceived(s.local.Format())
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	ex := &exchange{session: s, outbox: newOutbox(s), inbox: newInbox(s, received)}
+	err = s.both(ctx, ex.outbox.send, ex.read)
+	ex.inbox.workers.Wait()
+	if err == nil {
+		err = s.flushControls()
+	}
+	if err != nil {
+		received.Close()
+		return nil, err
+	}
+	result := &Result{Sent: ex.outbox.sent(), Received: received}
+	if ours, theirs := ex.outbox.omitted(), ex.inbox.omitted; ours+theirs > 0 {
+		return result, &OmittedError{Ours: ours, Theirs: theirs}
+	}
+	return result, nil
+}
+
+// exchange reads the peer's messages and hands them to the two halves.
+type exchange struct {
+	*session
+	outbox *outbox
+	inbox  *inbox
+}
+
+func (ex *exchange) read(ctx context.Context) error {
+	defer ex.inbox.drop()
+	if err := ex.inbox.settle(); err != nil { // there may be nothing to receive
+		return err
+	}
+	for {
+		f, err := ex.next(ex.waitingFor())
+		if err != nil {
+			return err
+		}
+		switch f.Type {
+		case wire.TypePack:
+			err = ex.inbox.data(ctx, f.Body)
+		case wire.TypePackEnd:
+			err = ex.inbox.end(f.Body)
+		case wire.TypePackDrop:
+			ex.inbox.drop()
+		case wire.TypeOmitted:
+			err = ex.inbox.omit(f.Body)
+		case wire.TypeStored, wire.TypeRefused:
+			err = ex.outbox.verdict(f)
+		case wire.TypeDone:
+			err = ex.done(f.Body)
+		case wire.TypeBye:
+			return ex.inbox.bye()
+		default:
+			err = unexpected(f, "a pack or a verdict")
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// done takes the peer's word that it has stored everything we gave, which we know to be true or not.
+func (ex *exchange) done(body []byte) error {
+	count, err := wire.ParseCount(body)
+	if err != nil {
+		return err
+	}
+	if stored, all := ex.outbox.stored(); !all || count != uint64(stored) {
+		return fmt.Errorf("the peer says that it is done with %d objects, but has confirmed %d of the %d we give",
+			count, stored, len(ex.give))
+	}
+	return ex.inbox.peerIsDone()
+}
+
+func (ex *exchange) waitingFor() string {
+	switch {
+	case !ex.inbox.complete():
+		return "the peer's packs"
+	case !ex.outbox.finished():
+		return "the peer to store what it was sent"
+	}
+	return "the peer's goodbye"
+}

@@ -1,0 +1,239 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"aig/internal/gitstore"
+	"aig/internal/wire"
+)
+
+// maxIndexing is how many packs are being indexed at the same time: one that arrives, and one whose deltas are being
+// resolved.
+const maxIndexing = 2
+
+// inbox is the receiving half: each pack goes through a quarantine of its own, is compared with what was announced, and
+// is moved into the store.
+type inbox struct {
+	s        *session
+	received *Received
+	slots    chan struct{} // holds a token for each pack in work
+	workers  sync.WaitGroup
+
+	// Of the reading goroutine alone:
+	current *arriving
+	number  uint32 // of the pack that comes next
+
+	mu       sync.Mutex // guards what follows, want and received
+	stored   int
+	omitted  int
+	refusals int
+	doneSent bool
+	doneGot  bool
+}
+
+// arriving is the pack that is coming in.
+type arriving struct {
+	*gitstore.Incoming
+	broken bool // index-pack has ended early; the rest is read and dropped
+}
+
+func newInbox(s *session, received *Received) *inbox {
+	return &inbox{s: s, received: received, slots: make(chan struct{}, maxIndexing)}
+}
+
+// data takes a part of a pack.
+func (b *inbox) data(ctx context.Context, body []byte) error {
+	if b.current == nil {
+		if b.complete() {
+			return errors.New("the peer sends a pack, though it has given everything it announced")
+		}
+		select {
+		case b.slots <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		in, err := b.s.o.Store.Receive(ctx)
+		if err != nil {
+			<-b.slots
+			return err
+		}
+		b.current = &arriving{Incoming: in}
+	}
+	if !b.current.broken {
+		_, err := b.current.Write(body)
+		b.current.broken = err != nil
+	}
+	return nil
+}
+
+// drop drops the pack under way, if there is one.
+func (b *inbox) drop() {
+	if b.current != nil {
+		b.current.Discard()
+		b.current = nil
+		<-b.slots
+	}
+}
+
+// end hands the pack under way to a goroutine of its own, so that the next one can come in meanwhile.
+func (b *inbox) end(body []byte) error {
+	end, err := wire.ParsePackEnd(body)
+	if err != nil {
+		return err
+	}
+	if b.current == nil || end.Number != b.number {
+		return fmt.Errorf("the peer ended pack %d where pack %d is due", end.Number, b.number)
+	}
+	pack := b.current.Incoming
+	b.current = nil
+	b.number++
+	b.workers.Go(func() {
+		defer func() { <-b.slots }()
+		defer pack.Discard()
+		if err := b.take(pack, end); err != nil {
+			b.s.fail(err)
+		}
+	})
+	return nil
+}
+
+// take finishes a pack. Its error is one of this side; a pack that is the peer's fault is refused instead.
+func (b *inbox) take(pack *gitstore.Incoming, end wire.PackEnd) error {
+	err := pack.Finish()
+	var failed *gitstore.GitError
+	if err != nil && (!errors.As(err, &failed) || failed.OfMachine()) {
+		return fmt.Errorf("our store: %w", err)
+	}
+	if err == nil {
+		err = b.check(pack, end)
+	}
+	if err != nil {
+		return b.refuse(end.Number, err)
+	}
+	if err := pack.Install(); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	b.stored += int(end.Objects)
+	b.mu.Unlock()
+	if err := b.s.controls.post(wire.TypeStored, wire.AppendNumber(nil, end.Number)); err != nil {
+		return err
+	}
+	return b.settle()
+}
+
+// check compares a pack with what was announced: nothing more, nothing less than it says, nothing twice.
+func (b *inbox) check(pack *gitstore.Incoming, end wire.PackEnd) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var places []int
+	run := b.received.begin()
+	for name, err := range pack.Names() {
+		if err != nil {
+			return err
+		}
+		place, err := b.s.want.find(name)
+		if err != nil {
+			return err
+		}
+		places = append(places, place)
+		if err := run.add(name); err != nil {
+			return err
+		}
+	}
+	if len(places) != int(end.Objects) {
+		return fmt.Errorf("the pack holds %d objects and should hold %d", len(places), end.Objects)
+	}
+	if err := run.commit(); err != nil {
+		return err
+	}
+	b.s.want.mark(places)
+	return nil
+}
+
+func (b *inbox) refuse(number uint32, reason error) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.refusals++; b.refusals > maxRefusals {
+		return fmt.Errorf("the peer's packs are no good: %w", reason)
+	}
+	return b.s.controls.post(wire.TypeRefused, wire.Refused{Number: number, Reason: reason.Error()}.Append(nil))
+}
+
+// omit takes note of what the peer has announced and cannot give.
+func (b *inbox) omit(body []byte) error {
+	size := b.s.local.Format().Size()
+	names, err := wire.ParseNames(body, size)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	for ; len(names) > 0 && err == nil; names = names[size:] {
+		var place int
+		if place, err = b.s.want.find(names[:size]); err == nil {
+			b.s.want.mark([]int{place})
+			b.omitted++
+		}
+	}
+	b.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("the peer omits what it cannot: %w", err)
+	}
+	return b.settle()
+}
+
+// complete tells whether everything announced has come.
+func (b *inbox) complete() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.settled()
+}
+
+// settled is complete for a caller that holds mu. What was marked counts only when it has been installed too.
+func (b *inbox) settled() bool {
+	return b.s.want.left == 0 && b.stored+b.omitted == len(b.s.want.short)
+}
+
+// settle says done when everything has been stored, and goodbye when both sides are done: in this order, since controls
+// keeps it.
+func (b *inbox) settle() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.settled() && !b.doneSent {
+		b.doneSent = true
+		if err := b.s.controls.post(wire.TypeDone, wire.AppendCount(nil, uint64(b.stored))); err != nil {
+			return err
+		}
+		if b.doneGot {
+			return b.s.controls.post(wire.TypeBye, nil)
+		}
+	}
+	return nil
+}
+
+// peerIsDone notes the peer's done.
+func (b *inbox) peerIsDone() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.doneGot {
+		return errors.New("the peer says twice that it is done")
+	}
+	b.doneGot = true
+	if b.doneSent {
+		return b.s.controls.post(wire.TypeBye, nil)
+	}
+	return nil
+}
+
+// bye takes the peer's goodbye, which is one only after both sides' done.
+func (b *inbox) bye() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.doneGot || !b.doneSent {
+		return fmt.Errorf("the peer says goodbye with %d objects still to come", len(b.s.want.short)-b.stored-b.omitted)
+	}
+	return nil
+}

@@ -1,0 +1,236 @@
+package session
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"aig/internal/oid"
+	"aig/internal/wire"
+)
+
+// maxRefusals bounds how often packs are made again.
+const maxRefusals = 64
+
+// outbox is the giving half: it packs, sends, and keeps each pack's list until the peer's verdict on it.
+type outbox struct {
+	s *session
+
+	mu          sync.Mutex
+	pending     [][]uint32          // lists of packs to make, the last one first
+	outstanding map[uint32][]uint32 // lists of packs sent and not yet judged, by number
+	refused     []wire.Refused
+	storedCount int
+	left        []uint32      // objects that are omitted
+	wake        chan struct{} // holds a token when a verdict has come
+}
+
+func newOutbox(s *session) *outbox {
+	b := &outbox{s: s, outstanding: make(map[uint32][]uint32), wake: make(chan struct{}, 1)}
+	if len(s.give) > 0 {
+		b.pending = [][]uint32{s.give}
+	}
+	return b
+}
+
+// send sends everything and returns when the peer has stored it.
+func (b *outbox) send(ctx context.Context) error {
+	var number uint32
+	refusals := 0
+	for {
+		b.mu.Lock()
+		refused := b.refused
+		b.refused = nil
+		list := b.pop()
+		waiting := len(b.outstanding)
+		b.mu.Unlock()
+		for _, r := range refused {
+			if refusals++; refusals > maxRefusals {
+				return fmt.Errorf("the peer refused %d packs, the last one because: %q", refusals, r.Reason)
+			}
+			if err := b.reconsider(ctx, r); err != nil {
+				return err
+			}
+		}
+		switch {
+		case list != nil:
+			sent, err := b.sendPack(ctx, number, list)
+			if err != nil {
+				return err
+			}
+			if sent {
+				number++
+			}
+		case len(refused) > 0: // look again
+		case waiting > 0:
+			select {
+			case <-b.wake:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+func (b *outbox) pop() []uint32 {
+	if len(b.pending) == 0 {
+		return nil
+	}
+	last := len(b.pending) - 1
+	list := b.pending[last]
+	b.pending = b.pending[:last]
+	return list
+}
+
+// sendPack sends one pack; sent is false where it had to be dropped, because some object could not be read. Those are
+// then omitted, and the others are pending again.
+func (b *outbox) sendPack(ctx context.Context, number uint32, list []uint32) (sent bool, err error) {
+	s := b.s
+	b.mu.Lock()
+	b.outstanding[number] = list // before the peer can have a verdict
+	b.mu.Unlock()
+	frames := bufio.NewWriterSize(packFrames{s}, wire.MaxBody)
+	packErr := s.o.Store.Pack(ctx, oid.Selection{List: s.local, Index: list}, frames)
+	if packErr == nil {
+		packErr = frames.Flush()
+	}
+	if packErr == nil {
+		return true, s.write(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: uint32(len(list))}.Append(nil))
+	}
+	b.mu.Lock()
+	delete(b.outstanding, number)
+	b.mu.Unlock()
+	if failed := ctx.Err(); failed != nil {
+		return false, failed
+	}
+	if isPipe(packErr) {
+		return false, packErr
+	}
+	if err := s.write(wire.TypePackDrop); err != nil {
+		return false, err
+	}
+	found, err := b.omit(ctx, list)
+	if err == nil && found == 0 {
+		err = fmt.Errorf("packing our objects: %w", packErr)
+	}
+	return false, err
+}
+
+// packFrames writes what it is given as the body of frames, MaxBody bytes at most at a time.
+type packFrames struct{ s *session }
+
+func (w packFrames) Write(p []byte) (n int, err error) {
+	for part := range slices.Chunk(p, wire.MaxBody) {
+		if err := w.s.write(wire.TypePack, part); err != nil {
+			return n, err
+		}
+		n += len(part)
+	}
+	return n, nil
+}
+
+// reconsider looks for what is wrong with the objects of a refused pack.
+func (b *outbox) reconsider(ctx context.Context, r wire.Refused) error {
+	b.mu.Lock()
+	list := b.outstanding[r.Number]
+	delete(b.outstanding, r.Number)
+	b.mu.Unlock()
+	found, err := b.omit(ctx, list)
+	if err == nil && found == 0 {
+		err = fmt.Errorf("the peer refused our pack, though our objects are sound: %q", r.Reason)
+	}
+	return err
+}
+
+// omit reads every object of the list, tells the peer and the user which ones cannot be given, and makes the others
+// pending again.
+func (b *outbox) omit(ctx context.Context, list []uint32) (found int, err error) {
+	s := b.s
+	names := oid.Selection{List: s.local, Index: list}
+	var bad, good []uint32
+	next := 0
+	err = s.o.Store.Verify(ctx, names, func(i int, reason string) {
+		good = append(good, list[next:i]...)
+		bad = append(bad, list[i])
+		next = i + 1
+		s.o.Warn(fmt.Sprintf("object %x cannot be given: %q", names.At(i), reason))
+	})
+	if err != nil {
+		return 0, err
+	}
+	good = append(good, list[next:]...)
+	for part := range slices.Chunk(bad, wire.NamesPerFrame(s.local.Format().Size())) {
+		var body []byte
+		for _, i := range part {
+			body = append(body, s.local.At(int(i))...)
+		}
+		if err := s.write(wire.TypeOmitted, body); err != nil {
+			return 0, err
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = append(b.left, bad...)
+	if len(bad) > 0 && len(good) > 0 {
+		b.pending = append(b.pending, good)
+	}
+	return len(bad), nil
+}
+
+// verdict takes the peer's word on one pack. It does not wait: the reader must go on while send is writing.
+func (b *outbox) verdict(f wire.Frame) error {
+	var refused wire.Refused
+	var err error
+	if f.Type == wire.TypeRefused {
+		refused, err = wire.ParseRefused(f.Body)
+	} else {
+		refused.Number, err = wire.ParseNumber(f.Body)
+	}
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	list, ok := b.outstanding[refused.Number]
+	if !ok || slices.ContainsFunc(b.refused, func(r wire.Refused) bool { return r.Number == refused.Number }) {
+		return fmt.Errorf("the peer has a verdict on pack %d, which waits for none", refused.Number)
+	}
+	if f.Type == wire.TypeRefused {
+		b.refused = append(b.refused, refused)
+	} else {
+		delete(b.outstanding, refused.Number)
+		b.storedCount += len(list)
+	}
+	notify(b.wake)
+	return nil
+}
+
+// stored is how many objects the peer has confirmed, and whether that is all of them that can be given.
+func (b *outbox) stored() (n int, all bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.storedCount, b.storedCount+len(b.left) == len(b.s.give)
+}
+
+func (b *outbox) finished() bool {
+	_, all := b.stored()
+	return all
+}
+
+func (b *outbox) omitted() int { return len(b.left) }
+
+// sent is the names of what was given, once send has returned.
+func (b *outbox) sent() oid.Names {
+	if len(b.left) > 0 {
+		left := make(map[uint32]bool, len(b.left))
+		for _, i := range b.left {
+			left[i] = true
+		}
+		return oid.Selection{List: b.s.local, Index: slices.DeleteFunc(b.s.give, func(i uint32) bool { return left[i] })}
+	}
+	return oid.Selection{List: b.s.local, Index: b.s.give}
+}

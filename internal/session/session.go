@@ -1,0 +1,303 @@
+// Package session is one conversation between two peers, from hello to goodbye, over any full-duplex pipe. It knows
+// nothing of SSH and nothing of who waited for whom: both sides run the same code.
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"sync"
+	"time"
+
+	"aig/internal/gitstore"
+	"aig/internal/oid"
+	"aig/internal/watchdog"
+	"aig/internal/wire"
+)
+
+const (
+	// aliveInterval is how often a side says that it is there. The smallest sensible timeout is a few times that.
+	aliveInterval = 500 * time.Millisecond
+	// lastWords bounds how long a side that gives up tries to say why.
+	lastWords = 2 * time.Second
+	// maxObjects bounds a store, ours and the peer's: positions are 32-bit.
+	maxObjects = math.MaxUint32
+)
+
+// Options is what a conversation is about.
+type Options struct {
+	Store     *gitstore.Store
+	Direction wire.Direction
+	// Objects lists Store; nil is Store.List. It is called once, when the conversation begins.
+	Objects func(context.Context) (*oid.List, error)
+	// Secret is bound to this conversation and known to both sides, fresh from both sides' randomness: nobody can have
+	// chosen object names against it.
+	Secret []byte
+	// Timeout is how long nothing may come from the peer.
+	Timeout time.Duration
+	// Agent is the program's name and version for the peer's eyes.
+	Agent string
+	// Common is called when it is known how many objects both sides hold.
+	Common func(objects uint64)
+	// Warn is called with a line for each of our objects that cannot be given, and why.
+	Warn func(line string)
+}
+
+// Pipe is an authenticated full-duplex pipe.
+type Pipe interface {
+	io.ReadWriteCloser
+	CloseWrite() error
+}
+
+// session is the state of one conversation. What several goroutines share is inside outbox,
+// inbox and controls.
+type session struct {
+	o     Options
+	pipe  Pipe
+	watch *watchdog.Conn
+	in    *wire.Reader
+	out   *wire.Writer
+
+	local  *oid.List
+	peer   wire.Hello
+	common uint64   // how many objects both sides hold
+	give   []uint32 // positions in local of what the peer gets
+	want   *wanted  // what we get
+
+	controls *controls
+	failing  sync.Once
+	failed   chan struct{} // closed when failure is set
+	failure  error
+	cancel   context.CancelFunc
+}
+
+// PeerError says that the peer gave up, with the reason it gave.
+type PeerError struct{ Reason string }
+
+func (e *PeerError) Error() string { return fmt.Sprintf("the peer gave up: %q", e.Reason) }
+
+// OmittedError says that a conversation came to its end, but that some objects could not be read by the side that has
+// them: everything else is stored on both sides.
+type OmittedError struct {
+	Ours, Theirs int
+}
+
+func (e *OmittedError) Error() string {
+	var what string
+	switch {
+	case e.Theirs == 0:
+		what = fmt.Sprintf("%d of our objects could not be read and were left out: git fsck names them", e.Ours)
+	case e.Ours == 0:
+		what = fmt.Sprintf("%d of the peer's objects could not be read there and were left out: "+
+			"its side should run git fsck", e.Theirs)
+	default:
+		what = fmt.Sprintf("%d of our and %d of the peer's objects could not be read and were left out: "+
+			"both sides should run git fsck", e.Ours, e.Theirs)
+	}
+	return what + "; everything else is stored"
+}
+
+// Run has the whole conversation and closes the pipe. A nil error means that both sides hold everything and said so.
+// With an *OmittedError the Result is valid too.
+func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
+	outer := ctx
+	// Our own context outlives the caller's for as long as it takes to tell the peer.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
+	s := &session{
+		o: o, pipe: pipe, cancel: cancel,
+		watch:    watchdog.Watch(pipe, o.Timeout, "the peer's hello"),
+		out:      wire.NewWriter(pipe),
+		failed:   make(chan struct{}),
+		controls: newControls(),
+	}
+	s.in = wire.NewReader(s.watch)
+	if s.o.Objects == nil {
+		s.o.Objects = s.o.Store.List
+	}
+	var helpers sync.WaitGroup
+	helpers.Go(func() { s.writeControls(ctx) })
+	helpers.Go(func() { s.sayAlive(ctx) })
+	helpers.Go(func() {
+		select {
+		case <-outer.Done():
+			s.fail(context.Cause(outer))
+		case <-ctx.Done():
+		}
+	})
+	helpers.Go(func() {
+		<-ctx.Done()
+		// Frees whoever waits in Read or Write; a conversation that has ended well needs the pipe no more either.
+		s.pipe.Close()
+	})
+	result, err := s.converse(ctx)
+	cancel()
+	helpers.Wait()
+	return result, err
+}
+
+func (s *session) converse(ctx context.Context) (*Result, error) {
+	if err := s.list(ctx); err != nil {
+		return nil, s.fail(err)
+	}
+	if err := s.both(ctx, s.sendHello, s.readHello); err != nil {
+		return nil, err
+	}
+	// Not before our own hello is out, so that a side which gives up does not hide from the other why.
+	if err := s.compare(); err != nil {
+		return nil, s.fail(err)
+	}
+	if err := s.both(ctx, s.sendNames, s.readNames); err != nil {
+		return nil, err
+	}
+	s.o.Common(s.common)
+	return s.exchange(ctx)
+}
+
+// both runs the two directions of one phase at the same time, since each side's writing may have to wait for the
+// other's reading. It returns the session's failure.
+func (s *session) both(ctx context.Context, write, read func(context.Context) error) error {
+	var writing sync.WaitGroup
+	writing.Go(func() {
+		if err := write(ctx); err != nil {
+			s.fail(&writeError{err})
+		}
+	})
+	if err := read(ctx); err != nil {
+		s.fail(err)
+	}
+	writing.Wait()
+	select {
+	case <-s.failed:
+		return s.failure
+	default:
+		return nil
+	}
+}
+
+// writeError is a failure of our writing side, which may be an echo of what the peer is about to say.
+type writeError struct{ error }
+
+func (e *writeError) Unwrap() error { return e.error }
+
+// fail ends the conversation with its first failure, tells the peer, and returns what the failure is.
+func (s *session) fail(err error) error {
+	var ofWriter *writeError
+	if errors.As(err, &ofWriter) && isPipe(err) {
+		// A pipe that takes no more bytes mostly means that the peer has gone, and its last words, which the reader
+		// finds, say why. The reader is given some time for it.
+		select {
+		case <-s.failed:
+		case <-time.After(lastWords):
+		}
+	}
+	s.failing.Do(func() {
+		s.failure = err
+		close(s.failed)
+		s.sayWhy(err)
+		s.cancel()
+	})
+	<-s.failed
+	return s.failure
+}
+
+// sayWhy tells the peer why we give up, if that is still possible.
+func (s *session) sayWhy(err error) {
+	var peer *PeerError
+	if errors.As(err, &peer) || isPipe(err) {
+		return
+	}
+	// The write may wait for a peer that does not read.
+	timer := time.AfterFunc(lastWords, func() { s.pipe.Close() })
+	defer timer.Stop()
+	if s.out.Write(wire.TypeAbort, wire.AppendText(nil, err.Error())) == nil {
+		s.pipe.CloseWrite()
+	}
+}
+
+// pipeError says that the pipe itself failed or ended.
+type pipeError struct {
+	while string
+	err   error
+}
+
+func (e *pipeError) Error() string {
+	if errors.Is(e.err, io.ErrUnexpectedEOF) || errors.Is(e.err, io.EOF) {
+		return fmt.Sprintf("the pipe ended %s: the link broke or the other side was stopped; "+
+			"what has arrived whole is kept, run the same command again", e.while)
+	}
+	return fmt.Sprintf("the pipe failed %s: %v", e.while, e.err)
+}
+
+func (e *pipeError) Unwrap() error { return e.err }
+
+func isPipe(err error) bool {
+	var broken *pipeError
+	return errors.As(err, &broken)
+}
+
+// next is the peer's next message that says something.
+func (s *session) next(waitingFor string) (wire.Frame, error) {
+	s.watch.Phase(waitingFor)
+	for {
+		f, err := s.in.Next()
+		var stalled *watchdog.StalledError
+		switch {
+		case errors.As(err, &stalled):
+			return f, err
+		case err != nil:
+			return f, &pipeError{"while waiting for " + waitingFor, err}
+		case f.Type == wire.TypeAlive:
+		case f.Type == wire.TypeAbort:
+			reason, err := wire.ParseText(f.Body)
+			if err != nil {
+				return f, err
+			}
+			return f, &PeerError{reason}
+		default:
+			return f, nil
+		}
+	}
+}
+
+// expect is next, where only one type of message may come.
+func (s *session) expect(t wire.Type, waitingFor string) ([]byte, error) {
+	f, err := s.next(waitingFor)
+	if err == nil && f.Type != t {
+		err = unexpected(f, waitingFor)
+	}
+	return f.Body, err
+}
+
+func unexpected(f wire.Frame, waitingFor string) error {
+	return fmt.Errorf("the peer sent a message of type %q where %s was due", rune(f.Type), waitingFor)
+}
+
+// write sends a frame of the current phase's bulk. It may wait for the peer to read, so nothing that the peer waits
+// for in order to read may depend on it; such messages go through controls.
+func (s *session) write(t wire.Type, parts ...[]byte) error {
+	if err := s.out.Write(t, parts...); err != nil {
+		return &pipeError{"while sending", err}
+	}
+	return nil
+}
+
+// list reads our own store.
+func (s *session) list(ctx context.Context) error {
+	var err error
+	if s.local, err = s.o.Objects(ctx); err != nil {
+		return fmt.Errorf("listing our objects: %w", err)
+	}
+	if s.local.Len() > maxObjects {
+		return fmt.Errorf("our store holds %d objects, more than the %d that can be numbered", s.local.Len(), maxObjects)
+	}
+	return nil
+}
+
+// shortKey is the key of the short names of this conversation.
+func (s *session) shortKey() shortKey {
+	sum := sha256.Sum256(append([]byte("aig short names\x00"), s.o.Secret...))
+	return shortKey(sum[:16])
+}
