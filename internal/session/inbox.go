@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -130,11 +131,16 @@ func (b *inbox) check(pack *gitstore.Incoming, end wire.PackEnd) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var places []int
+	var last []byte
 	run := b.received.begin()
 	for name, err := range pack.Names() {
 		if err != nil {
 			return err
 		}
+		if bytes.Equal(name, last) {
+			return fmt.Errorf("object %x is in the pack twice", name)
+		}
+		last = append(last[:0], name...)
 		place, err := b.s.want.find(name)
 		if err != nil {
 			return err

@@ -1,0 +1,96 @@
+package session
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"aig/internal/gittest"
+)
+
+// damage makes an object of alice's unreadable in one of the ways in which stores break.
+var damages = map[string]func(t *testing.T, r *gittest.Repo, name string){
+	"empty loose": func(t *testing.T, r *gittest.Repo, name string) { overwrite(t, r.LooseFile(name), nil) },
+	"loose garbage": func(t *testing.T, r *gittest.Repo, name string) {
+		overwrite(t, r.LooseFile(name), []byte("not a zlib stream"))
+	},
+	"misnamed loose": func(t *testing.T, r *gittest.Repo, name string) {
+		other := r.GitIn("something else", "hash-object", "-w", "--stdin")
+		content, err := os.ReadFile(r.LooseFile(other))
+		if err != nil {
+			t.Fatal(err)
+		}
+		overwrite(t, r.LooseFile(name), content)
+	},
+	"vanished": func(t *testing.T, r *gittest.Repo, name string) {
+		// A name in the index of a pack that is not there any more is still listed.
+		pack := r.GitIn(name+"\n", "pack-objects", "-q", filepath.Join(r.ObjectDir(), "pack", "pack"))
+		remove(t, r.LooseFile(name))
+		remove(t, filepath.Join(r.ObjectDir(), "pack", "pack-"+pack+".pack"))
+		overwrite(t, filepath.Join(r.ObjectDir(), "pack", "pack-"+pack+".pack"), []byte("PACK"))
+	},
+	"flipped in a pack": func(t *testing.T, r *gittest.Repo, name string) {
+		// pack-objects copies the bytes as they are, so that only the receiver notices.
+		pack := r.GitIn(name+"\n", "pack-objects", "-q", filepath.Join(r.ObjectDir(), "pack", "pack"))
+		remove(t, r.LooseFile(name))
+		file := filepath.Join(r.ObjectDir(), "pack", "pack-"+pack+".pack")
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		content[len(content)-24] ^= 0x20 // within the only object's compressed content
+		overwrite(t, file, content)
+	},
+}
+
+func overwrite(t *testing.T, file string, content []byte) {
+	t.Helper()
+	if err := os.Remove(file); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, content, 0o444); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func remove(t *testing.T, file string) {
+	t.Helper()
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// One unreadable object of ours does not stop the others: it is named, both sides learn that the stores are not equal,
+// and everything else is stored, in both directions.
+func TestUnreadableObjectIsLeftOut(t *testing.T) {
+	for name, damage := range damages {
+		t.Run(name, func(t *testing.T) {
+			a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
+			names := a.repo.Blobs("alice", 20)
+			b.repo.Blobs("bob", 3)
+			damage(t, a.repo, names[7])
+			listed := strings.Count(a.repo.Objects(), "\n") + 1
+			talk(t, a, b)
+			var omitted *OmittedError
+			if !errors.As(a.err, &omitted) || omitted.Ours != 1 || omitted.Theirs != 0 {
+				t.Fatalf("error of the side that has it: %v", a.err)
+			}
+			if !errors.As(b.err, &omitted) || omitted.Ours != 0 || omitted.Theirs != 1 {
+				t.Fatalf("error of the other side: %v", b.err)
+			}
+			if len(a.warnings) != 1 || !strings.Contains(a.warnings[0], names[7]) {
+				t.Errorf("warnings: %q", a.warnings)
+			}
+			if len(a.sent) != listed-1 || slices.Contains(a.sent, names[7]) || !slices.Equal(a.sent, b.received) {
+				t.Errorf("sent %d, received %d, of %d", len(a.sent), len(b.received), listed)
+			}
+			if len(a.received) != 3 || !slices.Equal(b.sent, a.received) {
+				t.Errorf("received %d of 3", len(a.received))
+			}
+			b.repo.Git("fsck", "--strict")
+		})
+	}
+}
