@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"aig/internal/watchdog"
@@ -131,41 +132,27 @@ func readPreface(pipe io.ReadWriteCloser, timing Timing) (preface, error) {
 
 // readFirst waits for the peer to come.
 func readFirst(pipe io.ReadWriteCloser, buf []byte, wait time.Duration) (int, error) {
-	var late bool
-	done := make(chan struct{})
+	var late atomic.Bool
 	if wait > 0 {
 		timer := time.AfterFunc(wait, func() {
-			defer close(done)
-			late = true
+			late.Store(true)
 			pipe.Close()
 		})
-		defer func() {
-			if !timer.Stop() {
-				<-done
-			}
-		}()
+		defer timer.Stop()
 	}
 	for {
 		n, err := pipe.Read(buf)
-		if n > 0 {
+		switch {
+		case n > 0:
 			return n, nil
-		}
-		if err == nil {
-			continue
-		}
-		if wait > 0 {
-			select {
-			case <-done:
-				if late {
-					return 0, fmt.Errorf("%w within %s", ErrWait, wait)
-				}
-			default:
-			}
-		}
-		if errors.Is(err, io.EOF) {
+		case err == nil:
+		case late.Load():
+			return 0, fmt.Errorf("%w within %s", ErrWait, wait)
+		case errors.Is(err, io.EOF):
 			return 0, ErrNoPeer
+		default:
+			return 0, fmt.Errorf("%w: %w", ErrNoPeer, err)
 		}
-		return 0, fmt.Errorf("%w: %w", ErrNoPeer, err)
 	}
 }
 

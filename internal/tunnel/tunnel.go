@@ -93,8 +93,9 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*
 }
 
 func dial(pipe *watchdog.Conn, o Options) (*Conn, error) {
-	var untrusted, trusted error
-	conn, chans, reqs, err := ssh.NewClientConn(netConn{pipe}, "peer", &ssh.ClientConfig{
+	under := netConn{pipe}
+	var untrusted, refused error
+	conn, chans, reqs, err := ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
 		User: "aig",
 		Auth: []ssh.AuthMethod{ssh.PublicKeys(o.Signer)},
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
@@ -103,13 +104,13 @@ func dial(pipe *watchdog.Conn, o Options) (*Conn, error) {
 				return untrusted
 			}
 			// What SSH itself says against us after this point is said of our key.
-			trusted = &RefusedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
+			refused = &RefusedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
 			return nil
 		},
 		ClientVersion: "SSH-2.0-aig",
 	})
 	if err != nil {
-		return nil, handshakeError(err, o, untrusted, trusted)
+		return nil, handshakeError(err, o, untrusted, refused)
 	}
 	c := &Conn{conn: conn}
 	c.services.Go(func() { ssh.DiscardRequests(reqs) })
@@ -125,6 +126,7 @@ func dial(pipe *watchdog.Conn, o Options) (*Conn, error) {
 }
 
 func serve(pipe *watchdog.Conn, o Options) (*Conn, error) {
+	under := netConn{pipe}
 	var untrusted error
 	config := &ssh.ServerConfig{
 		// One identity a side: a second attempt would be a guess.
@@ -139,7 +141,7 @@ func serve(pipe *watchdog.Conn, o Options) (*Conn, error) {
 		ServerVersion: "SSH-2.0-aig",
 	}
 	config.AddHostKey(o.Signer)
-	conn, chans, reqs, err := ssh.NewServerConn(netConn{pipe}, config)
+	conn, chans, reqs, err := ssh.NewServerConn(under, config)
 	if err != nil {
 		return nil, handshakeError(err, o, untrusted, nil)
 	}
@@ -187,7 +189,7 @@ func handshakeError(err error, o Options, untrusted, refused error) error {
 		return untrusted
 	case errors.As(err, &stalled):
 		return stalled
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.ErrClosedPipe):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, new(pipeFailure)):
 		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
 	case refused != nil:
 		return refused
@@ -202,8 +204,24 @@ func cause(err error) error {
 	return err
 }
 
-// netConn lends a pipe the methods that x/crypto/ssh asks of a network connection. Deadlines are the watchdog's.
+// netConn lends a pipe the methods that x/crypto/ssh asks of a network connection, and marks the pipe's own failures so
+// that they can be told from what SSH says. Deadlines are the watchdog's.
 type netConn struct{ io.ReadWriteCloser }
+
+type pipeFailure struct{ error }
+
+func (f pipeFailure) Unwrap() error { return f.error }
+
+// ofPipe leaves io.EOF alone, which x/crypto/ssh compares with.
+func ofPipe(n int, err error) (int, error) {
+	if err != nil && err != io.EOF {
+		err = pipeFailure{err}
+	}
+	return n, err
+}
+
+func (c netConn) Read(p []byte) (int, error)  { return ofPipe(c.ReadWriteCloser.Read(p)) }
+func (c netConn) Write(p []byte) (int, error) { return ofPipe(c.ReadWriteCloser.Write(p)) }
 
 type pipeAddr struct{}
 

@@ -1,0 +1,288 @@
+package tunnel
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"aig/internal/watchdog"
+)
+
+// loopback is a full-duplex pipe with two ends.
+func loopback(t *testing.T) (a, b net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	accepted := make(chan net.Conn, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			t.Error(err)
+		}
+		accepted <- c
+	}()
+	if a, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	b = <-accepted
+	t.Cleanup(func() { a.Close(); b.Close() })
+	return a, b
+}
+
+func signer(t *testing.T, kind string) ssh.Signer {
+	t.Helper()
+	var key any
+	var err error
+	switch kind {
+	case "ed25519":
+		_, key, err = ed25519.GenerateKey(rand.Reader)
+	case "ecdsa":
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "rsa":
+		key, err = rsa.GenerateKey(rand.Reader, 2048)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func trusts(trusted ssh.Signer) func(ssh.PublicKey) bool {
+	return func(key ssh.PublicKey) bool { return bytes.Equal(key.Marshal(), trusted.PublicKey().Marshal()) }
+}
+
+var timing = Timing{Timeout: 10 * time.Second}
+
+type opened struct {
+	conn *Conn
+	role Role
+	err  error
+}
+
+func open(ctx context.Context, pipe io.ReadWriteCloser, o Options) (r opened) {
+	if r.role, r.err = Elect(ctx, pipe, timing); r.err == nil {
+		r.conn, r.err = Open(ctx, pipe, r.role, o)
+	}
+	return r
+}
+
+// pair brings two sides together over a pipe.
+func pair(t *testing.T, a, b Options) (opened, opened) {
+	t.Helper()
+	pipeA, pipeB := loopback(t)
+	first := make(chan opened, 1)
+	go func() { first <- open(t.Context(), pipeA, a) }()
+	second := open(t.Context(), pipeB, b)
+	return <-first, second
+}
+
+// Two peers of every pair of key types get one authenticated channel with the same session, whoever becomes the server,
+// with bytes and half-close both ways.
+func TestPeersMeet(t *testing.T) {
+	for _, kinds := range [][2]string{{"ed25519", "ed25519"}, {"ed25519", "rsa"}, {"rsa", "ecdsa"}} {
+		t.Run(kinds[0]+" "+kinds[1], func(t *testing.T) {
+			keyA, keyB := signer(t, kinds[0]), signer(t, kinds[1])
+			roles := make(map[Role]bool)
+			for range 100 { // until either has been the server: each time with probability 1/2
+				a, b := pair(t, Options{keyA, trusts(keyB), timing}, Options{keyB, trusts(keyA), timing})
+				if a.err != nil || b.err != nil {
+					t.Fatalf("%v; %v", a.err, b.err)
+				}
+				if a.role == b.role {
+					t.Fatal("both sides have one role")
+				}
+				if !bytes.Equal(a.conn.SessionID(), b.conn.SessionID()) || len(a.conn.SessionID()) < 32 {
+					t.Fatal("the sides do not agree on the session")
+				}
+				exchange(t, a.conn, b.conn)
+				if roles[a.role] = true; len(roles) == 2 {
+					return
+				}
+			}
+			t.Error("one side was the server a hundred times")
+		})
+	}
+}
+
+func exchange(t *testing.T, a, b *Conn) {
+	t.Helper()
+	answered := make(chan error, 1)
+	go func() {
+		got, err := io.ReadAll(b)
+		if err == nil && string(got) != "question" {
+			err = errors.New("got " + string(got))
+		}
+		io.WriteString(b, "answer")
+		b.CloseWrite()
+		answered <- err
+	}()
+	io.WriteString(a, "question")
+	a.CloseWrite()
+	got, err := io.ReadAll(a)
+	if err != nil || string(got) != "answer" {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	if err := <-answered; err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Close(); err != nil {
+		t.Errorf("closing: %v", err)
+	}
+	b.Close()
+}
+
+// A key that is not trusted ends it on both sides, whoever is the server; the side that mistrusts names the fingerprint
+// it saw, and the other one hears which TRUST line was missing.
+func TestWrongKey(t *testing.T) {
+	keyA, keyB, other := signer(t, "ed25519"), signer(t, "ed25519"), signer(t, "ed25519")
+	roles := make(map[Role]bool)
+	for range 100 {
+		a, b := pair(t, Options{keyA, trusts(other), timing}, Options{keyB, trusts(keyA), timing})
+		var untrusted *UntrustedError
+		if !errors.As(a.err, &untrusted) || untrusted.Fingerprint != ssh.FingerprintSHA256(keyB.PublicKey()) {
+			t.Fatalf("as %v, the side that mistrusts: %v", a.role, a.err)
+		}
+		if b.err == nil || !strings.Contains(b.err.Error(), "TRUST="+ssh.FingerprintSHA256(keyB.PublicKey())) {
+			t.Fatalf("as %v, the side that is not trusted: %v", b.role, b.err)
+		}
+		if roles[a.role] = true; len(roles) == 2 {
+			return
+		}
+	}
+	t.Error("one side was the server a hundred times")
+}
+
+// stranger is a pipe on which somebody says something and then falls silent or leaves.
+func stranger(t *testing.T, says string, leaves bool) io.ReadWriteCloser {
+	t.Helper()
+	a, b := loopback(t)
+	if _, err := io.WriteString(b, says); err != nil {
+		t.Fatal(err)
+	}
+	if leaves {
+		b.(*net.TCPConn).CloseWrite()
+	}
+	return a
+}
+
+// What is no peer is quoted, whether it goes on, leaves or falls silent; nothing raw gets into the message.
+func TestNotAPeer(t *testing.T) {
+	for _, c := range []struct {
+		says, quoted string
+		leaves       bool
+	}{
+		{"HTTP/1.1 400 Bad Request\r\nServer: x\r\n", `"HTTP/1.1 400 Bad Request\r\nServer: x\r\n"`, false},
+		{"SSH-2.0-OpenSSH_9.2\r\n", `"SSH-2.0-OpenSSH_9.2\r\n"`, false},
+		{"a", `"a"`, true},
+		{"\x1b[2Jhello", `"\x1b[2Jhello"`, true},
+		{"aig: command not found", `"aig: command not found"`, false},
+		{strings.Repeat("x", 500), strings.Repeat("x", quoted) + `"`, false},
+		{strings.ReplaceAll(magic, "\n", "\r\n"), `"aig\x00\r\r\n`, false},
+	} {
+		_, err := Elect(t.Context(), stranger(t, c.says, c.leaves), timing)
+		if err == nil || !strings.Contains(err.Error(), c.quoted) {
+			t.Errorf("after %q: %v", c.says, err)
+		}
+	}
+}
+
+// The waits have names and ends: nobody comes, a preface stops half-way, the pipe ends before one, the caller gives up.
+func TestElectDoesNotHang(t *testing.T) {
+	quick := Timing{Wait: 20 * time.Millisecond, Timeout: 20 * time.Millisecond}
+	_, err := Elect(t.Context(), stranger(t, "", false), quick)
+	if !errors.Is(err, ErrWait) {
+		t.Errorf("nobody came: %v", err)
+	}
+	_, err = Elect(t.Context(), stranger(t, magic, false), quick)
+	var stalled *watchdog.StalledError
+	if !errors.As(err, &stalled) {
+		t.Errorf("half a preface: %v", err)
+	}
+	_, err = Elect(t.Context(), stranger(t, "", true), timing)
+	if !errors.Is(err, ErrNoPeer) {
+		t.Errorf("an end: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err = Elect(ctx, stranger(t, "", false), timing); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// The handshake has a watchdog too: a peer that says nothing after its preface is not waited for.
+func TestHandshakeDoesNotHang(t *testing.T) {
+	for _, role := range []Role{Client, Server} {
+		o := Options{signer(t, "ed25519"), nil, Timing{Timeout: 20 * time.Millisecond}}
+		_, err := Open(t.Context(), stranger(t, "", false), role, o)
+		var stalled *watchdog.StalledError
+		if !errors.As(err, &stalled) {
+			t.Errorf("as %v: %v", role, err)
+		}
+	}
+}
+
+// Equal numbers are a tie, and a later version of the preface is named, whichever number comes with it.
+func TestTieAndVersion(t *testing.T) {
+	say := func(version uint32, number uint64) string { return string(preface{version, number}.append(nil)) }
+	_, err := elect(t.Context(), stranger(t, say(Version, 7), false), timing, 7)
+	if err == nil || !strings.Contains(err.Error(), "tie") {
+		t.Errorf("tie: %v", err)
+	}
+	_, err = elect(t.Context(), stranger(t, say(Version+1, 7), false), timing, 7)
+	if err == nil || !strings.Contains(err.Error(), "version 2") {
+		t.Errorf("version: %v", err)
+	}
+	for number, want := range map[uint64]Role{6: Server, 8: Client} {
+		role, err := elect(t.Context(), stranger(t, say(Version, number), false), timing, 7)
+		if err != nil || role != want {
+			t.Errorf("against %d: %v, %v", number, role, err)
+		}
+	}
+}
+
+// FuzzPreface proves that a preface that is taken marshals to what was read, however the bytes come, and that everything
+// else is an error.
+func FuzzPreface(f *testing.F) {
+	f.Add([]byte("HTTP/1.1 400 Bad Request\r\n"))
+	f.Add(preface{1, 1 << 63}.append(nil))
+	f.Add(binary.BigEndian.AppendUint64([]byte(magic), 0))
+	f.Fuzz(func(t *testing.T, said []byte) {
+		pipe := struct {
+			io.Reader
+			io.WriteCloser
+		}{iotest.OneByteReader(bytes.NewReader(said)), nopCloser{}}
+		got, err := readPreface(pipe, timing)
+		if err != nil {
+			return
+		}
+		if again := got.append(nil); !bytes.Equal(again, said[:len(again)]) {
+			t.Errorf("%q became %q", said, again)
+		}
+	})
+}
+
+type nopCloser struct{}
+
+func (nopCloser) Write(p []byte) (int, error) { return len(p), nil }
+func (nopCloser) Close() error                { return nil }
