@@ -1,0 +1,192 @@
+// Command aig-switchboard joins two strangers' SSH sessions into one pipe.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"aig/internal/switchboard"
+)
+
+// Exit statuses, as git's.
+const (
+	exitFailed = 128
+	exitUsage  = 129
+)
+
+// usageError is a bad command line.
+type usageError struct{ error }
+
+func main() {
+	// The first signal ends the context and is then no longer caught, so that
+	// a second one ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	os.Exit(report(err, os.Stderr))
+}
+
+// report tells an error and returns the exit status for it.
+func report(err error, stderr io.Writer) int {
+	var bad usageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &bad):
+		fmt.Fprintf(stderr, "error: %v\n%s", err, usage)
+		return exitUsage
+	default:
+		fmt.Fprintf(stderr, "fatal: %v\n", err)
+		return exitFailed
+	}
+}
+
+const usage = `usage: aig-switchboard [--listen ADDR] [--host-key FILE] [<options>]
+
+Joins two SSH sessions into one pipe: one side runs "ssh HOST new" and reads a
+token, the other runs "ssh HOST <token>", and from then on each one's output is
+the other's input. Everybody is let in; nothing is stored.
+
+    --listen ADDR           address to listen on; port 0 picks a free one
+                            (default :2222)
+    --host-key FILE         private host key, made (ed25519, mode 0600) if it is
+                            missing (default host_ed25519 in the directory
+                            aig-switchboard of the user's configuration
+                            directory, on Linux ~/.config)
+    --grace DURATION        time for running links to end after SIGTERM or
+                            SIGINT; a second signal ends at once (default 30s)
+    -v, --verbose           log each refusal with the address it went to
+    --version               print the version
+    -h, --help              print this
+
+limits:
+
+    --max-connections N     open connections in all; when one more comes, the
+                            one that has shown the least goes (default 1024)
+    --max-waiting N         sides that wait, in all (default 256)
+    --max-waiting-per-source N
+                            sides that wait from one IPv4 address or IPv6 /64
+                            (default 32)
+    --max-links N           links at the same time (default 128)
+    --max-guesses N         tokens of one source being looked up at the same
+                            time (default 64)
+    --guess-delay DURATION  longest delay before the token of a source that has
+                            named many wrong ones is looked up (default 3s)
+    --token-digits N        least length of a token, 5 to 16; it grows by itself
+                            when many wait or many guess (default 5)
+    --handshake-time DURATION
+                            for the SSH handshake, in which a person may be
+                            comparing a fingerprint (default 2m)
+    --command-time DURATION from there to the command (default 30s)
+    --wait-time DURATION    for the other side to come; 0 is for ever
+                            (default 12h)
+    --idle-time DURATION    of a link on which no byte moves; 0 is for ever
+                            (default 30m)
+    --control-time DURATION for a client to take a line or an exit status
+                            (default 10s)
+    --keepalive-interval DURATION
+                            between two questions for a sign of life
+                            (default 15s)
+    --keepalive-time DURATION
+                            without a sign of life after one, then the client
+                            counts as dead (default 45s)
+
+example, a switchboard for this machine alone, and its two sides:
+
+    aig-switchboard --listen localhost:2222
+    git aig-sync "ssh -p 2222 localhost new"
+    git aig-sync "ssh -p 2222 localhost 17e58"
+`
+
+// run is the whole program: it serves until ctx ends.
+func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
+	opt := switchboard.DefaultOptions()
+	flags := pflag.NewFlagSet("aig-switchboard", pflag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	var (
+		listen  = flags.String("listen", ":2222", "")
+		hostKey = flags.String("host-key", "", "")
+		verbose = flags.BoolP("verbose", "v", false, "")
+		version = flags.Bool("version", false, "")
+		help    = flags.BoolP("help", "h", false, "")
+	)
+	flags.IntVar(&opt.MaxConnections, "max-connections", opt.MaxConnections, "")
+	flags.IntVar(&opt.MaxWaiting, "max-waiting", opt.MaxWaiting, "")
+	flags.IntVar(&opt.MaxWaitingPerSource, "max-waiting-per-source", opt.MaxWaitingPerSource, "")
+	flags.IntVar(&opt.MaxLinks, "max-links", opt.MaxLinks, "")
+	flags.IntVar(&opt.MaxGuesses, "max-guesses", opt.MaxGuesses, "")
+	flags.IntVar(&opt.TokenDigits, "token-digits", opt.TokenDigits, "")
+	flags.DurationVar(&opt.GuessDelay, "guess-delay", opt.GuessDelay, "")
+	flags.DurationVar(&opt.HandshakeTime, "handshake-time", opt.HandshakeTime, "")
+	flags.DurationVar(&opt.CommandTime, "command-time", opt.CommandTime, "")
+	flags.DurationVar(&opt.WaitTime, "wait-time", opt.WaitTime, "")
+	flags.DurationVar(&opt.IdleTime, "idle-time", opt.IdleTime, "")
+	flags.DurationVar(&opt.ControlTime, "control-time", opt.ControlTime, "")
+	flags.DurationVar(&opt.KeepaliveInterval, "keepalive-interval", opt.KeepaliveInterval, "")
+	flags.DurationVar(&opt.KeepaliveTime, "keepalive-time", opt.KeepaliveTime, "")
+	flags.DurationVar(&opt.Grace, "grace", opt.Grace, "")
+	if err := flags.Parse(args); err != nil {
+		return usageError{err}
+	}
+	switch {
+	case *help:
+		_, err := io.WriteString(stdout, usage)
+		return err
+	case *version:
+		_, err := fmt.Fprintln(stdout, "aig-switchboard", buildVersion())
+		return err
+	case flags.NArg() > 0:
+		return usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+	}
+	if err := opt.Check(); err != nil {
+		return usageError{err}
+	}
+
+	file := *hostKey
+	if file == "" {
+		dir, err := os.UserConfigDir()
+		if err != nil {
+			return fmt.Errorf("no place for the host key: %w; name one with --host-key", err)
+		}
+		file = filepath.Join(dir, "aig-switchboard", "host_ed25519")
+	}
+	var err error
+	if opt.HostKey, err = switchboard.HostKey(file); err != nil {
+		return err
+	}
+	level := slog.LevelInfo
+	if *verbose {
+		level = slog.LevelDebug
+	}
+	opt.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	server, err := switchboard.New(opt)
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig // with TCP keepalives, which are its default
+	ln, err := lc.Listen(ctx, "tcp", *listen)
+	if err != nil {
+		return fmt.Errorf("listening on %q: %w", *listen, err)
+	}
+	return server.Serve(ctx, ln)
+}
+
+// buildVersion returns the version that the go command has built in.
+func buildVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(unknown)"
+}

@@ -1,0 +1,224 @@
+package switchboard
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// What a client may ask beside its one command: OpenSSH sends a handful of
+	// requests before it and, if told to, a keepalive every few seconds.
+	requestBurst   = 256
+	requestsPerSec = 4
+)
+
+// client is one SSH connection.
+type client struct {
+	server  *Server
+	meter   *meter
+	visit   *visit
+	ctx     context.Context // ends when no command is taken any more
+	linkCtx context.Context // ends when links must end
+	log     *slog.Logger    // names the client's address: for the debug level only
+
+	ssh     *ssh.ServerConn
+	done    chan struct{} // closed when the SSH connection has ended
+	wait    sync.WaitGroup
+	session *session // the first and only one; written and read by serve alone
+	forward bool     // a port forward was asked for; written and read by serve alone
+
+	requests struct {
+		sync.Mutex
+		tokens int
+		last   time.Time
+	}
+}
+
+// serve does the handshake and then services the connection until it ends.
+// All goroutines of the connection have ended when it returns.
+func (c *client) serve() {
+	c.meter.SetDeadline(time.Now().Add(c.server.opt.HandshakeTime))
+	conn, channels, requests, err := ssh.NewServerConn(c.meter, c.server.config)
+	if err != nil {
+		c.server.counters.add(noHandshake)
+		c.log.Debug("no handshake")
+		return
+	}
+	c.meter.SetDeadline(time.Time{})
+	c.ssh = conn
+	c.server.admission.greet(c.visit)
+	c.requests.tokens, c.requests.last = requestBurst, time.Now()
+	overdue := time.AfterFunc(c.server.opt.CommandTime, func() {
+		c.server.counters.add(noCommand)
+		c.close()
+	})
+	defer overdue.Stop()
+	c.wait.Go(c.keepAlive)
+
+	for channels != nil || requests != nil {
+		select {
+		case r, ok := <-requests:
+			if !ok {
+				requests = nil
+				continue
+			}
+			c.request(r)
+		case ch, ok := <-channels:
+			if !ok {
+				channels = nil
+				continue
+			}
+			// OpenSSH asks for its forwards before it opens the session: what
+			// was asked for earlier is in the queue by now and comes first.
+			for queued := requests != nil; queued; {
+				select {
+				case r, ok := <-requests:
+					if queued = ok; ok {
+						c.request(r)
+					}
+				default:
+					queued = false
+				}
+			}
+			if c.open(ch) {
+				overdue.Stop()
+			}
+		}
+	}
+	close(c.done)
+	if c.meter.exceeded() {
+		c.server.counters.add(flooding)
+	}
+	c.ssh.Wait()
+	c.wait.Wait()
+}
+
+// request answers a global request (RFC 4254, section 4). None is granted;
+// "keepalive@openssh.com" wants no more than an answer.
+func (c *client) request(r *ssh.Request) {
+	switch r.Type {
+	case "tcpip-forward", "streamlocal-forward@openssh.com":
+		c.server.counters.add(refusedForward)
+		c.forward = true
+	}
+	if c.allow() && r.WantReply {
+		r.Reply(false, nil)
+	}
+}
+
+// open answers the opening of a channel: the first session is taken, and
+// nothing else. It returns whether it was.
+func (c *client) open(ch ssh.NewChannel) bool {
+	if !c.allow() {
+		return false
+	}
+	switch {
+	case ch.ChannelType() == "session" && c.session == nil:
+		channel, requests, err := ch.Accept()
+		if err != nil {
+			return false
+		}
+		c.session = newSession(c, channel, c.forward)
+		c.wait.Go(func() { c.session.serveRequests(requests) })
+		c.wait.Go(c.session.watchInput)
+		c.wait.Go(c.session.run)
+		return true
+	case ch.ChannelType() == "session":
+		c.server.counters.add(refusedChannel)
+		ch.Reject(ssh.ResourceShortage, "one session a connection")
+	case ch.ChannelType() == "direct-tcpip" || ch.ChannelType() == "direct-streamlocal@openssh.com":
+		c.server.counters.add(refusedForward)
+		ch.Reject(ssh.Prohibited, "no port forwarding here")
+	default:
+		c.server.counters.add(refusedChannel)
+		ch.Reject(ssh.UnknownChannelType, "sessions only")
+	}
+	return false
+}
+
+// allow counts a request or a channel, and cuts the connection off if there
+// are too many of them.
+func (c *client) allow() bool {
+	c.requests.Lock()
+	defer c.requests.Unlock()
+	if n := int(time.Since(c.requests.last) / (time.Second / requestsPerSec)); n > 0 {
+		c.requests.tokens = min(c.requests.tokens+n, requestBurst)
+		c.requests.last = c.requests.last.Add(time.Duration(n) * time.Second / requestsPerSec)
+	}
+	if c.requests.tokens > 0 {
+		c.requests.tokens--
+		return true
+	}
+	if c.requests.tokens == 0 { // once
+		c.requests.tokens--
+		c.server.counters.add(flooding)
+		c.log.Debug("too many requests")
+	}
+	c.close()
+	return false
+}
+
+// keepAlive asks the client for a sign of life from time to time, and closes
+// a connection on which none comes. Any byte is one: an answer may be queued
+// behind much data on a slow line.
+func (c *client) keepAlive() {
+	tick := time.NewTicker(c.server.opt.KeepaliveInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-c.done:
+			return
+		}
+		seen := c.meter.total()
+		answered := c.ask()
+		for waiting := true; waiting; {
+			select {
+			case <-answered:
+				waiting = false
+			case <-c.done:
+				return
+			case <-time.After(c.server.opt.KeepaliveTime):
+				now := c.meter.total()
+				if now == seen {
+					c.server.counters.add(deadPeer)
+					c.log.Debug("no sign of life")
+					c.close()
+					return
+				}
+				seen = now
+			}
+		}
+	}
+}
+
+// ask sends a request that every client answers, if only with a failure, as
+// OpenSSH's server does. The channel is closed when the answer is there or the
+// connection has ended.
+func (c *client) ask() <-chan struct{} {
+	c.meter.asked()
+	answered := make(chan struct{})
+	c.wait.Go(func() {
+		defer close(answered)
+		c.ssh.SendRequest("keepalive@openssh.com", true, nil)
+	})
+	return answered
+}
+
+// close cuts the connection off. Everything that waits on it returns.
+func (c *client) close() { c.meter.Close() }
+
+// within runs f, which writes to the client, and cuts the connection off if
+// the client has not taken it in time.
+func (c *client) within(f func()) {
+	slow := time.AfterFunc(c.server.opt.ControlTime, func() {
+		c.server.counters.add(slowReader)
+		c.close()
+	})
+	defer slow.Stop()
+	f()
+}

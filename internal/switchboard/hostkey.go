@@ -1,0 +1,105 @@
+package switchboard
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// maxHostKeyFile bounds what is read from a host key file, in bytes. The
+// largest RSA key in use is below 16 KiB.
+const maxHostKeyFile = 64 << 10
+
+// HostKey reads the private key in file, in any format that
+// [ssh.ParsePrivateKey] knows and without a passphrase. If the file does not
+// exist, an ed25519 key is made there first, in OpenSSH's format and with mode
+// 0600; a missing directory is made with mode 0700. Two processes that start
+// at once end with the same key. A key that others may read is refused, as
+// OpenSSH refuses it.
+func HostKey(file string) (ssh.Signer, error) {
+	signer, err := readHostKey(file)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return signer, err
+	}
+	if err := makeHostKey(file); err != nil {
+		return nil, fmt.Errorf("making the host key %q: %w", file, err)
+	}
+	return readHostKey(file)
+}
+
+func readHostKey(file string) (ssh.Signer, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("opening the host key: %w", err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("opening the host key: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("the host key %q is not a regular file", file)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+		return nil, fmt.Errorf("the host key %q may be read by others (mode %04o); run chmod 600 on it", file, mode)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxHostKeyFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading the host key: %w", err)
+	}
+	signer, err := ssh.ParsePrivateKey(text)
+	var locked *ssh.PassphraseMissingError
+	if errors.As(err, &locked) {
+		return nil, fmt.Errorf("the host key %q has a passphrase; a server needs one without", file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
+	}
+	return signer, nil
+}
+
+// makeHostKey puts a new key at file unless somebody else was faster: the key
+// is written whole under another name and then linked, which fails if the
+// name is taken, so that nobody ever sees half a key or replaces one in use.
+func makeHostKey(file string) error {
+	dir := filepath.Dir(file)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	block, err := ssh.MarshalPrivateKey(private, "aig-switchboard")
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(dir, ".host-key-*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(temp.Name())
+	err = pem.Encode(temp, block)
+	if err == nil {
+		err = temp.Sync()
+	}
+	if closeErr := temp.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Link(temp.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}

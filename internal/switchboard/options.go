@@ -1,0 +1,105 @@
+package switchboard
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// Options set up a [Server]. Start from [DefaultOptions]: there is no zero
+// value that means "the default".
+type Options struct {
+	HostKey ssh.Signer   // as [HostKey] reads or makes it
+	Logger  *slog.Logger // never sees a token, a byte of a link or a foreign string
+
+	MaxConnections      int // open connections, in all
+	MaxWaiting          int // sides that wait for their other side, in all
+	MaxWaitingPerSource int // and from one IPv4 address or one IPv6 /64
+	MaxLinks            int // links at the same time
+	MaxGuesses          int // tokens of one source being looked up at the same time
+	TokenDigits         int // least length of a token, 5 to 16
+
+	HandshakeTime time.Duration // for the SSH handshake, host key question included
+	CommandTime   time.Duration // from there to the command
+	WaitTime      time.Duration // for the other side to come; 0 is for ever
+	IdleTime      time.Duration // of a link on which no byte moves; 0 is for ever
+	GuessDelay    time.Duration // the longest delay before a token is looked up
+	ControlTime   time.Duration // for a client to take a line or an exit status
+
+	KeepaliveInterval time.Duration // between two questions for a sign of life
+	KeepaliveTime     time.Duration // without any sign of life after one
+
+	Grace time.Duration // for running links, once the server is being stopped
+}
+
+// DefaultOptions returns options for a small public host, without a HostKey
+// and a Logger. With them the memory taken by clients who mean harm is below
+// 1.5 MiB for each connection, 6 MiB for each waiting side and 12 MiB for each
+// link; an ordinary waiting side takes about 100 KiB and an ordinary link 200
+// KiB plus what its readers have not taken yet, at most 2.5 MiB a direction.
+func DefaultOptions() Options {
+	return Options{
+		MaxConnections:      1024,
+		MaxWaiting:          256,
+		MaxWaitingPerSource: 32,
+		MaxLinks:            128,
+		MaxGuesses:          64,
+		TokenDigits:         minTokenDigits,
+
+		// A person compares a fingerprint in the middle of the handshake.
+		HandshakeTime: 2 * time.Minute,
+		CommandTime:   30 * time.Second,
+		WaitTime:      12 * time.Hour,
+		IdleTime:      30 * time.Minute,
+		GuessDelay:    3 * time.Second,
+		ControlTime:   10 * time.Second,
+
+		KeepaliveInterval: 15 * time.Second,
+		KeepaliveTime:     45 * time.Second,
+
+		Grace: 30 * time.Second,
+	}
+}
+
+// Check returns what is wrong with the limits and times, if anything.
+func (o *Options) Check() error {
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"connections", o.MaxConnections},
+		{"waiting sides", o.MaxWaiting},
+		{"waiting sides of a source", o.MaxWaitingPerSource},
+		{"links", o.MaxLinks},
+		{"guesses of a source", o.MaxGuesses},
+	} {
+		if n.value < 1 {
+			return fmt.Errorf("the most %s must be at least 1, not %d", n.name, n.value)
+		}
+	}
+	if o.TokenDigits < minTokenDigits || o.TokenDigits > maxTokenDigits {
+		return fmt.Errorf("a token has %d to %d digits, not %d", minTokenDigits, maxTokenDigits, o.TokenDigits)
+	}
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+		zero  bool
+	}{
+		{"handshake time", o.HandshakeTime, false},
+		{"command time", o.CommandTime, false},
+		{"waiting time", o.WaitTime, true},
+		{"idle time", o.IdleTime, true},
+		{"guess delay", o.GuessDelay, true},
+		{"control time", o.ControlTime, false},
+		{"keepalive interval", o.KeepaliveInterval, false},
+		{"keepalive time", o.KeepaliveTime, false},
+		{"grace time", o.Grace, true},
+	} {
+		if d.value < 0 || d.value == 0 && !d.zero {
+			return fmt.Errorf("the %s can't be %v", d.name, d.value)
+		}
+	}
+	return nil
+}

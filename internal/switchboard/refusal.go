@@ -1,0 +1,82 @@
+package switchboard
+
+import (
+	"cmp"
+	"log/slog"
+	"slices"
+	"sync"
+)
+
+// reason names why somebody was refused or cut off: the key of a counter in
+// the log.
+type reason string
+
+const (
+	tooManyConnections reason = "connections"    // cut or not let in: the most connections are open
+	noHandshake        reason = "handshake"      // no SSH handshake in time, or a broken one
+	noCommand          reason = "no_command"     // no command in time
+	unknownCommand     reason = "command"        // not a command of ours
+	refusedRequest     reason = "request"        // shell, pty, subsystem, agent, X11
+	refusedForward     reason = "forward"        // a port forward
+	refusedChannel     reason = "channel"        // a further or foreign channel
+	tooManyWaiting     reason = "waiting"        // the most sides are waiting
+	tooManyOfSource    reason = "waiting_source" // the most sides of this source are waiting
+	waitedLong         reason = "waited"         // nobody came in time
+	wrongToken         reason = "token"          // nobody waits under this token
+	tooManyGuesses     reason = "guesses"        // too many wrong tokens from this source
+	tooManyLinks       reason = "links"          // the most links are running
+	idleLink           reason = "idle"           // nothing moved on a link in time
+	deadPeer           reason = "dead"           // no sign of life in time
+	flooding           reason = "flood"          // too many requests, or too many tiny packets
+	goingDown          reason = "going_down"     // the switchboard is being stopped
+	slowReader         reason = "slow"           // did not take a line or an exit status in time
+	outOfDescriptors   reason = "accept"         // accepting failed, and was slowed down
+)
+
+// refusal is the error that a client is told.
+type refusal struct {
+	reason reason
+	line   string
+}
+
+func (r *refusal) Error() string { return r.line }
+
+// counters count refusals. The zero value is ready.
+type counters struct {
+	mu     sync.Mutex
+	counts map[reason]uint64
+	fresh  bool
+}
+
+func (c *counters) add(r reason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.counts == nil {
+		c.counts = make(map[reason]uint64)
+	}
+	c.counts[r]++
+	c.fresh = true
+}
+
+func (c *counters) get(r reason) uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.counts[r]
+}
+
+// report returns the counters as attributes, in the order of their names, or
+// nothing if none has moved since the last report.
+func (c *counters) report() []slog.Attr {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.fresh {
+		return nil
+	}
+	c.fresh = false
+	var attrs []slog.Attr
+	for r, n := range c.counts {
+		attrs = append(attrs, slog.Uint64(string(r), n))
+	}
+	slices.SortFunc(attrs, func(a, b slog.Attr) int { return cmp.Compare(a.Key, b.Key) })
+	return attrs
+}

@@ -1,0 +1,166 @@
+package switchboard
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net/netip"
+	"sync"
+)
+
+// spentTokens is how many used tokens are remembered and not given out again,
+// so that a token noted on paper does not soon lead to strangers.
+const spentTokens = 4096
+
+// rendezvous is the table of those who wait. It does no input or output.
+//
+// A token stands in the table from add to the first of take and remove; both
+// are atomic, so that a side is linked once or not at all.
+type rendezvous struct {
+	maxWaiting   int // sides that wait, in all
+	maxPerSource int // and from one source
+	maxLinks     int // links at the same time
+	digits       int // least length of a token
+	random       io.Reader
+
+	mu        sync.Mutex
+	waiting   map[string]*waiter
+	perSource map[netip.Prefix]int
+	links     int
+	spent     map[string]bool
+	order     []string // the spent tokens, oldest at next once it is full
+	next      int
+}
+
+// waiter is a side that waits under a token.
+type waiter struct {
+	token   string
+	source  netip.Prefix
+	session *session
+	matched chan *link // has room for the one link
+}
+
+func newRendezvous(o *Options, random io.Reader) *rendezvous {
+	return &rendezvous{
+		maxWaiting:   o.MaxWaiting,
+		maxPerSource: o.MaxWaitingPerSource,
+		maxLinks:     o.MaxLinks,
+		digits:       o.TokenDigits,
+		random:       random,
+		waiting:      make(map[string]*waiter),
+		perSource:    make(map[netip.Prefix]int),
+		spent:        make(map[string]bool),
+	}
+}
+
+// add puts a side into the table under a new token. The number of wrong
+// tokens seen lately decides on the token's length; see tokenDigits.
+func (r *rendezvous) add(s *session, source netip.Prefix, wrong int) (*waiter, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.waiting) >= r.maxWaiting {
+		return nil, &refusal{tooManyWaiting, "too many are waiting here already; try again later"}
+	}
+	if r.perSource[source] >= r.maxPerSource {
+		return nil, &refusal{tooManyOfSource, "too many from your address are waiting already; try again later"}
+	}
+	token, err := r.token(tokenDigits(r.digits, len(r.waiting), wrong))
+	if err != nil {
+		return nil, err
+	}
+	w := &waiter{token: token, source: source, session: s, matched: make(chan *link, 1)}
+	r.waiting[token] = w
+	r.perSource[source]++
+	return w, nil
+}
+
+// take ends the wait of the side under this token, for a link of it and the
+// caller; release follows when that link has ended. A link too many is
+// refused before the token is spent.
+func (r *rendezvous) take(token string) (*waiter, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.waiting[token]
+	if w == nil {
+		return nil, &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
+	}
+	if r.links >= r.maxLinks {
+		return nil, &refusal{tooManyLinks, "too many links are running; the token is still good, try again later"}
+	}
+	r.links++
+	r.drop(w)
+	return w, nil
+}
+
+// release gives the place of a link back.
+func (r *rendezvous) release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.links--
+}
+
+// remove ends a wait without a link. It returns false if take was faster: a
+// link is then on its way to w.matched.
+func (r *rendezvous) remove(w *waiter) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting[w.token] != w {
+		return false
+	}
+	r.drop(w)
+	return true
+}
+
+// drop needs r.mu.
+func (r *rendezvous) drop(w *waiter) {
+	delete(r.waiting, w.token)
+	if r.perSource[w.source]--; r.perSource[w.source] == 0 {
+		delete(r.perSource, w.source)
+	}
+	if len(r.order) < spentTokens {
+		r.order = append(r.order, w.token)
+	} else {
+		delete(r.spent, r.order[r.next])
+		r.order[r.next] = w.token
+		r.next = (r.next + 1) % spentTokens
+	}
+	r.spent[w.token] = true
+}
+
+// token draws tokens until one is neither waiting nor spent lately. Both
+// together fill a small part of the space, see tokenDigits, so that a hundred
+// draws in vain mean a broken source of randomness.
+func (r *rendezvous) token(digits int) (string, error) {
+	for range 100 {
+		var b [8]byte
+		if _, err := io.ReadFull(r.random, b[:]); err != nil {
+			return "", fmt.Errorf("drawing a token: %w", err)
+		}
+		token := fmt.Sprintf("%0*x", digits, binary.BigEndian.Uint64(b[:])>>(64-4*digits))
+		if r.waiting[token] == nil && !r.spent[token] {
+			return token, nil
+		}
+	}
+	return "", fmt.Errorf("drawing a token: a hundred draws gave none that is free")
+}
+
+// tokenDigits returns the length of the next token, in hexadecimal digits: at
+// least least, and so many that
+//
+//	16^digits ≥ 2^12 · (waiting + 1) · (wrong + 16)
+//
+// where waiting is the number of other sides that wait and wrong the number
+// of wrong tokens seen in the last one to two hours. So among tokens of this
+// length, as many guesses again as were just seen hit any of the waiting
+// sides with a chance below 1 in 4,096; with nobody guessing, a single guess
+// hits with a chance below 1 in 65,536. Whoever hits is let in on a link whose
+// ends then fail to recognise each other: a nuisance, not a way in.
+func tokenDigits(least, waiting, wrong int) int {
+	const most = 1 << 24 // keeps the product below 2^60
+	need := uint64(1) << 12 * uint64(min(waiting, most)+1) * uint64(min(wrong, most)+16)
+	digits := least
+	for digits < maxTokenDigits-1 && uint64(1)<<(4*digits) < need {
+		digits++
+	}
+	return digits
+}

@@ -1,0 +1,367 @@
+package switchboard
+
+import (
+	"encoding/binary"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// commandGrace is how long a command may follow a request that is refused,
+	// so that the refusal comes as the answer to the command.
+	commandGrace = 2 * time.Second
+
+	// endProof is how long it takes at most to tell an end of file from the
+	// end of its connection; see watchInput.
+	endProof = time.Second
+
+	// lingerTime is how long a client that shows no sign of life keeps its
+	// connection after the end of its session, and maxLinger how long any does.
+	lingerTime = 10 * time.Second
+	maxLinger  = 10 * time.Minute
+)
+
+// session is the session channel of a client (RFC 4254, section 6).
+type session struct {
+	client  *client
+	channel ssh.Channel
+
+	start   chan start              // the first request for a command, shell or subsystem
+	refused chan struct{}           // has an element once spoilt is set
+	spoilt  atomic.Pointer[refusal] // what was asked for that spoils the session
+	gone    chan struct{}           // closed when the channel is closed or its connection ended
+
+	ended  chan struct{} // closed when the client's end of file has come
+	inBand bool          // and whether it was said, and not the connection's end; read after ended
+
+	write    sync.Mutex // guards the following and orders end of file after everything else
+	sentEOF  bool
+	finished sync.Once
+}
+
+// start is a request that starts something in a session.
+type start struct {
+	command command
+	refusal *refusal
+}
+
+func newSession(c *client, channel ssh.Channel, forward bool) *session {
+	s := &session{
+		client:  c,
+		channel: channel,
+		start:   make(chan start, 1),
+		refused: make(chan struct{}, 1),
+		gone:    make(chan struct{}),
+		ended:   make(chan struct{}),
+	}
+	if forward {
+		s.spoilt.Store(&refusal{refusedForward, "no port forwarding here; try ssh -o ClearAllForwardings=yes"})
+	}
+	return s
+}
+
+// serveRequests answers the session's requests until the channel is closed.
+func (s *session) serveRequests(requests <-chan *ssh.Request) {
+	defer close(s.gone)
+	started := false
+	for r := range requests {
+		if !s.client.allow() {
+			continue
+		}
+		var st start
+		ok := false
+		switch r.Type {
+		case "exec":
+			ok = true
+			st.command, st.refusal = s.parse(r.Payload)
+		case "shell":
+			ok = true
+			st.refusal = &refusal{refusedRequest, "no shell here; ask for \"new\" or for a token, as in: ssh HOST new"}
+		case "subsystem":
+			ok = true
+			st.refusal = &refusal{refusedRequest, "no subsystem here; ask for \"new\" or for a token, as in: ssh HOST new"}
+		case "pty-req":
+			s.spoil("no terminal here; try ssh -T")
+		case "auth-agent-req@openssh.com":
+			s.spoil("no agent forwarding here; try ssh -a")
+		case "x11-req":
+			s.spoil("no X11 forwarding here; try ssh -x")
+		}
+		// Everything else, such as "env" and "window-change", does no harm
+		// unheeded. A refused command is answered with success, too: only then
+		// does a client show what follows on standard error and take the exit
+		// status as its own.
+		ok = ok && !started
+		if r.WantReply {
+			r.Reply(ok, nil)
+		}
+		if ok {
+			started = true
+			s.start <- st
+		}
+	}
+}
+
+func (s *session) parse(payload []byte) (command, *refusal) {
+	cmd, err := parseExec(payload)
+	if err != nil {
+		return cmd, &refusal{unknownCommand, err.Error() + "; ask for \"new\" or for a token"}
+	}
+	return cmd, nil
+}
+
+// spoil notes the first request that is refused together with its session.
+func (s *session) spoil(line string) {
+	if s.spoilt.CompareAndSwap(nil, &refusal{refusedRequest, line}) {
+		s.refused <- struct{}{}
+	}
+}
+
+// watchInput throws away what the client sends as standard error, which
+// would fill its window, until the client's end of file; then it finds out
+// whether that was said or is only the connection's end, which x/crypto shows
+// alike. An end that was said is one that the connection has outlived: SSH has
+// been given bytes since, if only the answer to a question. A connection that
+// is neither at its end nor says anything for endProof has outlived it, too.
+func (s *session) watchInput() {
+	defer close(s.ended)
+	io.Copy(io.Discard, s.channel.Stderr())
+	further, before := s.client.meter.further()
+	s.client.ask()
+	select {
+	case <-further:
+		s.inBand = true
+	case <-s.client.done:
+		s.inBand = s.client.meter.total() > before
+	case <-time.After(endProof):
+		s.inBand = true
+	}
+}
+
+// run waits for the session's command and obeys it.
+func (s *session) run() {
+	opt := &s.client.server.opt
+	overdue := time.NewTimer(opt.CommandTime)
+	defer overdue.Stop()
+	var st start
+	for waiting := true; waiting; {
+		select {
+		case st = <-s.start:
+			waiting = false
+		case <-s.refused:
+			overdue.Reset(min(commandGrace, opt.CommandTime))
+		case <-overdue.C:
+			st.refusal = s.spoilt.Load()
+			if st.refusal == nil {
+				st.refusal = &refusal{noCommand, "no command came in time; ask for \"new\" or for a token"}
+			}
+			waiting = false
+		case <-s.gone:
+			return
+		case <-s.client.ctx.Done():
+			st.refusal = &refusal{goingDown, "the switchboard is going down"}
+			waiting = false
+		}
+	}
+	if spoilt := s.spoilt.Load(); st.refusal == nil && spoilt != nil {
+		st.refusal = spoilt
+	}
+	s.client.meter.waits()
+	var err error
+	switch {
+	case st.refusal != nil:
+		err = st.refusal
+	case st.command.token == "":
+		err = s.runNew()
+	default:
+		err = s.runToken(st.command.token)
+	}
+	if err != nil {
+		s.refuse(err)
+	}
+}
+
+// runNew gives out a token and waits for the other side.
+func (s *session) runNew() error {
+	server := s.client.server
+	if !server.admission.settle(s.client.visit) {
+		return nil // just evicted
+	}
+	w, err := server.rendezvous.add(s, s.client.visit.source, server.guesses.recent())
+	if err != nil {
+		server.admission.unsettle(s.client.visit)
+		return err
+	}
+	s.stderr(w.token)
+
+	var overdue <-chan time.Time
+	if server.opt.WaitTime > 0 {
+		timer := time.NewTimer(server.opt.WaitTime)
+		defer timer.Stop()
+		overdue = timer.C
+	}
+	select {
+	case l := <-w.matched:
+		<-l.done
+		return nil
+	case <-s.gone:
+		err = nil
+	case <-overdue:
+		err = &refusal{waitedLong, "nobody came in " + server.opt.WaitTime.String() + "; the token is void"}
+	case <-s.client.ctx.Done():
+		err = &refusal{goingDown, "the switchboard is going down; the token is void"}
+	}
+	if !server.rendezvous.remove(w) {
+		l := <-w.matched
+		<-l.done
+		return nil
+	}
+	return err
+}
+
+// runToken joins the side that waits under a token, and carries the link.
+func (s *session) runToken(token string) error {
+	server := s.client.server
+	guess, delay, err := server.guesses.begin(s.client.visit.source)
+	if err != nil {
+		return err
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.gone:
+		server.guesses.end(guess, false)
+		return nil
+	case <-s.client.ctx.Done():
+		server.guesses.end(guess, false)
+		return &refusal{goingDown, "the switchboard is going down"}
+	}
+	// Settled before the token is spent, so that nobody is joined to a
+	// connection that is being evicted.
+	if !server.admission.settle(s.client.visit) {
+		server.guesses.end(guess, false)
+		return nil
+	}
+	w, err := server.rendezvous.take(token)
+	var refused *refusal
+	server.guesses.end(guess, errors.As(err, &refused) && refused.reason == wrongToken)
+	if err != nil {
+		server.admission.unsettle(s.client.visit)
+		return err
+	}
+	defer server.rendezvous.release()
+	l := newLink(w.session, s, server.opt.IdleTime)
+	defer close(l.done)
+	w.matched <- l
+
+	s.stderr("switched")
+	log := server.log.With("link", server.linkNumber.Add(1))
+	log.Info("linked")
+	began := time.Now()
+	end := l.run(s.client.linkCtx)
+	if end.reason != "" {
+		server.counters.add(end.reason)
+	}
+	log.Info("link ended", "how", end.how, "bytes", l.ab.bytes.Load(), "back", l.ba.bytes.Load(),
+		"seconds", int64(time.Since(began).Seconds()))
+	return nil
+}
+
+// refuse ends a session that was refused something.
+func (s *session) refuse(err error) {
+	line := "internal error; try again"
+	var refused *refusal
+	if errors.As(err, &refused) {
+		s.client.server.counters.add(refused.reason)
+		s.client.log.Debug("refused", "reason", string(refused.reason))
+		line = refused.line
+	} else {
+		s.client.server.log.Error("refusing a session", "error", err.Error())
+	}
+	s.finish(1, line, true)
+}
+
+// stderr writes a line to the client's standard error.
+func (s *session) stderr(line string) {
+	s.client.within(func() {
+		s.write.Lock()
+		defer s.write.Unlock()
+		if !s.sentEOF {
+			io.WriteString(s.channel.Stderr(), line+"\n")
+		}
+	})
+}
+
+// sendEOF passes the other side's end of file on. The exit status goes
+// before it although the session may not be over: a client that has said its
+// own end of file closes the channel on receiving ours, and x/crypto then
+// answers at once, after which nothing can be sent. If the link ends badly
+// later, finish sends another status, and clients go by the last one.
+func (s *session) sendEOF() {
+	s.client.within(func() {
+		s.write.Lock()
+		defer s.write.Unlock()
+		s.exitStatus(0)
+		s.sentEOF = true
+		s.channel.CloseWrite()
+	})
+}
+
+// exitStatus is described in RFC 4254, section 6.10. It needs s.write.
+func (s *session) exitStatus(status uint32) {
+	s.channel.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
+}
+
+// finish ends the session with an exit status, and with a line on standard
+// error unless line is empty or the end of file has been passed on already:
+// nothing can follow that. It then waits for the client to leave, so that what
+// is still on its way reaches it, and closes the connection. If sole is set,
+// nobody else is writing to the channel.
+func (s *session) finish(status uint32, line string, sole bool) {
+	s.finished.Do(func() {
+		if line != "" {
+			s.stderr("switchboard: " + line)
+		}
+		s.client.within(func() {
+			s.write.Lock()
+			defer s.write.Unlock()
+			if !s.sentEOF || status != 0 {
+				s.exitStatus(status)
+			}
+			if sole && !s.sentEOF {
+				s.sentEOF = true
+				s.channel.CloseWrite()
+			}
+			s.channel.Close()
+		})
+		s.linger()
+		s.client.close()
+	})
+}
+
+// linger waits for the client to close its connection.
+func (s *session) linger() {
+	longest := time.NewTimer(maxLinger)
+	defer longest.Stop()
+	seen := s.client.meter.total()
+	for {
+		select {
+		case <-s.client.done:
+			return
+		case <-longest.C:
+			return
+		case <-time.After(lingerTime):
+			now := s.client.meter.total()
+			if now == seen {
+				return
+			}
+			seen = now
+		}
+	}
+}

@@ -1,0 +1,195 @@
+// Package switchboard joins the SSH sessions of two strangers into one pipe.
+//
+// One asks for "new", is told a token and waits; the other asks for the token;
+// from then on each one's output is the other's input. The switchboard lets
+// everybody in, knows nobody, stores nothing and can't tell what it carries.
+//
+// The rooms: rendezvous (who waits under which token), guesses (how long a
+// wrong token costs), admission (who may stay when there are too many), meter
+// (what of a client lies here unread), client and session (SSH's face), link
+// (the relay).
+package switchboard
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+const (
+	// reportInterval is the time between two lines of counters in the log.
+	reportInterval = time.Minute
+
+	// Bounds of the pause after a failure to accept.
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// Server is a switchboard. Make one with [New].
+type Server struct {
+	opt        Options
+	log        *slog.Logger
+	config     *ssh.ServerConfig
+	rendezvous *rendezvous
+	guesses    *guesses
+	admission  *admission
+	counters   counters
+	linkNumber atomic.Uint64
+}
+
+// New returns a server, or what is wrong with the options.
+func New(opt Options) (*Server, error) {
+	if opt.HostKey == nil || opt.Logger == nil {
+		return nil, errors.New("switchboard options: a host key and a logger are needed")
+	}
+	if err := opt.Check(); err != nil {
+		return nil, fmt.Errorf("switchboard options: %w", err)
+	}
+	config := &ssh.ServerConfig{
+		NoClientAuth:  true,
+		ServerVersion: "SSH-2.0-aig-switchboard",
+	}
+	config.AddHostKey(opt.HostKey)
+	return &Server{
+		opt:        opt,
+		log:        opt.Logger,
+		config:     config,
+		rendezvous: newRendezvous(&opt, rand.Reader),
+		guesses:    newGuesses(&opt, time.Now),
+		admission:  newAdmission(opt.MaxConnections),
+	}, nil
+}
+
+// Refused returns how often something was refused for the named reason, as
+// the log calls it.
+func (s *Server) Refused(name string) uint64 { return s.counters.get(reason(name)) }
+
+// Serve serves the connections that come in on ln, which it closes. When ctx
+// ends, it takes no new connection and no new command, sends away those who
+// wait, gives running links [Options.Grace] to end, and returns nil. Every
+// goroutine it has started has ended when it returns. The error is that of a
+// listener which failed for good.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	s.log.Info("listening", "addr", ln.Addr().String(), "fingerprint", ssh.FingerprintSHA256(s.opt.HostKey.PublicKey()))
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	linkCtx, stopLinks := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLinks()
+	defer context.AfterFunc(ctx, func() { ln.Close() })()
+
+	var clients, reporter sync.WaitGroup
+	reported := make(chan struct{})
+	reporter.Go(func() { s.report(reported) })
+
+	err := s.accept(ctx, ln, func(conn net.Conn) {
+		clients.Go(func() { s.serve(ctx, linkCtx, conn) })
+	})
+	ln.Close()
+	stop()
+	s.log.Info("going down", "grace", s.opt.Grace.String())
+	s.admission.close()
+	grace := time.AfterFunc(s.opt.Grace, stopLinks)
+	clients.Wait()
+	grace.Stop()
+	close(reported)
+	reporter.Wait()
+	s.log.Info("stopped")
+	return err
+}
+
+// accept hands every connection to take until ctx ends. When the system has
+// no descriptor or memory left, it drops the client that has shown the least,
+// and tries again ever more slowly.
+func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn)) error {
+	pause := minAcceptPause
+	for {
+		conn, err := ln.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				conn.Close()
+			}
+			return nil
+		case err == nil:
+			pause = minAcceptPause
+			take(conn)
+			continue
+		case exhausted(err):
+			s.admission.shed()
+		case errors.Is(err, syscall.ECONNABORTED):
+		default:
+			return fmt.Errorf("accepting on %v: %w", ln.Addr(), err)
+		}
+		s.counters.add(outOfDescriptors)
+		s.log.Debug("accepting failed", "error", err.Error(), "pause", pause.String())
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+		pause = min(2*pause, maxAcceptPause)
+	}
+}
+
+// exhausted tells whether an error means that the process or the system has
+// run out of something that ended connections give back.
+func exhausted(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// serve takes a connection from its arrival to its end.
+func (s *Server) serve(ctx, linkCtx context.Context, conn net.Conn) {
+	defer conn.Close()
+	m := newMeter(conn)
+	v, evicted := s.admission.enter(m)
+	if v == nil || evicted {
+		s.counters.add(tooManyConnections)
+	}
+	if v == nil {
+		// A line before the version string is allowed by RFC 4253, section 4.2.
+		conn.SetWriteDeadline(time.Now().Add(s.opt.ControlTime))
+		fmt.Fprintf(conn, "switchboard: too many connections are open; try again later\r\n")
+		return
+	}
+	defer s.admission.leave(v)
+	c := &client{
+		server:  s,
+		meter:   m,
+		visit:   v,
+		ctx:     ctx,
+		linkCtx: linkCtx,
+		done:    make(chan struct{}),
+		log:     s.log.With("from", conn.RemoteAddr().String()),
+	}
+	c.serve()
+}
+
+// report logs the counters whenever they have changed, until done is closed.
+func (s *Server) report(done <-chan struct{}) {
+	tick := time.NewTicker(reportInterval)
+	defer tick.Stop()
+	for running := true; running; {
+		select {
+		case <-tick.C:
+		case <-done:
+			running = false
+		}
+		if attrs := s.counters.report(); attrs != nil {
+			s.log.LogAttrs(context.Background(), slog.LevelInfo, "refused", attrs...)
+		}
+	}
+}
