@@ -1,0 +1,133 @@
+package wire
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// Frames come back as they were written, up to the longest, and the end of the stream is never a clean one: not in a
+// frame, not between two.
+func TestFrames(t *testing.T) {
+	var stream bytes.Buffer
+	w := NewWriter(&stream)
+	bodies := [][]byte{{}, []byte("x"), bytes.Repeat([]byte("y"), MaxBody)}
+	for _, b := range bodies {
+		if err := w.Write(TypePack, b[:len(b)/2], b[len(b)/2:]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	whole := stream.Bytes()
+	r := NewReader(bytes.NewReader(whole))
+	for _, b := range bodies {
+		f, err := r.Next()
+		if err != nil || f.Type != TypePack || !bytes.Equal(f.Body, b) {
+			t.Fatalf("%v, type %q, %d bytes, want %d", err, rune(f.Type), len(f.Body), len(b))
+		}
+	}
+	if _, err := r.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("end between frames: %v", err)
+	}
+	r = NewReader(bytes.NewReader(whole[:len(whole)-1]))
+	for range len(bodies) - 1 {
+		if _, err := r.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := r.Next(); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("end within a frame: %v", err)
+	}
+	if err := w.Write(TypePack, make([]byte, MaxBody+1)); err == nil {
+		t.Error("an over-long frame was written")
+	}
+}
+
+// What is not a frame is an error: a flush-pkt, a length of four or less, no length at all.
+func TestNotFrames(t *testing.T) {
+	for _, s := range []string{"0000", "0004", "0001", "xxxx", "00", "SSH-2.0", "ffff", "000a12"} {
+		if f, err := NewReader(strings.NewReader(s)).Next(); err == nil {
+			t.Errorf("%q is a frame of type %q", s, rune(f.Type))
+		}
+	}
+}
+
+// An unknown key is ignored, so that a later program can say more; everything a program of today needs must be there
+// once, and be well-formed.
+func TestHello(t *testing.T) {
+	good := "versions 1 3\nobject-format sha256\ndirection pull\nobjects 407095\nagent aig/9\n"
+	want := Hello{1, 3, "sha256", Pull, 407095, "aig/9"}
+	for _, s := range []string{good, "colour blue\n" + good + "colour green\nempty\n"} {
+		if h, err := ParseHello([]byte(s)); err != nil || h != want {
+			t.Errorf("%q: %+v, %v", s, h, err)
+		}
+	}
+	for _, bad := range [][2]string{
+		{"objects 407095\n", ""}, {"agent aig/9\n", "agent aig/9"}, {"pull", "sideways"}, {"407095", "-1"}, {"407095", "1e9"},
+		{"407095", "9223372036854775808"}, {"407095", "007"}, {"1 3", "3 1"}, {"1 3", "1"}, {"objects", "objects 1\nobjects"},
+	} {
+		s := strings.Replace(good, bad[0], bad[1], 1)
+		if h, err := ParseHello([]byte(s)); err == nil {
+			t.Errorf("%q passed as %+v", s, h)
+		}
+	}
+}
+
+// FuzzFrames proves that whatever is read as frames marshals to what was read, and that nothing else panics.
+func FuzzFrames(f *testing.F) {
+	f.Add([]byte("0005A0009Stest0000"))
+	f.Add([]byte("fff0P"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		r := NewReader(bytes.NewReader(stream))
+		var again bytes.Buffer
+		w := NewWriter(&again)
+		for {
+			frame, err := r.Next()
+			if err != nil {
+				break
+			}
+			if err := w.Write(frame.Type, frame.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Lengths may be written with capital digits.
+		if got := again.Bytes(); !bytes.EqualFold(got, stream[:len(got)]) {
+			t.Errorf("%q became %q", stream, got)
+		}
+	})
+}
+
+// FuzzMessages proves of every message that what parses marshals to what was read, byte for byte; and of a hello, which
+// may hold more than we know, that it parses to the same again.
+func FuzzMessages(f *testing.F) {
+	f.Add([]byte("versions 1 1\nobject-format sha1\ndirection both\nobjects 0\nagent x\n"))
+	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x02"))
+	f.Add([]byte("\x00\x00\x00\x07disk full"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		same := func(what string, got []byte, err error) {
+			if err == nil && !bytes.Equal(got, body) {
+				t.Errorf("%s: %q became %q", what, body, got)
+			}
+		}
+		end, err := ParsePackEnd(body)
+		same("pack end", end.Append(nil), err)
+		refused, err := ParseRefused(body)
+		same("refusal", refused.Append(nil), err)
+		number, err := ParseNumber(body)
+		same("number", AppendNumber(nil, number), err)
+		count, err := ParseCount(body)
+		same("count", AppendCount(nil, count), err)
+		text, err := ParseText(body)
+		same("text", AppendText(nil, text), err)
+		names, err := ParseNames(body, 20)
+		same("names", names, err)
+		if hello, err := ParseHello(body); err == nil {
+			again, err := ParseHello(hello.Append(nil))
+			if err != nil || !reflect.DeepEqual(hello, again) {
+				t.Errorf("%+v became %+v, %v", hello, again, err)
+			}
+		}
+	})
+}
