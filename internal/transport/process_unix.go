@@ -15,7 +15,8 @@ import (
 
 // process is the shell and its process group.
 type process struct {
-	pid      int // of the shell, and of its process group
+	pid      int // of the shell
+	group    int // its process group
 	terminal *terminal
 	witness  *witness // nil if the terminal wasn't lent
 
@@ -45,19 +46,25 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 		// programs expect of their standard streams.
 		attr.Files = append(attr.Files, f.Fd())
 	}
-	p.terminal.prepare(attr.Sys)
+	if p.terminal.prepare(attr.Sys) {
+		if p.witness = callWitness(attr.Sys, o.Env); p.witness != nil {
+			p.group = p.witness.pid
+			attr.Sys = &syscall.SysProcAttr{Setpgid: true, Pgid: p.group}
+		}
+	}
 
 	// Not os.StartProcess: that one's Wait sees the end of a process only,
 	// and we have to see its stops. Two waiters would take each other's news.
 	pid, err := syscall.ForkExec(sh, []string{"sh", "-c", o.Expression}, attr)
 	if err != nil {
-		p.terminal.take(false)
+		p.takeTerminal()
 		return nil, err
 	}
 	p.pid = pid
-	if p.terminal.started(pid) {
-		p.witness = callWitness(pid, o.Env)
+	if p.group == 0 {
+		p.group = pid
 	}
+	p.terminal.started(p.group)
 	go p.reap()
 	return p, nil
 }
@@ -145,7 +152,7 @@ func (p *process) stopped(sig unix.Signal) {
 // the group has a member. Where it has none, the number could be given to
 // strangers only after the system has used up all others.
 func (p *process) signal(sig unix.Signal) bool {
-	return unix.Kill(-p.pid, sig) == nil
+	return unix.Kill(-p.group, sig) == nil
 }
 
 // end ends the process group; the pipe has been closed already.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,7 +50,12 @@ func (p *StandardPipe) Write(b []byte) (int, error) {
 	if p.out.err != nil {
 		return 0, p.out.err
 	}
-	return p.out.file.Write(b)
+	n, err := p.out.file.Write(b)
+	if err != nil && p.out.closing.Load() {
+		// A socket's shutdown may have come first, as a broken pipe.
+		err = os.ErrClosed
+	}
+	return n, err
 }
 
 // CloseWrite closes the output. The other side sees end of file when no other
@@ -68,6 +74,7 @@ type stream struct {
 	restore int   // another descriptor, to put blocking mode back; -1: nothing to put back
 
 	once     sync.Once
+	closing  atomic.Bool
 	closeErr error
 }
 
@@ -119,6 +126,7 @@ func (s *stream) close(shutdown bool) error {
 		if s.file == nil {
 			return
 		}
+		s.closing.Store(true)
 		if shutdown {
 			// What a socket's closing doesn't say as long as another
 			// descriptor is open. No error for what isn't a socket.

@@ -23,7 +23,7 @@ type terminal struct {
 	mu    sync.Mutex
 	fd    int         // of the terminal; -1 if there is none, or no more questions
 	own   int         // our process group
-	group int         // the transport's
+	group int         // the transport's; 0 until it has started
 	lent  bool        // the transport's group was given the foreground
 	state *term.State // of the terminal before it was lent first
 }
@@ -51,35 +51,34 @@ func (t *terminal) foreground() int {
 }
 
 // prepare arranges for the new process to take the foreground before it runs
-// any program, if it is ours to give.
+// any program, if it is ours to give, and tells whether it is.
 //
 // Setting the foreground from a process that isn't in it raises SIGTTOU, which
 // stops the process unless it is ignored. That goes for the new process and, at
 // the time of giving back, for us; and while the terminal is lent, for whatever
 // we write to it if its user has set tostop. Hence it is ignored from here to
 // take. The transport inherits that, and so can't be stopped for writing.
-func (t *terminal) prepare(attr *syscall.SysProcAttr) {
+func (t *terminal) prepare(attr *syscall.SysProcAttr) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fd < 0 {
-		return
+		return false
 	}
 	t.state, _ = term.GetState(t.fd)
 	if t.foreground() != t.own {
-		return
+		return false
 	}
 	signal.Ignore(unix.SIGTTOU)
 	t.lent = true
 	attr.Foreground, attr.Ctty = true, t.fd
+	return true
 }
 
-// started names the process group that prepare was for, and tells whether it
-// has the foreground.
-func (t *terminal) started(group int) bool {
+// started names the process group that prepare was for.
+func (t *terminal) started(group int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.group = group
-	return t.lent
 }
 
 // lend makes the transport's group the foreground if ours is it, and tells
@@ -104,8 +103,9 @@ func (t *terminal) recall() bool {
 		return false
 	}
 	// A third group in the foreground got it from the user's shell: our job is
-	// in the background, and there is nothing to take back.
-	if t.lent && t.foreground() == t.group {
+	// in the background, and there is nothing to take back. No group at all:
+	// what prepare was for took the foreground, but couldn't be run.
+	if t.lent && (t.group == 0 || t.foreground() == t.group) {
 		unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.own)
 	}
 	return true

@@ -13,23 +13,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// witness is a process of ours in the transport's process group that does
-// nothing but die of the SIGINT that Ctrl-C sends to the group. The transport
-// itself can't be asked: ssh, for one, catches the signal and exits with status
-// 255, as it does after any other failure. It lives no longer than the
-// terminal is lent.
+// witness is a process of ours that leads the transport's process group and
+// does nothing but die of the SIGINT that Ctrl-C sends to the group. The
+// transport itself can't be asked: ssh, for one, catches the signal and exits
+// with status 255, as it does after any other failure. It lives no longer than
+// the terminal is lent.
 type witness struct {
 	pid  int
-	quit *os.File      // it ends when this is closed
-	once sync.Once     // of its dismissal
-	done chan struct{} // closed when it was reaped; then the rest is set
+	quit *os.File // it ends when this is closed
 
+	once        sync.Once // of its dismissal, which sets the rest
 	interrupted bool
 }
 
-// callWitness starts a witness in the group. Without one, which is nil, only
-// what the transport ended with tells of an interruption.
-func callWitness(group int, env []string) *witness {
+// callWitness starts a witness, in the group and with the foreground that sys
+// says. Without one, which is nil, only what the transport ended with tells of
+// an interruption.
+func callWitness(sys *syscall.SysProcAttr, env []string) *witness {
 	cat, err := exec.LookPath("cat")
 	if err != nil {
 		return nil
@@ -47,29 +47,18 @@ func callWitness(group int, env []string) *witness {
 	pid, err := syscall.ForkExec(cat, []string{"cat"}, &syscall.ProcAttr{
 		Env:   env,
 		Files: []uintptr{stdin.Fd(), null.Fd(), null.Fd()},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pgid: group},
+		Sys:   sys,
 	})
 	if err != nil {
 		quit.Close()
 		return nil
 	}
-	w := &witness{pid: pid, quit: quit, done: make(chan struct{})}
-	go func() {
-		defer close(w.done)
-		var ws unix.WaitStatus
-		for {
-			_, err := unix.Wait4(pid, &ws, 0, nil)
-			if !errors.Is(err, unix.EINTR) {
-				w.interrupted = err == nil && ws.Signaled() && ws.Signal() == unix.SIGINT
-				return
-			}
-		}
-	}()
-	return w
+	return &witness{pid: pid, quit: quit}
 }
 
 // dismiss ends the witness and returns whether SIGINT had come first. It may
-// be called again.
+// be called again. Not before it is the witness reaped, so that its number
+// stays the group's until then, also if it has ended.
 func (w *witness) dismiss() (interrupted bool) {
 	if w == nil {
 		return false
@@ -79,13 +68,16 @@ func (w *witness) dismiss() (interrupted bool) {
 		// a signal that has come is acted upon before any further reading.
 		unix.Kill(w.pid, unix.SIGCONT)
 		w.quit.Close()
-		timer := time.NewTimer(stopWait)
+		// It might be stopped again at once, with the rest of its group.
+		timer := time.AfterFunc(stopWait, func() { unix.Kill(w.pid, unix.SIGKILL) })
 		defer timer.Stop()
-		select {
-		case <-w.done:
-		case <-timer.C: // stopped again, with the rest of its group
-			unix.Kill(w.pid, unix.SIGKILL)
-			<-w.done
+		var ws unix.WaitStatus
+		for {
+			_, err := unix.Wait4(w.pid, &ws, 0, nil)
+			if !errors.Is(err, unix.EINTR) {
+				w.interrupted = err == nil && ws.Signaled() && ws.Signal() == unix.SIGINT
+				return
+			}
 		}
 	})
 	return w.interrupted
