@@ -31,6 +31,7 @@ else
 	SWITCHBOARD_BIN=$SHARNESS_TEST_SRCDIR/../bin
 fi
 SWITCHBOARD_PID=
+sb_code=0
 
 # sharness runs its final cleanup only if every test has passed.
 trap 'sb_code=$?; switchboard_kill; (exit $sb_code); die' EXIT
