@@ -1,0 +1,154 @@
+package identity
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+const (
+	// listTimeout is how long the agent may take to say what it holds.
+	listTimeout = 10 * time.Second
+	// signTimeout is how long it may take to sign: long enough for a user who
+	// has to confirm it (ssh-add -c).
+	signTimeout = time.Minute
+)
+
+// sshAgent is the SSH agent (draft-ietf-sshm-ssh-agent). There is a connection
+// for each request, so that one that went wrong is no trouble for the next.
+type sshAgent struct {
+	socket string // empty: there is none
+}
+
+// environmentAgent returns the agent that SSH_AUTH_SOCK names.
+func environmentAgent() sshAgent { return sshAgent{os.Getenv("SSH_AUTH_SOCK")} }
+
+// do makes requests on a connection of their own, in at most the timeout.
+func (a sshAgent) do(ctx context.Context, timeout time.Duration, request func(agent.ExtendedAgent) error) error {
+	if a.socket == "" {
+		return errors.New("none is running (SSH_AUTH_SOCK is not set)")
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer in %v", timeout))
+	defer cancel()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", a.socket)
+	if err != nil {
+		var where *net.OpError
+		if errors.As(err, &where) {
+			err = where.Err
+		}
+		return fmt.Errorf("none answers at SSH_AUTH_SOCK=%s: %w", quote(a.socket), err)
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	// A client that could close the connection would read it in a goroutine.
+	err = request(agent.NewClient(struct{ io.ReadWriter }{conn}))
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// list returns the agent's keys, as far as they can be read.
+func (a sshAgent) list(ctx context.Context) (keys []ssh.PublicKey, err error) {
+	err = a.do(ctx, listTimeout, func(client agent.ExtendedAgent) error {
+		entries, err := client.List()
+		for _, entry := range entries {
+			if key, err := ssh.ParsePublicKey(entry.Blob); err == nil {
+				keys = append(keys, key)
+			}
+		}
+		if err == nil && len(entries) == 0 {
+			// A locked one says the same as an empty one.
+			return errors.New("it holds no key (ssh-add adds one), or it is locked (ssh-add -X unlocks it)")
+		}
+		return err
+	})
+	return keys, err
+}
+
+// first returns the first key that can be used.
+func (a sshAgent) first(ctx context.Context) (ssh.PublicKey, error) {
+	keys, err := a.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var why error
+	for _, key := range keys {
+		_, err := algorithms(key)
+		if err == nil {
+			return key, nil
+		}
+		why = cmp.Or(why, err)
+	}
+	return nil, fmt.Errorf("none of its keys can be used; one %w", cmp.Or(why, errors.New("is of an unknown kind")))
+}
+
+// holds returns nil if the agent holds the key, else why not.
+func (a sshAgent) holds(ctx context.Context, key ssh.PublicKey) error {
+	keys, err := a.list(ctx)
+	if err != nil {
+		return err
+	}
+	for _, held := range keys {
+		if bytes.Equal(held.Marshal(), key.Marshal()) {
+			return nil
+		}
+	}
+	return fmt.Errorf("it doesn't hold %s: ssh-add the private key", ssh.FingerprintSHA256(key))
+}
+
+// signer returns a signer by one of the agent's keys, for as long as ctx lasts.
+func (a sshAgent) signer(ctx context.Context, key ssh.PublicKey) (ssh.Signer, error) {
+	return restrict(&agentSigner{ctx, a, key})
+}
+
+// agentSigner has the agent sign. It carries the context of Load, since an
+// [ssh.Signer] isn't given one.
+type agentSigner struct {
+	ctx   context.Context
+	agent sshAgent
+	key   ssh.PublicKey
+}
+
+func (s *agentSigner) PublicKey() ssh.PublicKey { return s.key }
+
+func (s *agentSigner) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	names, err := algorithms(s.key)
+	if err != nil {
+		return nil, err
+	}
+	return s.SignWithAlgorithm(rand, data, names[0])
+}
+
+func (s *agentSigner) SignWithAlgorithm(_ io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	var flags agent.SignatureFlags
+	switch algorithm {
+	case ssh.KeyAlgoRSASHA512:
+		flags = agent.SignatureFlagRsaSha512
+	case ssh.KeyAlgoRSASHA256:
+		flags = agent.SignatureFlagRsaSha256
+	}
+	var signature *ssh.Signature
+	err := s.agent.do(s.ctx, signTimeout, func(client agent.ExtendedAgent) (err error) {
+		signature, err = client.SignWithFlags(s.key, data, flags)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the SSH agent doesn't sign with our key: %w", err)
+	}
+	// An agent that doesn't know the flags ignores them.
+	if signature.Format != algorithm {
+		return nil, fmt.Errorf("the SSH agent signed by %q where %s was asked for", signature.Format, algorithm)
+	}
+	return signature, nil
+}

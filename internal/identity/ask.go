@@ -1,0 +1,74 @@
+package identity
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+)
+
+// maxPassphrase bounds what is read from an askpass program.
+const maxPassphrase = 64 << 10
+
+// errNoTerminal is askTerminal's where there is none to ask on.
+var errNoTerminal = errors.New("no terminal")
+
+// AskPassphrase asks on the terminal, without echo, or by the program that
+// SSH_ASKPASS names. As in ssh(1), SSH_ASKPASS_REQUIRE chooses: never, force,
+// or prefer, which means the program where there is a display. Otherwise the
+// program is what remains where there is no terminal.
+//
+// The terminal is left as it was found, also when the question is cut short by
+// the end of ctx or by a signal such as Ctrl-C's, which is then an error and
+// not the end of this process.
+func AskPassphrase(ctx context.Context, prompt string) ([]byte, error) {
+	program := os.Getenv("SSH_ASKPASS")
+	display := os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
+	require := strings.ToLower(os.Getenv("SSH_ASKPASS_REQUIRE"))
+	if program == "" && require == "force" {
+		return nil, errors.New("SSH_ASKPASS_REQUIRE=force, but SSH_ASKPASS names no program")
+	}
+	if program != "" && (require == "force" || require == "prefer" && display) {
+		return askProgram(ctx, program, prompt)
+	}
+	answer, err := askTerminal(ctx, prompt)
+	if !errors.Is(err, errNoTerminal) {
+		return answer, err
+	}
+	if program != "" && require != "never" {
+		return askProgram(ctx, program, prompt)
+	}
+	return nil, errors.New("there is no terminal to ask on: ssh-add the key to an agent, or have SSH_ASKPASS name a program that asks")
+}
+
+// askProgram runs an askpass program: the prompt is its argument, and the
+// first line that it writes is the answer.
+func askProgram(ctx context.Context, program, prompt string) ([]byte, error) {
+	cmd := exec.CommandContext(ctx, program, prompt)
+	cmd.WaitDelay = 2 * time.Second // for what else may hold its output open
+	cmd.Stderr = os.Stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, fmt.Errorf("SSH_ASKPASS: %w", err)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("SSH_ASKPASS: %w", err)
+	}
+	output, readErr := io.ReadAll(io.LimitReader(stdout, maxPassphrase))
+	err = cmd.Wait()
+	switch {
+	case context.Cause(ctx) != nil:
+		return nil, context.Cause(ctx)
+	case err != nil:
+		return nil, fmt.Errorf("SSH_ASKPASS: %s gave no passphrase: %w", quote(program), err)
+	case readErr != nil:
+		return nil, fmt.Errorf("SSH_ASKPASS: reading from %s: %w", quote(program), readErr)
+	}
+	line, _, _ := bytes.Cut(output, []byte("\n"))
+	return bytes.TrimSuffix(line, []byte("\r")), nil
+}

@@ -1,0 +1,251 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
+)
+
+// patience bounds every wait of these tests; reaching it is a failure.
+const patience = 30 * time.Second
+
+// home makes an empty home directory and an environment without agent, askpass
+// program or display.
+func home(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	t.Setenv("HOME", dir)
+	for _, name := range []string{"SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "WAYLAND_DISPLAY"} {
+		t.Setenv(name, "")
+	}
+	if err := os.Mkdir(filepath.Join(dir, ".ssh"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// run runs a program of openssh-client.
+func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %q: %v\n%s(it is in Debian's package openssh-client)", name, args, err, output)
+	}
+	return string(output)
+}
+
+// keygen makes a key pair with ssh-keygen and returns the private key's file.
+func keygen(t *testing.T, passphrase string, args ...string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "key")
+	// One round of the passphrase's hash is as good as sixteen here, and faster.
+	run(t, "ssh-keygen", append([]string{"-q", "-a", "1", "-C", "a comment", "-N", passphrase, "-f", file}, args...)...)
+	return file
+}
+
+// fingerprint returns what ssh-keygen says of a key.
+func fingerprint(t *testing.T, file string) string {
+	t.Helper()
+	fields := strings.Fields(run(t, "ssh-keygen", "-lf", file))
+	if len(fields) < 2 {
+		t.Fatalf("ssh-keygen -lf prints %q", fields)
+	}
+	return fields[1]
+}
+
+// startAgent starts an SSH agent that holds the keys, and makes it the
+// environment's.
+func startAgent(t *testing.T, keys ...string) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "agent") // a socket's name may not be long
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "s")
+	cmd := exec.Command("ssh-agent", "-D", "-a", socket)
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%v (ssh-agent is in Debian's package openssh-client)", err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	for deadline := time.Now().Add(patience); ; {
+		conn, err := net.Dial("unix", socket)
+		if err == nil {
+			conn.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the agent doesn't come up: %v", err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	t.Setenv("SSH_AUTH_SOCK", socket)
+	for _, key := range keys {
+		run(t, "ssh-add", "-q", key)
+	}
+}
+
+// load1 loads a key, with nobody there to answer a question.
+func load1(t *testing.T, file string) *Identity {
+	t.Helper()
+	return loadWith(t, file, unasked(t))
+}
+
+// unasked is a prompt that must not be.
+func unasked(t *testing.T) func(context.Context, string) ([]byte, error) {
+	return func(_ context.Context, prompt string) ([]byte, error) {
+		t.Errorf("asked %q", prompt)
+		return nil, errors.New("nobody is there")
+	}
+}
+
+func loadWith(t *testing.T, file string, prompt func(context.Context, string) ([]byte, error)) *Identity {
+	t.Helper()
+	id, err := Load(t.Context(), Options{File: file, Prompt: prompt})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { id.Close() })
+	return id
+}
+
+// answers returns a prompt that is answered by one passphrase after the other,
+// and where the questions are to be found.
+func answers(passphrases ...string) (func(context.Context, string) ([]byte, error), *[]string) {
+	var asked []string
+	return func(_ context.Context, prompt string) ([]byte, error) {
+		asked = append(asked, prompt)
+		if len(asked) > len(passphrases) {
+			return nil, errors.New("asked too often")
+		}
+		return []byte(passphrases[len(asked)-1]), nil
+	}, &asked
+}
+
+// prove shows that the identity can be used as host key and as user key, each
+// in an SSH handshake with the other, and that both sides see the key that its
+// fingerprint promises and signatures of no algorithm but the wanted ones.
+func prove(t *testing.T, id, other *Identity) {
+	t.Helper()
+	for _, pair := range [][2]*Identity{{id, other}, {other, id}} {
+		if err := handshake(t, pair[0], pair[1]); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func handshake(t *testing.T, server, client *Identity) error {
+	t.Helper()
+	// Not net.Pipe: both sides begin by writing, and it has no buffer.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	near, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer near.Close()
+	far, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer far.Close()
+	near.SetDeadline(time.Now().Add(patience))
+	far.SetDeadline(time.Now().Add(patience))
+
+	serverConfig := &ssh.ServerConfig{
+		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+			if got := ssh.FingerprintSHA256(key); got != client.Fingerprint() {
+				return nil, errors.New("the server sees the client's key as " + got)
+			}
+			return nil, nil
+		},
+		PublicKeyAuthAlgorithms: []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384,
+			ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512},
+	}
+	serverConfig.AddHostKey(server.Signer())
+	serverErr := make(chan error, 1)
+	go func() {
+		conn, _, _, err := ssh.NewServerConn(far, serverConfig)
+		if err == nil {
+			conn.Close()
+		}
+		serverErr <- err
+	}()
+	conn, _, _, err := ssh.NewClientConn(near, "peer", &ssh.ClientConfig{
+		User: "peer",
+		Auth: []ssh.AuthMethod{ssh.PublicKeys(client.Signer())},
+		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
+			if got := ssh.FingerprintSHA256(key); got != server.Fingerprint() {
+				return errors.New("the client sees the server's key as " + got)
+			}
+			return nil
+		},
+		HostKeyAlgorithms: serverConfig.PublicKeyAuthAlgorithms,
+	})
+	if err == nil {
+		conn.Close()
+	} else {
+		near.Close()
+	}
+	return errors.Join(err, <-serverErr)
+}
+
+// sha1Agent is an agent from before RFC 8332.
+type sha1Agent struct{ agent.ExtendedAgent }
+
+func (a sha1Agent) SignWithFlags(key ssh.PublicKey, data []byte, _ agent.SignatureFlags) (*ssh.Signature, error) {
+	return a.ExtendedAgent.Sign(key, data)
+}
+
+// startFakeAgent serves one key from a sha1Agent.
+func startFakeAgent(t *testing.T, key any) {
+	t.Helper()
+	ring := agent.NewKeyring().(agent.ExtendedAgent)
+	if err := ring.Add(agent.AddedKey{PrivateKey: key}); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	listener, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSH_AUTH_SOCK", filepath.Join(dir, "s"))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			agent.ServeAgent(sha1Agent{ring}, conn)
+			conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		listener.Close()
+		<-done
+	})
+}

@@ -1,0 +1,230 @@
+package identity
+
+import (
+	"bytes"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// maxKeyFile is the largest file that is taken for a key; the largest RSA key
+// that can be used takes a quarter of it.
+const maxKeyFile = 64 << 10
+
+// maxTries is how many passphrases are asked for, as ssh does.
+const maxTries = 3
+
+// keyFile is a file with a key, and what can be known of it without asking.
+type keyFile struct {
+	name       string
+	publicName string        // of the file that the public key came from, if it was one
+	public     ssh.PublicKey // nil if not known without a passphrase
+	private    []byte        // the PEM text; nil if there is only a public key
+	ready      ssh.Signer    // nil if the private key is under a passphrase
+}
+
+// readKeyFile reads a private key, or a public key alone: name may be that of
+// the latter, or that of a private key of which only FILE.pub is there. Keys
+// that can't be used are errors.
+func readKeyFile(name string) (*keyFile, error) {
+	k := &keyFile{name: name}
+	content, err := k.read(name)
+	if errors.Is(err, fs.ErrNotExist) && k.readPublic(name+".pub") == nil {
+		return k, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("own key: %s %w", quote(name), err)
+	}
+	block, _ := pem.Decode(content)
+	if block == nil {
+		k.publicName = quote(name)
+		if k.public, err = parsePublic(content); err != nil {
+			return nil, fmt.Errorf("own key: %s %w", quote(name), err)
+		}
+		return k, nil
+	}
+	if err := k.examine(block, content); err != nil {
+		return nil, fmt.Errorf("own key: %s %w", quote(name), err)
+	}
+	return k, nil
+}
+
+// read reads a file, unless it can't be a key's.
+func (k *keyFile) read(name string) ([]byte, error) {
+	info, err := os.Stat(name) // before opening, which on a FIFO may take for ever
+	if err != nil {
+		return nil, fmt.Errorf("can't be read: %w", reason(err))
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("can't be read: %w", reason(err))
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("can't be read: %w", reason(err))
+	}
+	if len(content) > maxKeyFile {
+		return nil, errors.New("is too large to be a key")
+	}
+	// A public key may be read by anybody.
+	if block, _ := pem.Decode(content); block != nil {
+		return content, checkMode(f)
+	}
+	return content, nil
+}
+
+// reason removes from an error the name of the file, which is said already.
+func reason(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// readPublic takes the public key from a file that has nothing else.
+func (k *keyFile) readPublic(name string) error {
+	content, err := k.read(name)
+	if err != nil {
+		return err
+	}
+	k.public, err = parsePublic(content)
+	k.publicName = quote(name)
+	return err
+}
+
+// parsePublic parses a public key's line, and refuses what can't be used.
+func parsePublic(content []byte) (ssh.PublicKey, error) {
+	key, _, _, _, err := ssh.ParseAuthorizedKey(content)
+	if err != nil {
+		return nil, errors.New("holds no key that could be read")
+	}
+	_, err = algorithms(key)
+	return key, err
+}
+
+// examine finds out what the private key is and whether it has a passphrase.
+func (k *keyFile) examine(block *pem.Block, content []byte) (err error) {
+	k.private = content
+	if block.Type == opensshFormat {
+		// This format has the public key in the clear, so that what can't be
+		// used is refused before a passphrase is asked for.
+		if k.public, err = publicHalf(block.Bytes); err != nil {
+			return err
+		}
+		if _, err := algorithms(k.public); err != nil {
+			return err
+		}
+	}
+	raw, err := ssh.ParseRawPrivateKey(content)
+	var missing *ssh.PassphraseMissingError
+	switch {
+	case block.Type == "DSA PRIVATE KEY":
+		return errDSA
+	case errors.As(err, &missing), block.Type == encryptedPKCS8:
+		if k.public == nil {
+			// Without this file there is just more to ask.
+			beside := keyFile{}
+			if beside.readPublic(k.name+".pub") == nil {
+				k.public = beside.public
+			}
+		}
+		return nil
+	case err != nil:
+		return fmt.Errorf("holds no private key that could be read: %w", err)
+	}
+	if k.ready, err = newSigner(raw); err != nil {
+		return err
+	}
+	k.public = k.ready.PublicKey()
+	return nil
+}
+
+// Types of PEM blocks that are treated specially.
+const (
+	opensshFormat  = "OPENSSH PRIVATE KEY"
+	encryptedPKCS8 = "ENCRYPTED PRIVATE KEY" // x/crypto can't decrypt it
+)
+
+// publicHalf returns the public key of a private one in OpenSSH's format
+// (PROTOCOL.key in OpenSSH's sources).
+func publicHalf(b []byte) (ssh.PublicKey, error) {
+	var header struct {
+		Cipher, KDF, KDFOptions string
+		Keys                    uint32
+		Public                  []byte
+		Rest                    []byte `ssh:"rest"`
+	}
+	b, ok := bytes.CutPrefix(b, []byte("openssh-key-v1\x00"))
+	if !ok || ssh.Unmarshal(b, &header) != nil {
+		return nil, errors.New("is damaged")
+	}
+	key, err := ssh.ParsePublicKey(header.Public)
+	if err != nil {
+		return nil, fmt.Errorf("has a public key that can't be read: %w", err)
+	}
+	return key, nil
+}
+
+// newSigner makes a signer of any private key that can be used.
+func newSigner(raw any) (ssh.Signer, error) {
+	signer, err := ssh.NewSignerFromKey(raw)
+	if err != nil {
+		return nil, fmt.Errorf("is of a kind that can't be used: %w", err)
+	}
+	return restrict(signer.(ssh.AlgorithmSigner))
+}
+
+// decrypt asks for the passphrase until it is right.
+func (k *keyFile) decrypt(ctx context.Context, prompt func(context.Context, string) ([]byte, error)) (ssh.Signer, error) {
+	if block, _ := pem.Decode(k.private); block.Type == encryptedPKCS8 {
+		return nil, fmt.Errorf("own key: %s has a passphrase in a format that can't be read here (PKCS #8): "+
+			"convert it with ssh-keygen -p -f, or ssh-add it to the agent", quote(k.name))
+	}
+	for range maxTries {
+		passphrase, err := prompt(ctx, fmt.Sprintf("Enter passphrase for key '%s': ", quote(k.name)))
+		if err != nil {
+			return nil, fmt.Errorf("own key: %s needs a passphrase: %w", quote(k.name), err)
+		}
+		if len(passphrase) == 0 {
+			return nil, fmt.Errorf("own key: %s needs a passphrase, and none was given", quote(k.name))
+		}
+		raw, err := unlock(k.private, passphrase)
+		clear(passphrase)
+		if errors.Is(err, x509.IncorrectPasswordError) {
+			continue
+		}
+		var signer ssh.Signer
+		if err == nil {
+			signer, err = newSigner(raw)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("own key: %s %w", quote(k.name), err)
+		}
+		return signer, nil
+	}
+	return nil, fmt.Errorf("own key: %s needs its passphrase, and a wrong one was given %d times", quote(k.name), maxTries)
+}
+
+// unlock decrypts a private key. If the passphrase is wrong, the error is
+// [x509.IncorrectPasswordError].
+func unlock(private, passphrase []byte) (any, error) {
+	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(private, passphrase)
+	if block, _ := pem.Decode(private); err != nil && block.Type != opensshFormat {
+		// The old PEM format has no check of its own: what comes out of it by a
+		// wrong passphrase is noise, and only mostly seen to be that at once.
+		return nil, x509.IncorrectPasswordError
+	}
+	return raw, err
+}

@@ -1,0 +1,117 @@
+//go:build unix
+
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+
+	"golang.org/x/sys/unix"
+)
+
+// askTerminal asks on the controlling terminal and reads a line without echo.
+//
+// It isn't built on golang.org/x/term's ReadPassword, since nothing can make
+// that return before the user does.
+func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
+	tty, err := openTerminal()
+	if err != nil {
+		return nil, errNoTerminal
+	}
+	defer unix.Close(tty)
+	before, err := unix.IoctlGetTermios(tty, getModes)
+	if err != nil {
+		return nil, errNoTerminal
+	}
+
+	// A signal that ends the process would leave the terminal mute.
+	watched, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	defer stop()
+	cancelled, cancel, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer cancelled.Close()
+	defer cancel.Close()
+	defer context.AfterFunc(watched, func() { cancel.Close() })()
+
+	quiet := *before
+	quiet.Lflag &^= unix.ECHO
+	quiet.Lflag |= unix.ICANON | unix.ISIG
+	quiet.Iflag |= unix.ICRNL
+	// What was typed before the question is no answer to it.
+	if err := unix.IoctlSetTermios(tty, setModesFlush, &quiet); err != nil {
+		return nil, fmt.Errorf("terminal: %w", err)
+	}
+	defer unix.IoctlSetTermios(tty, setModesFlush, before)
+	write(tty, prompt)
+	line, err := readLine(tty, int(cancelled.Fd()))
+	write(tty, "\n") // the user's own wasn't echoed
+	if watched.Err() != nil {
+		clear(line)
+		if cause := context.Cause(ctx); cause != nil {
+			return nil, cause
+		}
+		return nil, errors.New("interrupted")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("terminal: %w", err)
+	}
+	return line, nil
+}
+
+// openTerminal opens the controlling terminal, out of reach of the runtime's
+// poller, which on some systems can't wait for a terminal.
+func openTerminal() (int, error) {
+	for {
+		tty, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		if err != unix.EINTR {
+			return tty, err
+		}
+	}
+}
+
+// write writes to the terminal, as far as it lets itself be written to.
+func write(tty int, s string) {
+	for len(s) > 0 {
+		n, err := unix.Write(tty, []byte(s))
+		if err != nil && err != unix.EINTR {
+			return
+		}
+		s = s[max(n, 0):]
+	}
+}
+
+// readLine reads up to a line end, which it leaves out, or the end of input;
+// or until cancelled can be read. The terminal itself sees to the editing.
+func readLine(tty, cancelled int) ([]byte, error) {
+	var line []byte
+	var buf [1024]byte // a terminal's line is no longer, or comes in pieces
+	defer func() { clear(buf[:]) }()
+	for {
+		var ready unix.FdSet // not poll(2), which knows no terminals on macOS
+		ready.Set(tty)
+		ready.Set(cancelled)
+		_, err := unix.Select(max(tty, cancelled)+1, &ready, nil, nil, nil)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || ready.IsSet(cancelled) {
+			return line, err
+		}
+		n, err := unix.Read(tty, buf[:])
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil || n == 0 {
+			return line, err
+		}
+		line = append(line, buf[:n]...)
+		if line[len(line)-1] == '\n' {
+			return line[:len(line)-1], nil
+		}
+	}
+}

@@ -1,0 +1,31 @@
+package identity
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/term"
+)
+
+// askTerminal asks on the console and reads a line without echo. The end of ctx
+// doesn't cut it short here: a console's reader can't be woken.
+func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
+	in, err := os.OpenFile("CONIN$", os.O_RDWR, 0)
+	if err != nil {
+		return nil, errNoTerminal
+	}
+	defer in.Close()
+	out, err := os.OpenFile("CONOUT$", os.O_WRONLY, 0)
+	if err != nil {
+		return nil, errNoTerminal
+	}
+	defer out.Close()
+	fmt.Fprint(out, prompt)
+	answer, err := term.ReadPassword(int(in.Fd()))
+	fmt.Fprintln(out)
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
+	}
+	return answer, err
+}
