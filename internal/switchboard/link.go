@@ -24,6 +24,7 @@ const (
 // when both have travelled, the link has ended well. It ends badly when a side
 // goes without saying its end of file, or before it has heard the other's.
 type link struct {
+	counts *counters
 	idle   time.Duration // 0 is for ever
 	ab, ba *direction    // from the side that waited to the one that joined, and back
 	moved  atomic.Int64  // when a byte moved last, in nanoseconds since began
@@ -49,19 +50,14 @@ const (
 	dstGone                // the destination takes nothing any more
 )
 
-// ending tells the log how a link ended.
-type ending struct {
-	how    string
-	reason reason // a counter, or empty
-}
-
-func newLink(a, b *session, idle time.Duration) *link {
+func newLink(a, b *session, idle time.Duration, counts *counters) *link {
 	l := &link{
-		idle:  idle,
-		ab:    &direction{src: a, dst: b},
-		ba:    &direction{src: b, dst: a},
-		began: time.Now(),
-		done:  make(chan struct{}),
+		counts: counts,
+		idle:   idle,
+		ab:     &direction{src: a, dst: b},
+		ba:     &direction{src: b, dst: a},
+		began:  time.Now(),
+		done:   make(chan struct{}),
 	}
 	l.ab.back, l.ba.back = l.ba, l.ab
 	return l
@@ -74,21 +70,24 @@ type result struct {
 }
 
 // run carries the link until it has ended, and both sessions with it. The
-// context's end ends it at once.
-func (l *link) run(ctx context.Context) ending {
+// context's end ends it at once. It returns how the link ended, for the log.
+func (l *link) run(ctx context.Context) string {
 	results := make(chan result, 2)
 	var wait sync.WaitGroup
 	defer wait.Wait()
 	for _, d := range []*direction{l.ab, l.ba} {
 		wait.Go(func() { results <- result{d, d.carry(l)} })
 	}
-	var end ending
+	var end string
 	// finish ends both sessions and tells each why. Only the first call counts.
 	finish := func(status uint32, how string, reason reason, tell map[*session]string, sole *session) {
-		if end.how != "" {
+		if end != "" {
 			return
 		}
-		end = ending{how, reason}
+		end = how
+		if reason != "" {
+			l.counts.add(reason)
+		}
 		for _, s := range []*session{l.ab.src, l.ba.src} {
 			wait.Go(func() { s.finish(status, tell[s], s == sole || status == 0) })
 		}
@@ -159,7 +158,7 @@ func (l *link) run(ctx context.Context) ending {
 			finish(1, "going down", goingDown, both("the switchboard is going down"), nil)
 		}
 	}
-	if end.how == "" {
+	if end == "" {
 		// One said its end of file, and the other went without taking it all.
 		finish(1, "left early", "", nil, nil)
 	}

@@ -20,8 +20,10 @@ const (
 	// end of its connection; see watchInput.
 	endProof = time.Second
 
-	// lingerTime is how long a client that shows no sign of life keeps its
-	// connection after the end of its session, and maxLinger how long any does.
+	// leaveTime is how long a client may take to close its connection once its
+	// session is closed on both sides. Before that lingerTime is how long it may
+	// show no sign of life, and maxLinger how long it may take in all.
+	leaveTime  = time.Second
 	lingerTime = 10 * time.Second
 	maxLinger  = 10 * time.Minute
 )
@@ -256,7 +258,7 @@ func (s *session) runToken(token string) error {
 		return err
 	}
 	defer server.rendezvous.release()
-	l := newLink(w.session, s, server.opt.IdleTime)
+	l := newLink(w.session, s, server.opt.IdleTime, &server.counters)
 	defer close(l.done)
 	w.matched <- l
 
@@ -265,10 +267,7 @@ func (s *session) runToken(token string) error {
 	log.Info("linked")
 	began := time.Now()
 	end := l.run(s.client.linkCtx)
-	if end.reason != "" {
-		server.counters.add(end.reason)
-	}
-	log.Info("link ended", "how", end.how, "bytes", l.ab.bytes.Load(), "back", l.ba.bytes.Load(),
+	log.Info("link ended", "how", end, "bytes", l.ab.bytes.Load(), "back", l.ba.bytes.Load(),
 		"seconds", int64(time.Since(began).Seconds()))
 	return nil
 }
@@ -345,15 +344,16 @@ func (s *session) finish(status uint32, line string, sole bool) {
 	})
 }
 
-// linger waits for the client to close its connection.
+// linger waits for the client to close its session, which shows that it has
+// got everything, and then its connection.
 func (s *session) linger() {
 	longest := time.NewTimer(maxLinger)
 	defer longest.Stop()
 	seen := s.client.meter.total()
-	for {
+	for closed := false; !closed; {
 		select {
-		case <-s.client.done:
-			return
+		case <-s.gone:
+			closed = true
 		case <-longest.C:
 			return
 		case <-time.After(lingerTime):
@@ -363,5 +363,9 @@ func (s *session) linger() {
 			}
 			seen = now
 		}
+	}
+	select {
+	case <-s.client.done:
+	case <-time.After(leaveTime):
 	}
 }

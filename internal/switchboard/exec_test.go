@@ -1,0 +1,66 @@
+package switchboard
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+func payload(text string) []byte { return append([]byte{0, 0, 0, byte(len(text))}, text...) }
+
+func TestParseExec(t *testing.T) {
+	for _, c := range []struct {
+		payload []byte
+		token   string
+		err     error
+	}{
+		{payload("new"), "", nil},
+		{payload("17e58"), "17e58", nil},
+		{payload("0123456789abcdef"), "0123456789abcdef", nil},
+
+		{payload(""), "", errExecUnknown},
+		{payload("new "), "", errExecUnknown},
+		{payload(" new"), "", errExecUnknown},
+		{payload("new\n"), "", errExecUnknown},
+		{payload("NEW"), "", errExecUnknown},
+		{payload("new\x00"), "", errExecUnknown},
+		{payload("17E58"), "", errExecUnknown},
+		{payload("17e5"), "", errExecUnknown},
+		{payload("17e5g"), "", errExecUnknown},
+		{payload("0123456789abcdef0"), "", errExecUnknown},
+		{payload("git-upload-pack 'x'"), "", errExecUnknown},
+		{payload(strings.Repeat("0", maxExec)), "", errExecUnknown},
+		{payload(strings.Repeat("0", maxExec+1)), "", errExecLong},
+
+		{nil, "", errExecForm},
+		{[]byte{0, 0, 0}, "", errExecForm},
+		{[]byte{0, 0, 0, 4, 'n', 'e', 'w'}, "", errExecForm},
+		{[]byte{0, 0, 0, 2, 'n', 'e', 'w'}, "", errExecForm},
+		{[]byte{0xff, 0xff, 0xff, 0xff, 'n', 'e', 'w'}, "", errExecForm},
+	} {
+		got, err := parseExec(c.payload)
+		if err != c.err || got.token != c.token {
+			t.Errorf("%q: token %q and %v, want %q and %v", c.payload, got.token, err, c.token, c.err)
+		}
+	}
+}
+
+// Parse, then marshal, gives the input back; and an error never quotes it.
+func FuzzExec(f *testing.F) {
+	for _, seed := range []string{"new", "17e58", "0123456789abcdef", "sh", ""} {
+		f.Add(payload(seed))
+	}
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, in []byte) {
+		cmd, err := parseExec(in)
+		switch err {
+		case nil:
+			if out := cmd.marshal(); !bytes.Equal(in, out) {
+				t.Errorf("%q was understood as %q", in, out)
+			}
+		case errExecLong, errExecForm, errExecUnknown:
+		default:
+			t.Errorf("an error of its own: %v", err)
+		}
+	})
+}

@@ -1,0 +1,259 @@
+package switchboard
+
+import (
+	"bytes"
+	"crypto/rand"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Each one's output is the other's input, and both get status 0 when both
+// have said their end of file, in whatever order.
+func TestLink(t *testing.T) {
+	b := startBoard(t, nil)
+	for _, waiterFirst := range []bool{true, false} {
+		a, c := b.link(t)
+		a.write("ping")
+		c.read("ping")
+		c.write("pong")
+		a.read("pong")
+		first, second := a, c
+		if !waiterFirst {
+			first, second = c, a
+		}
+		first.ch.CloseWrite()
+		second.end()
+		second.write("still talking")
+		first.read("still talking")
+		second.ch.CloseWrite()
+		first.end()
+		first.exit(0)
+		second.exit(0)
+		first.closed() // though the client doesn't close it
+		second.net.Close()
+	}
+}
+
+// Bytes sent before the other side came are kept, as is an end of file, and so
+// is every byte after them.
+func TestEarlyBytes(t *testing.T) {
+	b := startBoard(t, nil)
+	a, token := b.wait(t)
+	early := make([]byte, 2<<20) // SSH's window
+	rand.Read(early)
+	a.write(string(early))
+	a.ch.CloseWrite()
+	c := b.join(t, token)
+	c.read(string(early))
+	c.end()
+	c.write("hello")
+	c.ch.CloseWrite()
+	a.read("hello")
+	a.end()
+	a.exit(0)
+	c.exit(0)
+}
+
+// Much more than any window goes both ways at the same time.
+func TestBothWays(t *testing.T) {
+	b := startBoard(t, nil)
+	a, c := b.link(t)
+	data := make([]byte, 8<<20)
+	rand.Read(data)
+	results := make(chan bool, 2)
+	for _, p := range []*peer{a, c} {
+		go func() {
+			io.Copy(p.ch, bytes.NewReader(data))
+			p.ch.CloseWrite()
+		}()
+		go func() {
+			got, err := io.ReadAll(p.ch)
+			results <- err == nil && bytes.Equal(got, data)
+		}()
+	}
+	for range 2 {
+		if !<-results {
+			t.Error("what came is not what was sent")
+		}
+	}
+	a.exit(0)
+	c.exit(0)
+}
+
+// What a client sends as its standard error is thrown away, window included.
+func TestClientStderr(t *testing.T) {
+	b := startBoard(t, nil)
+	a, c := b.link(t)
+	if _, err := io.Copy(a.ch.Stderr(), strings.NewReader(strings.Repeat("x", 5<<20))); err != nil {
+		t.Fatal(err)
+	}
+	a.write("ping")
+	c.read("ping")
+}
+
+// A connection that breaks without an end of file is no clean end for the
+// other side, which gets every byte that had come, a line, the end of file
+// and status 1. Whether the broken side is the one that waited or not.
+func TestConnectionLost(t *testing.T) {
+	b := startBoard(t, nil)
+	for _, breakWaiter := range []bool{true, false} {
+		broken, other := b.link(t)
+		if !breakWaiter {
+			broken, other = other, broken
+		}
+		broken.write("last words")
+		other.read("last words")
+		broken.net.Close()
+		other.refused("connection was lost")
+	}
+}
+
+// The same, when the other side has said its end of file already and only
+// waits for what the broken one sends: a truncated stream is no clean end.
+func TestTruncated(t *testing.T) {
+	b := startBoard(t, nil)
+	for range 20 {
+		a, c := b.link(t)
+		c.ch.CloseWrite()
+		a.end()
+		a.write("half of it")
+		c.read("half of it")
+		a.net.Close()
+		c.refused("connection was lost")
+	}
+}
+
+// Everything that came before the break still arrives, though the reader is
+// late.
+func TestBytesBeforeTheBreak(t *testing.T) {
+	b := startBoard(t, nil)
+	a, c := b.link(t)
+	data := strings.Repeat("0123456789abcdef", 3<<20/16) // more than one window
+	a.write(data)
+	a.net.(*net.TCPConn).CloseWrite() // unlike Close, this loses nothing on its way
+	c.read(data)
+	c.refused("connection was lost")
+}
+
+// A side that closes its session, in good order but before the other has
+// finished, leaves the other with status 1.
+func TestLeftEarly(t *testing.T) {
+	b := startBoard(t, nil)
+	a, c := b.link(t)
+	a.ch.Close()
+	c.refused("the other side has left")
+
+	// After its end of file, too; but then no line can follow.
+	a, c = b.link(t)
+	a.ch.CloseWrite()
+	c.end()
+	a.net.Close()
+	c.exit(1)
+}
+
+// A link on which nothing moves ends, and both are told. A byte in either
+// direction keeps it alive.
+func TestIdle(t *testing.T) {
+	b := startBoard(t, func(o *Options) { o.IdleTime = 2 * time.Second })
+	a, c := b.link(t)
+	for i := range 12 { // in all longer than the idle time
+		if i%2 == 0 {
+			a.write("x")
+			c.read("x")
+		} else {
+			c.write("x")
+			a.read("x")
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	a.refused("nothing has moved")
+	c.refused("nothing has moved")
+	if n := b.Refused("idle"); n != 1 {
+		t.Errorf("%d idle links counted", n)
+	}
+}
+
+// A side that doesn't read, while its partner pours, stalls the partner after
+// a bounded number of bytes and is cut off in the end.
+func TestStalledReader(t *testing.T) {
+	b := startBoard(t, func(o *Options) {
+		o.IdleTime = 300 * time.Millisecond
+		o.ControlTime = 300 * time.Millisecond
+	})
+	a, c := b.link(t)
+	n, err := io.Copy(a.ch, zeros{})
+	if err == nil {
+		t.Error("pouring into a stalled link succeeded")
+	}
+	// The window of the client that doesn't read, the window here, and
+	// what one copying step holds.
+	if most := int64(2<<20 + 2<<20 + 64<<10); n > most {
+		t.Errorf("%d bytes were taken, more than %d", n, most)
+	}
+	c.closed()
+	a.closed()
+}
+
+// zeros is an endless stream.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// A stream of tiny packets that nobody takes costs many times its size in
+// memory, and is cut off; see backlogBudget.
+func TestTinyPackets(t *testing.T) {
+	b := startBoard(t, nil)
+	a, token := b.wait(t)
+	var err error
+	sent := 0
+	for ; err == nil && sent < 2<<20; sent++ {
+		_, err = a.ch.Write([]byte{0})
+	}
+	if err == nil {
+		t.Fatal("a window of packets of one byte was taken")
+	}
+	a.closed()
+	eventually(t, "it is counted", func() bool { return b.Refused("flood") == 1 })
+	b.run(t, token).refused("nobody is waiting")
+
+	// On a link they are no backlog while the partner reads.
+	a, c := b.link(t)
+	go io.Copy(io.Discard, c.ch)
+	for range 200_000 {
+		if _, err := a.ch.Write([]byte{0}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkRelay prints the rate at which a link carries bytes one way, with
+// both clients and the switchboard in one process.
+func BenchmarkRelay(b *testing.B) {
+	board := startBoard(b, nil)
+	a, c := board.link(b)
+	for _, p := range []*peer{a, c} {
+		p.net.SetDeadline(time.Time{})
+	}
+	buf := make([]byte, 1<<20)
+	b.SetBytes(int64(len(buf)))
+	received := make(chan int64)
+	go func() {
+		n, _ := io.Copy(io.Discard, c.ch)
+		received <- n
+	}()
+	var sent int64
+	for b.Loop() {
+		n, err := a.ch.Write(buf)
+		if err != nil {
+			b.Fatal(err)
+		}
+		sent += int64(n)
+	}
+	a.ch.CloseWrite()
+	if n := <-received; n != sent {
+		b.Fatalf("%d of %d bytes arrived", n, sent)
+	}
+}

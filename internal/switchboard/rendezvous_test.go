@@ -1,0 +1,210 @@
+package switchboard
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/netip"
+	"regexp"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+var (
+	sourceA = netip.MustParsePrefix("192.0.2.1/32")
+	sourceB = netip.MustParsePrefix("192.0.2.2/32")
+)
+
+// mustRefuse expects a refusal for this reason.
+func mustRefuse(t *testing.T, err error, want reason) {
+	t.Helper()
+	var r *refusal
+	if !errors.As(err, &r) || r.reason != want {
+		t.Errorf("%v, want a refusal for %q", err, want)
+	}
+}
+
+func TestTokenWorksOnce(t *testing.T) {
+	o := DefaultOptions()
+	r := newRendezvous(&o, rand.Reader)
+	w, err := r.add(nil, sourceA, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`^[0-9a-f]{5}$`).MatchString(w.token) {
+		t.Errorf("the token is %q", w.token)
+	}
+	_, err = r.take("00000" + w.token)
+	mustRefuse(t, err, wrongToken)
+	if got, err := r.take(w.token); got != w || err != nil {
+		t.Errorf("take: %v, %v", got, err)
+	}
+	_, err = r.take(w.token)
+	mustRefuse(t, err, wrongToken)
+	if r.remove(w) {
+		t.Error("a side that was taken could be removed")
+	}
+
+	w, _ = r.add(nil, sourceA, 0)
+	if !r.remove(w) || r.remove(w) {
+		t.Error("a side that waits can be removed once")
+	}
+	_, err = r.take(w.token)
+	mustRefuse(t, err, wrongToken)
+	if len(r.waiting) != 0 || len(r.perSource) != 0 {
+		t.Errorf("the table holds %v, %v", r.waiting, r.perSource)
+	}
+}
+
+// Of many who take and one who removes, exactly one gets the side.
+func TestTakenOnce(t *testing.T) {
+	o := DefaultOptions()
+	o.MaxLinks = 1000
+	r := newRendezvous(&o, rand.Reader)
+	for range 100 {
+		w, err := r.add(nil, sourceA, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var winners atomic.Int32
+		var wait sync.WaitGroup
+		for i := range 8 {
+			wait.Go(func() {
+				if i == 0 {
+					if r.remove(w) {
+						winners.Add(1)
+					}
+				} else if _, err := r.take(w.token); err == nil {
+					winners.Add(1)
+				}
+			})
+		}
+		wait.Wait()
+		if n := winners.Load(); n != 1 {
+			t.Fatalf("%d got it", n)
+		}
+	}
+}
+
+func TestWaitingLimits(t *testing.T) {
+	o := DefaultOptions()
+	o.MaxWaiting, o.MaxWaitingPerSource, o.MaxLinks = 3, 2, 1
+	r := newRendezvous(&o, rand.Reader)
+	add := func(source netip.Prefix) *waiter {
+		t.Helper()
+		w, err := r.add(nil, source, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	first, second := add(sourceA), add(sourceA)
+	_, err := r.add(nil, sourceA, 0)
+	mustRefuse(t, err, tooManyOfSource)
+	add(sourceB)
+	_, err = r.add(nil, sourceB, 0)
+	mustRefuse(t, err, tooManyWaiting)
+
+	if _, err := r.take(first.token); err != nil {
+		t.Fatal(err)
+	}
+	// A link too many does not spend the token.
+	_, err = r.take(second.token)
+	mustRefuse(t, err, tooManyLinks)
+	r.release()
+	if _, err := r.take(second.token); err != nil {
+		t.Errorf("after a link has ended: %v", err)
+	}
+	add(sourceA)
+}
+
+// A token drawn again, while it waits or soon after, is not given out again.
+func TestTokenUnique(t *testing.T) {
+	var script bytes.Buffer
+	for _, n := range []uint64{0x17e58, 0x17e58, 0x00001, 0x17e58, 0x00001, 0x00002} {
+		var b [8]byte
+		binary.BigEndian.PutUint64(b[:], n<<44|0xfff) // the five topmost digits count
+		script.Write(b[:])
+	}
+	o := DefaultOptions()
+	r := newRendezvous(&o, &script)
+	for _, want := range []string{"17e58", "00001", "00002"} {
+		w, err := r.add(nil, sourceA, 0)
+		if err != nil || w.token != want {
+			t.Fatalf("token %v, %v, want %s", w, err, want)
+		}
+		r.remove(w)
+	}
+	if _, err := r.add(nil, sourceA, 0); err == nil {
+		t.Error("a token without randomness")
+	}
+	if _, err := newRendezvous(&o, same{}).add(nil, sourceA, 0); err != nil {
+		t.Error(err)
+	}
+	r = newRendezvous(&o, same{})
+	r.add(nil, sourceA, 0)
+	if w, err := r.add(nil, sourceA, 0); err == nil {
+		t.Errorf("from a broken source of randomness came a second %q", w.token)
+	}
+}
+
+// same is a broken source of randomness.
+type same struct{}
+
+func (same) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// No more spent tokens are remembered than was said.
+func TestSpentTokensBounded(t *testing.T) {
+	o := DefaultOptions()
+	r := newRendezvous(&o, rand.Reader)
+	for range spentTokens + 1000 {
+		w, err := r.add(nil, sourceA, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.remove(w)
+	}
+	if len(r.spent) != spentTokens || len(r.order) != spentTokens {
+		t.Errorf("%d and %d are remembered", len(r.spent), len(r.order))
+	}
+}
+
+// The length of a token is the least that the documented inequality allows,
+// reckoned here with integers of any size.
+func TestTokenDigits(t *testing.T) {
+	for _, c := range []struct{ waiting, wrong, want int }{
+		{0, 0, 5}, {15, 0, 5}, {16, 0, 6}, {255, 0, 6}, {256, 0, 7},
+		{0, 240, 5}, {0, 241, 6}, {1, 10_000, 7}, {1023, 1 << 20, 11},
+	} {
+		got := tokenDigits(5, c.waiting, c.wrong)
+		if got != c.want {
+			t.Errorf("%d waiting, %d wrong: %d digits, want %d", c.waiting, c.wrong, got, c.want)
+		}
+		need := new(big.Int).Mul(big.NewInt(int64(c.waiting)+1), big.NewInt(int64(c.wrong)+16))
+		need.Lsh(need, 12)
+		if space := new(big.Int).Lsh(big.NewInt(1), uint(4*got)); space.Cmp(need) < 0 {
+			t.Errorf("%d waiting, %d wrong: %v tokens are fewer than %v", c.waiting, c.wrong, space, need)
+		}
+	}
+	if got := tokenDigits(16, 1<<62, 1<<62); got != 16 {
+		t.Errorf("%d digits", got)
+	}
+	if got := tokenDigits(5, 1<<62, 1<<62); got != 15 {
+		t.Errorf("%d digits", got)
+	}
+	o := DefaultOptions()
+	r := newRendezvous(&o, rand.Reader)
+	w, err := r.add(nil, sourceA, 10_000)
+	if err != nil || len(w.token) != 7 {
+		t.Errorf("while many are guessing, a token is %v, %v", w, err)
+	}
+	for digits := 5; digits <= 16; digits++ {
+		if token, err := r.token(digits); err != nil || len(token) != digits {
+			t.Errorf("%d digits: %s", digits, fmt.Sprint(token, err))
+		}
+	}
+}
