@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
@@ -284,14 +285,15 @@ func TestRefused(t *testing.T) {
 		{"RSA of 1024 bits", keygen(t, "", "-t", "rsa", "-b", "1024"), []string{"1024 bits", "ssh-keygen -t ed25519"}},
 		{"RSA of 1024 bits, passphrase", keygen(t, "right", "-t", "rsa", "-b", "1024"), []string{"1024 bits"}},
 		{"RSA of 1024 bits, PEM", keygen(t, "", "-t", "rsa", "-b", "1024", "-m", "PEM"), []string{"1024 bits"}},
-		{"DSA", keygen(t, "", "-t", "dsa"), []string{"is a DSA key", "ssh-keygen -t ed25519"}},
-		{"DSA, passphrase", keygen(t, "right", "-t", "dsa"), []string{"is a DSA key"}},
-		{"DSA, PEM", keygen(t, "", "-t", "dsa", "-m", "PEM"), []string{"is a DSA key"}},
-		{"DSA, PEM, passphrase", keygen(t, "right", "-t", "dsa", "-m", "PEM"), []string{"is a DSA key"}},
-		{"DSA, public", keygen(t, "", "-t", "dsa") + ".pub", []string{"is a DSA key"}},
+		{"DSA", write("dsa", opensshFile("none", dsaKey(t))), []string{"is a DSA key", "ssh-keygen -t ed25519"}},
+		{"DSA, passphrase", write("dsa-pass", opensshFile("aes256-ctr", dsaKey(t))), []string{"is a DSA key"}},
+		{"DSA, PEM", write("dsa-pem", dsaPEM), []string{"is a DSA key"}},
+		{"DSA, PEM, passphrase", write("dsa-pem-pass", strings.Replace(dsaPEM, "\n", "\nProc-Type: 4,ENCRYPTED\n\n", 1)),
+			[]string{"is a DSA key"}},
+		{"DSA, public", write("dsa.pub", string(ssh.MarshalAuthorizedKey(dsaKey(t)))), []string{"is a DSA key"}},
 		{"certificate", plain + "-cert.pub", []string{"is a certificate", "the key itself"}},
 		{"security token, public", write("sk.pub", string(ssh.MarshalAuthorizedKey(securityKey(t)))), []string{"security token"}},
-		{"security token", write("sk", string(skPrivateKey(t))), []string{"security token"}},
+		{"security token", write("sk", opensshFile("none", securityKey(t))), []string{"security token"}},
 		{"PKCS #8, passphrase", keygen(t, "right", "-t", "ecdsa", "-m", "PKCS8"), []string{"PKCS #8", "ssh-keygen -p -f"}},
 		{"key agreement", write("ecdh", string(unknown)), []string{"can't be used"}},
 		{"public, no agent", plain + ".pub", []string{"is a public key", "SSH_AUTH_SOCK is not set"}},
@@ -337,18 +339,34 @@ func securityKey(t *testing.T) ssh.PublicKey {
 	return key
 }
 
-// skPrivateKey returns the file that goes with it; its private part is never
-// looked at.
-func skPrivateKey(t *testing.T) []byte {
+// dsaKey returns a public key that looks like a DSA key, which today's
+// ssh-keygen doesn't make.
+func dsaKey(t *testing.T) ssh.PublicKey {
 	t.Helper()
+	number := func(bits uint) *big.Int { return new(big.Int).SetBit(big.NewInt(1), int(bits)-1, 1) }
+	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
+		Name       string
+		P, Q, G, Y *big.Int
+	}{"ssh-dss", number(1024), number(160), number(1000), number(999)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+const dsaPEM = "-----BEGIN DSA PRIVATE KEY-----\nMAA=\n-----END DSA PRIVATE KEY-----\n"
+
+// opensshFile returns a private key's file, for a key of which the private part
+// is never looked at.
+func opensshFile(cipher string, key ssh.PublicKey) string {
 	body := ssh.Marshal(struct {
 		Cipher, KDF, KDFOptions string
 		Keys                    uint32
 		Public, Private         []byte
-	}{"none", "none", "", 1, securityKey(t).Marshal(), make([]byte, 64)})
-	return pem.EncodeToMemory(&pem.Block{
-		Type: "OPENSSH PRIVATE KEY", Bytes: append([]byte("openssh-key-v1\x00"), body...),
-	})
+	}{cipher, "none", "", 1, key.Marshal(), make([]byte, 64)})
+	return string(pem.EncodeToMemory(&pem.Block{
+		Type: opensshFormat, Bytes: append([]byte("openssh-key-v1\x00"), body...),
+	}))
 }
 
 // Somebody else's file may have the mode that they like, as with ssh.
@@ -435,7 +453,9 @@ func TestAgentSilent(t *testing.T) {
 	t.Setenv("SSH_AUTH_SOCK", filepath.Join(dir, "s"))
 	cause := errors.New("enough")
 	ctx, cancel := context.WithCancelCause(t.Context())
+	done := make(chan struct{})
 	go func() {
+		defer close(done)
 		conn, err := listener.Accept()
 		if err != nil {
 			return
@@ -445,13 +465,14 @@ func TestAgentSilent(t *testing.T) {
 		cancel(cause)
 		conn.Read(make([]byte, 100)) // until the client goes
 	}()
+	defer func() { <-done }()
 	if _, err := Load(ctx, Options{}); !errors.Is(err, cause) {
 		t.Errorf("error %v, want %v", err, cause)
 	}
 }
 
-// Closing an identity ends a signing that the agent doesn't come to.
-func TestCloseEndsSigning(t *testing.T) {
+// An identity that has been closed doesn't have the agent sign any more.
+func TestClosed(t *testing.T) {
 	home(t)
 	file := keygen(t, "", "-t", "ed25519")
 	startAgent(t, file)

@@ -48,6 +48,16 @@ func openConsole(t *testing.T, env []string, argv ...string) *console {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A terminal drops what it hasn't shown yet when it sends a signal, and so
+	// may drop the very words that tell what came of it.
+	modes, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modes.Lflag |= unix.NOFLSH
+	if err := unix.IoctlSetTermios(int(slave.Fd()), unix.TCSETS, modes); err != nil {
+		t.Fatal(err)
+	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
@@ -95,7 +105,8 @@ func runUnderConsole(t *testing.T, expression string, env ...string) *console {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return openConsole(t, append(env, "TRANSPORT_TEST_EXPRESSION="+expression), self)
+	// The race detector would have each process sleep for a second at its end.
+	return openConsole(t, append(env, "GORACE=atexit_sleep_ms=0", "TRANSPORT_TEST_EXPRESSION="+expression), self)
 }
 
 // shellUnderConsole runs an interactive shell with job control, in which
@@ -107,7 +118,7 @@ func shellUnderConsole(t *testing.T, expression string) *console {
 		t.Fatal(err)
 	}
 	c := openConsole(t, []string{
-		"PS1=ready> ", "ENV=", "SELF=" + self, "TRANSPORT_TEST_EXPRESSION=" + expression,
+		"PS1=ready> ", "ENV=", "GORACE=atexit_sleep_ms=0", "SELF=" + self, "TRANSPORT_TEST_EXPRESSION=" + expression,
 	}, "sh", "-i")
 	c.expect("ready> ")
 	return c

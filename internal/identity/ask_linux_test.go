@@ -1,0 +1,323 @@
+package identity
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMain makes this program one that is run by its own tests, where the
+// environment asks for it.
+func TestMain(m *testing.M) {
+	if file, ok := os.LookupEnv("IDENTITY_TEST_FILE"); ok {
+		ctx, stop := signal.NotifyContext(context.Background(), unix.SIGUSR1)
+		defer stop()
+		id, err := Load(ctx, Options{File: file})
+		outcome := fmt.Sprint("error ", err)
+		if err == nil {
+			outcome = "loaded " + id.Fingerprint()
+		}
+		modes, err := unix.IoctlGetTermios(0, unix.TCGETS)
+		fmt.Printf("%s, echo=%v\n", outcome, err == nil && modes.Lflag&unix.ECHO != 0)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// console is the user's side of a pseudo-terminal on which this test program
+// runs and loads a key.
+type console struct {
+	t      *testing.T
+	master *os.File
+	cmd    *exec.Cmd
+	mu     sync.Mutex
+	shown  string
+	seen   int // how much of it has been expected
+	news   chan struct{}
+}
+
+func openConsole(t *testing.T, file string) *console {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := master.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var number int
+	raw.Control(func(fd uintptr) {
+		if err = unix.IoctlSetPointerInt(int(fd), unix.TIOCSPTLCK, 0); err == nil {
+			number, err = unix.IoctlGetInt(int(fd), unix.TIOCGPTN)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A terminal drops what it hasn't shown yet when it sends a signal, and so
+	// may drop the very words that tell what came of it.
+	modes, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	modes.Lflag |= unix.NOFLSH
+	if err := unix.IoctlSetTermios(int(slave.Fd()), unix.TCSETS, modes); err != nil {
+		t.Fatal(err)
+	}
+	defer slave.Close()
+	c := &console{t: t, master: master, cmd: loader(t, file), news: make(chan struct{}, 1)}
+	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = slave, slave, slave
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 4096)
+		for {
+			n, err := master.Read(buf)
+			c.mu.Lock()
+			c.shown += string(buf[:n])
+			c.mu.Unlock()
+			select {
+			case c.news <- struct{}{}:
+			default:
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	t.Cleanup(func() {
+		master.Close()
+		<-done
+		kill := time.AfterFunc(patience, func() { c.cmd.Process.Kill() })
+		c.cmd.Wait()
+		kill.Stop()
+	})
+	return c
+}
+
+// loader is this program as one that loads a key.
+func loader(t *testing.T, file string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self)
+	// The race detector would have each process sleep for a second at its end.
+	cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", "IDENTITY_TEST_FILE="+file)
+	return cmd
+}
+
+// expect waits until the terminal shows the text after what was expected before.
+func (c *console) expect(text string) {
+	c.t.Helper()
+	timeout := time.After(patience)
+	for {
+		c.mu.Lock()
+		at := strings.Index(c.shown[c.seen:], text)
+		if at >= 0 {
+			c.seen += at + len(text)
+		}
+		rest := c.shown[c.seen:]
+		c.mu.Unlock()
+		if at >= 0 {
+			return
+		}
+		select {
+		case <-c.news:
+		case <-timeout:
+			c.t.Fatalf("the terminal doesn't show %q, but %q", text, rest)
+		}
+	}
+}
+
+func (c *console) press(keys string) {
+	c.t.Helper()
+	if _, err := io.WriteString(c.master, keys); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// The passphrase is asked for on the terminal, is not shown there, can be
+// edited as any line, and leaves the terminal as it was.
+func TestTerminal(t *testing.T) {
+	home(t)
+	file := keygen(t, "open sesame", "-t", "ed25519")
+	c := openConsole(t, file)
+	question := "Enter passphrase for key '" + file + "': "
+	c.expect(question)
+	c.press("sesame street\n")
+	c.expect(question)
+	c.press("oops\x15open sesame!\x7f\n") // kill and erase
+	c.expect("loaded " + fingerprint(t, file) + ", echo=true")
+	if strings.Contains(c.shown, "sesame") {
+		t.Errorf("the terminal shows %q", c.shown)
+	}
+}
+
+// Ctrl-C, a signal from elsewhere and the end of the context each end the
+// question, and the terminal is as it was.
+func TestTerminalCutShort(t *testing.T) {
+	home(t)
+	file := keygen(t, "right", "-t", "ed25519")
+	tests := []struct {
+		name string
+		cut  func(c *console)
+		want string
+	}{
+		{"Ctrl-C", func(c *console) { c.press("half\x03") }, "needs a passphrase: interrupted, echo=true"},
+		{"SIGTERM", func(c *console) { c.cmd.Process.Signal(unix.SIGTERM) }, "needs a passphrase: interrupted, echo=true"},
+		{"context", func(c *console) { c.cmd.Process.Signal(unix.SIGUSR1) }, "needs a passphrase: user defined signal 1 signal received, echo=true"},
+		{"end of input", func(c *console) { c.press("\x04") }, "needs a passphrase, and none was given, echo=true"},
+		{"empty line", func(c *console) { c.press("\n") }, "needs a passphrase, and none was given, echo=true"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c := openConsole(t, file)
+			c.expect("Enter passphrase")
+			test.cut(c)
+			c.expect(test.want)
+		})
+	}
+}
+
+// askpass writes an askpass program, a shell script.
+func askpass(t *testing.T, script string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ask pass")
+	if err := os.WriteFile(file, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Who is asked follows from SSH_ASKPASS_REQUIRE, the display and the terminal.
+func TestWhoIsAsked(t *testing.T) {
+	home(t)
+	file := keygen(t, "right", "-t", "ed25519")
+	loaded := "loaded " + fingerprint(t, file)
+	program := askpass(t, "echo right")
+	const onTerminal, nowhere = "Enter passphrase for key", "there is no terminal"
+	tests := []struct {
+		require, program, display string
+		terminal                  bool
+		want                      string
+	}{
+		{"", "", "", true, onTerminal},
+		{"", program, ":0", true, onTerminal},
+		{"never", program, ":0", true, onTerminal},
+		{"prefer", program, "", true, onTerminal},
+		{"prefer", "", ":0", true, onTerminal},
+		{"prefer", program, ":0", true, loaded},
+		{"force", program, "", true, loaded},
+		{"FORCE", program, "", true, loaded},
+		{"force", "", "", true, "SSH_ASKPASS names no program"},
+		{"", program, "", false, loaded},
+		{"prefer", program, "", false, loaded},
+		{"force", program, "", false, loaded},
+		{"never", program, ":0", false, nowhere},
+		{"", "", ":0", false, nowhere},
+	}
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("require=%s program=%v display=%s terminal=%v", test.require, test.program != "", test.display, test.terminal), func(t *testing.T) {
+			t.Setenv("SSH_ASKPASS_REQUIRE", test.require)
+			t.Setenv("SSH_ASKPASS", test.program)
+			t.Setenv("DISPLAY", test.display)
+			if test.terminal {
+				openConsole(t, file).expect(test.want)
+				return
+			}
+			cmd := loader(t, file)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // away from any terminal
+			output, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(output), test.want) {
+				t.Errorf("%v: %q, want %q", err, output, test.want)
+			}
+			if test.want == nowhere && !(strings.Contains(string(output), "ssh-add") && strings.Contains(string(output), "SSH_ASKPASS")) {
+				t.Errorf("%q doesn't say what to do", output)
+			}
+		})
+	}
+}
+
+// An askpass program gets the prompt as its argument, and the first line that it
+// writes is the answer.
+func TestAskProgram(t *testing.T) {
+	tests := []struct{ name, script, want, err string }{
+		{"prompt", `printf '%s|%s\n' $# "$1"`, "1|a prompt?", ""},
+		{"first line", `printf 'one\ntwo\n'`, "one", ""},
+		{"no line end", `printf one`, "one", ""},
+		{"CR LF", `printf 'one\r\n'`, "one", ""},
+		{"nothing", `:`, "", ""},
+		{"not our input", `cat; echo one`, "one", ""},
+		{"cancelled", `echo ignored; exit 1`, "", "exit status 1"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := askProgram(t.Context(), askpass(t, test.script), "a prompt?")
+			if test.err == "" && err != nil || test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
+				t.Errorf("error %v, want %q", err, test.err)
+			}
+			if !bytes.Equal(got, []byte(test.want)) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+	if _, err := askProgram(t.Context(), filepath.Join(t.TempDir(), "none"), "?"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// The end of the context ends an askpass program.
+func TestAskProgramCutShort(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "started")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("FIFO", fifo)
+	cause := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	started := make(chan struct{})
+	go func() {
+		defer close(started)
+		os.ReadFile(fifo)
+		cancel(cause)
+	}()
+	done := make(chan error, 1)
+	go func() {
+		_, err := askProgram(ctx, askpass(t, `: >"$FIFO"; exec sleep 1000`), "?")
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, cause) {
+			t.Errorf("error %v, want %v", err, cause)
+		}
+	case <-time.After(patience):
+		t.Fatal("it doesn't end")
+	}
+	<-started
+}
