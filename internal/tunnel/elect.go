@@ -85,7 +85,7 @@ func elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing, number u
 		pipe.Close()
 		<-written
 		if ctx.Err() != nil {
-			return 0, ctx.Err()
+			return 0, context.Cause(ctx)
 		}
 		return 0, err
 	}

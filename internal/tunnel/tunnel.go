@@ -85,7 +85,7 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*
 	if err != nil {
 		pipe.Close()
 		if ctx.Err() != nil {
-			return nil, ctx.Err()
+			return nil, context.Cause(ctx)
 		}
 		return nil, err
 	}

@@ -1,0 +1,52 @@
+# aig: everything that is done with this repository. `make help` lists it.
+
+PROGRAMS = git-aig-sync git-remote-aig aig-switchboard
+COMMANDS = $(foreach p,$(PROGRAMS),$(if $(wildcard cmd/$(p)/*.go),$(p)))
+SOURCES := $(shell find cmd internal -name '*.go' 2>/dev/null) go.mod
+BUILD = go build -trimpath -ldflags=-buildid=
+
+# git finds git-aig-sync in any directory of PATH.
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+
+.PHONY: all build setup demo test test-go test-t lint install dist clean help
+
+all: build
+
+help: ## list what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-10s %s\n' "$$name" "$$what"; done
+
+build: $(COMMANDS:%=bin/%) ## build the programs into bin/
+
+bin/aig-test-pipe: $(SOURCES) t/pipe/main.go
+	$(BUILD) -o $@ ./t/pipe
+
+bin/%: $(SOURCES)
+	$(BUILD) -o $@ ./cmd/$*
+
+setup: ## install what tests and demo need (Debian packages, if any is missing)
+	@t/setup.sh
+
+demo: setup build ## Alice and Bob synchronise through a switchboard on loopback
+	@t/demo.sh
+
+test: setup build bin/aig-test-pipe test-go test-t ## run every test
+
+test-go:
+	go test -race ./...
+
+test-t:
+	cd t && prove --timer t[0-9]*.sh
+
+lint: setup ## gofmt, vet, staticcheck, shellcheck
+	@t/lint.sh
+
+install: build ## install the programs where git and the shell find them
+	install -d '$(DESTDIR)$(bindir)'
+	install -m 0755 $(COMMANDS:%=bin/%) '$(DESTDIR)$(bindir)'
+
+dist: ## build static programs for every system into dist/
+	@t/dist.sh $(COMMANDS)
+
+clean: ## remove what was built
+	rm -rf bin dist t/'trash directory'.* t/test-results

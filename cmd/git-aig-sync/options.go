@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"aig/internal/gitstore"
+	"aig/internal/identity"
+	"aig/internal/wire"
+)
+
+const usageText = `usage: git aig-sync [<options>] [--] <transport>
+   or: git aig-sync --fingerprint
+
+Makes the object stores of two repositories equal, over any full-duplex pipe
+to a peer that runs the same command. No reference is touched.
+
+<transport> is a shell expression whose standard input and output are the
+pipe; - is this process's own standard input and output.
+
+    --trust <fp>       fingerprint of the peer's key, as ssh-keygen -lf prints
+                       it (may be repeated; else $TRUST, else aig.trust)
+    --identity <file>  own private key (else $AIG_IDENTITY, else aig.identity,
+                       else ~/.ssh/id_ed25519, else the SSH agent)
+    --fingerprint      print the own key's fingerprint and exit
+    --pull             receive only
+    --push             give only
+    --summary          report how many objects moved, not which
+    -q, --quiet        no report
+    --wait <duration>  how long to wait for the peer to come (default: no end)
+    --timeout <duration>
+                       how long nothing may come from a peer that has come
+                       (default 1m0s)
+    --version          print the version and exit
+    -h, --help         print this
+
+Two people, and a host that neither trusts, where aig-switchboard runs:
+
+    alice$ TRUST=SHA256:… git aig-sync "ssh switchboard.example new"
+    transport: "17e58\n"
+    bob$ TRUST=SHA256:… git aig-sync "ssh switchboard.example 17e58"
+`
+
+// options is what the command line, the environment and the configuration say.
+type options struct {
+	transport   string
+	identity    string
+	trust       []string
+	direction   wire.Direction
+	wait        time.Duration
+	timeout     time.Duration
+	fingerprint bool
+	summary     bool
+	quiet       bool
+	help        bool
+	version     bool
+}
+
+// stdio tells whether the pipe is this process's own standard input and output.
+func (o options) stdio() bool { return o.transport == "-" }
+
+// usageError is a command line that cannot be meant.
+type usageError struct{ error }
+
+func parse(args []string) (options, error) {
+	var o options
+	var pull, push bool
+	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
+	flags.SetOutput(io.Discard) // the usage text is our own
+	flags.StringArrayVar(&o.trust, "trust", nil, "")
+	flags.StringVar(&o.identity, "identity", "", "")
+	flags.BoolVar(&o.fingerprint, "fingerprint", false, "")
+	flags.BoolVar(&pull, "pull", false, "")
+	flags.BoolVar(&push, "push", false, "")
+	flags.BoolVar(&o.summary, "summary", false, "")
+	flags.BoolVarP(&o.quiet, "quiet", "q", false, "")
+	flags.DurationVar(&o.wait, "wait", 0, "")
+	flags.DurationVar(&o.timeout, "timeout", time.Minute, "")
+	flags.BoolVar(&o.version, "version", false, "")
+	flags.BoolVarP(&o.help, "help", "h", false, "")
+	if err := flags.Parse(args); err != nil {
+		return o, usageError{err}
+	}
+	if o.help || o.version {
+		return o, nil
+	}
+	o.direction = wire.Both
+	switch {
+	case pull && push:
+		return o, usageError{errors.New("--pull and --push exclude each other")}
+	case pull:
+		o.direction = wire.Pull
+	case push:
+		o.direction = wire.Push
+	}
+	switch {
+	case o.wait < 0:
+		return o, usageError{errors.New("--wait takes a duration from 0 on")}
+	case o.timeout <= 0:
+		return o, usageError{errors.New("--timeout takes a duration above 0")}
+	case o.fingerprint && flags.NArg() > 0:
+		return o, usageError{errors.New("--fingerprint takes no transport")}
+	case o.fingerprint:
+		return o, nil
+	case flags.NArg() != 1:
+		return o, usageError{fmt.Errorf("one transport is needed, %d were given (a shell expression is one argument: quote it)",
+			flags.NArg())}
+	}
+	if o.transport = flags.Arg(0); strings.TrimSpace(o.transport) == "" {
+		return o, usageError{errors.New("the transport is empty")}
+	}
+	return o, nil
+}
+
+// complete fills in from the environment, then from the configuration, what the command line leaves open.
+func (o *options) complete(ctx context.Context, git gitstore.Git, getenv func(string) string) error {
+	if o.identity == "" {
+		o.identity = getenv("AIG_IDENTITY")
+	}
+	if o.identity == "" {
+		path, _, err := git.Config(ctx, "aig.identity", "path")
+		if err != nil {
+			return err
+		}
+		o.identity = path
+	}
+	if len(o.trust) == 0 {
+		o.trust = strings.Fields(getenv("TRUST"))
+	}
+	if len(o.trust) == 0 {
+		fingerprints, err := git.ConfigAll(ctx, "aig.trust")
+		if err != nil {
+			return err
+		}
+		o.trust = fingerprints
+	}
+	return nil
+}
+
+// trusted is the set of keys that the peer may have. Where there is none, it prints what the other side needs.
+func trusted(ctx context.Context, o options, stderr io.Writer) (identity.Trust, error) {
+	if len(o.trust) > 0 {
+		return identity.ParseTrust(o.trust)
+	}
+	fp, err := identity.PublicFingerprint(ctx, identity.Options{File: o.identity})
+	if err != nil {
+		return identity.Trust{}, err
+	}
+	fmt.Fprintf(stderr, "TRUST=%s\n", fp)
+	return identity.Trust{}, errors.New("no peer's key is trusted: start with TRUST=<fingerprint of the peer's key>, " +
+		"--trust or aig.trust; the peer needs the TRUST line above")
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bufio"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"aig/internal/oid"
+	"aig/internal/session"
+)
+
+// report writes what the contract calls the report.
+type report struct {
+	out     *bufio.Writer
+	format  oid.Format
+	summary bool
+	err     error // of the first line, which is written when there is nobody to return an error to
+}
+
+func newReport(w io.Writer, o options, format oid.Format) *report {
+	if o.quiet {
+		w = io.Discard
+	}
+	return &report{out: bufio.NewWriter(w), format: format, summary: o.summary}
+}
+
+// common writes how many objects both sides had, at once: what comes next may take long.
+func (r *report) common(objects uint64) {
+	fmt.Fprintf(r.out, "= %d\n", objects)
+	r.err = r.out.Flush()
+}
+
+// moved writes what was sent and received; the last line is the promise that both sides hold everything.
+func (r *report) moved(result *session.Result, everything bool) error {
+	if r.summary {
+		fmt.Fprintf(r.out, "> %d\n< %d\n", result.Sent.Len(), result.Received.Len())
+	} else {
+		for i := range result.Sent.Len() {
+			r.object('>', result.Sent.At(i))
+		}
+		for name, err := range result.Received.All() {
+			if err != nil {
+				return err
+			}
+			r.object('<', name)
+		}
+	}
+	if everything {
+		r.out.WriteString(".\n")
+	}
+	err := r.out.Flush()
+	if r.err != nil {
+		err = r.err
+	}
+	if err != nil {
+		return fmt.Errorf("both sides hold everything, but the report could not be written: %w", err)
+	}
+	return nil
+}
+
+func (r *report) object(direction byte, name []byte) {
+	r.out.WriteByte(direction)
+	r.out.WriteString(" obj:")
+	r.out.WriteString(string(r.format))
+	r.out.WriteByte(':')
+	r.out.Write(hex.AppendEncode(r.out.AvailableBuffer(), name))
+	r.out.WriteByte('\n')
+}
+
+// oneLine makes sure that a message is one line and leaves the terminal alone. Foreign text in it is quoted already;
+// this holds for what slipped through.
+func oneLine(s string) string {
+	var b strings.Builder
+	for _, c := range s {
+		if unicode.IsPrint(c) {
+			b.WriteRune(c)
+		} else {
+			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
+		}
+	}
+	return b.String()
+}

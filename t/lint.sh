@@ -1,0 +1,20 @@
+#!/bin/sh
+# All linters over everything, none stopping another.
+
+cd "$(dirname "$0")/.." || exit
+status=0
+
+unformatted=$(gofmt -l cmd internal t)
+if test -n "$unformatted"; then
+	echo "not gofmt-ed:"
+	echo "$unformatted"
+	status=1
+fi
+go vet ./... || status=1
+for os in windows darwin freebsd; do
+	GOOS=$os go vet ./cmd/... || status=1
+done
+go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./... || status=1
+find t -maxdepth 1 -type f -name '*.sh' -exec shellcheck -x -P SCRIPTDIR .ci/run {} + || status=1
+test $status = 0 && echo "gofmt, vet, staticcheck and shellcheck have nothing to say"
+exit $status

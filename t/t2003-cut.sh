@@ -1,0 +1,65 @@
+#!/bin/sh
+
+test_description='a pipe that is cut anywhere is a failure, harmless, and made good by running the command again'
+
+. /usr/share/sharness/sharness.sh
+. "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
+. "$SHARNESS_TEST_SRCDIR/lib-aig.sh"
+
+bob="cd '$SHARNESS_TRASH_DIRECTORY/bob/repo' && HOME='$SHARNESS_TRASH_DIRECTORY/bob' git aig-sync --summary -"
+
+test_expect_success 'Alice and Bob, a megabyte each' '
+	person alice && person bob &&
+	TRUST_ALICE=$(fingerprint alice) &&
+	for who in alice bob
+	do
+		for i in 1 2 3 4
+		do
+			head -c 250000 /dev/urandom >$who/repo/$i && as $who git add $i &&
+			as $who git commit -q -m "$i of $who" || return 1
+		done || return 1
+	done &&
+	cp -r alice alice.before && cp -r bob bob.before
+'
+
+# cut <transport>: Alice fails, neither promises anything, both stores are sound and hold what they held, and perhaps
+# whole packs; then the same again without the cut.
+
+cut_and_mend () {
+	rm -rf alice bob && cp -r alice.before alice && cp -r bob.before bob &&
+	sync_as alice bob "$1" &&
+	sync_fails "" &&
+	test_must_fail grep "transport: \"\\.\\\\n\"" alice.err &&
+	for who in alice bob
+	do
+		outside $who >after && outside_before $who >before && test_cmp before after &&
+		git -C $who.before/repo cat-file --batch-all-objects --batch-check >had &&
+		git -C $who/repo cat-file --batch-all-objects --batch-check >has &&
+		comm -23 had has >lost && test_must_be_empty lost &&
+		git -C $who/repo fsck --strict --no-dangling >fsck 2>&1 && test_must_be_empty fsck || return 1
+		left_behind $who >left
+		test_must_be_empty left || return 1
+	done &&
+	sync_as alice bob "TRUST=$TRUST_ALICE; export TRUST; $bob" &&
+	tail -n 1 alice.out >last && echo . >expect && test_cmp expect last &&
+	same_stores
+}
+
+outside_before () {
+	mv "$1" aside && mv "$1.before" "$1" && outside "$1"
+	outside_status=$?
+	mv "$1" "$1.before" && mv aside "$1" && return $outside_status
+}
+
+# The preface has 20 bytes, the handshake some 3,000, the packs a megabyte.
+for bytes in 0 7 20 900 2500 3400 20000 400000 1000000
+do
+	test_expect_success "cut after $bytes bytes from Bob" '
+		cut_and_mend "aig-test-pipe --cut-from $bytes \"export TRUST=$TRUST_ALICE; $bob\""
+	'
+	test_expect_success "cut after $bytes bytes to Bob" '
+		cut_and_mend "aig-test-pipe --cut-to $bytes \"export TRUST=$TRUST_ALICE; $bob\""
+	'
+done
+
+test_done
