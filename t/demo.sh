@@ -67,6 +67,7 @@ commit () { # <name> <message>
 
 # session: both synchronise; each one's screen is shown whole, one after the other.
 session () {
+	rm -f "$demo/alice.screen" # or the last session's token would be found in it
 	(TRUST=$trust_bob && export TRUST && as alice git aig-sync "ssh -p $port localhost new") >"$demo/alice.screen" 2>&1 &
 	alice=$!
 	wait_for '^transport: "[0-9a-f]*\\n"$' "$demo/alice.screen"
