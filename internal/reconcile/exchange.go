@@ -1,0 +1,292 @@
+package reconcile
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Mode tells what a batch consists of.
+type Mode uint8
+
+const (
+	// Symbols are coded symbols, in order.
+	Symbols Mode = iota
+	// List is the short names of the whole set, in any order.
+	List
+)
+
+func (m Mode) String() string {
+	if m == List {
+		return "list"
+	}
+	return "symbols"
+}
+
+// ErrUndecodable says that the peer has sent more symbols than any difference
+// between sets of these sizes would take.
+var ErrUndecodable = errors.New("the peer's symbols don't decode")
+
+// Exchange finds the difference between a set and a peer's, who runs an
+// Exchange too. It does no input or output: the caller sends what Next gives
+// as long as there is Credit, and gives what comes to Receive, in any order
+// and at any speed. It is not safe for concurrent use.
+//
+//	for !x.Finished() {
+//		for x.Credit() > 0 { batch, mode, n := x.Next(nil, 512); send(mode, batch) }
+//		if !x.Done() { mode, batch := read(); err := x.Receive(mode, batch) }
+//	}
+//
+// What comes from a peer when this side is Finished already are symbols sent
+// ahead; Receive checks and drops them.
+type Exchange struct {
+	set     *Set
+	peerLen int
+	mode    Mode // what is expected of the peer, and sent after the first block
+	err     error
+
+	decoder   decoder
+	estimator estimator
+	estimate  uint64   // set at the end of the first block
+	limit     uint64   // of received; more than FirstBlock if that was not enough
+	received  uint64   // symbols, including those that came too late to count
+	sent      uint64   // symbols
+	window    uint64   // how many symbols may have been sent
+	own       [][]cell // own symbols by block, nil once the block is sent
+
+	list     *listReader // nil until Mode is List
+	listSent int
+}
+
+// NewExchange begins an exchange between a set, to which nothing is added any
+// more, and that of a peer who has announced peerLen names. Whether symbols or
+// lists are exchanged follows from the two sizes.
+func NewExchange(set *Set, peerLen int) (*Exchange, error) {
+	if set.Len() > MaxLen {
+		return nil, fmt.Errorf("a set of %d names: at most %d can be compared", set.Len(), MaxLen)
+	}
+	if peerLen < 0 || peerLen > MaxLen {
+		return nil, fmt.Errorf("%w: a set of %d names, at most %d can be compared", ErrContradiction, peerLen, MaxLen)
+	}
+	x := &Exchange{
+		set:       set,
+		peerLen:   peerLen,
+		decoder:   decoder{set: set, peerLen: peerLen},
+		estimator: estimator{delta: int64(set.Len()) - int64(peerLen)},
+		limit:     FirstBlock,
+		window:    FirstBlock,
+	}
+	if ListFirst(set.Len(), peerLen, ShortSize) {
+		x.window = 0
+		x.err = x.changeToList()
+	}
+	return x, x.err
+}
+
+// changeToList stops the symbols and begins the lists.
+func (x *Exchange) changeToList() error {
+	x.mode = List
+	x.decoder = decoder{}
+	x.list = newListReader(x.set, x.peerLen)
+	return x.list.receive(nil) // the empty list ends where it begins
+}
+
+// Mode returns what the next batch from the peer has to be. It is List from
+// the beginning or changes from Symbols to List once, after the first block.
+func (x *Exchange) Mode() Mode { return x.mode }
+
+// Done tells whether the difference is known.
+func (x *Exchange) Done() bool {
+	if x.mode == List {
+		return x.err == nil && x.list.received == x.peerLen
+	}
+	return x.err == nil && x.decoder.needed > 0
+}
+
+// Finished tells whether the difference is known, and everything sent that the
+// peer needs to know it too.
+func (x *Exchange) Finished() bool { return x.Done() && x.Credit() == 0 }
+
+// Credit returns how many symbols or list entries may be sent now, 0 after an
+// error. It never comes to pass that both sides, undecided, wait for each
+// other; see window.
+func (x *Exchange) Credit() int {
+	if x.err != nil {
+		return 0
+	}
+	if n := x.symbolCredit(); n > 0 || x.mode == Symbols {
+		return n
+	}
+	return x.set.Len() - x.listSent
+}
+
+func (x *Exchange) symbolCredit() int {
+	window := x.window
+	if x.decoder.needed > 0 {
+		// The remaining difference is the same on both sides, so the peer
+		// needs as many symbols as this side did.
+		window = x.decoder.needed
+	}
+	return int(max(window, x.sent) - x.sent)
+}
+
+// Next appends a batch of the next entries to dst, at most limit of them and
+// at most as many as there is Credit for, and returns it with its mode and the
+// number of entries. An entry has at most CountedSize bytes.
+func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
+	n := min(limit, x.Credit())
+	if n <= 0 {
+		return dst, x.mode, 0
+	}
+	if x.symbolCredit() == 0 {
+		for i := range n {
+			dst = binary.BigEndian.AppendUint64(dst, *x.set.at(x.listSent + i))
+		}
+		x.listSent += n
+		return dst, List, n
+	}
+	for range n {
+		x.make(x.sent)
+		k := blockOf(x.sent)
+		b := blockAt(k)
+		s := symbol{cell: x.own[k][x.sent-b.low]}
+		if x.sent < FirstBlock {
+			s.count = x.set.first.counts[x.sent]
+		}
+		dst = appendSymbol(dst, x.sent, s)
+		x.sent++
+		if x.sent == b.high {
+			x.own[k] = nil
+		}
+	}
+	return dst, Symbols, n
+}
+
+// make makes own symbols up to i, by whole blocks.
+func (x *Exchange) make(i uint64) {
+	for k := len(x.own); k <= blockOf(i); k++ {
+		cells := x.set.encode(blockAt(k))
+		if x.mode == Symbols && x.decoder.needed == 0 {
+			x.decoder.extend(slices.Clone(cells))
+		}
+		x.own = append(x.own, cells)
+	}
+}
+
+// Receive takes in a batch from the peer. After an error, which is for good,
+// the exchange has failed. A batch must be of the Mode expected; its size is
+// bounded by the caller, who has read it.
+func (x *Exchange) Receive(mode Mode, batch []byte) error {
+	if x.err == nil {
+		x.err = x.receive(mode, batch)
+	}
+	return x.err
+}
+
+func (x *Exchange) receive(mode Mode, batch []byte) error {
+	if mode != x.mode {
+		return fmt.Errorf("%w: %s from the peer where %s are due", ErrContradiction, mode, x.mode)
+	}
+	if mode == List {
+		shorts, err := parseShorts(batch)
+		if err != nil {
+			return err
+		}
+		return x.list.receive(shorts)
+	}
+	symbols, err := parseSymbols(x.received, batch)
+	if err != nil {
+		return err
+	}
+	for _, s := range symbols {
+		if err := x.receiveSymbol(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (x *Exchange) receiveSymbol(s symbol) error {
+	if x.mode != Symbols {
+		return fmt.Errorf("%w: symbols where the list is due", ErrContradiction)
+	}
+	i := x.received
+	if i >= x.limit {
+		return x.undecodable()
+	}
+	x.received++
+	if x.Done() {
+		return nil
+	}
+	x.make(i)
+	if i < FirstBlock {
+		if own := x.set.first.counts[i]; i > 0 {
+			x.estimator.add(i, own, s.count)
+		} else if s.count != uint16(x.peerLen) {
+			return fmt.Errorf("%w: %d names announced, %d (modulo 65536) in symbol 0", ErrContradiction, x.peerLen, s.count)
+		}
+	}
+	if err := x.decoder.receive(s.cell); err != nil || x.decoder.needed > 0 {
+		return err
+	}
+	if x.received == FirstBlock {
+		x.estimate = x.estimator.estimate(x.set.Len(), x.peerLen)
+		x.limit = symbolLimit(x.set.Len(), x.peerLen, x.estimate)
+		if ListAfter(x.set.Len(), x.peerLen, ShortSize, x.estimate) {
+			return x.changeToList()
+		}
+	}
+	if x.received == x.limit {
+		return x.undecodable()
+	}
+	// A window that was granted stays granted.
+	x.window = max(x.window, min(x.limit, window(x.received, x.decoder.recovered(), x.estimate)))
+	return nil
+}
+
+func (x *Exchange) undecodable() error {
+	return fmt.Errorf("%w: %d of them for about %d differences", ErrUndecodable, x.received, x.estimate)
+}
+
+// Mine returns the indices of the names that only this side has, ascending.
+// It is valid when Done.
+func (x *Exchange) Mine() []uint32 {
+	if x.mode == List {
+		return x.list.mine
+	}
+	return x.decoder.mine
+}
+
+// Theirs returns the short names of the names that only the peer has,
+// ascending. It is valid when Done.
+func (x *Exchange) Theirs() []uint64 {
+	if x.mode == List {
+		return x.list.theirs
+	}
+	return x.decoder.theirs
+}
+
+// Stats tells what an exchange took.
+type Stats struct {
+	Sent, Received int // symbols
+	Needed         int // symbols after which the difference was known, 0 if it isn't
+	Estimate       int // of the difference, 0 before the end of the first block
+	ListSent       int // entries
+	ListReceived   int
+}
+
+// Stats returns what the exchange has taken so far.
+func (x *Exchange) Stats() Stats {
+	s := Stats{
+		Sent:     int(x.sent),
+		Received: int(x.received),
+		Needed:   int(x.decoder.needed),
+		Estimate: int(x.estimate),
+		ListSent: x.listSent,
+	}
+	if x.list != nil {
+		s.ListReceived = x.list.received
+	}
+	return s
+}

@@ -1,0 +1,62 @@
+package reconcile
+
+import "fmt"
+
+// A listReader finds the difference from the list of all short names of the
+// peer. It remembers a bit for each own name and 8 bytes for each foreign one.
+type listReader struct {
+	set      *Set
+	peerLen  int
+	received int
+	seen     []uint64 // a bit for each index
+	known    int      // bits set
+	mine     []uint32
+	theirs   []uint64
+}
+
+func newListReader(set *Set, peerLen int) *listReader {
+	return &listReader{set: set, peerLen: peerLen, seen: make([]uint64, (set.Len()+63)/64)}
+}
+
+// receive takes in the next entries of the peer's list.
+func (l *listReader) receive(shorts []uint64) error {
+	if len(shorts) > l.peerLen-l.received {
+		return fmt.Errorf("%w: a list longer than the %d names announced", ErrContradiction, l.peerLen)
+	}
+	for _, short := range shorts {
+		index, ok, err := l.set.Index(short)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			l.theirs = append(l.theirs, short)
+			continue
+		}
+		word, bit := &l.seen[index/64], uint64(1)<<(index%64)
+		if *word&bit != 0 {
+			return fmt.Errorf("%w: a name twice in the list", ErrContradiction)
+		}
+		*word |= bit
+		l.known++
+	}
+	l.received += len(shorts)
+	if l.received == l.peerLen {
+		return l.finish()
+	}
+	return nil
+}
+
+// finish finds the own names that were not in the list.
+func (l *listReader) finish() error {
+	l.mine = make([]uint32, 0, l.set.Len()-l.known)
+	for i := range l.set.Len() {
+		if l.seen[i/64]>>(i%64)&1 == 0 {
+			l.mine = append(l.mine, uint32(i))
+		}
+	}
+	l.seen = nil
+	if !sortDistinct(l.theirs) {
+		return fmt.Errorf("%w: a name twice in the list", ErrContradiction)
+	}
+	return nil
+}

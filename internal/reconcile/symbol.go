@@ -1,0 +1,112 @@
+package reconcile
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// A cell is a coded symbol without its count: the XOR of the short names of
+// the elements that belong to it, and the XOR of their check hashes.
+type cell struct{ sum, check uint64 }
+
+func (c *cell) xor(sum, check uint64) {
+	c.sum ^= sum
+	c.check ^= check
+}
+
+func (c *cell) isZero() bool { return c.sum|c.check == 0 }
+
+// A firstBlock holds the symbols 0 to FirstBlock-1, which have counts too, and
+// the XOR of the digests of all names.
+type firstBlock struct {
+	cells  [FirstBlock]cell
+	counts [FirstBlock]uint16
+	digest uint64
+}
+
+func (f *firstBlock) add(key *Key, name []byte) (short uint64) {
+	short, digest := key.Hash(name)
+	check := key.check(short)
+	w := startWalk(short, blockAt(0))
+	for i, ok := w.next(); ok; i, ok = w.next() {
+		f.cells[i].xor(short, check)
+		f.counts[i]++
+	}
+	f.digest ^= digest
+	return short
+}
+
+func (f *firstBlock) merge(g *firstBlock) {
+	for i := range f.cells {
+		f.cells[i].xor(g.cells[i].sum, g.cells[i].check)
+		f.counts[i] += g.counts[i]
+	}
+	f.digest ^= g.digest
+}
+
+// encode makes the symbols of a block: one pass over the set on all cores, in
+// which each core XORs into symbols of its own. The result does not depend on
+// who did what.
+func (s *Set) encode(b block) []cell {
+	if b.number == 0 {
+		return append([]cell(nil), s.first.cells[:]...)
+	}
+	size := int(b.high - b.low)
+	sketches := inParallel(s.parts(), size*SymbolSize, func() []cell { return make([]cell, size) },
+		func(cells []cell, task int) {
+			for _, short := range s.part(task) {
+				encodeInto(cells, &s.key, b, short)
+			}
+		})
+	if len(sketches) == 0 {
+		return make([]cell, size)
+	}
+	for _, sketch := range sketches[1:] {
+		for i := range sketch {
+			sketches[0][i].xor(sketch[i].sum, sketch[i].check)
+		}
+	}
+	return sketches[0]
+}
+
+// encodeInto XORs one element into a block. In the later blocks most elements
+// belong to no symbol, and their check hash isn't computed.
+func encodeInto(cells []cell, key *Key, b block, short uint64) {
+	w := startWalk(short, b)
+	i, ok := w.next()
+	if !ok {
+		return
+	}
+	check := key.check(short)
+	for ; ok; i, ok = w.next() {
+		cells[i-b.low].xor(short, check)
+	}
+}
+
+// scratchLimit bounds the memory of all accumulators of one pass, in bytes.
+const scratchLimit = 16 << 20
+
+// inParallel runs tasks 0 to tasks-1 on as many cores as there are, and
+// returns when all are done. Each core works on an accumulator of its own,
+// of size bytes; they are returned for the caller to combine. Where many
+// cores with large accumulators would take too much memory, fewer work.
+func inParallel[T any](tasks, size int, newAcc func() T, do func(acc T, task int)) []T {
+	cores := min(runtime.GOMAXPROCS(0), tasks)
+	if size > 0 {
+		cores = min(cores, max(1, scratchLimit/size))
+	}
+	accs := make([]T, cores)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for c := range cores {
+		accs[c] = newAcc()
+		wg.Go(func() {
+			for t := next.Add(1) - 1; t < int64(tasks); t = next.Add(1) - 1 {
+				do(accs[c], int(t))
+			}
+		})
+	}
+	wg.Wait()
+	return accs
+}
