@@ -79,7 +79,7 @@ func (k *keyFile) read(name string) ([]byte, error) {
 	}
 	// A public key may be read by anybody.
 	if block, _ := pem.Decode(content); block != nil {
-		return content, checkMode(f)
+		return content, checkMode(f, os.Getuid())
 	}
 	return content, nil
 }

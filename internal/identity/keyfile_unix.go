@@ -9,14 +9,14 @@ import (
 )
 
 // checkMode refuses a private key that others may read, as ssh does: it may be
-// known to them already. The mode of somebody else's file is their business.
-func checkMode(f *os.File) error {
+// known to them already. A file that isn't the user's own is its owner's business.
+func checkMode(f *os.File, uid int) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
 	}
 	mode := info.Mode().Perm()
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Getuid() || mode&0o077 == 0 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != uid || mode&0o077 == 0 {
 		return nil
 	}
 	return fmt.Errorf("is a private key that others may use (mode %04o): chmod 600 %s", mode, quote(f.Name()))

@@ -1,0 +1,148 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// A key under a passphrase that the agent holds is used from there unasked;
+// an agent that doesn't, or isn't there, is no obstacle to asking.
+func TestPassphraseAndAgent(t *testing.T) {
+	home(t)
+	for _, args := range [][]string{{"-t", "ed25519"}, {"-t", "rsa", "-b", "2048", "-m", "PEM"}, {"-t", "ecdsa", "-m", "PKCS8"}} {
+		file := keygen(t, "", args...)
+		startAgent(t, keygen(t, "", "-t", "ed25519"), file)
+		run(t, "ssh-keygen", "-q", "-p", "-N", "right", "-f", file, "-m", "RFC4716")
+		if len(args) > 2 { // back in its own format, which -p would else change
+			run(t, "ssh-keygen", append([]string{"-q", "-p", "-P", "right", "-N", "right", "-f", file}, args[len(args)-2:]...)...)
+		}
+		id := load1(t, file)
+		if got, want := id.Fingerprint(), fingerprint(t, file+".pub"); got != want {
+			t.Errorf("fingerprint %s, want %s", got, want)
+		}
+		prove(t, id, id)
+	}
+
+	file := keygen(t, "right", "-t", "ed25519")
+	for _, socket := range []string{os.Getenv("SSH_AUTH_SOCK"), "", filepath.Join(t.TempDir(), "none")} {
+		t.Setenv("SSH_AUTH_SOCK", socket)
+		prompt, asked := answers("right")
+		loadWith(t, file, prompt)
+		if len(*asked) != 1 {
+			t.Errorf("asked %d times", len(*asked))
+		}
+	}
+}
+
+// A public key whose private half only the agent has is found by the private
+// key's name, as ssh -i finds it.
+func TestPublicKeyOnly(t *testing.T) {
+	home(t)
+	file := keygen(t, "", "-t", "ed25519")
+	startAgent(t, keygen(t, "", "-t", "ed25519"), file)
+	want := fingerprint(t, file)
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if got := load1(t, file).Fingerprint(); got != want {
+		t.Errorf("fingerprint %s, want %s", got, want)
+	}
+	if got, err := PublicFingerprint(t.Context(), Options{File: file}); err != nil || got != want {
+		t.Errorf("fingerprint %s, %v, want %s", got, err, want)
+	}
+}
+
+// A locked agent isn't an empty one to its user, who is told about locks.
+func TestAgentLocked(t *testing.T) {
+	dir := home(t)
+	file := keygen(t, "", "-t", "ed25519")
+	startAgent(t, file)
+	id := load1(t, file+".pub")
+	script := filepath.Join(dir, "askpass")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\necho lock\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SSH_ASKPASS", script)
+	t.Setenv("SSH_ASKPASS_REQUIRE", "force")
+	run(t, "ssh-add", "-x")
+	if _, err := Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "ssh-add -X") {
+		t.Errorf("error %v", err)
+	}
+	if _, err := id.Signer().Sign(rand.Reader, []byte("data")); err == nil || !strings.Contains(err.Error(), "the SSH agent doesn't sign") {
+		t.Errorf("error %v", err)
+	}
+	run(t, "ssh-add", "-X")
+	if _, err := id.Signer().Sign(rand.Reader, []byte("data")); err != nil {
+		t.Errorf("error %v", err)
+	}
+}
+
+// An agent that doesn't answer holds nobody up beyond the context.
+func TestAgentSilent(t *testing.T) {
+	home(t)
+	dir, err := os.MkdirTemp("", "agent")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	listener, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	t.Setenv("SSH_AUTH_SOCK", filepath.Join(dir, "s"))
+	cause := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		conn.Read(make([]byte, 100)) // the question has come
+		cancel(cause)
+		conn.Read(make([]byte, 100)) // until the client goes
+	}()
+	defer func() { <-done }()
+	if _, err := Load(ctx, Options{}); !errors.Is(err, cause) {
+		t.Errorf("error %v, want %v", err, cause)
+	}
+}
+
+// An identity that has been closed doesn't have the agent sign any more.
+func TestClosed(t *testing.T) {
+	home(t)
+	file := keygen(t, "", "-t", "ed25519")
+	startAgent(t, file)
+	id := load1(t, file+".pub")
+	if err := id.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := id.Signer().Sign(rand.Reader, []byte("data")); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// An agent that knows only SHA-1 for RSA keys is found out.
+func TestAgentWithoutSHA2(t *testing.T) {
+	home(t)
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	startFakeAgent(t, key)
+	id := load1(t, "")
+	_, err = id.Signer().Sign(rand.Reader, []byte("data"))
+	if err == nil || !strings.Contains(err.Error(), `signed by "ssh-rsa" where rsa-sha2-512`) {
+		t.Errorf("error %v", err)
+	}
+}

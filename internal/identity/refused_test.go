@@ -1,0 +1,155 @@
+package identity
+
+import (
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// What can't be used is refused in one line that says why and what to do.
+func TestRefused(t *testing.T) {
+	dir := home(t)
+	plain := keygen(t, "", "-t", "ed25519")
+	write := func(name, content string) string {
+		t.Helper()
+		name = filepath.Join(dir, name)
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	content, err := os.ReadFile(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := write("open", string(content))
+	if err := os.Chmod(open, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	ca := keygen(t, "", "-t", "ed25519")
+	run(t, "ssh-keygen", "-q", "-s", ca, "-I", "me", plain+".pub")
+	unknown := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: ecdhKey(t)})
+
+	tests := []struct {
+		name, file string
+		want       []string
+	}{
+		{"absent", filepath.Join(dir, "none"), []string{"none can't be read: no such file"}},
+		{"directory", dir, []string{"not a regular file"}},
+		{"no key", write("text", "Dear Bob,\n"), []string{"holds no key"}},
+		{"empty", write("empty", ""), []string{"holds no key"}},
+		{"too large", write("large", strings.Repeat("x", maxKeyFile+1)), []string{"too large"}},
+		{"readable by others", open, []string{"mode 0640", "chmod 600 " + open}},
+		{"control characters", filepath.Join(dir, "a\x1b[2J"), []string{`a\x1b[2J" can't`}},
+		{"damaged", write("damaged", strings.Replace(string(content), "b3BlbnNzaC", "b3BlbnNzaD", 1)), []string{"is damaged"}},
+		{"cut", write("cut", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----\n"),
+			[]string{"is damaged"}},
+		{"RSA of 1024 bits", keygen(t, "", "-t", "rsa", "-b", "1024"), []string{"1024 bits", "ssh-keygen -t ed25519"}},
+		{"RSA of 1024 bits, passphrase", keygen(t, "right", "-t", "rsa", "-b", "1024"), []string{"1024 bits"}},
+		{"RSA of 1024 bits, PEM", keygen(t, "", "-t", "rsa", "-b", "1024", "-m", "PEM"), []string{"1024 bits"}},
+		{"DSA", write("dsa", opensshFile("none", dsaKey(t))), []string{"is a DSA key", "ssh-keygen -t ed25519"}},
+		{"DSA, passphrase", write("dsa-pass", opensshFile("aes256-ctr", dsaKey(t))), []string{"is a DSA key"}},
+		{"DSA, PEM", write("dsa-pem", dsaPEM), []string{"is a DSA key"}},
+		{"DSA, PEM, passphrase", write("dsa-pem-pass", strings.Replace(dsaPEM, "\n", "\nProc-Type: 4,ENCRYPTED\n\n", 1)),
+			[]string{"is a DSA key"}},
+		{"DSA, public", write("dsa.pub", string(ssh.MarshalAuthorizedKey(dsaKey(t)))), []string{"is a DSA key"}},
+		{"certificate", plain + "-cert.pub", []string{"is a certificate", "the key itself"}},
+		{"security token, public", write("sk.pub", string(ssh.MarshalAuthorizedKey(securityKey(t)))), []string{"security token"}},
+		{"security token", write("sk", opensshFile("none", securityKey(t))), []string{"security token"}},
+		{"PKCS #8, passphrase", keygen(t, "right", "-t", "ecdsa", "-m", "PKCS8"), []string{"PKCS #8", "ssh-keygen -p -f"}},
+		{"key agreement", write("ecdh", string(unknown)), []string{"can't be used"}},
+		{"public, no agent", plain + ".pub", []string{"is a public key", "SSH_AUTH_SOCK is not set"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			id, err := Load(t.Context(), Options{File: test.file, Prompt: unasked(t)})
+			if err == nil {
+				id.Close()
+				t.Fatal("accepted")
+			}
+			for _, want := range test.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q doesn't say %q", err, want)
+				}
+			}
+			if strings.ContainsAny(err.Error(), "\n\x1b") || !strings.HasPrefix(err.Error(), "own key: ") {
+				t.Errorf("error %q", err)
+			}
+		})
+	}
+}
+
+// ecdhKey returns a PKCS #8 key that agrees on secrets, but can't sign.
+func ecdhKey(t *testing.T) []byte {
+	t.Helper()
+	// An X25519 key (RFC 8410, section 7), with any 32 bytes as its secret.
+	return append([]byte{0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20}, make([]byte, 32)...)
+}
+
+// securityKey returns a public key as a FIDO token has it (PROTOCOL.u2f in
+// OpenSSH's sources), for which no token is needed.
+func securityKey(t *testing.T) ssh.PublicKey {
+	t.Helper()
+	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
+		Name        string
+		Key         []byte
+		Application string
+	}{"sk-ssh-ed25519@openssh.com", make([]byte, 32), "ssh:"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// dsaKey returns a public key that looks like a DSA key, which today's
+// ssh-keygen doesn't make.
+func dsaKey(t *testing.T) ssh.PublicKey {
+	t.Helper()
+	number := func(bits uint) *big.Int { return new(big.Int).SetBit(big.NewInt(1), int(bits)-1, 1) }
+	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
+		Name       string
+		P, Q, G, Y *big.Int
+	}{"ssh-dss", number(1024), number(160), number(1000), number(999)}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+const dsaPEM = "-----BEGIN DSA PRIVATE KEY-----\nMAA=\n-----END DSA PRIVATE KEY-----\n"
+
+// opensshFile returns a private key's file, for a key of which the private part
+// is never looked at.
+func opensshFile(cipher string, key ssh.PublicKey) string {
+	body := ssh.Marshal(struct {
+		Cipher, KDF, KDFOptions string
+		Keys                    uint32
+		Public, Private         []byte
+	}{cipher, "none", "", 1, key.Marshal(), make([]byte, 64)})
+	return string(pem.EncodeToMemory(&pem.Block{
+		Type: opensshFormat, Bytes: append([]byte("openssh-key-v1\x00"), body...),
+	}))
+}
+
+// Somebody else's file may have the mode that they like, as with ssh.
+func TestForeignFile(t *testing.T) {
+	f, err := os.Open(keygen(t, "", "-t", "ed25519"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Chmod(0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkMode(f, os.Getuid()); err == nil {
+		t.Error("our own is accepted")
+	}
+	if err := checkMode(f, os.Getuid()+1); err != nil {
+		t.Errorf("somebody else's: %v", err)
+	}
+}
