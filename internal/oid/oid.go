@@ -82,6 +82,9 @@ func (l *List) Append(name []byte) {
 	l.n++
 }
 
+// Chunks is the names in order, many of them to a slice, one behind the other; to be read only.
+func (l *List) Chunks() [][]byte { return l.chunks }
+
 // At is the i-th name, to be read only and valid as long as the list.
 func (l *List) At(i int) []byte {
 	off := i % chunkNames * l.size

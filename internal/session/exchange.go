@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"aig/internal/oid"
@@ -45,10 +46,14 @@ type exchange struct {
 	*session
 	outbox *outbox
 	inbox  *inbox
+	agreed bool // the peer has said what it takes for common, and we agree
 }
 
 func (ex *exchange) read(ctx context.Context) error {
 	defer ex.inbox.drop()
+	if err := ex.controls.post(wire.TypeCommon, ex.common.Append(nil)); err != nil {
+		return err
+	}
 	if err := ex.inbox.settle(); err != nil { // there may be nothing to receive
 		return err
 	}
@@ -58,6 +63,11 @@ func (ex *exchange) read(ctx context.Context) error {
 			return err
 		}
 		switch f.Type {
+		case wire.TypeSymbols:
+			err = ex.negotiation.receive(f)
+		case wire.TypeCommon:
+			ex.agreed = true
+			err = ex.negotiation.agree(f.Body)
 		case wire.TypePack:
 			err = ex.inbox.data(ctx, f.Body)
 		case wire.TypePackEnd:
@@ -86,6 +96,9 @@ func (ex *exchange) done(body []byte) error {
 	count, err := wire.ParseCount(body)
 	if err != nil {
 		return err
+	}
+	if !ex.agreed {
+		return errors.New("the peer says that it is done, but not what it takes for common")
 	}
 	if stored, all := ex.outbox.stored(); !all || count != uint64(stored) {
 		return fmt.Errorf("the peer says that it is done with %d objects, but has confirmed %d of the %d we give",

@@ -17,7 +17,12 @@ func (s *session) sendHello(context.Context) error {
 		Format: string(s.local.Format()), Direction: s.o.Direction,
 		Objects: uint64(s.local.Len()), Agent: s.o.Agent,
 	}
-	return s.write(wire.TypeHello, hello.Append(nil))
+	if err := s.write(wire.TypeHello, hello.Append(nil)); err != nil {
+		return err
+	}
+	// While the peer's hello is on its way.
+	s.negotiation = newNegotiation(s)
+	return nil
 }
 
 func (s *session) readHello(context.Context) error {

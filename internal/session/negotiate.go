@@ -1,119 +1,149 @@
 package session
 
 import (
-	"bytes"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"sync"
 
+	"aig/internal/reconcile"
 	"aig/internal/wire"
 )
 
-// This negotiation is the plain one: each side sends the names of all its objects in ascending order, and merges the
-// other's list, as it comes, with its own. Its result is common, give and want; nothing after it knows how they were found.
+// batchEntries is how many symbols or short names go into one frame at most.
+const batchEntries = wire.MaxBody / reconcile.CountedSize
 
-func (s *session) sendNames(context.Context) error {
-	size := s.local.Format().Size()
-	perFrame := wire.NamesPerFrame(size)
-	frame := make([]byte, 0, perFrame*size)
-	for i := 0; i < s.local.Len(); {
-		frame = frame[:0]
-		for range min(perFrame, s.local.Len()-i) {
-			frame = append(frame, s.local.At(i)...)
-			i++
-		}
-		if err := s.write(wire.TypeNames, frame); err != nil {
-			return err
-		}
-	}
-	return s.write(wire.TypeNamesEnd, wire.AppendCount(nil, uint64(s.local.Len())))
+// negotiation finds common, give and want. Nothing after it knows how they were found.
+type negotiation struct {
+	s   *session
+	set *reconcile.Set
+
+	mu      sync.Mutex // guards x
+	x       *reconcile.Exchange
+	changed chan struct{} // holds a token when something has been received
 }
 
-func (s *session) readNames(context.Context) error {
-	m := merge{s: s, want: newWanted(s.shortKey())}
+// key is the key of the short names of this conversation.
+func (s *session) key() reconcile.Key {
+	sum := sha256.Sum256(append([]byte("aig short names\x00"), s.o.Secret...))
+	return reconcile.Key(sum[:16])
+}
+
+// newNegotiation makes the set of our names ready, which needs nothing of the peer's but the key.
+func newNegotiation(s *session) *negotiation {
+	n := &negotiation{s: s, set: reconcile.NewSet(s.key()), changed: make(chan struct{}, 1)}
+	for _, names := range s.local.Chunks() {
+		n.set.AddPacked(names, s.local.Format().Size())
+	}
+	n.set.BuildIndex()
+	return n
+}
+
+// begin starts the exchange, once the peer has said how many objects it holds.
+func (n *negotiation) begin() (err error) {
+	n.x, err = reconcile.NewExchange(n.set, int(n.s.peer.Objects))
+	return err
+}
+
+// write sends what there is credit for until the peer has what it needs.
+func (n *negotiation) write(context.Context) error {
+	var batch []byte
 	for {
-		f, err := s.next("the peer's list of objects")
+		n.mu.Lock()
+		finished := n.x.Finished()
+		var entries int
+		var mode reconcile.Mode
+		batch, mode, entries = n.x.Next(batch[:0], batchEntries)
+		n.mu.Unlock()
+		switch {
+		case finished:
+			return nil
+		case entries == 0:
+			select {
+			case <-n.changed:
+			case <-n.s.failed:
+				return nil
+			}
+		default:
+			t := wire.TypeSymbols
+			if mode == reconcile.List {
+				t = wire.TypeList
+			}
+			if err := n.s.write(t, batch); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// read takes in what the peer sends until the difference is known.
+func (n *negotiation) read(context.Context) error {
+	for !n.done() {
+		f, err := n.s.next("the peer's part of the negotiation")
 		if err != nil {
 			return err
 		}
-		switch f.Type {
-		case wire.TypeNames:
-			if err := m.names(f.Body); err != nil {
-				return err
-			}
-		case wire.TypeNamesEnd:
-			if err := m.end(f.Body); err != nil {
-				return err
-			}
-			s.common = uint64(s.local.Len() - len(m.give))
-			if s.weGive() {
-				s.give = m.give
-			}
-			s.want = m.want
-			return s.want.seal()
-		default:
-			return unexpected(f, "its list of objects")
+		if err := n.receive(f); err != nil {
+			return err
 		}
 	}
+	notify(n.changed)
+	return n.conclude()
 }
 
-// merge is a merge of our ascending list with the peer's, as far as that has come.
-type merge struct {
-	s    *session
-	next int    // position in our list
-	last []byte // the peer's last name
-	n    uint64 // how many it has sent
-	give []uint32
-	want *wanted
+func (n *negotiation) done() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.x.Done()
 }
 
-func (m *merge) names(body []byte) error {
-	local := m.s.local
-	size := local.Format().Size()
-	body, err := wire.ParseNames(body, size)
-	if err != nil {
-		return err
+// receive takes one frame in. It may also come after the end: what the peer had sent ahead.
+func (n *negotiation) receive(f wire.Frame) error {
+	mode := reconcile.Symbols
+	switch f.Type {
+	case wire.TypeList:
+		mode = reconcile.List
+	case wire.TypeSymbols:
+	default:
+		return unexpected(f, "its part of the negotiation")
 	}
-	for ; len(body) > 0; body = body[size:] {
-		name := body[:size]
-		if m.last != nil && bytes.Compare(m.last, name) >= 0 {
-			return fmt.Errorf("the peer's list of objects is out of order at %x", name)
-		}
-		m.last = append(m.last[:0], name...)
-		if m.n++; m.n > m.s.peer.Objects {
-			return fmt.Errorf("the peer lists more objects than the %d it said it holds", m.s.peer.Objects)
-		}
-		order := m.skipTo(name)
-		if order == 0 {
-			m.next++ // both sides hold it
-		} else if m.s.theyGive() {
-			m.want.add(name)
-		}
+	n.mu.Lock()
+	err := n.x.Receive(mode, f.Body)
+	n.mu.Unlock()
+	notify(n.changed)
+	if errors.Is(err, reconcile.ErrCollision) {
+		err = fmt.Errorf("%w: run the same command again", err)
 	}
-	return nil
+	return err
 }
 
-// skipTo passes over those of our names that are smaller than name: the peer lacks them.
-func (m *merge) skipTo(name []byte) (order int) {
-	local := m.s.local
-	for ; m.next < local.Len(); m.next++ {
-		if order = bytes.Compare(local.At(m.next), name); order >= 0 {
-			return order
-		}
-		m.give = append(m.give, uint32(m.next))
+// conclude takes the result over.
+func (n *negotiation) conclude() error {
+	s := n.s
+	missing := n.x.Mine()
+	s.common = wire.Common{
+		Objects: uint64(s.local.Len() - len(missing)),
+		Digest:  n.set.CommonDigest(missing, func(i uint32) []byte { return s.local.At(int(i)) }),
 	}
-	return 1
+	if s.weGive() {
+		s.give = missing
+	}
+	var theirs []uint64
+	if s.theyGive() {
+		theirs = n.x.Theirs()
+	}
+	var err error
+	s.want, err = newWanted(s.key(), theirs)
+	return err
 }
 
-func (m *merge) end(body []byte) error {
-	count, err := wire.ParseCount(body)
-	if err != nil {
-		return err
+// agree compares what the two sides take for common. Two names that happen to have one short name are found here.
+func (n *negotiation) agree(body []byte) error {
+	theirs, err := wire.ParseCommon(body)
+	if err == nil && theirs != n.s.common {
+		err = fmt.Errorf("the two sides disagree about which objects both hold (%d here, %d there): "+
+			"run the same command again", n.s.common.Objects, theirs.Objects)
 	}
-	if count != m.n || count != m.s.peer.Objects {
-		return fmt.Errorf("the peer said that it holds %d objects, listed %d, and counted %d", m.s.peer.Objects, m.n, count)
-	}
-	for ; m.next < m.s.local.Len(); m.next++ {
-		m.give = append(m.give, uint32(m.next))
-	}
-	return nil
+	return err
 }

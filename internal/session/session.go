@@ -4,7 +4,6 @@ package session
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -63,9 +62,11 @@ type session struct {
 
 	local  *oid.List
 	peer   wire.Hello
-	common uint64   // how many objects both sides hold
+	common wire.Common
 	give   []uint32 // positions in local of what the peer gets
 	want   *wanted  // what we get
+
+	negotiation *negotiation
 
 	controls *controls
 	failing  sync.Once
@@ -149,10 +150,13 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	if err := s.compare(); err != nil {
 		return nil, s.fail(err)
 	}
-	if err := s.both(ctx, s.sendNames, s.readNames); err != nil {
+	if err := s.negotiation.begin(); err != nil {
+		return nil, s.fail(err)
+	}
+	if err := s.both(ctx, s.negotiation.write, s.negotiation.read); err != nil {
 		return nil, err
 	}
-	s.o.Common(s.common)
+	s.o.Common(s.common.Objects)
 	return s.exchange(ctx)
 }
 
@@ -294,10 +298,4 @@ func (s *session) list(ctx context.Context) error {
 		return fmt.Errorf("our store holds %d objects, more than the %d that can be numbered", s.local.Len(), maxObjects)
 	}
 	return nil
-}
-
-// shortKey is the key of the short names of this conversation.
-func (s *session) shortKey() shortKey {
-	sum := sha256.Sum256(append([]byte("aig short names\x00"), s.o.Secret...))
-	return shortKey(sum[:16])
 }

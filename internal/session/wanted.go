@@ -1,51 +1,35 @@
 package session
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/dchest/siphash"
+	"aig/internal/reconcile"
 )
 
-// shortKey makes short names: SipHash-2-4 of a binary object name, 64 bits, under a key of this conversation.
-type shortKey [16]byte
-
-func (k shortKey) short(name []byte) uint64 {
-	return siphash.Hash(binary.LittleEndian.Uint64(k[:8]), binary.LittleEndian.Uint64(k[8:]), name)
-}
-
-// wanted is what the peer has announced: the short names of the objects that we lack and that it gives. Eight bytes an
+// wanted is what the peer has announced: the short names of the objects that we lack and that it gives. Nine bytes an
 // object is all that is kept of the peer's list. Since the key is fresh, two names with one short name are as good as
 // impossible, and a peer that makes some only makes its own objects be refused.
 type wanted struct {
-	key   shortKey
-	short []uint64 // ascending once sealed
+	key   reconcile.Key
+	short []uint64 // ascending
 	got   []bool
 	left  int
 }
 
-func newWanted(key shortKey) *wanted { return &wanted{key: key} }
-
-func (w *wanted) add(name []byte) { w.short = append(w.short, w.key.short(name)) }
-
-// seal ends the announcement.
-func (w *wanted) seal() error {
-	slices.Sort(w.short)
-	for i := 1; i < len(w.short); i++ {
-		if w.short[i-1] == w.short[i] {
-			return errors.New("two of the peer's objects have the same short name: run the same command again")
+func newWanted(key reconcile.Key, short []uint64) (*wanted, error) {
+	for i := 1; i < len(short); i++ {
+		if short[i-1] >= short[i] {
+			return nil, errors.New("two of the peer's objects have the same short name: run the same command again")
 		}
 	}
-	w.got = make([]bool, len(w.short))
-	w.left = len(w.short)
-	return nil
+	return &wanted{key: key, short: short, got: make([]bool, len(short)), left: len(short)}, nil
 }
 
 // find is where an announced object stands that has not come yet; err says that this one must not come.
 func (w *wanted) find(name []byte) (int, error) {
-	i, ok := slices.BinarySearch(w.short, w.key.short(name))
+	i, ok := slices.BinarySearch(w.short, w.key.Short(name))
 	switch {
 	case !ok:
 		return 0, fmt.Errorf("object %x was not announced", name)

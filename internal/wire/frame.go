@@ -23,8 +23,9 @@ type Type byte
 // The messages. What follows the type is in the comment; integers are big-endian.
 const (
 	TypeHello    Type = 'H' // lines of text, see Hello
-	TypeNames    Type = 'N' // binary object names, at least one, ascending over the whole list
-	TypeNamesEnd Type = 'n' // uint64: how many names there were
+	TypeSymbols  Type = 'Y' // coded symbols of the sender's set, see package reconcile
+	TypeList     Type = 'L' // short names of the sender's set, see package reconcile
+	TypeCommon   Type = 'C' // Common: what the sender takes for common
 	TypePack     Type = 'P' // bytes of the pack under way
 	TypePackEnd  Type = 'p' // PackEnd: the pack under way is whole
 	TypePackDrop Type = 'd' // empty: the pack under way is void, and its objects come again

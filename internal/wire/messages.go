@@ -120,6 +120,27 @@ func parseInt(s string) (int, error) {
 	return int(n), err
 }
 
+// Common is what a side believes after the negotiation that both hold. Two sides that believe different things have been
+// deceived by chance or by each other.
+type Common struct {
+	Objects uint64
+	Digest  uint64 // reconcile.Set.CommonDigest
+}
+
+// Append appends the message's body to b.
+func (m Common) Append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, m.Objects)
+	return binary.BigEndian.AppendUint64(b, m.Digest)
+}
+
+// ParseCommon reads the body of a TypeCommon frame.
+func ParseCommon(body []byte) (Common, error) {
+	if len(body) != 16 {
+		return Common{}, badLength("common", len(body))
+	}
+	return Common{binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:])}, nil
+}
+
 // PackEnd closes a pack.
 type PackEnd struct {
 	Number  uint32 // counts the sender's packs from 0; a dropped pack has no number
@@ -195,7 +216,7 @@ func ParseText(body []byte) (string, error) {
 	return string(body), nil
 }
 
-// ParseNames splits the body of a TypeNames or TypeOmitted frame into names of the given size in bytes.
+// ParseNames splits the body of a TypeOmitted frame into names of the given size in bytes.
 func ParseNames(body []byte, size int) ([]byte, error) {
 	if len(body) == 0 || len(body)%size != 0 {
 		return nil, badLength("list of names", len(body))

@@ -113,6 +113,8 @@ func FuzzMessages(f *testing.F) {
 		}
 		end, err := ParsePackEnd(body)
 		same("pack end", end.Append(nil), err)
+		common, err := ParseCommon(body)
+		same("common", common.Append(nil), err)
 		refused, err := ParseRefused(body)
 		same("refusal", refused.Append(nil), err)
 		number, err := ParseNumber(body)
