@@ -172,6 +172,8 @@ func TestTerminal(t *testing.T) {
 	c.expect(question)
 	c.press("oops\x15open sesame!\x7f\n") // kill and erase
 	c.expect("loaded " + fingerprint(t, file) + ", echo=true")
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if strings.Contains(c.shown, "sesame") {
 		t.Errorf("the terminal shows %q", c.shown)
 	}

@@ -130,7 +130,12 @@ func (p *process) stopped(sig unix.Signal) {
 		return
 	}
 	if !p.terminal.recall() {
-		return // questions are over: what it wants there isn't our business
+		// Questions are over, and it may wait for its answer for ever. But a
+		// Ctrl-Z of just before was meant for us, and mustn't hold it up.
+		if sig == unix.SIGTSTP {
+			p.signal(unix.SIGCONT)
+		}
+		return
 	}
 	if sig == unix.SIGTTOU {
 		sig = unix.SIGTSTP // we ignore the former, see terminal.prepare

@@ -18,6 +18,7 @@ import (
 type console struct {
 	t      *testing.T
 	master *os.File
+	cmd    *exec.Cmd
 	mu     sync.Mutex
 	shown  string // since the last expect
 	news   chan struct{}
@@ -67,7 +68,7 @@ func openConsole(t *testing.T, env []string, argv ...string) *console {
 	}
 	slave.Close()
 
-	c := &console{t: t, master: master, news: make(chan struct{}, 1)}
+	c := &console{t: t, master: master, cmd: cmd, news: make(chan struct{}, 1)}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -96,6 +97,12 @@ func openConsole(t *testing.T, env []string, argv ...string) *console {
 		kill.Stop()
 	})
 	return c
+}
+
+// awaitEnd waits until the program has ended, by itself.
+func (c *console) awaitEnd() {
+	c.t.Helper()
+	inTime(c.t, "the program", func() { c.cmd.Wait() })
 }
 
 // runUnderConsole runs this test program on a terminal, without a shell.
@@ -292,6 +299,16 @@ func TestTerminalStop(t *testing.T) {
 func TestTerminalNotInterrupted(t *testing.T) {
 	c := runUnderConsole(t, `exit 255`)
 	c.expect(`read "", exit status 255, interrupted=false, foreground=true`)
+}
+
+// A Ctrl-Z that is noticed only after the end of the questions doesn't leave
+// the transport stopped, whose user believes the job to be running.
+func TestTerminalStopTooLate(t *testing.T) {
+	c := runUnderConsole(t, `echo; cat; kill -TSTP $$`, "TRANSPORT_TEST_TAKE=1")
+	c.expect("own question after ")
+	c.enter("mine")
+	c.expect(`own answer "mine\n" <nil> foreground=true`)
+	c.awaitEnd() // for which the transport has to go on
 }
 
 // Where no shell could continue us, Ctrl-Z leaves the question as it was.
