@@ -2,9 +2,8 @@ package reconcile
 
 import "math/bits"
 
-// symbolsFor returns how many symbols it takes to find d differences, in the
-// mean: 1.35 d + sqrt(d), rounded down. It fits what is measured (for some
-// tens of differences or more; fewer take fewer) within 2 %; the standard
+// symbolsFor returns how many symbols d differences take in the mean, which
+// 1.35 d + sqrt(d) fits within 2 per cent from 20 differences on. The standard
 // deviation is about sqrt(d).
 func symbolsFor(d uint64) uint64 { return 27*d/20 + sqrt(d) }
 
