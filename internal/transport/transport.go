@@ -67,8 +67,10 @@ type Transport struct {
 	grace  time.Duration
 	proc   *process
 
+	reading    sync.Mutex // held by who reads out
 	closeOnce  sync.Once
 	closing    chan struct{} // closed by the first Close
+	ending     chan struct{} // closed when the ending begins, for either reason
 	closed     chan struct{} // closed when everything is over and closeErr is set
 	closeErr   error
 	stderrDone chan struct{} // closed when the last line was delivered
@@ -117,6 +119,7 @@ func Start(ctx context.Context, o Options) (*Transport, error) {
 		ctx: ctx, in: ours[0], out: ours[1], errors: ours[2],
 		grace: o.Grace, proc: proc,
 		closing:    make(chan struct{}),
+		ending:     make(chan struct{}),
 		closed:     make(chan struct{}),
 		stderrDone: make(chan struct{}),
 	}
@@ -143,11 +146,15 @@ func (t *Transport) supervise() {
 	case <-t.ctx.Done():
 	case <-t.closing:
 	}
-	// Our ends go first: it unblocks our own readers and writers, and it is
-	// how the transport learns that it may go.
+	// Our end of its standard input goes first: it unblocks our own writers,
+	// and it is how the transport learns that it may go.
 	t.in.Close()
-	t.out.Close()
+	close(t.ending)
+	var draining sync.WaitGroup
+	draining.Go(t.drain)
 	t.closeErr = t.proc.end(t.grace)
+	t.out.Close()
+	draining.Wait()
 	t.proc.takeTerminal()
 	// All that the transport wrote is in the pipe by now. Somebody who left
 	// its process group may hold the other end open for ever: that one is not
@@ -157,11 +164,32 @@ func (t *Transport) supervise() {
 	t.errors.Close()
 }
 
+// drain frees a pending Read and then reads on in its place until the end of
+// the transport. Nobody wants these bytes, but a transport that finds its
+// output closed may die of it (of SIGPIPE, say) before it has passed on the
+// last of what was written to it: a goodbye, on a long link.
+func (t *Transport) drain() {
+	t.out.SetReadDeadline(time.Unix(1, 0))
+	t.reading.Lock() // the pending Read, if any, is over
+	defer t.reading.Unlock()
+	t.out.SetReadDeadline(time.Time{})
+	io.Copy(io.Discard, t.out)
+}
+
 // Read reads from the transport's standard output. After the transport closed
 // it, the error is [io.EOF]; after Close, [os.ErrClosed]; after the end of the
 // context, the context's cause.
 func (t *Transport) Read(b []byte) (int, error) {
+	t.reading.Lock()
+	defer t.reading.Unlock()
 	n, err := t.out.Read(b)
+	select {
+	case <-t.ending:
+		if err != nil {
+			err = os.ErrClosed // whichever came first: drain's deadline, or the end
+		}
+	default:
+	}
 	return n, t.explain(err)
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -68,5 +69,26 @@ func TestEnvironment(t *testing.T) {
 	})
 	if got := readAll(t, tr); got != "unset yes\n" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// What was written before Close arrives, even though the transport goes on
+// writing where nobody reads any more.
+func TestCloseLosesNothingWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "arrived")
+	tr := start(t, Options{
+		Expression: "echo ready; cat >\"$FILE.part\"; head -c 200000 /dev/zero && mv \"$FILE.part\" \"$FILE\"",
+		Env:        append(os.Environ(), "FILE="+file),
+	})
+	buf := make([]byte, len("ready\n"))
+	if _, err := io.ReadFull(tr, buf); err != nil {
+		t.Fatal(err)
+	}
+	io.WriteString(tr, "goodbye")
+	if err := tr.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(file); err != nil || string(got) != "goodbye" {
+		t.Errorf("arrived: %q, %v", got, err)
 	}
 }
