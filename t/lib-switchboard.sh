@@ -13,7 +13,8 @@
 #                          on its standard error is a failure.
 #   sb_ssh <argument>...   runs ssh with no configuration of the user's, no
 #                          question asked, to the switchboard; the arguments
-#                          are the command, or options before it.
+#                          are the command, or options before it. SB_AGENT is
+#                          the socket of an agent that it may use.
 #   sb_command             prints the same as a shell expression to which a
 #                          command can be appended, for use as a transport.
 #   sb_wait_for <text> <file>
@@ -77,7 +78,7 @@ stop_switchboard () {
 }
 
 sb_ssh () {
-	ssh -F none -o BatchMode=yes -o IdentityAgent=none -o IdentitiesOnly=yes \
+	ssh -F none -o BatchMode=yes -o IdentityAgent="\"${SB_AGENT:-none}\"" -o IdentitiesOnly=yes \
 		-o UserKnownHostsFile="\"$SWITCHBOARD_KNOWN_HOSTS\"" -o GlobalKnownHostsFile=none \
 		-p "$SWITCHBOARD_PORT" 127.0.0.1 "$@"
 }

@@ -6,27 +6,261 @@ test_description='two vanilla ssh clients at the switchboard'
 . /usr/share/sharness/sharness.sh
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 
+# Run ssh in the background with its streams in files and its exit status in
+# $name.status; $bg is its process. The file in standard input is given whole.
+# bg_ssh <name> <input> <ssh argument>...
+bg_ssh () {
+	bg_name=$1 bg_input=$2
+	shift 2
+	rm -f "$bg_name".*
+	: >"$bg_name.err"
+	(
+		sb_ssh "$@" <"$bg_input" >"$bg_name.out" 2>"$bg_name.err"
+		echo $? >"$bg_name.status.tmp" && mv "$bg_name.status.tmp" "$bg_name.status"
+	) 5>&- 6<&- 8>&- 9>&- &
+}
+
+# Wait for a background ssh and compare its exit status.
+# exits <name> <status>
+exits () {
+	sb_wait_for . "$1.status" && echo "$2" >"$1.want" && test_cmp "$1.want" "$1.status"
+}
+
+# Expect ssh to end with status 1 and one line of the switchboard's that
+# contains a text. ssh itself may add what it thinks of that.
+# refused <text> <ssh argument>...
+refused () {
+	refused_text=$1
+	shift
+	test_expect_code 1 sb_ssh "$@" </dev/null >refused.out 2>refused.err &&
+	test_must_be_empty refused.out &&
+	grep "^switchboard: .*$refused_text" refused.err &&
+	test "$(grep -c "^switchboard: " refused.err)" = 1
+}
+
+# The process of the ssh client with this word in its command line, a child's
+# child of ours.
+ssh_of () {
+	pgrep -f "^ssh .*-p $SWITCHBOARD_PORT 127.0.0.1 $1\$"
+}
+
 test_expect_success 'it listens, and its log says where and with which key' '
 	start_switchboard &&
 	ssh-keygen -lf "$SHARNESS_TRASH_DIRECTORY/.switchboard/host key" >key &&
-	grep -F "$SWITCHBOARD_FINGERPRINT" key
+	grep -F "$SWITCHBOARD_FINGERPRINT" key &&
+	test "$(stat -c %a ".switchboard/host key")" = 600 &&
+	echo "from alice" >from_a &&
+	echo "from bob" >from_b
 '
 
-# Both ends say their end of file at different times, and both get exit 0.
+# Both ends say their end of file at different times, and both get status 0:
+# many times over, since the two ends race each other.
 test_expect_success 'two sides are joined, bytes and ends of file go both ways' '
-	echo "from alice" >a.in && echo "from bob" >b.in || return 1
-	{ sb_ssh new <a.in >a.out 2>a.err; echo $? >a.status; } &
-	token=$(sb_token a.err) &&
-	sb_ssh "$token" <b.in >b.out 2>b.err &&
-	wait $! &&
-	test_cmp a.in b.out && test_cmp b.in a.out &&
-	echo "$token" >expect && test_cmp expect a.err &&
-	echo switched >expect && test_cmp expect b.err &&
-	echo 0 >expect && test_cmp expect a.status
+	for i in $(test_seq 1 20); do
+		bg_ssh a from_a new &&
+		token=$(sb_token a.err) &&
+		sb_ssh "$token" <from_b >b.out 2>b.err &&
+		exits a 0 &&
+		test_cmp from_a b.out && test_cmp from_b a.out &&
+		echo "$token" >expect && test_cmp expect a.err &&
+		echo switched >expect && test_cmp expect b.err || return 1
+	done
 '
 
-test_expect_success 'SIGTERM ends it with status 0' '
-	stop_switchboard
+test_expect_success 'one end of file leaves the other direction open' '
+	mkfifo fifo_a &&
+	bg_ssh a fifo_a new &&
+	exec 8>fifo_a &&
+	token=$(sb_token a.err) &&
+	bg_ssh b from_b "$token" &&
+	sb_wait_for "from bob" a.out &&
+	echo "still here" >&8 &&
+	sb_wait_for "still here" b.out &&
+	echo "and here" >&8 &&
+	sb_wait_for "and here" b.out &&
+	exec 8>&- &&
+	exits a 0 && exits b 0
+'
+
+test_expect_success 'megabytes go both ways at the same time, the first of them early' '
+	head -c 20000000 /dev/urandom >big_a && head -c 10000000 /dev/urandom >big_b &&
+	bg_ssh a big_a new &&
+	token=$(sb_token a.err) &&
+	sb_ssh "$token" <big_b >b.out 2>b.err &&
+	exits a 0 &&
+	cmp big_a b.out && cmp big_b a.out
+'
+
+test_expect_success 'a token works once' '
+	refused "nobody is waiting" "$token" &&
+	refused "nobody is waiting" 00000
+'
+
+test_expect_success 'other commands, a shell and a subsystem are refused' '
+	refused "neither new nor a token" id &&
+	refused "neither new nor a token" new new &&
+	refused "neither new nor a token" NEW &&
+	refused "too long" "$(head -c 100000 /dev/zero | tr "\\0" x)" &&
+	refused "no shell" -T &&
+	refused "no subsystem" -s sftp
+'
+
+test_expect_success 'a terminal is refused' '
+	refused "no terminal" -tt new &&
+	refused "no shell" -tt
+'
+
+test_expect_success 'an agent is refused' '
+	ssh-agent -a "$PWD/agent" >/dev/null &&
+	agent=$(pgrep -f "^ssh-agent -a $PWD/agent") &&
+	test_when_finished "kill $agent" &&
+	SB_AGENT=$PWD/agent &&
+	test_when_finished "SB_AGENT=" &&
+	refused "no agent" -A new
+'
+
+test_expect_success 'X11 is refused' '
+	DISPLAY=:99 &&
+	export DISPLAY &&
+	test_when_finished "unset DISPLAY" &&
+	refused "no X11" -Y new
+'
+
+test_expect_success 'a remote forward is refused' '
+	refused "no port forwarding" -R 127.0.0.1:0:127.0.0.1:1 new
+'
+
+test_expect_success 'a local forward carries nothing, and what it came with goes on' '
+	echo aaa >l.in &&
+	mkfifo fifo_l &&
+	bg_ssh l fifo_l -L "$PWD/forward:127.0.0.1:$SWITCHBOARD_PORT" new &&
+	exec 8>fifo_l &&
+	token=$(sb_token l.err) &&
+	perl -MSocket -e "
+		socket(my \$s, PF_UNIX, SOCK_STREAM, 0) or die;
+		connect(\$s, sockaddr_un(\$ARGV[0])) or die;
+		print <\$s>" "$PWD/forward" >through &&
+	test_must_be_empty through &&
+	sb_wait_for "no port forwarding here" l.err &&
+	test_expect_code 255 sb_ssh -W 127.0.0.1:22 </dev/null 2>err &&
+	grep "no port forwarding here" err &&
+	bg_ssh b from_b "$token" &&
+	sb_wait_for "from bob" l.out &&
+	exec 8>&- &&
+	exits l 0 && exits b 0
+'
+
+test_expect_success 'a side that is killed leaves the other with a line and status 1' '
+	mkfifo fifo_k &&
+	for signal in KILL TERM; do
+		for victim in new token; do
+			bg_ssh a fifo_k new &&
+			exec 8>fifo_k &&
+			token=$(sb_token a.err) &&
+			bg_ssh b from_b "$token" &&
+			sb_wait_for "from bob" a.out &&
+			echo "half of it" >&8 &&
+			sb_wait_for "half of it" b.out &&
+			if test $victim = new; then
+				kill -$signal "$(ssh_of new)" &&
+				exits b 1 && grep "^switchboard: the other side" b.err
+			else
+				kill -$signal "$(ssh_of "$token")" &&
+				exits a 1
+			fi &&
+			exec 8>&- || return 1
+		done
+	done
+'
+
+test_expect_success 'a waiting side that is killed takes its token along' '
+	mkfifo fifo_w &&
+	bg_ssh a fifo_w new &&
+	exec 8>fifo_w &&
+	token=$(sb_token a.err) &&
+	kill -KILL "$(ssh_of new)" &&
+	exec 8>&- &&
+	exits a 137 &&
+	refused "nobody is waiting" "$token"
+'
+
+test_expect_success 'SIGTERM tells those who wait, lets a link end, and ends with status 0' '
+	mkfifo fifo_s &&
+	bg_ssh a fifo_s new &&
+	exec 8>fifo_s &&
+	token=$(sb_token a.err) &&
+	bg_ssh b from_b "$token" &&
+	sb_wait_for "from bob" a.out &&
+	mkfifo fifo_w2 &&
+	bg_ssh w fifo_w2 new &&
+	exec 9>fifo_w2 &&
+	waiting=$(sb_token w.err) &&
+	kill "$SWITCHBOARD_PID" &&
+	exits w 1 &&
+	exec 9>&- &&
+	grep "^switchboard: .*going down" w.err &&
+	kill -0 "$SWITCHBOARD_PID" &&
+	echo "goodbye" >&8 &&
+	exec 8>&- &&
+	exits b 0 && exits a 0 &&
+	grep goodbye b.out &&
+	wait "$SWITCHBOARD_PID"
+'
+
+test_expect_success 'the log knows no token and no byte of a link' '
+	grep "msg=linked" "$SWITCHBOARD_LOG" &&
+	grep "msg=refused .*token=" "$SWITCHBOARD_LOG" &&
+	test_must_fail grep -e "$token" -e "$waiting" -e "from bob" -e "from alice" "$SWITCHBOARD_LOG"
+'
+
+test_expect_success 'the host key stays, and those who ask for nothing have to go' '
+	fingerprint=$SWITCHBOARD_FINGERPRINT &&
+	start_switchboard --command-time 300ms &&
+	test "$fingerprint" = "$SWITCHBOARD_FINGERPRINT" &&
+	test_expect_code 255 sb_ssh -N </dev/null &&
+	stop_switchboard &&
+	grep "msg=refused no_command=1" "$SWITCHBOARD_LOG"
+'
+
+test_expect_success 'a second signal ends it at once' '
+	mkfifo fifo_z &&
+	start_switchboard --grace 1h &&
+	bg_ssh a fifo_z new &&
+	exec 8>fifo_z &&
+	token=$(sb_token a.err) &&
+	bg_ssh b from_b "$token" &&
+	sb_wait_for "from bob" a.out &&
+	kill "$SWITCHBOARD_PID" &&
+	sb_wait_for "going down" "$SWITCHBOARD_LOG" &&
+	kill "$SWITCHBOARD_PID" &&
+	test_expect_code 143 wait "$SWITCHBOARD_PID" &&
+	exec 8>&- &&
+	exits a 255 && exits b 255
+'
+
+test_expect_success 'usage on standard output, bad usage and failures on standard error' '
+	"$SWITCHBOARD_BIN/aig-switchboard" -h >out 2>err &&
+	grep "^usage: aig-switchboard" out && grep "^example" out && test_must_be_empty err &&
+	"$SWITCHBOARD_BIN/aig-switchboard" --version >out 2>err &&
+	grep "^aig-switchboard " out && test_must_be_empty err &&
+	for args in --nonsense surplus --max-links=0 --token-digits=4 --wait-time=-1s --grace=x; do
+		test_expect_code 129 "$SWITCHBOARD_BIN/aig-switchboard" $args >out 2>err &&
+		test_must_be_empty out && grep "^usage: " err || return 1
+	done &&
+	test_expect_code 128 "$SWITCHBOARD_BIN/aig-switchboard" --listen nonsense --host-key new.key >out 2>err &&
+	test_must_be_empty out && grep "^fatal: listening on" err && test "$(wc -l <err)" = 1 &&
+	chmod 644 new.key &&
+	test_expect_code 128 "$SWITCHBOARD_BIN/aig-switchboard" --listen 127.0.0.1:0 --host-key new.key 2>err &&
+	grep "^fatal: the host key .*chmod 600" err && test "$(wc -l <err)" = 1
+'
+
+test_expect_success 'every option of the usage exists, and every option is in it' '
+	"$SWITCHBOARD_BIN/aig-switchboard" -h >out &&
+	sed -n "s/^    \\(-.*, \\)\\{0,1\\}--\\([a-z-]*\\).*/\\2/p" out | sort >described &&
+	sed -n "s/.*flags\\.[A-Za-z0-9]*Var(&[^,]*, \"\\([a-z-]*\\)\".*/\\1/p
+		s/.*flags\\.[A-Za-z0-9]*(\"\\([a-z-]*\\)\".*/\\1/p" \
+		"$SHARNESS_TEST_SRCDIR/../cmd/aig-switchboard/main.go" | sort >defined &&
+	test_cmp defined described
 '
 
 test_done

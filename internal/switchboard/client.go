@@ -19,7 +19,8 @@ const (
 // client is one SSH connection.
 type client struct {
 	server  *Server
-	meter   *meter
+	tail    *tail
+	meter   *meter // over tail
 	visit   *visit
 	ctx     context.Context // ends when no command is taken any more
 	linkCtx context.Context // ends when links must end
@@ -184,7 +185,7 @@ func (c *client) keepAlive() {
 				return
 			case <-time.After(c.server.opt.KeepaliveTime):
 				now := c.meter.total()
-				if now == seen {
+				if now == seen && !c.tail.parked() {
 					c.server.counters.add(deadPeer)
 					c.log.Debug("no sign of life")
 					c.close()

@@ -195,10 +195,10 @@ func (d *direction) carry(l *link) outcome {
 	if isClosed(d.src.gone) && !d.back.clean.Load() && !isClosed(d.back.src.ended) {
 		return srcLeft
 	}
-	// Said before it is done: the source may leave as soon as it has been
-	// told of this, and has then finished in good order.
+	// Said before it is done: the destination may leave as soon as it hears of
+	// this, and has then finished in good order.
 	d.clean.Store(true)
-	d.dst.sendEOF()
+	d.dst.sendEOF(d.back.clean.Load())
 	return atEOF
 }
 

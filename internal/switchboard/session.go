@@ -43,6 +43,7 @@ type session struct {
 
 	write    sync.Mutex // guards the following and orders end of file after everything else
 	sentEOF  bool
+	told     bool // the exit status
 	finished sync.Once
 }
 
@@ -76,7 +77,7 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 			continue
 		}
 		var st start
-		ok := false
+		ok, granted := false, false
 		switch r.Type {
 		case "exec":
 			ok = true
@@ -89,6 +90,9 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 			st.refusal = &refusal{refusedRequest, "no subsystem here; ask for \"new\" or for a token, as in: ssh HOST new"}
 		case "pty-req":
 			s.spoil("no terminal here; try ssh -T")
+			// There is none, but to say so here would make ssh -tt give up
+			// with a status of its own before it could read the line.
+			granted = true
 		case "auth-agent-req@openssh.com":
 			s.spoil("no agent forwarding here; try ssh -a")
 		case "x11-req":
@@ -100,7 +104,7 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 		// status as its own.
 		ok = ok && !started
 		if r.WantReply {
-			r.Reply(ok, nil)
+			r.Reply(ok || granted && !started, nil)
 		}
 		if ok {
 			started = true
@@ -128,20 +132,26 @@ func (s *session) spoil(line string) {
 // would fill its window, until the client's end of file; then it finds out
 // whether that was said or is only the connection's end, which x/crypto shows
 // alike. An end that was said is one that the connection has outlived: SSH has
-// been given bytes since, if only the answer to a question. A connection that
-// is neither at its end nor says anything for endProof has outlived it, too.
+// been given bytes since, if only the answer to a question, or lacks the end
+// of a packet (see tail). A connection that is neither at its end nor says
+// anything for endProof has outlived it, too.
 func (s *session) watchInput() {
 	defer close(s.ended)
 	io.Copy(io.Discard, s.channel.Stderr())
 	further, before := s.client.meter.further()
-	s.client.ask()
-	select {
-	case <-further:
-		s.inBand = true
-	case <-s.client.done:
-		s.inBand = s.client.meter.total() > before
-	case <-time.After(endProof):
-		s.inBand = true
+	if s.inBand = s.client.tail.end(); !s.inBand {
+		s.client.ask()
+		select {
+		case <-further:
+			s.inBand = true
+		case <-s.client.done:
+			s.inBand = s.client.meter.total() > before
+		case <-time.After(endProof):
+			s.inBand = true
+		}
+	}
+	if s.inBand {
+		s.client.tail.prove()
 	}
 }
 
@@ -297,16 +307,18 @@ func (s *session) stderr(line string) {
 	})
 }
 
-// sendEOF passes the other side's end of file on. The exit status goes
-// before it although the session may not be over: a client that has said its
-// own end of file closes the channel on receiving ours, and x/crypto then
-// answers at once, after which nothing can be sent. If the link ends badly
-// later, finish sends another status, and clients go by the last one.
-func (s *session) sendEOF() {
+// sendEOF passes the other side's end of file on. If that is the last thing
+// to happen on the link, the exit status goes before it: a client that has
+// said its own end of file closes the channel when it hears the other's.
+func (s *session) sendEOF(last bool) {
 	s.client.within(func() {
 		s.write.Lock()
 		defer s.write.Unlock()
-		s.exitStatus(0)
+		if last {
+			s.exitStatus(0)
+		} else {
+			s.client.tail.begin()
+		}
 		s.sentEOF = true
 		s.channel.CloseWrite()
 	})
@@ -315,6 +327,7 @@ func (s *session) sendEOF() {
 // exitStatus is described in RFC 4254, section 6.10. It needs s.write.
 func (s *session) exitStatus(status uint32) {
 	s.channel.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
+	s.told = true
 }
 
 // finish ends the session with an exit status, and with a line on standard
@@ -330,7 +343,7 @@ func (s *session) finish(status uint32, line string, sole bool) {
 		s.client.within(func() {
 			s.write.Lock()
 			defer s.write.Unlock()
-			if !s.sentEOF || status != 0 {
+			if !s.told || status != 0 {
 				s.exitStatus(status)
 			}
 			if sole && !s.sentEOF {
@@ -339,6 +352,7 @@ func (s *session) finish(status uint32, line string, sole bool) {
 			}
 			s.channel.Close()
 		})
+		s.client.tail.letGo()
 		s.linger()
 		s.client.close()
 	})

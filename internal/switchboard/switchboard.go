@@ -154,7 +154,8 @@ func exhausted(err error) bool {
 // serve takes a connection from its arrival to its end.
 func (s *Server) serve(ctx, linkCtx context.Context, conn net.Conn) {
 	defer conn.Close()
-	m := newMeter(conn)
+	held := newTail(conn)
+	m := newMeter(held)
 	v, evicted := s.admission.enter(m)
 	if v == nil || evicted {
 		s.counters.add(tooManyConnections)
@@ -168,6 +169,7 @@ func (s *Server) serve(ctx, linkCtx context.Context, conn net.Conn) {
 	defer s.admission.leave(v)
 	c := &client{
 		server:  s,
+		tail:    held,
 		meter:   m,
 		visit:   v,
 		ctx:     ctx,
