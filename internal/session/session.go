@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"sync"
 	"time"
 
 	"aig/internal/gitstore"
 	"aig/internal/oid"
+	"aig/internal/reconcile"
 	"aig/internal/watchdog"
 	"aig/internal/wire"
 )
@@ -23,7 +23,7 @@ const (
 	// lastWords bounds how long a side that gives up tries to say why.
 	lastWords = 2 * time.Second
 	// maxObjects bounds a store, ours and the peer's: positions are 32-bit.
-	maxObjects = math.MaxUint32
+	maxObjects = reconcile.MaxLen
 )
 
 // Options is what a conversation is about.

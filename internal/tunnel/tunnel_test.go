@@ -9,9 +9,11 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -258,6 +260,24 @@ func TestTieAndVersion(t *testing.T) {
 		if err != nil || role != want {
 			t.Errorf("against %d: %v, %v", number, role, err)
 		}
+	}
+}
+
+// The preface in docs/protocol.md is the one that is sent.
+func TestPrefaceOfTheProtocol(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/protocol.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words []string
+	for i, b := range (preface{1, 0x0123456789abcdef}).append(nil) {
+		if i == 8 || i == 12 {
+			words = append(words, "") // its three parts stand apart
+		}
+		words = append(words, hex.EncodeToString([]byte{b}))
+	}
+	if want := "\n" + strings.Join(words, " ") + "\n"; !strings.Contains(string(doc), want) {
+		t.Errorf("docs/protocol.md does not hold %s", want)
 	}
 }
 
