@@ -37,6 +37,41 @@ func TestLink(t *testing.T) {
 	}
 }
 
+// The second to finish says its end of file and closes its session in one
+// burst, as OpenSSH does, and leaves when that is answered; the first may be
+// slow to read what is left. Both get status 0, time after time.
+func TestLastToFinish(t *testing.T) {
+	b := startBoard(t, nil)
+	data := strings.Repeat("0123456789abcdef", 1<<20/16)
+	for range 50 {
+		a, c := b.link(t)
+		a.ch.CloseWrite()
+		c.end()
+		c.write(data)
+		c.ch.CloseWrite()
+		c.ch.Close()
+		a.read(data)
+		a.end()
+		a.exit(0)
+		c.exit(0)
+		c.conn.Close()
+		a.conn.Close()
+	}
+}
+
+// A status of 0 is no promise made early: whoever has heard the other's end
+// of file and goes on sending gets 1 when the other goes.
+func TestNoEarlyStatus(t *testing.T) {
+	b := startBoard(t, nil)
+	a, c := b.link(t)
+	c.ch.CloseWrite()
+	a.end()
+	a.write("some")
+	c.read("some")
+	c.net.Close()
+	a.exit(1)
+}
+
 // Bytes sent before the other side came are kept, as is an end of file, and so
 // is every byte after them.
 func TestEarlyBytes(t *testing.T) {

@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -25,12 +26,13 @@ const tailTime = 20 * time.Millisecond
 type tail struct {
 	net.Conn
 
-	mu      sync.Mutex
-	state   tailState
-	changed chan struct{} // closed when the state changes
-	ended   bool          // SSH has shown an end of file
-	proven  bool          // which the client has said
-	held    []byte        // withheld: at most one burst, written by Read alone
+	mu       sync.Mutex
+	state    tailState
+	changed  chan struct{} // closed when the state changes
+	deadline bool          // a read deadline of ours is set
+	ended    bool          // SSH has shown an end of file
+	proven   bool          // which the client has said
+	held     []byte        // withheld: at most one burst, written by Read alone
 }
 
 type tailState int
@@ -46,10 +48,14 @@ func newTail(conn net.Conn) *tail {
 	return &tail{Conn: conn, changed: make(chan struct{})}
 }
 
-// set needs t.mu.
+// set needs t.mu. It wakes a reader that is waiting for the next burst, by
+// way of a deadline, so that it looks at the new state. Nobody else has a
+// deadline there once the handshake is done.
 func (t *tail) set(state tailState) {
 	if t.state != state {
 		t.state = state
+		t.Conn.SetReadDeadline(time.Unix(1, 0))
+		t.deadline = true
 		close(t.changed)
 		t.changed = make(chan struct{})
 	}
@@ -120,59 +126,80 @@ func (t *tail) Read(p []byte) (int, error) {
 	}
 	for {
 		t.mu.Lock()
-		state, changed := t.state, t.changed
-		held := len(t.held)
+		state, changed, held := t.state, t.changed, len(t.held)
 		t.mu.Unlock()
 		switch {
-		case state == handsOn && held > 0:
-			return t.readPlain(p)
-		case state == handsOn:
-			n, err := t.Conn.Read(p)
-			if n = t.withhold(p[:n]); n > 0 || err != nil {
-				return n, err
-			}
-			continue
 		case state == parks:
 			<-changed
-			continue
-		}
-
-		// One byte is held, or none. It goes before what comes next.
-		have := copy(p, t.held)
-		if state == withholds && have > 0 {
-			t.Conn.SetReadDeadline(time.Now().Add(tailTime))
-		}
-		n, err := t.Conn.Read(p[have:])
-		t.Conn.SetReadDeadline(time.Time{})
-		if n > 0 {
-			if n = t.withhold(p[:have+n]); n > 0 {
-				return n, nil
-			}
-			continue
-		}
-		if have == 0 {
-			return 0, err
-		}
-		// The moment is over, or so is the connection: then there is still the
-		// moment to wait.
-		if e, ok := err.(net.Error); state == keeps || !ok || !e.Timeout() {
-			var over <-chan time.Time
-			if state == withholds {
-				over = time.After(tailTime)
-			}
-			select {
-			case <-changed:
-			case <-over:
+		case state == handsOn && held > 0:
+			return t.readPlain(p)
+		default:
+			if n, err := t.readBurst(p, state); n > 0 || err != nil {
+				return n, err
 			}
 		}
-		t.mu.Lock()
-		if t.state == withholds {
-			t.held = t.held[:0]
-			t.mu.Unlock()
-			return have, nil
-		}
-		t.mu.Unlock()
 	}
+}
+
+// readBurst reads what comes, after what is held, and returns what is to be
+// handed on of both. No byte and no error mean that the state has to be looked
+// at again.
+func (t *tail) readBurst(p []byte, state tailState) (int, error) {
+	t.mu.Lock()
+	if t.state != state {
+		t.mu.Unlock()
+		return 0, nil
+	}
+	if t.deadline { // ours, and over
+		t.Conn.SetReadDeadline(time.Time{})
+		t.deadline = false
+	}
+	have := copy(p, t.held)
+	if state == withholds && have > 0 {
+		t.Conn.SetReadDeadline(time.Now().Add(tailTime))
+		t.deadline = true
+	}
+	t.mu.Unlock()
+
+	n, err := t.Conn.Read(p[have:])
+	if n > 0 {
+		return t.withhold(p[:have+n]), nil
+	}
+
+	t.mu.Lock()
+	changed, ours := t.changed, t.deadline
+	if t.state != state {
+		t.mu.Unlock()
+		return 0, nil
+	}
+	t.mu.Unlock()
+	var e net.Error
+	timeout := ours && errors.As(err, &e) && e.Timeout()
+	if have == 0 {
+		if timeout {
+			return 0, nil
+		}
+		return 0, err
+	}
+	if !timeout {
+		// The connection has ended, but not the moment.
+		var over <-chan time.Time
+		if state == withholds {
+			over = time.After(tailTime)
+		}
+		select {
+		case <-changed:
+			return 0, nil
+		case <-over:
+		}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state != withholds {
+		return 0, nil
+	}
+	t.held = t.held[:0]
+	return have, nil
 }
 
 // readPlain reads what is held, or what comes.
