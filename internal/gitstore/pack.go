@@ -1,16 +1,11 @@
 package gitstore
 
 import (
-	"bufio"
 	"context"
-	"crypto/sha1"
-	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"hash"
 	"io"
-	"strings"
 
 	"aig/internal/oid"
 )
@@ -18,25 +13,69 @@ import (
 // Pack writes one pack of exactly the given objects to w. A failure of w is returned as it is; any other means that
 // an object is missing or corrupt, or that git could not run, and w has then got a pack that is cut short.
 func (s *Store) Pack(ctx context.Context, names oid.Names, w io.Writer) error {
-	// The names come one a line and nothing is walked, so that shallow and partial stores pack like any other.
+	return s.packLines(ctx, &nameLines{names: names}, names.Len(), w)
+}
+
+// PackPiece writes one pack of exactly the piece's objects to w. A failure of w is returned as it is; any other means
+// that an object, or one of a base, is missing or corrupt, or that git could not run, and w has then got a pack that is
+// cut short.
+func (s *Store) PackPiece(ctx context.Context, p Piece, w io.Writer) error {
+	lines := &nameLines{names: oid.Selection{List: p.list, Index: p.index}, bases: oid.Selection{List: p.list, Index: p.bases}}
+	if p.hints != nil {
+		lines.path = func(i int) (string, bool) { return p.hints.of(p.index[i]) }
+	}
+	return s.packLines(ctx, lines, p.Len(), w)
+}
+
+func (s *Store) packLines(ctx context.Context, lines io.Reader, objects int, w io.Writer) error {
+	// The names come one a line and nothing is walked, so that shallow and partial stores pack like any other. Not
+	// --thin: with it git takes the lines for revisions to walk, and packs something else.
 	c := s.git.command(ctx, nil, "pack-objects", "--stdout", "--delta-base-offset", "-q")
-	c.Stdin = &nameLines{names: names}
+	c.Stdin = lines
 	out := &errorKeeper{w: w}
 	c.Stdout = out
 	err := c.run()
 	if out.err != nil {
 		return out.err
 	}
+	if n, ok := out.header.objects(); err == nil && (!ok || int(n) != objects) {
+		return fmt.Errorf("git pack-objects packed %d objects of %d", n, objects)
+	}
 	return err
 }
 
-// errorKeeper remembers why a write failed: the child that wrote to it only dies of a broken pipe.
+// packHeader keeps the first bytes of a pack (gitformat-pack(5)): "PACK", the version and the number of objects, in
+// four bytes each.
+type packHeader struct {
+	b [12]byte
+	n int
+}
+
+func (h *packHeader) see(p []byte) {
+	if h.n < len(h.b) {
+		h.n += copy(h.b[h.n:], p)
+	}
+}
+
+// objects is the number of objects; ok is false before the header is there, and where it is none.
+func (h *packHeader) objects() (n uint32, ok bool) {
+	if h.n < len(h.b) || string(h.b[:4]) != "PACK" {
+		return 0, false
+	}
+	version := binary.BigEndian.Uint32(h.b[4:])
+	return binary.BigEndian.Uint32(h.b[8:]), version == 2 || version == 3
+}
+
+// errorKeeper remembers why a write failed: the child that wrote to it only dies of a broken pipe. And it keeps the
+// header of the pack that passes through.
 type errorKeeper struct {
-	w   io.Writer
-	err error
+	w      io.Writer
+	err    error
+	header packHeader
 }
 
 func (k *errorKeeper) Write(p []byte) (int, error) {
+	k.header.see(p)
 	n, err := k.w.Write(p)
 	if err != nil {
 		k.err = err
@@ -44,9 +83,16 @@ func (k *errorKeeper) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// nameLines reads as the hexadecimal names, one a line.
+// nameLines reads as one line for each object, hexadecimal: what git calls standard input. With bases and paths it is
+// the list that git pack-objects reads, which is documented nowhere but in its source: "-<commit>" for each base first,
+// then "<name> <path>".
+//
+// Each line begins with a name of ours, so that a path can at most be a bad hint, provided it has no line feed.
 type nameLines struct {
 	names oid.Names
+	bases oid.Selection
+	path  func(i int) (path string, known bool) // nil for none
+	base  int                                   // the next one
 	next  int
 	line  []byte // what is left of the current one
 	buf   []byte
@@ -55,13 +101,8 @@ type nameLines struct {
 func (r *nameLines) Read(p []byte) (int, error) {
 	n := 0
 	for n < len(p) {
-		if len(r.line) == 0 {
-			if r.next == r.names.Len() {
-				break
-			}
-			r.buf = append(hex.AppendEncode(r.buf[:0], r.names.At(r.next)), '\n')
-			r.line = r.buf
-			r.next++
+		if len(r.line) == 0 && !r.fill() {
+			break
 		}
 		k := copy(p[n:], r.line)
 		r.line = r.line[k:]
@@ -73,88 +114,24 @@ func (r *nameLines) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Verify reads every one of the given objects and calls bad, with a reason, for each that is missing, that cannot be
-// read, or whose content has another name. It is slow, and for finding out which objects made a pack fail.
-func (s *Store) Verify(ctx context.Context, names oid.Names, bad func(i int, reason string)) error {
-	for i := 0; i < names.Len(); {
-		next, err := s.verifyFrom(ctx, names, i, bad)
-		if err != nil {
-			return err
-		}
-		i = next
-	}
-	return nil
-}
-
-// verifyFrom is one run of `git cat-file --batch`, which dies of some corrupt objects: the next run begins behind the
-// one that it died of.
-func (s *Store) verifyFrom(ctx context.Context, names oid.Names, first int, bad func(int, string)) (next int, err error) {
-	c := s.git.command(ctx, nil, "cat-file", "--batch")
-	c.Stdin = &nameLines{names: names, next: first}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return 0, err
-	}
-	if err := c.Start(); err != nil {
-		return 0, c.explain(err)
-	}
-	r := bufio.NewReaderSize(out, 1<<16)
-	for next = first; next < names.Len(); next++ {
-		reason, readErr := verifyOne(r, names.Format(), names.At(next))
-		if readErr != nil {
-			out.Close()
-			c.Wait() // its status is the reason below
-			if ctx.Err() != nil {
-				return 0, ctx.Err()
+// fill makes the next line.
+func (r *nameLines) fill() bool {
+	switch {
+	case r.base < len(r.bases.Index):
+		r.buf = hex.AppendEncode(append(r.buf[:0], '-'), r.bases.At(r.base))
+		r.base++
+	case r.next < r.names.Len():
+		r.buf = hex.AppendEncode(r.buf[:0], r.names.At(r.next))
+		if r.path != nil {
+			if path, known := r.path(r.next); known {
+				r.buf = append(append(r.buf, ' '), path...)
 			}
-			if reason = c.stderr.last(); reason == "" {
-				reason = readErr.Error()
-			}
-			bad(next, reason)
-			return next + 1, nil
 		}
-		if reason != "" {
-			bad(next, reason)
-		}
+		r.next++
+	default:
+		return false
 	}
-	return next, c.explain(c.Wait())
-}
-
-// verifyOne reads one answer of `git cat-file --batch` (git-cat-file(1), "BATCH OUTPUT").
-func verifyOne(r *bufio.Reader, format oid.Format, name []byte) (reason string, err error) {
-	header, err := r.ReadString('\n')
-	if err != nil {
-		return "", err
-	}
-	fields := strings.Fields(header)
-	if len(fields) == 2 && fields[1] == "missing" {
-		return "missing", nil
-	}
-	var kind string
-	var size int64
-	if len(fields) != 3 || fields[0] != hex.EncodeToString(name) {
-		return "", fmt.Errorf("git cat-file answered %q", header)
-	}
-	if _, err := fmt.Sscanf(fields[1]+" "+fields[2], "%s %d", &kind, &size); err != nil {
-		return "", fmt.Errorf("git cat-file answered %q", header)
-	}
-	h := newHash(format)
-	fmt.Fprintf(h, "%s %d\x00", kind, size)
-	if _, err := io.CopyN(h, r, size); err != nil {
-		return "", err
-	}
-	if end, err := r.ReadByte(); err != nil || end != '\n' {
-		return "", errors.New("git cat-file's answer is cut short")
-	}
-	if sum := h.Sum(nil); string(sum) != string(name) {
-		return fmt.Sprintf("its content has the name %x", sum), nil
-	}
-	return "", nil
-}
-
-func newHash(f oid.Format) hash.Hash {
-	if f == oid.SHA256 {
-		return sha256.New()
-	}
-	return sha1.New()
+	r.buf = append(r.buf, '\n')
+	r.line = r.buf
+	return true
 }

@@ -1,0 +1,170 @@
+package gitstore
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"io"
+	"slices"
+
+	"aig/internal/oid"
+)
+
+const (
+	// maxPath is the length in bytes up to which a path is a hint; a longer one is dropped, not cut, since the cut one
+	// would stand for another place in the tree. git pack-objects reads its list into a line of PATH_MAX and a name,
+	// and the smallest PATH_MAX of a system that git runs on is 260.
+	maxPath = 250
+	// maxPathBytes bounds the different paths of one plan together; what comes later has no hint.
+	maxPathBytes = 4 << 20
+	// maxParents bounds the parents that are looked at for bases. The newest commits are seen first.
+	maxParents = 1024
+)
+
+// hints is the paths at which given objects are found in trees. git pack-objects looks for deltas among objects of like
+// paths, and for bases at the same path in a base's tree.
+type hints struct {
+	give  []uint32
+	path  []uint32 // for each of give: a place in paths
+	paths []string // each once; the first one stands for none
+}
+
+// of is an object's path; known is false where it has none. The root of a tree has the known path "".
+func (h *hints) of(at uint32) (path string, known bool) {
+	if h == nil {
+		return "", false
+	}
+	if i, found := slices.BinarySearch(h.give, at); found && h.path[i] > 0 {
+		return h.paths[h.path[i]], true
+	}
+	return "", false
+}
+
+// walk goes through the trees of the given commits, for hints, and through those of their parents that the peer has, for
+// bases. In an odd store, where git does not come to a good end, there are none of either.
+func (p *planner) walk(ctx context.Context) {
+	w := &treeWalk{
+		planner: p,
+		hints:   &hints{give: p.give, path: make([]uint32, len(p.give)), paths: []string{""}},
+		numbers: make(map[string]uint32),
+		left:    slices.Clone(p.given),
+		name:    make([]byte, p.list.Format().Size()),
+	}
+	if w.run(ctx) != nil {
+		return
+	}
+	p.hints = w.hints
+	if len(p.ends) == 1 {
+		// The order of a walk, newest first, makes the better deltas; several pieces stay in pack order.
+		for _, at := range p.order {
+			if w.left.has(at) {
+				w.order = append(w.order, at)
+			}
+		}
+		p.order = w.order
+	}
+	p.bases = p.chooseBases(ctx, w.parents)
+}
+
+// treeWalk reads what git rev-list says of the given commits.
+type treeWalk struct {
+	*planner
+	hints     *hints
+	numbers   map[string]uint32 // of hints.paths
+	pathBytes int
+	left      bitmap   // given and not seen yet
+	order     []uint32 // as they came, where there is a single piece
+	parents   []uint32 // positions in list of commits that the peer has, as they came
+	name      []byte
+}
+
+func (w *treeWalk) run(ctx context.Context) error {
+	// --no-walk goes to no commit but the given ones: neither what is behind them nor what is missing there matters.
+	// --missing passes over what a partial clone lacks, and fetches nothing.
+	c := w.store.git.command(ctx, nil, "rev-list", "--objects", "--no-walk", "--parents", "--missing=allow-any", "--stdin")
+	c.Stdin = &nameLines{names: oid.Selection{List: w.list, Index: w.commits}}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return c.explain(err)
+	}
+	err = w.read(bufio.NewReaderSize(out, 1<<16))
+	out.Close()
+	return errors.Join(err, c.Wait())
+}
+
+// read takes lines "<commit> <parent>..." and "<object> <path>". A path may hold any byte but a line feed, at which
+// rev-list cuts it.
+func (w *treeWalk) read(r *bufio.Reader) error {
+	digits := hex.EncodedLen(w.list.Format().Size())
+	for {
+		line, err := r.ReadSlice('\n')
+		if err == io.EOF && len(line) == 0 {
+			return nil
+		}
+		for err == bufio.ErrBufferFull { // longer than anything of use: the name is enough
+			line = slices.Clone(line[:digits])
+			_, err = r.ReadSlice('\n')
+		}
+		if err != nil {
+			return err
+		}
+		line = bytes.TrimSuffix(line, []byte("\n"))
+		if err := w.list.Format().Parse(w.name, line[:min(digits, len(line))]); err != nil {
+			return err
+		}
+		i, found := w.list.Search(w.name)
+		at := uint32(i)
+		if !found || !w.left.has(at) {
+			continue
+		}
+		w.left.remove(at)
+		if len(w.ends) == 1 {
+			w.order = append(w.order, at)
+		}
+		if len(line) == digits {
+			continue
+		}
+		if _, commit := slices.BinarySearch(w.commits, at); commit {
+			w.addParents(line[digits:])
+		} else {
+			w.addPath(at, line[digits+1:])
+		}
+	}
+}
+
+func (w *treeWalk) addPath(at uint32, path []byte) {
+	if len(path) > maxPath || bytes.ContainsAny(path, "\n\r\x00") {
+		return
+	}
+	number, known := w.numbers[string(path)]
+	if !known {
+		if w.pathBytes += len(path); w.pathBytes > maxPathBytes {
+			return
+		}
+		number = uint32(len(w.hints.paths))
+		w.hints.paths = append(w.hints.paths, string(path))
+		w.numbers[w.hints.paths[number]] = number
+	}
+	if i, found := slices.BinarySearch(w.give, at); found {
+		w.hints.path[i] = number
+	}
+}
+
+func (w *treeWalk) addParents(names []byte) {
+	for name := range bytes.FieldsSeq(names) {
+		if len(w.parents) == maxParents {
+			return
+		}
+		if w.list.Format().Parse(w.name, name) != nil {
+			continue
+		}
+		if i, found := w.list.Search(w.name); found && !w.given.has(uint32(i)) && !slices.Contains(w.parents, uint32(i)) {
+			w.parents = append(w.parents, uint32(i))
+		}
+	}
+}
