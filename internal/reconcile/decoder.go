@@ -94,7 +94,7 @@ func (d *decoder) receive(remote cell) error {
 // it back and draw it again.
 func (d *decoder) peel() error {
 	for {
-		c, i, ok := d.single()
+		c, ok := d.single()
 		if !ok {
 			return nil
 		}
@@ -110,44 +110,41 @@ func (d *decoder) peel() error {
 		default:
 			d.theirs = append(d.theirs, c.sum)
 		}
-		if !d.remove(c, i) {
-			return fmt.Errorf("%w: an element in symbol %d, to which it does not belong", ErrContradiction, i)
-		}
-		d.lowChanged = true
+		d.remove(c)
 	}
 }
 
 // complements is the number of symbols, from 0 on, whose complements are used.
 const complements = 16
 
-// single finds an element that stands alone, and a symbol to which it belongs.
+// single finds an element that stands alone.
 //
-// It stands alone in a symbol, or in what symbol 0, which holds all elements,
+// It does so in a symbol, or in what symbol 0, which holds all elements,
 // has more than one of the low symbols, which hold about half of them. This
 // second rule is not in the paper. With a handful of differences it saves one
 // symbol in six; with more of them it is of no use, and hardly any work. The
 // order in which elements are found doesn't matter: one that stands alone goes
 // on doing so until it is taken out.
-func (d *decoder) single() (cell, uint64, bool) {
+func (d *decoder) single() (cell, bool) {
 	for len(d.todo) > 0 {
 		i := d.todo[len(d.todo)-1]
 		d.todo = d.todo[:len(d.todo)-1]
 		if c := *d.cell(i); d.isSingle(c) {
-			return c, i, true
+			return c, true
 		}
 	}
 	if !d.lowChanged {
-		return cell{}, 0, false
+		return cell{}, false
 	}
 	low := d.blocks[0][:min(d.received, complements)]
 	for _, c := range low[1:] {
 		c.xor(low[0].sum, low[0].check)
 		if d.isSingle(c) {
-			return c, 0, true
+			return c, true
 		}
 	}
 	d.lowChanged = false
-	return cell{}, 0, false
+	return cell{}, false
 }
 
 // isSingle tells whether a sum is that of one element.
@@ -156,8 +153,9 @@ func (d *decoder) isSingle(c cell) bool {
 }
 
 // remove takes an element out of all symbols that it belongs to, also those
-// that the peer has still to send, and tells whether symbol i was among them.
-func (d *decoder) remove(element cell, i uint64) (found bool) {
+// that the peer has still to send.
+func (d *decoder) remove(element cell) {
+	d.lowChanged = true
 	for k, cells := range d.blocks {
 		b := blockAt(k)
 		w := startWalk(element.sum, b)
@@ -165,7 +163,6 @@ func (d *decoder) remove(element cell, i uint64) (found bool) {
 			c := &cells[j-b.low]
 			wasZero := c.isZero()
 			c.xor(element.sum, element.check)
-			found = found || i == j
 			if j >= d.received {
 				continue
 			}
@@ -179,7 +176,6 @@ func (d *decoder) remove(element cell, i uint64) (found bool) {
 			}
 		}
 	}
-	return found
 }
 
 // finish checks the difference against the sizes of the sets and sorts it.

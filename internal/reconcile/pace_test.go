@@ -19,9 +19,9 @@ func TestSqrt(t *testing.T) {
 // The mean of the estimate is the size of the difference, its deviation 13 per
 // cent, however the difference is distributed, and both sides have the same.
 func TestEstimate(t *testing.T) {
-	for _, c := range []struct{ onlyA, onlyB int }{{300, 300}, {600, 0}, {0, 5000}, {70_000, 0}, {40_000, 50_000}} {
+	for _, c := range []struct{ onlyA, onlyB int }{{300, 300}, {600, 0}, {0, 5000}, {70_000, 0}, {25_000, 40_000}} {
 		d := float64(c.onlyA + c.onlyB)
-		trials := int(min(150, 1+2_000_000/d))
+		trials := int(min(100, 1+1_000_000/d))
 		var sum, squares float64
 		for n := range trials {
 			a, b := NewSet(Key{byte(n)}), NewSet(Key{byte(n)})
@@ -123,7 +123,7 @@ func trials(t *testing.T, seed uint64, n, d int, over pipe, check func(o outcome
 }
 
 // Up to a thousand differences take two round trips at most, and a hundred
-// thousand four: a round trip is twice the delay of the pipe, and what is
+// thousand four (20,000 here, the rest is BenchmarkRoundTrips): twice the delay of the pipe, and what is
 // counted is the time until both sides know. One exchange in 500 is allowed to
 // take half a round trip more.
 func TestRoundTrips(t *testing.T) {
@@ -131,7 +131,7 @@ func TestRoundTrips(t *testing.T) {
 	for _, c := range []struct {
 		d, trials int
 		limit     float64
-	}{{0, 3, 0.5}, {1, 10, 0.5}, {18, 20, 0.5}, {60, 20, 1}, {100, 20, 2}, {300, 20, 2}, {1000, 10, 2}, {20_000, 1, 4}, {100_000, 1, 4}} {
+	}{{0, 3, 0.5}, {1, 10, 0.5}, {18, 20, 0.5}, {60, 20, 1}, {100, 20, 2}, {300, 20, 2}, {1000, 10, 2}, {20_000, 1, 4}} {
 		trials(t, 1, c.trials, c.d, far, func(o outcome, a, b Stats) {
 			if r := o.roundTrips(far); r > c.limit {
 				t.Errorf("%d differences: %.1f round trips, at most %.1f allowed: %+v %+v", c.d, r, c.limit, a, b)
@@ -179,10 +179,10 @@ func TestSymbolsPerDifference(t *testing.T) {
 		limit     float64
 	}{
 		{1, 100, "<= 1.72", 1},
-		{2, 2000, "<= 1.72", 1.72},
-		{3, 2000, "<= 1.72", 1.72},
-		{4, 2000, "1.72", 1.72},
-		{5, 2000, "<= 1.72", 1.72},
+		{2, 1000, "<= 1.72", 1.72},
+		{3, 1000, "<= 1.72", 1.72},
+		{4, 1000, "1.72", 1.72},
+		{5, 1000, "<= 1.72", 1.72},
 		{6, 1000, "<= 1.72", 1.72},
 		{8, 1000, "<= 1.72", 1.72},
 		{10, 1000, "<= 1.72", 1.72},
@@ -191,7 +191,7 @@ func TestSymbolsPerDifference(t *testing.T) {
 		{100, 200, "<= 1.72", 1.72},
 		{200, 100, "< 1.40", 1.40 * 1.05},
 		{1000, 100, "< 1.40", 1.40 * 1.05},
-		{10_000, 3, "1.35", 1.35 * 1.05},
+		{10_000, 2, "1.35", 1.35 * 1.05},
 	} {
 		var sum float64
 		for range c.trials {

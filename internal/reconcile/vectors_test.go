@@ -154,6 +154,9 @@ func makeVectors(t *testing.T) vectors {
 	for _, c := range []pairVector{
 		{NameSize: 20, CountA: 1000, CountB: 1000},
 		{NameSize: 20, CountA: 1000, FirstB: 1, CountB: 1000},
+		{NameSize: 20, CountA: 1000, FirstB: 2, CountB: 1001},
+		{NameSize: 20, CountA: 1000, CountB: 1006},
+		{NameSize: 20, CountA: 1008, FirstB: 4, CountB: 1000},
 		{NameSize: 32, CountA: 1000, FirstB: 30, CountB: 990},
 		{NameSize: 20, CountA: 5000, FirstB: 400, CountB: 5000},
 		{NameSize: 20, CountA: 1000, FirstB: 900, CountB: 1000},
