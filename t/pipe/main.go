@@ -1,9 +1,15 @@
 // Command pipe is a transport for tests: it runs a shell expression and relays both directions, as a link would that is
 // slow, long, or breaks. The programs under test see only its standard input and output.
 //
-//	pipe [--delay D] [--rate N] [--cut-to N] [--cut-from N] [--count FILE] <expression>
+//	pipe [--delay D] [--rate N] [--cut-to N] [--cut-from N] [--count FILE] [--hops FILE] <expression>
 //
-// "to" is the direction to the expression's standard input, "from" the one from its standard output.
+// "to" is the direction to the expression's standard input, "from" the one from its standard output. An end of file takes
+// as long as a byte.
+//
+// A hop is a message that left after the last message of the other direction had arrived; hops are counted as the length
+// of the longest chain of them. Where a side waits for the answer before it goes on, two hops are a round trip. Where
+// both sides stream at the same time for longer than the delay, chains form that nobody waited for: then the count is
+// only an upper bound.
 package main
 
 import (
@@ -13,8 +19,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -26,12 +34,23 @@ type link struct {
 	rate  int64         // bytes a second; 0 is no limit
 	cut   int64         // after so many bytes the whole pipe breaks; negative is never
 	bytes atomic.Int64  // how many have gone through
+
+	other   *link
+	hops    atomic.Int64 // the longest chain of messages that ends with one that was sent here
+	arrived atomic.Int64 // the same of one that arrived here
+}
+
+// send notes that a message leaves, and gives the length of the chain that it ends.
+func (l *link) send() int64 {
+	l.hops.Store(max(l.hops.Load(), l.other.arrived.Load()+1))
+	return l.hops.Load()
 }
 
 // chunk is bytes on their way.
 type chunk struct {
 	due   time.Time
 	bytes []byte
+	hops  int64
 }
 
 var errCut = errors.New("cut")
@@ -45,8 +64,15 @@ func (l *link) relay(w io.Writer, r io.Reader) error {
 	writing.Go(func() {
 		for c := range underway {
 			time.Sleep(time.Until(c.due))
+			// Before the write, which lets the receiver answer.
+			l.arrived.Store(c.hops)
 			if written == nil {
 				_, written = w.Write(c.bytes)
+			}
+			// A reader that goes early, as rsync does, is no fault of the link's.
+			if errors.Is(written, syscall.EPIPE) {
+				written = nil
+				w = io.Discard
 			}
 		}
 	})
@@ -74,7 +100,7 @@ func (l *link) read(underway chan<- chunk, r io.Reader) error {
 			free = free.Add(time.Duration(int64(len(buf)) * int64(time.Second) / l.rate))
 			time.Sleep(time.Until(free))
 		}
-		underway <- chunk{free.Add(l.delay), buf}
+		underway <- chunk{free.Add(l.delay), buf, l.send()}
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -85,6 +111,8 @@ func (l *link) read(underway chan<- chunk, r io.Reader) error {
 }
 
 func main() {
+	// Else a reader that goes would kill us. Not ignored, for the children would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	if err := run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "pipe: %v\n", err)
 		os.Exit(1)
@@ -98,6 +126,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.WriteClo
 	rate := flags.Int64("rate", 0, "bytes a second, each way")
 	flags.Int64Var(&to.cut, "cut-to", -1, "break after so many bytes to the expression")
 	flags.Int64Var(&from.cut, "cut-from", -1, "break after so many bytes from the expression")
+	hops := flags.String("hops", "", "write the length of the longest chain of messages into this file")
 	count := flags.String("count", "", "write how many bytes went to and from the expression into this file")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -106,6 +135,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.WriteClo
 		return errors.New("one shell expression, please")
 	}
 	to.delay, from.delay, to.rate, from.rate = *delay, *delay, *rate, *rate
+	to.other, from.other = &from, &to
 
 	child := exec.CommandContext(ctx, "sh", "-c", flags.Arg(0))
 	child.Stderr = stderr
@@ -148,6 +178,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.WriteClo
 	if *count != "" {
 		counted := fmt.Appendf(nil, "%d %d\n", to.bytes.Load(), from.bytes.Load())
 		if err := os.WriteFile(*count, counted, 0o666); err != nil {
+			return err
+		}
+	}
+	if *hops != "" {
+		counted := fmt.Appendf(nil, "%d\n", max(to.hops.Load(), from.hops.Load()))
+		if err := os.WriteFile(*hops, counted, 0o666); err != nil {
 			return err
 		}
 	}

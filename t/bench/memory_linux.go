@@ -1,0 +1,140 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// memoryMeasured tells that watchMemory measures.
+const memoryMeasured = true
+
+// samplingInterval is how often the processes are looked at. It costs less than a hundredth of a core.
+const samplingInterval = 20 * time.Millisecond
+
+// memory samples the processes that descend from this one, the pipe's own left out.
+type memory struct {
+	prefix  string
+	cancel  chan struct{}
+	done    sync.WaitGroup
+	program int64 // largest VmHWM (peak resident size, shared and mapped pages included) of a process of the program
+	tree    int64 // largest sum of RssAnon (resident memory that is not a mapped file) of all processes of both sides
+}
+
+// watchMemory begins to sample. The program's processes are those whose name begins with the prefix.
+func watchMemory(prefix string) *memory {
+	m := &memory{prefix: prefix, cancel: make(chan struct{})}
+	m.done.Go(func() {
+		tick := time.NewTicker(samplingInterval)
+		defer tick.Stop()
+		for {
+			m.sample()
+			select {
+			case <-tick.C:
+			case <-m.cancel:
+				return
+			}
+		}
+	})
+	return m
+}
+
+// stop ends the sampling and gives the two peaks in bytes.
+func (m *memory) stop() (program, tree int64) {
+	close(m.cancel)
+	m.done.Wait()
+	return m.program, m.tree
+}
+
+func (m *memory) sample() {
+	var sum int64
+	todo := children(os.Getpid())
+	for len(todo) > 0 {
+		pid := todo[len(todo)-1]
+		todo = append(todo[:len(todo)-1], children(pid)...)
+		name, peak, anonymous := status(pid)
+		if name == "aig-test-pipe" {
+			continue
+		}
+		sum += anonymous
+		if strings.HasPrefix(name, m.prefix) {
+			m.program = max(m.program, peak)
+		}
+	}
+	m.tree = max(m.tree, sum)
+}
+
+// children gives the children of all threads of a process; none if it is gone.
+func children(pid int) []int {
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	var all []int
+	for _, list := range lists {
+		data, _ := os.ReadFile(list)
+		for _, word := range strings.Fields(string(data)) {
+			if child, err := strconv.Atoi(word); err == nil {
+				all = append(all, child)
+			}
+		}
+	}
+	return all
+}
+
+// status gives a process's name, and its peak resident and present anonymous memory in bytes; zeros if it is gone.
+func status(pid int) (name string, peak, anonymous int64) {
+	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range bytes.Lines(data) {
+		key, value, _ := strings.Cut(string(line), ":")
+		value = strings.TrimSpace(value)
+		kibibytes, _ := strconv.ParseInt(strings.TrimSuffix(value, " kB"), 10, 64)
+		switch key {
+		case "Name":
+			name = value
+		case "VmHWM":
+			peak = kibibytes << 10
+		case "RssAnon":
+			anonymous = kibibytes << 10
+		}
+	}
+	return name, peak, anonymous
+}
+
+// adopt makes this process the parent of whatever loses its own, so that nothing of a run outlives it unseen.
+func adopt() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+
+// reap waits until nothing of a run is left: what was beyond a pipe that broke takes a moment to see it. It must not be
+// called while a command runs that someone else waits for.
+func reap(ctx context.Context) error {
+	const patience = 30 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)
+		switch {
+		case errors.Is(err, unix.ECHILD):
+			return nil
+		case err != nil && !errors.Is(err, unix.EINTR):
+			return err
+		case pid > 0:
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			var names []string
+			for _, pid := range children(os.Getpid()) {
+				name, _, _ := status(pid)
+				names = append(names, fmt.Sprintf("%s (%d)", name, pid))
+			}
+			return fmt.Errorf("left running after a run: %s", strings.Join(names, ", "))
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// shape is counted up when a change to history.go makes other objects of the same seed and size: kept stores are
+// named after it.
+const shape = 1
+
+// generated gives a store of about so many objects, and makes it first if it isn't kept in the directory.
+func generated(ctx context.Context, dir string, seed uint64, objects int) (repo, error) {
+	name := fmt.Sprintf("generated-%d-%d-%d.git", shape, seed, objects)
+	return kept(ctx, filepath.Join(dir, name), func(r repo) error {
+		h := newHistory(seed, objects)
+		return r.pour(ctx, h.write, "fast-import", "--quiet")
+	})
+}
+
+// kept gives the repository at the path, and fills a new one first if there is none.
+func kept(ctx context.Context, path string, fill func(repo) error) (repo, error) {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return repo(path), err
+	}
+	unfinished := path + ".unfinished"
+	if err := os.RemoveAll(unfinished); err != nil {
+		return "", err
+	}
+	r, err := create(ctx, unfinished)
+	if err != nil {
+		return "", err
+	}
+	if err := fill(r); err != nil {
+		return "", err
+	}
+	if err := r.git(ctx, nil, nil, "pack-refs", "--all"); err != nil {
+		return "", err
+	}
+	return repo(path), os.Rename(unfinished, path)
+}
+
+// copyTo makes a repository of its own that holds the same. Objects are hard links, since git never changes such a
+// file; everything else is copied.
+func (r repo) copyTo(path string) (repo, error) {
+	err := filepath.WalkDir(string(r), func(from string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(string(r), from)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(path, name)
+		switch {
+		case entry.IsDir():
+			return os.MkdirAll(to, 0o777)
+		case strings.HasPrefix(name, "objects"+string(filepath.Separator)):
+			return os.Link(from, to)
+		}
+		data, err := os.ReadFile(from)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(to, data, 0o666)
+	})
+	return repo(path), err
+}
+
+// pair is two repositories: Alice's, where the commands run, and Bob's, beyond the pipe.
+type pair struct{ alice, bob repo }
+
+func (p pair) copyTo(dir string) (pair, error) {
+	alice, err := p.alice.copyTo(filepath.Join(dir, "alice.git"))
+	if err != nil {
+		return pair{}, err
+	}
+	bob, err := p.bob.copyTo(filepath.Join(dir, "bob.git"))
+	return pair{alice, bob}, err
+}
+
+// comparison is how two stores stand to each other.
+type comparison struct {
+	both, alice, bob int    // how many objects both have, only Alice has, only Bob has
+	union            digest // what both have to hold in the end
+}
+
+// digest stands for the set of names that a store holds.
+type digest [sha256.Size]byte
+
+// compare reads both lists, which are held in memory: this is no part of what is measured.
+func (p pair) compare(ctx context.Context) (comparison, error) {
+	var alice, bob bytes.Buffer
+	if err := p.alice.objects(ctx, &alice); err != nil {
+		return comparison{}, err
+	}
+	if err := p.bob.objects(ctx, &bob); err != nil {
+		return comparison{}, err
+	}
+	var c comparison
+	union := sha256.New()
+	ours, theirs := alice.Bytes(), bob.Bytes()
+	for len(ours) > 0 || len(theirs) > 0 {
+		a, b := firstLine(ours), firstLine(theirs)
+		order := bytes.Compare(a, b)
+		if len(a) == 0 || len(b) == 0 {
+			order = -order // what is at its end comes last
+		}
+		if order <= 0 {
+			union.Write(a)
+			ours = ours[len(a):]
+		} else {
+			union.Write(b)
+		}
+		if order >= 0 {
+			theirs = theirs[len(b):]
+		}
+		switch {
+		case order < 0:
+			c.alice++
+		case order > 0:
+			c.bob++
+		default:
+			c.both++
+		}
+	}
+	c.union = sum(union)
+	return c, nil
+}
+
+func firstLine(b []byte) []byte { return b[:bytes.IndexByte(b, '\n')+1] }
+
+func sum(h hash.Hash) digest { return digest(h.Sum(nil)) }
+
+// verify checks that both stores hold all that either held before, and nothing else.
+func (p pair) verify(ctx context.Context, want comparison) error {
+	for _, r := range []repo{p.alice, p.bob} {
+		names := sha256.New()
+		var count lineCounter
+		if err := r.objects(ctx, io.MultiWriter(names, &count)); err != nil {
+			return err
+		}
+		if sum(names) != want.union {
+			return fmt.Errorf("%s holds %d objects, not the %d that both held together", r, count, want.both+want.alice+want.bob)
+		}
+	}
+	return nil
+}
+
+type lineCounter int
+
+func (c *lineCounter) Write(p []byte) (int, error) {
+	*c += lineCounter(bytes.Count(p, []byte{'\n'}))
+	return len(p), nil
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// step is one command, which reaches the other side through the pipe.
+type step struct {
+	dir  string
+	args []string
+	bobs bool // it runs on Bob's side: what goes to the other one goes from Bob to Alice
+}
+
+// tool is ours, or what a user would take instead.
+type tool struct {
+	name    string
+	program string // how the names of its own processes begin
+	steps   func(pair) []step
+	clones  bool // Alice's repository must not be there yet
+	// finishes tells from its output whether it kept what it promises; nil if its exit status is all there is.
+	finishes func(stdout string) error
+}
+
+// The host name in the commands below is not looked at: beyond the pipe is the same machine.
+const host = "peer"
+
+// gitFetch is two fetches, one on either side, one after the other.
+var gitFetch = tool{name: "two git fetches", program: "git", steps: func(p pair) []step {
+	fetch := func(from repo) []string {
+		return []string{"git", "fetch", "-q", host + ":" + string(from), "+refs/heads/*:refs/remotes/peer/*"}
+	}
+	return []step{
+		{dir: string(p.alice), args: fetch(p.bob)},
+		{dir: string(p.bob), args: fetch(p.alice), bobs: true},
+	}
+}}
+
+// gitFetchAll fetches everything into an empty repository: what to do instead of a clone that broke.
+var gitFetchAll = tool{name: "git fetch", program: "git", steps: func(p pair) []step {
+	return []step{{dir: string(p.alice), args: []string{"git", "fetch", "-q", host + ":" + string(p.bob), "+refs/*:refs/*"}}}
+}}
+
+var gitClone = tool{name: "git clone --mirror", program: "git", clones: true, steps: func(p pair) []step {
+	return []step{{
+		dir:  filepath.Dir(string(p.alice)),
+		args: []string{"git", "clone", "-q", "--mirror", host + ":" + string(p.bob), string(p.alice)},
+	}}
+}}
+
+// rsyncBoth copies each side's object directory into the other's.
+var rsyncBoth = tool{name: "two rsync -a", program: "rsync", steps: func(p pair) []step {
+	return []step{
+		{dir: string(p.alice), args: rsyncArgs(p.bob)},
+		{dir: string(p.bob), args: rsyncArgs(p.alice), bobs: true},
+	}
+}}
+
+var rsyncOne = tool{name: "rsync -a", program: "rsync", steps: func(p pair) []step {
+	return []step{{dir: string(p.alice), args: rsyncArgs(p.bob)}}
+}}
+
+var rsyncPartial = tool{name: "rsync -a --partial", program: "rsync", steps: func(p pair) []step {
+	return []step{{dir: string(p.alice), args: append(rsyncArgs(p.bob), "--partial")}}
+}}
+
+func rsyncArgs(from repo) []string {
+	return []string{"rsync", "-a", host + ":" + string(from) + "/objects/", "objects/"}
+}
+
+// aigSync is ours: one command at Alice's side, which starts Bob's beyond the pipe.
+func (b *bench) aigSync() tool {
+	return tool{
+		name:    "git aig-sync",
+		program: "git-aig-sync",
+		steps: func(p pair) []step {
+			bobs := fmt.Sprintf("cd %s && HOME=%s TRUST=%s exec git aig-sync --summary -", quote(string(p.bob)), quote(b.bobHome), b.aliceKey)
+			return []step{{
+				dir:  string(p.alice),
+				args: []string{"git", "aig-sync", "--summary", `aig-test-pipe $AIG_BENCH_LINK --count "$AIG_BENCH_COUNT" --hops "$AIG_BENCH_HOPS" ` + quote(bobs)},
+			}}
+		},
+		finishes: func(stdout string) error {
+			if !strings.HasSuffix(stdout, "\n.\n") {
+				return fmt.Errorf("it ended without its promise: its report is %q", stdout)
+			}
+			return nil
+		},
+	}
+}
+
+// sshLike is what git and rsync take for ssh: everything after the host goes to a shell beyond the pipe.
+const sshLike = `#!/bin/sh
+while :; do
+	case $1 in
+	-o | -p | -l) shift 2 ;;
+	-*) shift ;;
+	*) break ;;
+	esac
+done
+shift
+# The options are words.
+# shellcheck disable=SC2086
+exec aig-test-pipe $AIG_BENCH_LINK --count "$AIG_BENCH_COUNT" --hops "$AIG_BENCH_HOPS" "$*"
+`
+
+// prepareTools makes two people's homes, and the command that stands for ssh.
+func (b *bench) prepareTools() error {
+	b.aliceHome, b.bobHome = filepath.Join(b.runs, "alice"), filepath.Join(b.runs, "bob")
+	b.ssh = filepath.Join(b.runs, "ssh-like")
+	var err error
+	if b.aliceKey, err = makeKey(b.aliceHome); err != nil {
+		return err
+	}
+	if b.bobKey, err = makeKey(b.bobHome); err != nil {
+		return err
+	}
+	return os.WriteFile(b.ssh, []byte(sshLike), 0o777)
+}
+
+// makeKey makes a home with a key in it, and gives the key's fingerprint.
+func makeKey(home string) (string, error) {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return "", err
+	}
+	block, err := ssh.MarshalPrivateKey(private, "")
+	if err != nil {
+		return "", err
+	}
+	if err := os.MkdirAll(filepath.Join(home, ".ssh"), 0o700); err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(home, ".ssh", "id_ed25519"), pem.EncodeToMemory(block), 0o600); err != nil {
+		return "", err
+	}
+	key, err := ssh.NewPublicKey(public)
+	if err != nil {
+		return "", err
+	}
+	return ssh.FingerprintSHA256(key), nil
+}
+
+// quote makes one word of a shell's of any text.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
