@@ -32,12 +32,12 @@ cut_and_mend () {
 	test_must_fail grep "transport: \"\\.\\\\n\"" alice.err &&
 	for who in alice bob
 	do
-		outside $who >after && outside_before $who >before && test_cmp before after &&
-		git -C $who.before/repo cat-file --batch-all-objects --batch-check >had &&
-		git -C $who/repo cat-file --batch-all-objects --batch-check >has &&
+		outside "$who" >after && outside_before "$who" >before && test_cmp before after &&
+		git -C "$who.before/repo" cat-file --batch-all-objects --batch-check >had &&
+		git -C "$who/repo" cat-file --batch-all-objects --batch-check >has &&
 		comm -23 had has >lost && test_must_be_empty lost &&
-		git -C $who/repo fsck --strict --no-dangling >fsck 2>&1 && test_must_be_empty fsck || return 1
-		left_behind $who >left
+		git -C "$who/repo" fsck --strict --no-dangling >said 2>&1 && test_must_be_empty said || return 1
+		left_behind "$who" >left
 		test_must_be_empty left || return 1
 	done &&
 	sync_as alice bob "TRUST=$TRUST_ALICE; export TRUST; $bob" &&
@@ -48,7 +48,7 @@ cut_and_mend () {
 outside_before () {
 	mv "$1" aside && mv "$1.before" "$1" && outside "$1"
 	outside_status=$?
-	mv "$1" "$1.before" && mv aside "$1" && return $outside_status
+	mv "$1" "$1.before" && mv aside "$1" && return "$outside_status"
 }
 
 # The preface has 20 bytes, the handshake some 3,000, the packs a megabyte.

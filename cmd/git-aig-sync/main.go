@@ -104,11 +104,12 @@ func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) err
 }
 
 func synchronise(ctx context.Context, o options, git gitstore.Git, stdin, stdout, stderr *os.File) error {
+	screen := &screen{w: stderr}
 	store, err := gitstore.Open(ctx, git)
 	if err != nil {
 		return err
 	}
-	trust, err := trusted(ctx, o, stderr)
+	trust, err := trusted(ctx, o, screen)
 	if err != nil {
 		return err
 	}
@@ -117,53 +118,91 @@ func synchronise(ctx context.Context, o options, git gitstore.Git, stdin, stdout
 		return err
 	}
 	defer id.Close()
-	pipe, err := openPipe(ctx, o, git, stdin, stdout, stderr)
+	pipe, err := openPipe(ctx, o, git, stdin, stdout, screen)
 	if err != nil {
 		return err
 	}
 	// A peer that has come is worth waiting for until the transport has ended too, however it ends.
 	defer pipe.Close()
-	out := stdout
+	out := io.Writer(stdout)
 	if o.stdio() {
-		out = stderr
+		out = screen
 	}
-	err = converse(ctx, o, store, pipe, id, trust, newReport(out, o, store.Format()), stderr)
-	return pipe.explain(err)
+	s := &synchronisation{
+		options: o, store: store, pipe: pipe, identity: id, trust: trust, screen: screen,
+		report: newReport(out, screen, o, store.Format()), showProgress: o.wantsProgress(stderr),
+	}
+	return pipe.explain(s.run(ctx))
 }
 
-// converse is everything between an open pipe and the end of the report.
-func converse(ctx context.Context, o options, store *gitstore.Store, pipe *pipe, id *identity.Identity,
-	trust identity.Trust, report *report, stderr io.Writer) error {
-	timing := tunnel.Timing{Wait: o.wait, Timeout: o.timeout}
-	role, err := tunnel.Elect(ctx, pipe, timing)
+// synchronisation is what one run needs from an open pipe on.
+type synchronisation struct {
+	options
+	store        *gitstore.Store
+	pipe         *pipe
+	identity     *identity.Identity
+	trust        identity.Trust
+	screen       *screen
+	report       *report
+	showProgress bool
+}
+
+// run is everything between an open pipe and the end of the report.
+func (s *synchronisation) run(ctx context.Context) error {
+	timing := tunnel.Timing{Wait: s.wait, Timeout: s.timeout}
+	role, err := tunnel.Elect(ctx, s.pipe, timing)
 	if err != nil {
 		return err
 	}
-	pipe.takeTerminal()
-	objects, stopListing := listInAdvance(ctx, store)
+	s.pipe.takeTerminal()
+	status := new(session.Status)
+	status.Phase("SSH handshake with the peer")
+	stopProgress := s.progress(ctx, status)
+	defer stopProgress()
+	objects, stopListing := listInAdvance(ctx, s.store)
 	defer stopListing()
-	conn, err := tunnel.Open(ctx, pipe, role, tunnel.Options{
-		Signer: id.Signer(), Trusted: trust.Contains, Timing: timing,
+	conn, err := tunnel.Open(ctx, s.pipe, role, tunnel.Options{
+		Signer: s.identity.Signer(), Trusted: s.trust.Contains, Timing: timing,
 	})
 	if err != nil {
 		return err
 	}
 	result, err := session.Run(ctx, conn, session.Options{
-		Store:     store,
-		Direction: o.direction,
+		Store:     s.store,
+		Direction: s.direction,
 		Objects:   objects,
 		Secret:    conn.SessionID(),
-		Timeout:   o.timeout,
+		Timeout:   s.timeout,
 		Agent:     "aig/" + version.Version,
-		Common:    report.common,
-		Warn:      func(line string) { fmt.Fprintf(stderr, "warning: %s\n", oneLine(line)) },
+		Common:    s.report.common,
+		Status:    status,
+		Warn:      func(line string) { fmt.Fprintf(s.screen, "warning: %s\n", oneLine(line)) },
 	})
 	var omitted *session.OmittedError
 	if result == nil || err != nil && !errors.As(err, &omitted) {
 		return err
 	}
 	defer result.Close()
-	return errors.Join(report.moved(result, err == nil), err)
+	stopProgress()
+	return errors.Join(s.report.moved(result, err == nil), err)
+}
+
+// progress shows the progress, if somebody wants to see it. The function that it returns ends that, and may be called
+// again.
+func (s *synchronisation) progress(ctx context.Context, status *session.Status) func() {
+	if !s.showProgress {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.screen.show(ctx, status)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // listInAdvance lists the store while the handshake takes its round trips: not before the peer has come, since that

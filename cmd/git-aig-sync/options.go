@@ -32,7 +32,9 @@ pipe; - is this process's own standard input and output.
     --pull             receive only
     --push             give only
     --summary          report how many objects moved, not which
-    -q, --quiet        no report
+    -q, --quiet        no report, no progress
+    --[no-]progress    show progress on standard error, or don't (default: if it
+                       is a terminal)
     --wait <duration>  how long to wait for the peer to come (default: no end)
     --timeout <duration>
                        how long nothing may come from a peer that has come
@@ -58,6 +60,7 @@ type options struct {
 	fingerprint bool
 	summary     bool
 	quiet       bool
+	progress    *bool // nil: as standard error is
 	help        bool
 	version     bool
 }
@@ -70,7 +73,7 @@ type usageError struct{ error }
 
 func parse(args []string) (options, error) {
 	var o options
-	var pull, push bool
+	var pull, push, progress, noProgress bool
 	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the usage text is our own
 	flags.StringArrayVar(&o.trust, "trust", nil, "")
@@ -80,6 +83,8 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&push, "push", false, "")
 	flags.BoolVar(&o.summary, "summary", false, "")
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "")
+	flags.BoolVar(&progress, "progress", false, "")
+	flags.BoolVar(&noProgress, "no-progress", false, "")
 	flags.DurationVar(&o.wait, "wait", 0, "")
 	flags.DurationVar(&o.timeout, "timeout", time.Minute, "")
 	flags.BoolVar(&o.version, "version", false, "")
@@ -89,6 +94,10 @@ func parse(args []string) (options, error) {
 	}
 	if o.help || o.version {
 		return o, nil
+	}
+	if progress || noProgress {
+		shown := progress && !noProgress
+		o.progress = &shown
 	}
 	o.direction = wire.Both
 	switch {

@@ -16,20 +16,22 @@ import (
 // report writes what the contract calls the report.
 type report struct {
 	out     *bufio.Writer
+	screen  *screen
 	format  oid.Format
 	summary bool
 	err     error // of the first line, which is written when there is nobody to return an error to
 }
 
-func newReport(w io.Writer, o options, format oid.Format) *report {
+func newReport(w io.Writer, s *screen, o options, format oid.Format) *report {
 	if o.quiet {
 		w = io.Discard
 	}
-	return &report{out: bufio.NewWriter(w), format: format, summary: o.summary}
+	return &report{out: bufio.NewWriter(w), screen: s, format: format, summary: o.summary}
 }
 
 // common writes how many objects both sides had, at once: what comes next may take long.
 func (r *report) common(objects uint64) {
+	io.WriteString(r.screen, "") // the progress line gives way
 	fmt.Fprintf(r.out, "= %d\n", objects)
 	r.err = r.out.Flush()
 }

@@ -24,6 +24,9 @@ func (s *session) exchange(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, s.fail(err)
 	}
+	s.o.Status.update(func(p *Progress) {
+		p.Give, p.Want, p.Exchanges = uint64(len(s.give)), uint64(len(s.want.short)), true
+	})
 	ex := &exchange{session: s, outbox: newOutbox(s), inbox: newInbox(s, received)}
 	err = s.both(ctx, ex.outbox.send, ex.read)
 	ex.inbox.workers.Wait()

@@ -47,6 +47,7 @@ func newInbox(s *session, received *Received) *inbox {
 
 // data takes a part of a pack.
 func (b *inbox) data(ctx context.Context, body []byte) error {
+	b.s.o.Status.update(func(p *Progress) { p.BytesIn += uint64(len(body)) })
 	if b.current == nil {
 		if b.complete() {
 			return errors.New("the peer sends a pack, though it has given everything it announced")
@@ -119,6 +120,7 @@ func (b *inbox) take(pack *gitstore.Incoming, end wire.PackEnd) error {
 	}
 	b.mu.Lock()
 	b.stored += int(end.Objects)
+	b.s.o.Status.update(func(p *Progress) { p.Got = uint64(b.stored) })
 	b.mu.Unlock()
 	if err := b.s.controls.post(wire.TypeStored, wire.AppendNumber(nil, end.Number)); err != nil {
 		return err

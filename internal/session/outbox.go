@@ -129,6 +129,7 @@ func (w packFrames) Write(p []byte) (n int, err error) {
 			return n, err
 		}
 		n += len(part)
+		w.s.o.Status.update(func(p *Progress) { p.BytesOut += uint64(len(part)) })
 	}
 	return n, nil
 }
@@ -204,6 +205,7 @@ func (b *outbox) verdict(f wire.Frame) error {
 	} else {
 		delete(b.outstanding, refused.Number)
 		b.storedCount += len(list)
+		b.s.o.Status.update(func(p *Progress) { p.Given = uint64(b.storedCount) })
 	}
 	notify(b.wake)
 	return nil

@@ -41,6 +41,8 @@ type Options struct {
 	Agent string
 	// Common is called when it is known how many objects both sides hold.
 	Common func(objects uint64)
+	// Status, if there is one, is kept up to date.
+	Status *Status
 	// Warn is called with a line for each of our objects that cannot be given, and why.
 	Warn func(line string)
 }
@@ -117,6 +119,9 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	s.in = wire.NewReader(s.watch)
 	if s.o.Objects == nil {
 		s.o.Objects = s.o.Store.List
+	}
+	if s.o.Status == nil {
+		s.o.Status = new(Status)
 	}
 	var helpers sync.WaitGroup
 	helpers.Go(func() { s.writeControls(ctx) })
@@ -245,6 +250,7 @@ func isPipe(err error) bool {
 // next is the peer's next message that says something.
 func (s *session) next(waitingFor string) (wire.Frame, error) {
 	s.watch.Phase(waitingFor)
+	s.o.Status.Phase("waiting for " + waitingFor)
 	for {
 		f, err := s.in.Next()
 		var stalled *watchdog.StalledError
@@ -290,6 +296,7 @@ func (s *session) write(t wire.Type, parts ...[]byte) error {
 
 // list reads our own store.
 func (s *session) list(ctx context.Context) error {
+	s.o.Status.Phase("listing our objects")
 	var err error
 	if s.local, err = s.o.Objects(ctx); err != nil {
 		return fmt.Errorf("listing our objects: %w", err)

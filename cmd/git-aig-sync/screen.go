@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"aig/internal/session"
+)
+
+const (
+	// progressDelay is how long a sync may take without a word.
+	progressDelay = time.Second
+	// progressInterval is how often the line is drawn again.
+	progressInterval = 100 * time.Millisecond
+)
+
+// screen is standard error: whole lines, and below them, where a person looks on, one that changes. It is safe for
+// several goroutines.
+type screen struct {
+	mu    sync.Mutex
+	w     io.Writer
+	drawn int // width of the line that stands there, 0 if none does
+}
+
+// Write writes whole lines. The progress line gives way and comes again by itself.
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draw("")
+	return s.w.Write(p)
+}
+
+// draw replaces the progress line. A longer one that stood there is wiped with spaces, as git does it: that needs
+// nothing of the terminal but a carriage return.
+func (s *screen) draw(line string) {
+	if s.drawn == 0 && line == "" {
+		return
+	}
+	pad := max(0, s.drawn-len(line))
+	fmt.Fprintf(s.w, "\r%s%s", line, strings.Repeat(" ", pad))
+	if line == "" {
+		io.WriteString(s.w, "\r")
+	}
+	s.drawn = len(line)
+}
+
+// show draws the progress of a conversation until ctx ends, and wipes it.
+func (s *screen) show(ctx context.Context, status *session.Status) {
+	began := time.Now()
+	tick := time.NewTicker(progressInterval)
+	defer tick.Stop()
+	var rate rate
+	for {
+		select {
+		case now := <-tick.C:
+			p := status.Progress()
+			rate.add(now, p.BytesIn+p.BytesOut)
+			if now.Sub(began) >= progressDelay {
+				s.mu.Lock()
+				s.draw(progressLine(p, rate.perSecond()))
+				s.mu.Unlock()
+			}
+		case <-ctx.Done():
+			s.mu.Lock()
+			s.draw("")
+			s.mu.Unlock()
+			return
+		}
+	}
+}
+
+// wantsProgress follows git: on a terminal, unless told otherwise.
+func (o options) wantsProgress(stderr *os.File) bool {
+	switch {
+	case o.quiet:
+		return false
+	case o.progress != nil:
+		return *o.progress
+	}
+	return term.IsTerminal(int(stderr.Fd()))
+}
+
+// progressLine fits into 80 columns.
+func progressLine(p session.Progress, bytesPerSecond float64) string {
+	if !p.Exchanges {
+		return p.Phase
+	}
+	var parts []string
+	if p.Give > 0 {
+		parts = append(parts, fmt.Sprintf("> %d/%d, %s", p.Given, p.Give, size(float64(p.BytesOut))))
+	}
+	if p.Want > 0 {
+		parts = append(parts, fmt.Sprintf("< %d/%d, %s", p.Got, p.Want, size(float64(p.BytesIn))))
+	}
+	if p.Given == p.Give && p.Got == p.Want {
+		return strings.Join(append(parts, p.Phase), "; ")
+	}
+	if bytesPerSecond < 1 {
+		return strings.Join(append(parts, p.Phase), "; ")
+	}
+	return strings.Join(parts, "; ") + " | " + size(bytesPerSecond) + "/s"
+}
+
+// size is a number of bytes as git writes it.
+func size(n float64) string {
+	for _, unit := range []string{"bytes", "KiB", "MiB", "GiB"} {
+		switch {
+		case n < 1024 && unit == "bytes":
+			return fmt.Sprintf("%.0f bytes", n)
+		case n < 1024 || unit == "GiB":
+			return fmt.Sprintf("%.2f %s", n, unit)
+		}
+		n /= 1024
+	}
+	return ""
+}
+
+// rate is the speed over the last few seconds.
+type rate struct {
+	times [32]time.Time
+	bytes [32]uint64
+	n     int
+}
+
+func (r *rate) add(now time.Time, bytes uint64) {
+	i := r.n % len(r.times)
+	r.times[i], r.bytes[i] = now, bytes
+	r.n++
+}
+
+func (r *rate) perSecond() float64 {
+	if r.n < 2 {
+		return 0
+	}
+	newest, oldest := (r.n-1)%len(r.times), 0
+	if r.n > len(r.times) {
+		oldest = r.n % len(r.times)
+	}
+	elapsed := r.times[newest].Sub(r.times[oldest]).Seconds()
+	return float64(r.bytes[newest]-r.bytes[oldest]) / max(elapsed, 1e-3)
+}
