@@ -11,12 +11,14 @@ import (
 	"aig/internal/oid"
 )
 
-// TO BE MEASURED
-var (
-	pieceBytes   int64 = 32 << 20
-	pieceObjects       = 1 << 16
-	maxWalk            = 1 << 14
-)
+// limits bound pieces and the work on them.
+type limits struct {
+	bytes   int64 // of a piece, as the objects lie on the disk
+	objects int   // of a piece
+	walk    int   // given commits, beyond which no trees are gone through
+}
+
+var defaultLimits = limits{bytes: 32 << 20, objects: 1 << 16, walk: 1 << 14}
 
 // Piece is what goes into one pack: complete in itself, or thin only against objects that the peer has.
 type Piece struct {
@@ -50,15 +52,19 @@ func (p Piece) WithoutBases() Piece {
 // It costs 8 bytes of memory for each object given, a bit for each of the list, and at most maxPathBytes for paths. An
 // object that cannot be read is no failure here: the piece that it is in fails when it is packed.
 func (s *Store) Plan(ctx context.Context, list *oid.List, give []uint32) ([]Piece, error) {
+	return s.plan(ctx, list, give, defaultLimits)
+}
+
+func (s *Store) plan(ctx context.Context, list *oid.List, give []uint32, max limits) ([]Piece, error) {
 	if len(give) == 0 {
 		return nil, nil
 	}
-	p := &planner{store: s, list: list, give: give, given: newBitmap(list.Len(), give)}
+	p := &planner{store: s, max: max, list: list, give: give, given: newBitmap(list.Len(), give)}
 	if err := p.cut(ctx); err != nil {
 		return nil, err
 	}
 	// With nothing in common there are no bases, and the deltas of a packed store are reused as they are.
-	if len(give) < list.Len() && len(p.commits) > 0 && len(p.commits) <= maxWalk {
+	if len(give) < list.Len() && len(p.commits) > 0 && len(p.commits) <= max.walk {
 		p.walk(ctx)
 	}
 	if ctx.Err() != nil {
@@ -76,20 +82,21 @@ func (s *Store) Plan(ctx context.Context, list *oid.List, give []uint32) ([]Piec
 // planner is the state of one Plan.
 type planner struct {
 	store   *Store
+	max     limits
 	list    *oid.List
 	give    []uint32
 	given   bitmap   // give, as a set
 	order   []uint32 // give, in the order of the pieces
 	ends    []int    // where in order each piece ends
 	size    int64    // bytes of the piece under way
-	commits []uint32 // those of give, ascending; more than maxWalk of them are not all here
+	commits []uint32 // those of give, ascending; more than max.walk of them are not all here
 	hints   *hints
 	bases   []uint32
 }
 
 // cut puts give into the order of the store's packs, where what leans on each other lies together, and cuts it there.
 func (p *planner) cut(ctx context.Context) error {
-	if len(p.give) <= pieceObjects {
+	if len(p.give) <= p.max.objects {
 		// A few objects are looked up by name: that costs nothing for the rest of a large store.
 		err := p.measure(ctx, &nameLines{names: oid.Selection{List: p.list, Index: p.give}})
 		if err != nil || len(p.ends) == 1 {
@@ -134,7 +141,7 @@ func (p *planner) measure(ctx context.Context, names *nameLines) error {
 		if at := uint32(i); found && left.has(at) {
 			left.remove(at)
 			p.add(at, size)
-			if commit && len(p.commits) <= maxWalk {
+			if commit && len(p.commits) <= p.max.walk {
 				p.commits = append(p.commits, at)
 			}
 		}
@@ -157,7 +164,7 @@ func (p *planner) add(at uint32, size int64) {
 	if len(p.ends) > 0 {
 		n -= p.ends[len(p.ends)-1]
 	}
-	if n > 0 && (n >= pieceObjects || p.size+size > pieceBytes) {
+	if n > 0 && (n >= p.max.objects || p.size+size > p.max.bytes) {
 		p.ends = append(p.ends, len(p.order))
 		p.size = 0
 	}

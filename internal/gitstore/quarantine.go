@@ -23,8 +23,10 @@ type Incoming struct {
 	dir   string
 	index *child
 	stdin io.WriteCloser
-	said  strings.Builder // index-pack's standard output
-	pack  string          // path without extension, once indexed
+	// header is the pack's own, as it passed through.
+	header packHeader
+	said   strings.Builder // index-pack's standard output
+	pack   string          // path without extension, once indexed
 }
 
 // Receive opens a quarantine and starts `git index-pack` in it. The caller writes one pack, then calls Finish; Discard
@@ -35,7 +37,8 @@ func (s *Store) Receive(ctx context.Context) (*Incoming, error) {
 		return nil, fmt.Errorf("our object directory: %w", err)
 	}
 	in := &Incoming{store: s, ctx: ctx, dir: dir}
-	args := []string{"index-pack", "--stdin"}
+	// --fix-thin completes a pack of deltas against objects that are here: it appends those.
+	args := []string{"index-pack", "--stdin", "--fix-thin"}
 	if s.fsck {
 		// Not --strict: that rejects what points at something absent, as shallow and partial stores rightly do.
 		args = append(args, "--fsck-objects")
@@ -77,7 +80,10 @@ func quoteAlternate(path string) string {
 }
 
 // Write feeds the pack. Its error means that index-pack has ended; Finish says why.
-func (in *Incoming) Write(p []byte) (int, error) { return in.stdin.Write(p) }
+func (in *Incoming) Write(p []byte) (int, error) {
+	in.header.see(p)
+	return in.stdin.Write(p)
+}
 
 // Finish ends the pack and waits until it is indexed and checked. A *GitError says whether the pack or the machine is
 // to blame.
@@ -88,6 +94,9 @@ func (in *Incoming) Finish() error {
 	if err != nil {
 		return in.index.explain(err)
 	}
+	if _, ok := in.header.objects(); !ok {
+		return &GitError{Command: in.index.name, Said: "what it took for a pack has no header of one"}
+	}
 	hash, ok := strings.CutPrefix(strings.TrimSpace(in.said.String()), "pack\t")
 	if !ok {
 		return fmt.Errorf("git index-pack said %q", in.said.String())
@@ -96,7 +105,15 @@ func (in *Incoming) Finish() error {
 	return nil
 }
 
-// Names goes through the names of the objects of a finished pack, ascending. A name is valid until the next one.
+// Objects is how many objects a finished pack was said to hold, by its own header. Where it was thin, Names has more:
+// the delta bases that were appended, each of which is in the store already.
+func (in *Incoming) Objects() uint32 {
+	n, _ := in.header.objects()
+	return n
+}
+
+// Names goes through the names of the objects of a finished pack, ascending, appended delta bases among them. A name is
+// valid until the next one.
 func (in *Incoming) Names() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
 		if err := in.eachName(func(name []byte) bool { return yield(name, nil) }); err != nil {
@@ -142,8 +159,24 @@ func (in *Incoming) eachName(yield func([]byte) bool) error {
 	return nil
 }
 
-// Install moves a finished pack into the store, where it is complete from the moment its index appears.
+// Install moves a finished pack into the store, or its objects where they are few and small; nothing that is there is
+// ever replaced. A pack is complete from the moment its index appears; of loose objects each is for itself.
+//
+// What git fetch makes durable is durable when Install returns, by git's own children and under the user's core.fsync:
+// packs and their indices are synced by index-pack, and their directory here; loose objects, by git's default, are left
+// to the operating system, which after a power failure may have lost them.
 func (in *Incoming) Install() error {
+	small, err := in.small()
+	if err != nil {
+		return fmt.Errorf("our store: %w", err)
+	}
+	if small {
+		return in.installLoose()
+	}
+	return in.installPack()
+}
+
+func (in *Incoming) installPack() error {
 	packDir := filepath.Join(in.store.objectDir, "pack")
 	if err := in.store.makeDir(packDir); err != nil {
 		return fmt.Errorf("our store: %w", err)

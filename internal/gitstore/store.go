@@ -18,6 +18,8 @@ type Store struct {
 	objectDir string // absolute
 	format    oid.Format
 	fsck      bool
+	// unpackLimit is the number of objects from which on a pack stays one, when it is taken in.
+	unpackLimit int64
 }
 
 // ErrNotRepository is Open's error outside a repository.
@@ -45,7 +47,10 @@ func Open(ctx context.Context, g Git) (*Store, error) {
 	if s.format, err = oid.ParseFormat(text[at+1:]); err != nil {
 		return nil, fmt.Errorf("our repository: %w", err)
 	}
-	s.fsck, err = fsckWanted(ctx, g)
+	if s.fsck, err = fsckWanted(ctx, g); err != nil {
+		return nil, err
+	}
+	s.unpackLimit, err = unpackLimit(ctx, g)
 	return s, err
 }
 

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	gogit "github.com/go-git/go-git/v5"
@@ -219,61 +220,84 @@ func TestQuarantine(t *testing.T) {
 	}
 }
 
-// Taking in the same pack again changes no file of the store.
+// Taking in the same objects again changes no file of the store, neither packs nor loose objects.
 func TestInstallReplacesNothing(t *testing.T) {
-	from, to := gittest.New(t), gittest.New(t)
-	from.Blobs("blob", 3)
-	s := open(t, from)
-	bytes := pack(t, s, all(list(t, s)))
-	var before []os.FileInfo
-	for round := range 2 {
-		in, err := receive(t, open(t, to), bytes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := in.Install(); err != nil {
-			t.Fatal(err)
-		}
-		files, err := filepath.Glob(filepath.Join(to.ObjectDir(), "pack", "*"))
-		if err != nil || len(files) < 2 {
-			t.Fatalf("%v, %v", files, err)
-		}
-		for i, file := range files {
-			info, err := os.Stat(file)
+	for _, limit := range []string{"1", "100"} {
+		from, to := gittest.New(t), gittest.New(t)
+		to.Git("config", "fetch.unpackLimit", limit)
+		from.Blobs("blob", 3)
+		s := open(t, from)
+		bytes := pack(t, s, all(list(t, s)))
+		before := make(map[string]os.FileInfo)
+		for round := range 2 {
+			in, err := receive(t, open(t, to), bytes)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if round == 0 {
-				before = append(before, info)
-			} else if len(files) != len(before) || !os.SameFile(info, before[i]) {
-				t.Errorf("%s was replaced", file)
+			if err := in.Install(); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(filepath.Join(to.ObjectDir(), "??*", "*"))
+			if files = slices.DeleteFunc(files, func(f string) bool { return strings.Contains(f, "tmp_objdir") }); err != nil || len(files) < 2 {
+				t.Fatalf("%v, %v", files, err)
+			}
+			for _, file := range files {
+				info, err := os.Stat(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if round == 0 {
+					before[file] = info
+				} else if len(files) != len(before) || !os.SameFile(info, before[file]) {
+					t.Errorf("%s was replaced", file)
+				}
 			}
 		}
 	}
 }
 
-// A shared repository's new directories and files are the group's.
+// A shared repository's new directories and files are the group's, whatever the umask is.
 func TestSharedRepository(t *testing.T) {
-	from, to := gittest.New(t), gittest.New(t, "--shared=group")
-	from.Blobs("blob", 1)
-	if err := os.Remove(filepath.Join(to.ObjectDir(), "pack")); err != nil {
-		t.Fatal(err)
-	}
-	s := open(t, from)
-	in, err := receive(t, open(t, to), pack(t, s, all(list(t, s))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := in.Install(); err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.Stat(to.ObjectDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.Stat(filepath.Join(to.ObjectDir(), "pack"))
-	if err != nil || got.Mode() != want.Mode() {
-		t.Errorf("mode %v, want %v (%v)", got.Mode(), want.Mode(), err)
+	for dir, limit := range map[string]string{"pack": "1", "": "100"} {
+		from, to := gittest.New(t), gittest.New(t, "--shared=group")
+		to.Git("config", "fetch.unpackLimit", limit)
+		blob := from.Blobs("blob", 1)[0]
+		if dir == "" {
+			dir = blob[:2]
+		} else if err := os.Remove(filepath.Join(to.ObjectDir(), dir)); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, from)
+		bytes := pack(t, s, all(list(t, s)))
+		umask := syscall.Umask(0o077)
+		in, err := receive(t, open(t, to), bytes)
+		if err == nil {
+			err = in.Install()
+		}
+		syscall.Umask(umask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := os.Stat(to.ObjectDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.Stat(filepath.Join(to.ObjectDir(), dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Mode() != want.Mode() {
+			t.Errorf("%s: mode %v, want %v", dir, got.Mode(), want.Mode())
+		}
+		files, err := filepath.Glob(filepath.Join(to.ObjectDir(), dir, "*"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", dir, files, err)
+		}
+		for _, file := range files {
+			if info, err := os.Stat(file); err != nil || info.Mode() != 0o440 {
+				t.Errorf("%s: mode %v (%v)", file, info.Mode(), err)
+			}
+		}
 	}
 }
 
