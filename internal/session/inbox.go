@@ -128,7 +128,8 @@ func (b *inbox) take(pack *gitstore.Incoming, end wire.PackEnd) error {
 	return b.settle()
 }
 
-// check compares a pack with what was announced: nothing more, nothing less than it says, nothing twice.
+// check compares a pack with what was announced: nothing more, nothing less than it says, nothing twice. The index of a
+// thin pack also has the bases that git has added to it; those are ours already.
 func (b *inbox) check(pack *gitstore.Incoming, end wire.PackEnd) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -145,6 +146,9 @@ func (b *inbox) check(pack *gitstore.Incoming, end wire.PackEnd) error {
 		last = append(last[:0], name...)
 		place, err := b.s.want.find(name)
 		if err != nil {
+			if _, ours := b.s.local.Search(name); ours {
+				continue
+			}
 			return err
 		}
 		places = append(places, place)
@@ -152,8 +156,9 @@ func (b *inbox) check(pack *gitstore.Incoming, end wire.PackEnd) error {
 			return err
 		}
 	}
-	if len(places) != int(end.Objects) {
-		return fmt.Errorf("the pack holds %d objects and should hold %d", len(places), end.Objects)
+	if n := pack.Objects(); n != end.Objects || len(places) != int(n) {
+		return fmt.Errorf("the pack holds %d objects, of which %d were announced, and should hold %d",
+			n, len(places), end.Objects)
 	}
 	if err := run.commit(); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"aig/internal/gitstore"
 	"aig/internal/oid"
 	"aig/internal/wire"
 )
@@ -19,8 +20,8 @@ type outbox struct {
 	s *session
 
 	mu          sync.Mutex
-	pending     [][]uint32          // lists of packs to make, the last one first
-	outstanding map[uint32][]uint32 // lists of packs sent and not yet judged, by number
+	pending     []gitstore.Piece          // packs to make, the last one first
+	outstanding map[uint32]gitstore.Piece // packs sent and not yet judged, by number
 	refused     []wire.Refused
 	storedCount int
 	left        []uint32      // objects that are omitted
@@ -28,22 +29,24 @@ type outbox struct {
 }
 
 func newOutbox(s *session) *outbox {
-	b := &outbox{s: s, outstanding: make(map[uint32][]uint32), wake: make(chan struct{}, 1)}
-	if len(s.give) > 0 {
-		b.pending = [][]uint32{s.give}
-	}
-	return b
+	return &outbox{s: s, outstanding: make(map[uint32]gitstore.Piece), wake: make(chan struct{}, 1)}
 }
 
 // send sends everything and returns when the peer has stored it.
 func (b *outbox) send(ctx context.Context) error {
+	pieces, err := b.s.o.Store.Plan(ctx, b.s.local, b.s.give)
+	if err != nil {
+		return fmt.Errorf("planning our packs: %w", err)
+	}
+	slices.Reverse(pieces)
+	b.pending = pieces
 	var number uint32
 	refusals := 0
 	for {
 		b.mu.Lock()
 		refused := b.refused
 		b.refused = nil
-		list := b.pop()
+		piece, more := b.pop()
 		waiting := len(b.outstanding)
 		b.mu.Unlock()
 		for _, r := range refused {
@@ -55,8 +58,8 @@ func (b *outbox) send(ctx context.Context) error {
 			}
 		}
 		switch {
-		case list != nil:
-			sent, err := b.sendPack(ctx, number, list)
+		case more:
+			sent, err := b.sendPack(ctx, number, piece)
 			if err != nil {
 				return err
 			}
@@ -76,30 +79,30 @@ func (b *outbox) send(ctx context.Context) error {
 	}
 }
 
-func (b *outbox) pop() []uint32 {
+func (b *outbox) pop() (piece gitstore.Piece, ok bool) {
 	if len(b.pending) == 0 {
-		return nil
+		return piece, false
 	}
 	last := len(b.pending) - 1
-	list := b.pending[last]
+	piece = b.pending[last]
 	b.pending = b.pending[:last]
-	return list
+	return piece, true
 }
 
 // sendPack sends one pack; sent is false where it had to be dropped, because some object could not be read. Those are
 // then omitted, and the others are pending again.
-func (b *outbox) sendPack(ctx context.Context, number uint32, list []uint32) (sent bool, err error) {
+func (b *outbox) sendPack(ctx context.Context, number uint32, piece gitstore.Piece) (sent bool, err error) {
 	s := b.s
 	b.mu.Lock()
-	b.outstanding[number] = list // before the peer can have a verdict
+	b.outstanding[number] = piece // before the peer can have a verdict
 	b.mu.Unlock()
 	frames := bufio.NewWriterSize(packFrames{s}, wire.MaxBody)
-	packErr := s.o.Store.Pack(ctx, oid.Selection{List: s.local, Index: list}, frames)
+	packErr := s.o.Store.PackPiece(ctx, piece, frames)
 	if packErr == nil {
 		packErr = frames.Flush()
 	}
 	if packErr == nil {
-		return true, s.write(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: uint32(len(list))}.Append(nil))
+		return true, s.write(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: uint32(piece.Len())}.Append(nil))
 	}
 	b.mu.Lock()
 	delete(b.outstanding, number)
@@ -113,7 +116,7 @@ func (b *outbox) sendPack(ctx context.Context, number uint32, list []uint32) (se
 	if err := s.write(wire.TypePackDrop); err != nil {
 		return false, err
 	}
-	found, err := b.omit(ctx, list)
+	found, err := b.omit(ctx, piece.Index())
 	if err == nil && found == 0 {
 		err = fmt.Errorf("packing our objects: %w", packErr)
 	}
@@ -134,13 +137,21 @@ func (w packFrames) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// reconsider looks for what is wrong with the objects of a refused pack.
+// reconsider makes a refused pack again: without bases, if it had any, since the peer may lack them; otherwise it looks
+// for what is wrong with the objects.
 func (b *outbox) reconsider(ctx context.Context, r wire.Refused) error {
 	b.mu.Lock()
-	list := b.outstanding[r.Number]
+	piece := b.outstanding[r.Number]
 	delete(b.outstanding, r.Number)
+	thin := piece.Thin()
+	if thin {
+		b.pending = append(b.pending, piece.WithoutBases())
+	}
 	b.mu.Unlock()
-	found, err := b.omit(ctx, list)
+	if thin {
+		return nil
+	}
+	found, err := b.omit(ctx, piece.Index())
 	if err == nil && found == 0 {
 		err = fmt.Errorf("the peer refused our pack, though our objects are sound: %q", r.Reason)
 	}
@@ -177,7 +188,7 @@ func (b *outbox) omit(ctx context.Context, list []uint32) (found int, err error)
 	defer b.mu.Unlock()
 	b.left = append(b.left, bad...)
 	if len(bad) > 0 && len(good) > 0 {
-		b.pending = append(b.pending, good)
+		b.pending = append(b.pending, gitstore.NewPiece(s.local, good))
 	}
 	return len(bad), nil
 }
@@ -196,7 +207,7 @@ func (b *outbox) verdict(f wire.Frame) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list, ok := b.outstanding[refused.Number]
+	piece, ok := b.outstanding[refused.Number]
 	if !ok || slices.ContainsFunc(b.refused, func(r wire.Refused) bool { return r.Number == refused.Number }) {
 		return fmt.Errorf("the peer has a verdict on pack %d, which waits for none", refused.Number)
 	}
@@ -204,7 +215,7 @@ func (b *outbox) verdict(f wire.Frame) error {
 		b.refused = append(b.refused, refused)
 	} else {
 		delete(b.outstanding, refused.Number)
-		b.storedCount += len(list)
+		b.storedCount += piece.Len()
 		b.s.o.Status.update(func(p *Progress) { p.Given = uint64(b.storedCount) })
 	}
 	notify(b.wake)
