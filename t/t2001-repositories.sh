@@ -132,7 +132,10 @@ test_expect_success 'replace references change no object' '
 test_expect_success 'a store of a shared repository stays the group'"'"'s' '
 	bob_of --shared=group && rm -r bob/repo/.git/objects/pack &&
 	becomes_equal "$origin" "$PWD/bob/repo" &&
-	find bob/repo/.git/objects/pack ! -perm -g=r >unreadable && test_must_be_empty unreadable &&
+	bob_of --shared=group && rm -r bob/repo/.git/objects/pack &&
+	git -C bob/repo config fetch.unpackLimit 1 &&
+	becomes_equal "$origin" "$PWD/bob/repo" && test -e bob/repo/.git/objects/pack &&
+	find bob/repo/.git/objects -type f ! -perm -g=r >unreadable && test_must_be_empty unreadable &&
 	find bob/repo/.git/objects -type d ! -perm -g=rwx >unwritable && test_must_be_empty unwritable
 '
 
