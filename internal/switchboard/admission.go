@@ -14,9 +14,10 @@ const spokenBytes = 256
 // them has to go, so that thousands that never speak don't shut out one that
 // does.
 type admission struct {
-	most int
+	limit int // as configured
 
 	mu        sync.Mutex
+	most      int // at most limit, and less when the system allows less
 	open      int
 	closed    bool
 	order     uint64
@@ -35,6 +36,7 @@ type visit struct {
 
 func newAdmission(most int) *admission {
 	return &admission{
+		limit:     most,
 		most:      most,
 		unsettled: make(map[*visit]bool),
 		perSource: make(map[netip.Prefix]int),
@@ -103,11 +105,31 @@ func (a *admission) leave(v *visit) {
 	}
 }
 
-// shed closes one unsettled connection, if there is one.
-func (a *admission) shed() bool {
+// shrink is called when the system allows no further connection. It lowers
+// the bound by an eighth below what is open now, and closes unsettled
+// connections until it is kept: so that from then on the choice of who has to
+// go is made here and at once, and not by the system's refusals.
+func (a *admission) shrink() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.evict()
+	a.most = max(min(a.most, a.open-a.open/8-1), 1)
+	for a.open > a.most && a.evict() {
+	}
+}
+
+// grow raises the bound by an eighth again, as far as it goes. It is called
+// from time to time, for want of a message that the system allows more.
+func (a *admission) grow() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.most = min(a.most+a.most/8+1, a.limit)
+}
+
+// wasEvicted tells whether a connection had to go.
+func (a *admission) wasEvicted(v *visit) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return v.evicted
 }
 
 // close closes all unsettled connections and lets no further one in.

@@ -74,9 +74,10 @@ func TestAllSettled(t *testing.T) {
 	if v, _ := a.enter(newMeter(&stub{})); v != nil {
 		t.Error("a third was let in")
 	}
-	if a.shed() {
-		t.Error("a settled one was dropped")
+	if a.shrink(); a.open != 2 || a.most != 1 {
+		t.Errorf("%d of %d are open", a.open, a.most)
 	}
+	a.grow()
 	a.unsettle(visits[0])
 	v, evicted := a.enter(newMeter(&stub{}))
 	if v == nil || !evicted || a.settle(visits[0]) {
@@ -96,5 +97,44 @@ func TestAllSettled(t *testing.T) {
 	}
 	if v, _ := a.enter(newMeter(&stub{})); v != nil {
 		t.Error("one was let in after the end")
+	}
+}
+
+// When the system allows no more, the bound follows it down, those go who
+// have shown the least, and the bound comes back in time.
+func TestShrink(t *testing.T) {
+	a := newAdmission(1000)
+	var conns []*stub
+	for range 80 {
+		s := &stub{from: "192.0.2.1:1"}
+		conns = append(conns, s)
+		v, _ := a.enter(newMeter(s))
+		if len(conns) <= 2 {
+			a.settle(v)
+		}
+	}
+	a.shrink()
+	if a.open != 69 || a.most != 69 {
+		t.Errorf("%d of %d are open", a.open, a.most)
+	}
+	for i, s := range conns {
+		if want := i >= 2 && i < 2+11; s.closed != want {
+			t.Errorf("number %d is closed: %v", i, s.closed)
+		}
+	}
+	if v, evicted := a.enter(newMeter(&stub{from: "192.0.2.1:1"})); v == nil || !evicted || a.open != 69 {
+		t.Errorf("one more: %v, %v, %d open", v, evicted, a.open)
+	}
+	for range 100 {
+		a.grow()
+	}
+	if a.most != 1000 {
+		t.Errorf("the bound came back to %d", a.most)
+	}
+	for range 100 {
+		a.shrink()
+	}
+	if a.most != 1 || a.open != 2 {
+		t.Errorf("%d of %d are open", a.open, a.most)
 	}
 }

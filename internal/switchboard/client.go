@@ -45,7 +45,9 @@ func (c *client) serve() {
 	c.meter.SetDeadline(time.Now().Add(c.server.opt.HandshakeTime))
 	conn, channels, requests, err := ssh.NewServerConn(c.meter, c.server.config)
 	if err != nil {
-		c.server.counters.add(noHandshake)
+		if !c.server.admission.wasEvicted(c.visit) {
+			c.server.counters.add(noHandshake)
+		}
 		c.log.Debug("no handshake")
 		return
 	}

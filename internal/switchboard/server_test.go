@@ -368,7 +368,7 @@ func TestFloods(t *testing.T) {
 			return err
 		},
 		"channels": func(p *peer) error {
-			_, _, err := p.conn.OpenChannel("session", nil)
+			_, err := p.open("session")
 			var refused *ssh.OpenChannelError
 			if errors.As(err, &refused) {
 				return nil

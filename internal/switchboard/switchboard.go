@@ -108,8 +108,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 }
 
 // accept hands every connection to take until ctx ends. When the system has
-// no descriptor or memory left, it drops the client that has shown the least,
-// and tries again ever more slowly.
+// no descriptor or memory left, it drops the clients that have shown the
+// least, and tries again ever more slowly.
 func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn)) error {
 	pause := minAcceptPause
 	for {
@@ -125,7 +125,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 			take(conn)
 			continue
 		case exhausted(err):
-			s.admission.shed()
+			s.admission.shrink()
 		case errors.Is(err, syscall.ECONNABORTED):
 		default:
 			return fmt.Errorf("accepting on %v: %w", ln.Addr(), err)
@@ -180,13 +180,15 @@ func (s *Server) serve(ctx, linkCtx context.Context, conn net.Conn) {
 	c.serve()
 }
 
-// report logs the counters whenever they have changed, until done is closed.
+// report logs the counters whenever they have changed, until done is closed,
+// and lets the number of connections grow again.
 func (s *Server) report(done <-chan struct{}) {
 	tick := time.NewTicker(reportInterval)
 	defer tick.Stop()
 	for running := true; running; {
 		select {
 		case <-tick.C:
+			s.admission.grow()
 		case <-done:
 			running = false
 		}
