@@ -104,7 +104,8 @@ func filePath(file int) string {
 		return fmt.Sprintf("top%d.txt", file)
 	}
 	group := (file - topFiles) / groupFiles
-	return fmt.Sprintf("dir%02d/part%03d/file%02d.txt", group%topDirs, group/topDirs, (file-topFiles)%groupFiles)
+	// Names that occur once: git looks for the base of a delta among files of like names.
+	return fmt.Sprintf("dir%02d/part%03d/%s%d.txt", group%topDirs, group/topDirs, words[file%len(words)], file)
 }
 
 // write writes the history as a stream for git fast-import: the versions of each file one after the other, so that each
@@ -124,9 +125,14 @@ func (h *history) write(w io.Writer) error {
 			fmt.Fprintf(out, "blob\nmark :%d\ndata %d\n%s\n", mark, len(text), text)
 		}
 	}
+	reasons := rand.New(rand.NewPCG(h.seed, 4))
 	for i, c := range h.commits {
 		fmt.Fprintf(out, "commit refs/heads/main\n")
-		writeCommitHead(out, i, fmt.Sprintf("change %d of history %d\n", i, h.seed))
+		message := []string{fmt.Sprintf("change %d of history %d\n", i, h.seed)}
+		for range reasons.IntN(12) {
+			message = append(message, textLine(reasons))
+		}
+		writeCommitHead(out, i, strings.Join(message, "\n")+"\n")
 		for _, e := range c {
 			fmt.Fprintf(out, "M 100644 :%d %s\n", marks[e.file]+e.version, filePath(e.file))
 		}
@@ -158,7 +164,7 @@ var words = func() []string {
 }()
 
 func firstVersion(r *rand.Rand) []string {
-	lines := make([]string, 20+r.IntN(60))
+	lines := make([]string, 30+r.IntN(200))
 	for i := range lines {
 		lines[i] = textLine(r)
 	}
@@ -173,9 +179,9 @@ func textLine(r *rand.Rand) string {
 	return strings.Join(line, " ")
 }
 
-// editLines replaces one to three lines, one of them by one with a word that no other version has.
+// editLines replaces one to six lines, one of them by one with a word that no other version has.
 func editLines(r *rand.Rand, lines []string, unique string) {
-	for range r.IntN(3) {
+	for range r.IntN(6) {
 		lines[r.IntN(len(lines))] = textLine(r)
 	}
 	lines[r.IntN(len(lines))] = textLine(r) + " " + unique

@@ -44,9 +44,10 @@ type bench struct {
 
 	runs               string // for what this run of bench makes
 	aliceHome, bobHome string
-	aliceKey, bobKey   string // fingerprints
-	ssh                string // the command that stands for ssh
-	rsync              bool   // whether there is an rsync
+	aliceKey, bobKey   string   // fingerprints
+	ssh                string   // the command that stands for ssh
+	rsync              bool     // whether there is an rsync
+	notes              []string // what a reader of the table has to know besides
 }
 
 // store is one that cases are made of.
@@ -136,13 +137,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer os.RemoveAll(b.runs)
+	about, err := b.about(ctx)
+	if err != nil {
+		return err
+	}
 	r, err := b.measureAll(ctx)
 	if err != nil {
 		return err
 	}
-	if r.about, err = b.about(ctx); err != nil {
-		return err
-	}
+	r.about = append(about, b.notes...)
 	var table strings.Builder
 	writeReport(&table, r)
 	if _, err := io.WriteString(stdout, table.String()); err != nil {

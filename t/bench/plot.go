@@ -83,15 +83,15 @@ type axis struct {
 	start, end float64
 }
 
+// newAxis gives an axis for the values. One that lies hardly beyond a power of ten makes no new one needed.
 func newAxis(values []float64, start, end float64) axis {
+	const hardly = 0.05
 	a := axis{
-		low:   int(math.Floor(math.Log10(slices.Min(values)))),
-		high:  int(math.Ceil(math.Log10(slices.Max(values)))),
+		low:   int(math.Floor(math.Log10(slices.Min(values)) + hardly)),
+		high:  int(math.Ceil(math.Log10(slices.Max(values)) - hardly)),
 		start: start, end: end,
 	}
-	if a.low == a.high {
-		a.high++
-	}
+	a.high = max(a.high, a.low+1)
 	return a
 }
 

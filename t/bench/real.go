@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -92,6 +93,9 @@ func split(ctx context.Context, base repo, dir string, commits int) (pair, error
 	return pair{alice, bob}, err
 }
 
+// errNoSplit is a history too short, or with too few topics beside its main line.
+var errNoSplit = errors.New("the history at HEAD cannot be split into two that share their past")
+
 type splitPlan struct {
 	window   map[string][]string // the newest commits, with their parents
 	boundary []string            // the newest commits that both sides have
@@ -106,7 +110,7 @@ func planSplit(ctx context.Context, base repo, commits int) (*splitPlan, error) 
 		return nil, err
 	}
 	if len(lines) < 4*commits {
-		return nil, fmt.Errorf("the history at HEAD has only %d commits: it is too short to be split", len(lines))
+		return nil, errNoSplit
 	}
 	s := &splitPlan{window: map[string][]string{}}
 	var order []string // oldest first
@@ -125,9 +129,8 @@ func planSplit(ctx context.Context, base repo, commits int) (*splitPlan, error) 
 		}
 	}
 	alices := s.chooseMain(order[len(order)-1], commits/2)
-	s.chooseTopics(order, alices, commits/2)
-	if len(s.topics) == 0 {
-		return nil, fmt.Errorf("the history at HEAD is a single line: it cannot be split into two that share their past")
+	if bobs := s.chooseTopics(order, alices, commits/2); len(alices)+bobs < commits*3/4 {
+		return nil, errNoSplit
 	}
 	return s, nil
 }
@@ -161,8 +164,8 @@ func (s *splitPlan) reach(commit string) map[string]bool {
 	return reached
 }
 
-// chooseTopics gives Bob the oldest commits that need none of Alice's.
-func (s *splitPlan) chooseTopics(order []string, alices map[string]bool, commits int) {
+// chooseTopics gives Bob the oldest commits that need none of Alice's, and says how many.
+func (s *splitPlan) chooseTopics(order []string, alices map[string]bool, commits int) int {
 	bobs, isTip := map[string]bool{}, map[string]bool{}
 	for _, commit := range order {
 		if len(bobs) == commits {
@@ -186,6 +189,7 @@ func (s *splitPlan) chooseTopics(order []string, alices map[string]bool, commits
 			s.topics = append(s.topics, commit)
 		}
 	}
+	return len(bobs)
 }
 
 // scatter gives two stores of which each has every other run of objects of one, in pack order: neither is closed, and so
