@@ -105,16 +105,21 @@ func (a *admission) leave(v *visit) {
 	}
 }
 
-// shrink is called when the system allows no further connection. It lowers
-// the bound by an eighth below what is open now, and closes unsettled
-// connections until it is kept: so that from then on the choice of who has to
+// leastMost is how low the bound on connections goes by itself. Below it,
+// honest clients would be evicted in the middle of their handshakes.
+const leastMost = 16
+
+// shrink is called when the system allows no further connection. It closes
+// an eighth of all connections, as long as there are unsettled ones, and lowers
+// the bound to what is open then: so that from then on the choice of who has to
 // go is made here and at once, and not by the system's refusals.
 func (a *admission) shrink() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.most = max(min(a.most, a.open-a.open/8-1), 1)
-	for a.open > a.most && a.evict() {
+	target := a.open - a.open/8 - 1
+	for a.open > target && a.evict() {
 	}
+	a.most = min(a.most, max(target, leastMost))
 }
 
 // grow raises the bound by an eighth again, as far as it goes. It is called

@@ -35,10 +35,11 @@ type Options struct {
 }
 
 // DefaultOptions returns options for a small public host, without a HostKey
-// and a Logger. With them the memory taken by clients who mean harm is below
-// 1.5 MiB for each connection, 6 MiB for each waiting side and 12 MiB for each
-// link; an ordinary waiting side takes about 100 KiB and an ordinary link 200
-// KiB plus what its readers have not taken yet, at most 2.5 MiB a direction.
+// and a Logger. Memory is bounded for each connection whose command is not
+// known by what it may send until then (1 MiB, see openingBudget), for each
+// waiting side by 6 MiB and for each link by 12 MiB, if its clients mean harm
+// (see backlogBudget); honest clients leave at most SSH's window of 2 MiB
+// unread, in each direction.
 func DefaultOptions() Options {
 	return Options{
 		MaxConnections:      1024,

@@ -125,7 +125,11 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 			take(conn)
 			continue
 		case exhausted(err):
-			s.admission.shrink()
+			// What was closed at the first failure of a row takes a moment to
+			// be free.
+			if pause == minAcceptPause || pause > maxAcceptPause/8 {
+				s.admission.shrink()
+			}
 		case errors.Is(err, syscall.ECONNABORTED):
 		default:
 			return fmt.Errorf("accepting on %v: %w", ln.Addr(), err)
