@@ -1,0 +1,306 @@
+package remotehelper
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	one   = "1111111111111111111111111111111111111111"
+	two   = "2222222222222222222222222222222222222222"
+	long  = "3333333333333333333333333333333333333333333333333333333333333333"
+	caps  = "option\nfetch\npush\nobject-format\ncheck-connectivity\n\n"
+	denid = "aig gives no references away: let the other side run git fetch"
+)
+
+// fake is a Remote that notes what it was asked.
+type fake struct {
+	listing   Listing
+	listErr   error
+	fetchErr  error
+	connected bool
+	leaveErr  error
+	calls     []string
+}
+
+func (f *fake) note(format string, a ...any) { f.calls = append(f.calls, fmt.Sprintf(format, a...)) }
+
+func (f *fake) List(context.Context, FetchOptions) (Listing, error) {
+	f.note("list")
+	return f.listing, f.listErr
+}
+
+func (f *fake) Fetch(_ context.Context, want []Ref, _ FetchOptions) (bool, error) {
+	var names []string
+	for _, r := range want {
+		names = append(names, r.OID[:2]+" "+r.Name)
+	}
+	f.note("fetch %s", strings.Join(names, ", "))
+	return f.connected, f.fetchErr
+}
+
+func (f *fake) Leave(context.Context) error {
+	f.note("leave")
+	return f.leaveErr
+}
+
+var small = Listing{ObjectFormat: "sha1", Refs: []Ref{
+	{Name: "refs/tags/v1", OID: two, Peeled: one},
+	{Name: "refs/heads/main", OID: one},
+	{Name: "HEAD", OID: one, Target: "refs/heads/main"},
+}}
+
+const smallLines = "@refs/heads/main HEAD\n" + one + " refs/heads/main\n" + two + " refs/tags/v1\n" + one + " refs/tags/v1^{}\n\n"
+
+// What git may write, what it reads then, what the Remote is asked, and what the user reads.
+func TestTranscripts(t *testing.T) {
+	broken := errors.New("the pipe broke")
+	for _, tt := range []struct {
+		name   string
+		remote fake
+		in     string
+		out    string
+		stderr string
+		calls  string // joined by "; "
+		err    string // part of the error; empty if there is none
+	}{
+		{name: "git goes at once", in: ""},
+		{name: "capabilities, and nothing wanted: nothing is opened", in: "capabilities\n\n", out: caps},
+		{name: "ls-remote of git 2.39", remote: fake{listing: small},
+			in:  "capabilities\noption progress false\noption verbosity 1\noption object-format\nlist\n\n",
+			out: caps + "ok\nok\nok\n:object-format sha1\n" + smallLines, calls: "list; leave"},
+		{name: "ls-remote of git 2.45 and newer", remote: fake{listing: small},
+			in: "option object-format true\nlist\n\n", out: "ok\n:object-format sha1\n" + smallLines, calls: "list; leave"},
+		{name: "a git that knows no object formats", remote: fake{listing: small}, in: "list\n\n", out: smallLines, calls: "list; leave"},
+		{name: "the list is asked for once", remote: fake{listing: small}, in: "list\nlist\n\n", out: smallLines + smallLines, calls: "list; leave"},
+		{name: "SHA-256", remote: fake{listing: Listing{"sha256", []Ref{{Name: "refs/heads/main", OID: long}}}},
+			in:    "option object-format true\nlist\nfetch " + long + " refs/heads/main\n\n\n",
+			out:   "ok\n:object-format sha256\n" + long + " refs/heads/main\n\n\n",
+			calls: "list; fetch 33 refs/heads/main; leave"},
+		{name: "SHA-256 and a git that knows no object formats", remote: fake{listing: Listing{"sha256", nil}},
+			in: "list\n\n", calls: "list; leave", err: "object format sha256"},
+		{name: "an unknown object format", remote: fake{listing: Listing{"md5\n", nil}},
+			in: "option object-format true\nlist\n\n", out: "ok\n", calls: "list; leave", err: `object format is unknown here: "md5\n"`},
+		{name: "two batches: the second is for tags", remote: fake{listing: small},
+			in: "list\noption followtags true\nfetch " + one + " refs/heads/main\nfetch " + one + " refs/heads/main\n\n" +
+				"option followtags false\noption depth 0\noption deepen-relative false\nfetch " + two + " refs/tags/v1\n\n\n",
+			out: smallLines + "ok\n\nok\nok\nok\n\n", calls: "list; fetch 11 refs/heads/main; fetch 22 refs/tags/v1; leave"},
+		{name: "an object by its name, which opens the connection", remote: fake{listing: small},
+			in: "fetch " + one + " " + one + "\n\n\n", out: "\n", calls: "list; fetch 11 " + one + "; leave"},
+		{name: "connected, asked", remote: fake{listing: small, connected: true},
+			in:  "list\noption check-connectivity true\noption cloning true\nfetch " + one + " HEAD\n\n\n",
+			out: smallLines + "ok\nok\nconnectivity-ok\n\n", calls: "list; fetch 11 HEAD; leave"},
+		{name: "connected, not asked", remote: fake{listing: small, connected: true},
+			in: "list\nfetch " + one + " HEAD\n\n\n", out: smallLines + "\n", calls: "list; fetch 11 HEAD; leave"},
+		{name: "asked, not proven", remote: fake{listing: small},
+			in:  "list\noption check-connectivity true\nfetch " + one + " HEAD\n\n\n",
+			out: smallLines + "ok\n\n", calls: "list; fetch 11 HEAD; leave"},
+		{name: "an object name of the other format", remote: fake{listing: small},
+			in: "list\nfetch " + long + " HEAD\n\n\n", out: smallLines, calls: "list; leave", err: "is no sha1 object name"},
+
+		{name: "what has no effect is said once", remote: fake{listing: small},
+			in:  "option depth 1\noption deepen-since yesterday\noption deepen-not v1\noption depth 2\noption deepen-relative true\n\n",
+			out: strings.Repeat("unsupported\n", 5), stderr: "warning: --depth and its kin have no effect with aig: whole histories come\n"},
+		{name: "each kind of it",
+			in:  "option filter blob:none\noption from-promisor true\noption filter blob:none\noption refetch true\noption updateshallow yes\noption update-shallow true\noption family ipv4\n\n",
+			out: strings.Repeat("unsupported\n", 7),
+			stderr: "warning: --filter has no effect with aig: all objects come\n" +
+				"warning: --refetch has no effect with aig: only what is missing comes\n" +
+				"warning: --update-shallow has no effect with aig: the shallow boundary stays where it is\n" +
+				"warning: -4 and -6 have no effect with aig: give them to the command that opens the pipe\n"},
+		{name: "unknown options and wrong values",
+			in: "option servpath x\noption new-thing\noption progress maybe\noption verbosity loud\noption verbosity -1\noption cloning\noption object-format sha256\n\n",
+			out: "unsupported\nunsupported\nerror progress is true or false\nerror verbosity is a number from 0\n" +
+				"error verbosity is a number from 0\nerror cloning is true or false\nunsupported\n"},
+
+		{name: "push: a reason for each, and nothing is opened",
+			in: "capabilities\noption object-format true\nlist for-push\noption atomic true\noption dry-run true\n" +
+				"push refs/heads/main:refs/heads/main\npush +HEAD:refs/heads/x\npush :refs/heads/gone\n\n\n",
+			out: caps + "ok\n\nok\nok\nerror refs/heads/main " + denid + "\nerror refs/heads/x " + denid + "\nerror refs/heads/gone " + denid + "\n\n"},
+		{name: "push: options inside the batch",
+			in: "push HEAD:refs/heads/x\noption push-option hello\n\n\n", out: "ok\nerror refs/heads/x " + denid + "\n\n"},
+
+		{name: "an unknown command", in: "connect git-upload-pack\n", err: `"connect git-upload-pack"`},
+		{name: "a command that could be a terminal's", in: "\x1b[2J\n", err: `"\x1b[2J"`},
+		{name: "a line too long", in: "option x " + strings.Repeat("y", maxLine) + "\n", err: "a line of more than 16384 bytes"},
+		{name: "an end in the middle of a line", remote: fake{listing: small}, in: "list\nfet", out: smallLines, calls: "list; leave", err: `middle of a line: "fet"`},
+		{name: "an end in the middle of a batch: nothing is fetched", remote: fake{listing: small},
+			in: "list\nfetch " + one + " HEAD\n", out: smallLines, calls: "list; leave", err: "middle of a batch"},
+		{name: "another command in the middle of a batch", remote: fake{listing: small},
+			in: "fetch " + one + " HEAD\nlist\n\n", err: `"list" in the middle of a batch`},
+		{name: "an end without the blank line", remote: fake{listing: small}, in: "list\n", out: smallLines, calls: "list; leave"},
+		{name: "a list that fails", remote: fake{listErr: broken}, in: "list\n\n", calls: "list", err: "the pipe broke"},
+		{name: "a fetch that fails: no peaceful end", remote: fake{listing: small, fetchErr: broken},
+			in: "list\nfetch " + one + " HEAD\n\n\n", out: smallLines, calls: "list; fetch 11 HEAD", err: "the pipe broke"},
+		{name: "an end that fails", remote: fake{listing: small, leaveErr: broken}, in: "list\n\n", out: smallLines, calls: "list; leave", err: "the pipe broke"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out, stderr bytes.Buffer
+			err := Serve(t.Context(), strings.NewReader(tt.in), &out, &stderr, &tt.remote)
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Errorf("error %v, not one with %q", err, tt.err)
+			}
+			if out.String() != tt.out {
+				t.Errorf("git reads\n%s\nand should read\n%s", out.String(), tt.out)
+			}
+			if stderr.String() != tt.stderr {
+				t.Errorf("the user reads\n%s\nand should read\n%s", stderr.String(), tt.stderr)
+			}
+			if calls := strings.Join(tt.remote.calls, "; "); calls != tt.calls {
+				t.Errorf("the Remote was asked %q, not %q", calls, tt.calls)
+			}
+		})
+	}
+}
+
+// optionsRemote notes the options that come with a fetch.
+type optionsRemote struct {
+	fake
+	got FetchOptions
+}
+
+func (r *optionsRemote) Fetch(_ context.Context, _ []Ref, o FetchOptions) (bool, error) {
+	r.got = o
+	return false, nil
+}
+
+// The Remote hears the options as git set them, and the defaults where git said nothing.
+func TestOptionsReachTheRemote(t *testing.T) {
+	yes := true
+	for _, tt := range []struct {
+		in   string
+		want FetchOptions
+	}{
+		{"", FetchOptions{Verbosity: 1}},
+		{"option verbosity 3\noption progress true\noption cloning true\noption check-connectivity true\noption followtags true\n",
+			FetchOptions{3, &yes, true, true, true}},
+		{"option verbosity 0\noption cloning true\noption cloning false\n", FetchOptions{Verbosity: 0}},
+	} {
+		r := &optionsRemote{fake: fake{listing: small}}
+		if err := Serve(t.Context(), strings.NewReader(tt.in+"fetch "+one+" HEAD\n\n\n"), io.Discard, io.Discard, r); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(r.got, tt.want) {
+			t.Errorf("after %q the Remote hears %+v, not %+v", tt.in, r.got, tt.want)
+		}
+	}
+}
+
+// busy is a Remote whose Fetch ends with its context only.
+type busy struct {
+	fake
+	fetching chan struct{}
+}
+
+func (b *busy) Fetch(ctx context.Context, _ []Ref, _ FetchOptions) (bool, error) {
+	close(b.fetching)
+	<-ctx.Done()
+	return false, context.Cause(ctx)
+}
+
+// serveOnPipe runs Serve on a pipe of the operating system's, as git starts helpers, and returns git's end of it.
+func serveOnPipe(t *testing.T, ctx context.Context, remote Remote) (git *os.File, answers *bufio.Reader, served <-chan error) {
+	t.Helper()
+	in, git, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	answersEnd, out, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, f := range []*os.File{in, git, answersEnd, out} {
+			f.Close()
+		}
+	})
+	done := make(chan error, 1)
+	go func() { done <- Serve(ctx, in, out, io.Discard, remote) }()
+	return git, bufio.NewReader(answersEnd), done
+}
+
+func await(t *testing.T, served <-chan error) error {
+	t.Helper()
+	select {
+	case err := <-served:
+		return err
+	case <-time.After(30 * time.Second):
+		t.Fatal("Serve hangs")
+		return nil
+	}
+}
+
+// A git that is killed while objects come ends the fetch.
+func TestGitGoesDuringFetch(t *testing.T) {
+	b := &busy{fake: fake{listing: small}, fetching: make(chan struct{})}
+	git, _, served := serveOnPipe(t, t.Context(), b)
+	fmt.Fprintf(git, "fetch %s HEAD\n\n", one)
+	<-b.fetching
+	git.Close()
+	if err := await(t, served); !errors.Is(err, errGone) {
+		t.Errorf("error %v, not %v", err, errGone)
+	}
+}
+
+// The end of the context ends Serve, whether it waits for the Remote or for git, and no goroutine stays in a read.
+func TestContextEnds(t *testing.T) {
+	interrupted := errors.New("interrupted")
+	t.Run("during a fetch", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		b := &busy{fake: fake{listing: small}, fetching: make(chan struct{})}
+		git, _, served := serveOnPipe(t, ctx, b)
+		fmt.Fprintf(git, "fetch %s HEAD\n\n", one)
+		<-b.fetching
+		cancel(interrupted)
+		if err := await(t, served); !errors.Is(err, interrupted) {
+			t.Errorf("error %v, not %v", err, interrupted)
+		}
+	})
+	t.Run("between commands", func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		f := &fake{listing: small}
+		git, answers, served := serveOnPipe(t, ctx, f)
+		fmt.Fprint(git, "option verbosity 1\n")
+		if line, err := answers.ReadString('\n'); line != "ok\n" {
+			t.Fatalf("%q, %v", line, err)
+		}
+		cancel(interrupted)
+		if err := await(t, served); !errors.Is(err, interrupted) {
+			t.Errorf("error %v, not %v", err, interrupted)
+		}
+	})
+}
+
+// A close waits for a read that is under way, so that nothing reads from git's pipe after Serve.
+func TestCloseEndsTheRead(t *testing.T) {
+	in, git, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	defer git.Close()
+	l := newLines(in)
+	l.start()
+	closed := make(chan error, 1)
+	go func() { l.close(); closed <- nil }()
+	await(t, closed)
+}
+
+// An answer that git no longer reads is an error, not a success.
+func TestGitDoesNotRead(t *testing.T) {
+	r, w := io.Pipe()
+	r.Close()
+	err := Serve(t.Context(), strings.NewReader("capabilities\n\n"), w, io.Discard, &fake{})
+	if !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("error %v, not %v", err, io.ErrClosedPipe)
+	}
+}
