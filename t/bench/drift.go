@@ -35,6 +35,15 @@ func drift(ctx context.Context, r repo, side string, commits int, flat bool) err
 	if err != nil {
 		return err
 	}
+	// Changes older than what they build upon would send git's walks through the whole history.
+	newest, err := r.lines(ctx, "log", "-1", "--format=%ct", "HEAD")
+	if err != nil {
+		return err
+	}
+	date, err := strconv.Atoi(newest[0])
+	if err != nil {
+		return err
+	}
 	files, err := textFiles(ctx, r, flat)
 	if err != nil {
 		return err
@@ -61,7 +70,7 @@ func drift(ctx context.Context, r repo, side string, commits int, flat bool) err
 		out := bufio.NewWriter(w)
 		for i, change := range changes {
 			fmt.Fprintf(out, "commit %s\n", branch[0])
-			writeCommitHead(out, 10_000_000/600+i, fmt.Sprintf("change %d by %s\n", i, side))
+			writeCommitHead(out, date+(i+1)*commitDistance, fmt.Sprintf("change %d by %s\n", i, side))
 			if i == 0 {
 				fmt.Fprintf(out, "from %s^0\n", branch[0])
 			}

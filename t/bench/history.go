@@ -24,12 +24,13 @@ type madeCommit []edit
 type edit struct{ file, version int }
 
 const (
-	topFiles    = 10  // files beside the directories
-	groupFiles  = 12  // files in a directory at the bottom
-	topDirs     = 20  // directories at the top
-	firstFiles  = 40  // files of the first commit
-	tagDistance = 200 // commits from one tag to the next
-	startOfTime = 1_000_000_000
+	topFiles       = 10            // files beside the directories
+	groupFiles     = 12            // files in a directory at the bottom
+	topDirs        = 20            // directories at the top
+	firstFiles     = 40            // files of the first commit
+	tagDistance    = 200           // commits from one tag to the next
+	startOfTime    = 1_000_000_000 // date of the first commit, in seconds since 1970
+	commitDistance = 600           // seconds from one commit to the next
 )
 
 // newHistory plans a history of at least so many objects; it has hardly more.
@@ -132,7 +133,7 @@ func (h *history) write(w io.Writer) error {
 		for range reasons.IntN(12) {
 			message = append(message, textLine(reasons))
 		}
-		writeCommitHead(out, i, strings.Join(message, "\n")+"\n")
+		writeCommitHead(out, startOfTime+i*commitDistance, strings.Join(message, "\n")+"\n")
 		for _, e := range c {
 			fmt.Fprintf(out, "M 100644 :%d %s\n", marks[e.file]+e.version, filePath(e.file))
 		}
@@ -144,9 +145,9 @@ func (h *history) write(w io.Writer) error {
 	return out.Flush()
 }
 
-// writeCommitHead writes who committed the nth commit, when and why.
-func writeCommitHead(out io.Writer, nth int, message string) {
-	fmt.Fprintf(out, "committer A U Thor <author@example.com> %d +0000\ndata %d\n%s", startOfTime+nth*600, len(message), message)
+// writeCommitHead writes who committed, when (in seconds since 1970) and why.
+func writeCommitHead(out io.Writer, date int, message string) {
+	fmt.Fprintf(out, "committer A U Thor <author@example.com> %d +0000\ndata %d\n%s", date, len(message), message)
 }
 
 // words is what the files are made of: text that compresses about as source code does.

@@ -43,7 +43,11 @@ func kept(ctx context.Context, path string, fill func(repo) error) (repo, error)
 	if err := fill(r); err != nil {
 		return "", err
 	}
+	// As git gc leaves a repository: git's own commands are to be at their best.
 	if err := r.git(ctx, nil, nil, "pack-refs", "--all"); err != nil {
+		return "", err
+	}
+	if err := r.git(ctx, nil, nil, "commit-graph", "write", "--reachable"); err != nil {
 		return "", err
 	}
 	return repo(path), os.Rename(unfinished, path)

@@ -162,7 +162,7 @@ func topicsAndMerges(t *testing.T) repo {
 	err = r.pour(t.Context(), func(w io.Writer) error {
 		commit := func(branch string, mark int, from, merge string) {
 			fmt.Fprintf(w, "commit %s\nmark :%d\n", branch, mark)
-			writeCommitHead(w, mark, "change\n")
+			writeCommitHead(w, startOfTime+mark, "change\n")
 			fmt.Fprint(w, from, merge)
 			fmt.Fprintf(w, "M 100644 inline file%d\ndata 2\n%d\n\n", mark, mark%10)
 		}

@@ -171,6 +171,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.WriteClo
 	case <-cut:
 		err = nil
 	}
+	chain := max(to.hops.Load(), from.hops.Load()) // what comes when nobody reads any more is no part of it
 	// A link that breaks is broken for both ends at once.
 	stdout.Close()
 	in.Close()
@@ -182,7 +183,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.WriteClo
 		}
 	}
 	if *hops != "" {
-		counted := fmt.Appendf(nil, "%d\n", max(to.hops.Load(), from.hops.Load()))
+		counted := fmt.Appendf(nil, "%d\n", chain)
 		if err := os.WriteFile(*hops, counted, 0o666); err != nil {
 			return err
 		}
