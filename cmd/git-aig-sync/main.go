@@ -7,78 +7,27 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
-	"time"
 
+	"aig/internal/command"
 	"aig/internal/gitstore"
 	"aig/internal/identity"
 	"aig/internal/oid"
+	"aig/internal/peer"
 	"aig/internal/session"
-	"aig/internal/transport"
 	"aig/internal/tunnel"
 	"aig/internal/version"
 )
 
 func main() {
-	ctx, stop := withSignals(context.Background())
-	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx) // whatever the signal made fail, it was the signal
-	}
-	stop()
-	os.Exit(status(err, os.Stderr))
-}
-
-// signalError is why a context ended that a signal ended.
-type signalError struct{ os.Signal }
-
-func (e signalError) Error() string { return "stopped by a signal (" + e.String() + ")" }
-
-func withSignals(parent context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		select {
-		case s := <-signals:
-			cancel(signalError{s})
-		case <-ctx.Done():
-		}
-	}()
-	return ctx, func() {
-		cancel(nil)
-		<-ended
-	}
-}
-
-// status prints what is left to say of an error, and is the exit status for it.
-func status(err error, stderr io.Writer) int {
-	var usage usageError
-	var stopped signalError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "error: %v\n%s", usage, usageText)
-		return 129
-	case errors.As(err, &stopped):
-		// Whoever pressed Ctrl-C knows.
-		if s, ok := stopped.Signal.(syscall.Signal); ok {
-			return 128 + int(s)
-		}
-		return 128
-	}
-	fmt.Fprintf(stderr, "fatal: %s\n", oneLine(err.Error()))
-	return 128
+	os.Exit(command.Main(os.Stderr, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	}))
 }
 
 func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) error {
 	o, err := parse(args)
 	if err != nil {
-		return err
+		return &command.UsageError{Err: err, Usage: usageText}
 	}
 	git := gitstore.Git{Env: os.Environ()}
 	switch {
@@ -89,11 +38,11 @@ func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) err
 		_, err := fmt.Fprintf(stdout, "git-aig-sync %s\n", version.Version)
 		return err
 	}
-	if err := o.complete(ctx, git, os.Getenv); err != nil {
+	if err := o.settings.Complete(ctx, git, os.Getenv, ""); err != nil {
 		return err
 	}
 	if o.fingerprint {
-		fp, err := identity.PublicFingerprint(ctx, identity.Options{File: o.identity})
+		fp, err := o.settings.Fingerprint(ctx)
 		if err != nil {
 			return err
 		}
@@ -109,172 +58,117 @@ func synchronise(ctx context.Context, o options, git gitstore.Git, stdin, stdout
 	if err != nil {
 		return err
 	}
-	trust, err := trusted(ctx, o, screen)
+	trust, err := o.settings.Trusted(ctx, screen)
 	if err != nil {
 		return err
 	}
-	id, err := identity.Load(ctx, identity.Options{File: o.identity})
+	id, err := identity.Load(ctx, identity.Options{File: o.settings.Identity})
 	if err != nil {
 		return err
 	}
 	defer id.Close()
-	pipe, err := openPipe(ctx, o, git, stdin, stdout, screen)
+	s := &synchronisation{options: o, store: store, screen: screen, showProgress: o.wantsProgress(stderr)}
+	link, err := peer.Open(ctx, peer.Options{
+		Transport: o.transport, Stdin: stdin, Stdout: stdout, Stderr: screen, Git: git,
+		Identity: id, Trust: trust, Timing: tunnel.Timing{Wait: o.wait, Timeout: o.timeout},
+		Arrived: func() { s.arrived(ctx) },
+	})
 	if err != nil {
 		return err
 	}
-	// A peer that has come is worth waiting for until the transport has ended too, however it ends.
-	defer pipe.Close()
+	defer link.Close()
 	out := io.Writer(stdout)
-	if o.stdio() {
+	if o.transport == "-" {
 		out = screen
 	}
-	s := &synchronisation{
-		options: o, store: store, pipe: pipe, identity: id, trust: trust, screen: screen,
-		report: newReport(out, screen, o, store.Format()), showProgress: o.wantsProgress(stderr),
-	}
-	return pipe.explain(s.run(ctx))
+	s.report = newReport(out, screen, o, store.Format())
+	return link.Explain(s.run(ctx, link))
 }
 
-// synchronisation is what one run needs from an open pipe on.
+// synchronisation is one run, from an open transport to the end of the report.
 type synchronisation struct {
 	options
 	store        *gitstore.Store
-	pipe         *pipe
-	identity     *identity.Identity
-	trust        identity.Trust
 	screen       *screen
 	report       *report
 	showProgress bool
+
+	// From the peer's arrival on:
+	status  session.Status
+	objects *background[*oid.List]
+	shown   *background[struct{}]
 }
 
-// run is everything between an open pipe and the end of the report.
-func (s *synchronisation) run(ctx context.Context) error {
-	timing := tunnel.Timing{Wait: s.wait, Timeout: s.timeout}
-	role, err := tunnel.Elect(ctx, s.pipe, timing)
-	if err != nil {
-		return err
+// arrived begins what needs a peer on its way, but not its key: listing the store takes place while the handshake takes
+// its round trips. Not earlier, since the peer may have been hours away.
+func (s *synchronisation) arrived(ctx context.Context) {
+	s.objects = begin(ctx, s.store.List)
+	s.status.Phase("SSH handshake with the peer")
+	if s.showProgress {
+		s.shown = begin(ctx, func(ctx context.Context) (struct{}, error) {
+			s.screen.show(ctx, &s.status)
+			return struct{}{}, nil
+		})
 	}
-	s.pipe.takeTerminal()
-	status := new(session.Status)
-	status.Phase("SSH handshake with the peer")
-	stopProgress := s.progress(ctx, status)
-	defer stopProgress()
-	objects, stopListing := listInAdvance(ctx, s.store)
-	defer stopListing()
-	conn, err := tunnel.Open(ctx, s.pipe, role, tunnel.Options{
-		Signer: s.identity.Signer(), Trusted: s.trust.Contains, Timing: timing,
-	})
+}
+
+func (s *synchronisation) run(ctx context.Context, link *peer.Link) error {
+	defer func() {
+		s.objects.end()
+		s.shown.end()
+	}()
+	conn, err := link.Meet(ctx)
 	if err != nil {
 		return err
 	}
 	result, err := session.Run(ctx, conn, session.Options{
 		Store:     s.store,
 		Direction: s.direction,
-		Objects:   objects,
+		Objects:   func(context.Context) (*oid.List, error) { return s.objects.wait() },
 		Secret:    conn.SessionID(),
 		Timeout:   s.timeout,
 		Agent:     "aig/" + version.Version,
 		Common:    s.report.common,
-		Status:    status,
-		Warn:      func(line string) { fmt.Fprintf(s.screen, "warning: %s\n", oneLine(line)) },
+		Status:    &s.status,
+		Warn:      func(line string) { fmt.Fprintf(s.screen, "warning: %s\n", command.OneLine(line)) },
 	})
 	var omitted *session.OmittedError
 	if result == nil || err != nil && !errors.As(err, &omitted) {
 		return err
 	}
 	defer result.Close()
-	stopProgress()
+	s.shown.end()
 	return errors.Join(s.report.moved(result, err == nil), err)
 }
 
-// progress shows the progress, if somebody wants to see it. The function that it returns ends that, and may be called
-// again.
-func (s *synchronisation) progress(ctx context.Context, status *session.Status) func() {
-	if !s.showProgress {
-		return func() {}
-	}
+// background is a function that runs in a goroutine of its own. A nil one has ended.
+type background[T any] struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	value  T
+	err    error
+}
+
+func begin[T any](ctx context.Context, f func(context.Context) (T, error)) *background[T] {
 	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
+	b := &background[T]{cancel: cancel, done: make(chan struct{})}
 	go func() {
-		defer close(ended)
-		s.screen.show(ctx, status)
+		defer close(b.done)
+		b.value, b.err = f(ctx)
 	}()
-	return func() {
-		cancel()
-		<-ended
-	}
+	return b
 }
 
-// listInAdvance lists the store while the handshake takes its round trips: not before the peer has come, since that
-// may be hours. The second function ends the listing.
-func listInAdvance(ctx context.Context, store *gitstore.Store) (func(context.Context) (*oid.List, error), func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var list *oid.List
-	var err error
-	listed := make(chan struct{})
-	go func() {
-		defer close(listed)
-		list, err = store.List(ctx)
-	}()
-	wait := func(context.Context) (*oid.List, error) {
-		<-listed
-		return list, err
-	}
-	return wait, func() {
-		cancel()
-		<-listed
-	}
+// wait waits for the result.
+func (b *background[T]) wait() (T, error) {
+	<-b.done
+	return b.value, b.err
 }
 
-// pipe is the transport, whichever it is.
-type pipe struct {
-	transport.Pipe
-	shell *transport.Transport // nil for standard input and output
-}
-
-func openPipe(ctx context.Context, o options, git gitstore.Git, stdin, stdout *os.File, stderr io.Writer) (*pipe, error) {
-	if o.stdio() {
-		return &pipe{Pipe: transport.Stdio(stdin, stdout)}, nil
+// end cancels the function and waits until it has returned.
+func (b *background[T]) end() {
+	if b != nil {
+		b.cancel()
+		<-b.done
 	}
-	env, err := git.WithoutLocalEnv(ctx, os.Environ())
-	if err != nil {
-		return nil, err
-	}
-	t, err := transport.Start(ctx, transport.Options{
-		Expression: o.transport,
-		Env:        env,
-		Stderr:     func(line string) { fmt.Fprintf(stderr, "transport: %q\n", line) },
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &pipe{Pipe: t, shell: t}, nil
-}
-
-// takeTerminal ends the time in which the transport may ask questions.
-func (p *pipe) takeTerminal() {
-	if p.shell != nil {
-		p.shell.TakeTerminal()
-	}
-}
-
-// explain adds the end of the transport to an error that it explains.
-func (p *pipe) explain(err error) error {
-	ended := errors.Is(err, tunnel.ErrNoPeer) || errors.Is(err, io.ErrUnexpectedEOF)
-	if !ended || p.shell == nil {
-		return err
-	}
-	// It has closed its output; its status is not far.
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	status, ok := p.shell.Ended(ctx)
-	switch {
-	case p.shell.Interrupted():
-		return signalError{os.Interrupt}
-	case !ok:
-		return err
-	case errors.Is(err, tunnel.ErrNoPeer):
-		return fmt.Errorf("the transport ended before a peer came, with %s", status)
-	}
-	return fmt.Errorf("%w (the transport ended with %s)", err, status)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,8 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"aig/internal/gitstore"
-	"aig/internal/identity"
+	"aig/internal/peer"
 	"aig/internal/wire"
 )
 
@@ -52,8 +50,7 @@ Two people, and a host that neither trusts, where aig-switchboard runs:
 // options is what the command line, the environment and the configuration say.
 type options struct {
 	transport   string
-	identity    string
-	trust       []string
+	settings    peer.Settings
 	direction   wire.Direction
 	wait        time.Duration
 	timeout     time.Duration
@@ -65,19 +62,14 @@ type options struct {
 	version     bool
 }
 
-// stdio tells whether the pipe is this process's own standard input and output.
-func (o options) stdio() bool { return o.transport == "-" }
-
-// usageError is a command line that cannot be meant.
-type usageError struct{ error }
-
+// parse reads a command line. Its error is one of usage.
 func parse(args []string) (options, error) {
 	var o options
 	var pull, push, progress, noProgress bool
 	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the usage text is our own
-	flags.StringArrayVar(&o.trust, "trust", nil, "")
-	flags.StringVar(&o.identity, "identity", "", "")
+	flags.StringArrayVar(&o.settings.Trust, "trust", nil, "")
+	flags.StringVar(&o.settings.Identity, "identity", "", "")
 	flags.BoolVar(&o.fingerprint, "fingerprint", false, "")
 	flags.BoolVar(&pull, "pull", false, "")
 	flags.BoolVar(&push, "push", false, "")
@@ -90,7 +82,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.version, "version", false, "")
 	flags.BoolVarP(&o.help, "help", "h", false, "")
 	if err := flags.Parse(args); err != nil {
-		return o, usageError{err}
+		return o, err
 	}
 	if o.help || o.version {
 		return o, nil
@@ -102,7 +94,7 @@ func parse(args []string) (options, error) {
 	o.direction = wire.Both
 	switch {
 	case pull && push:
-		return o, usageError{errors.New("--pull and --push exclude each other")}
+		return o, errors.New("--pull and --push exclude each other")
 	case pull:
 		o.direction = wire.Pull
 	case push:
@@ -110,58 +102,19 @@ func parse(args []string) (options, error) {
 	}
 	switch {
 	case o.wait < 0:
-		return o, usageError{errors.New("--wait takes a duration from 0 on")}
+		return o, errors.New("--wait takes a duration from 0 on")
 	case o.timeout <= 0:
-		return o, usageError{errors.New("--timeout takes a duration above 0")}
+		return o, errors.New("--timeout takes a duration above 0")
 	case o.fingerprint && flags.NArg() > 0:
-		return o, usageError{errors.New("--fingerprint takes no transport")}
+		return o, errors.New("--fingerprint takes no transport")
 	case o.fingerprint:
 		return o, nil
 	case flags.NArg() != 1:
-		return o, usageError{fmt.Errorf("one transport is needed, %d were given (a shell expression is one argument: quote it)",
-			flags.NArg())}
+		return o, fmt.Errorf("one transport is needed, %d were given (a shell expression is one argument: quote it)",
+			flags.NArg())
 	}
 	if o.transport = flags.Arg(0); strings.TrimSpace(o.transport) == "" {
-		return o, usageError{errors.New("the transport is empty")}
+		return o, errors.New("the transport is empty")
 	}
 	return o, nil
-}
-
-// complete fills in from the environment, then from the configuration, what the command line leaves open.
-func (o *options) complete(ctx context.Context, git gitstore.Git, getenv func(string) string) error {
-	if o.identity == "" {
-		o.identity = getenv("AIG_IDENTITY")
-	}
-	if o.identity == "" {
-		path, _, err := git.Config(ctx, "aig.identity", "path")
-		if err != nil {
-			return err
-		}
-		o.identity = path
-	}
-	if len(o.trust) == 0 {
-		o.trust = strings.Fields(getenv("TRUST"))
-	}
-	if len(o.trust) == 0 {
-		fingerprints, err := git.ConfigAll(ctx, "aig.trust")
-		if err != nil {
-			return err
-		}
-		o.trust = fingerprints
-	}
-	return nil
-}
-
-// trusted is the set of keys that the peer may have. Where there is none, it prints what the other side needs.
-func trusted(ctx context.Context, o options, stderr io.Writer) (identity.Trust, error) {
-	if len(o.trust) > 0 {
-		return identity.ParseTrust(o.trust)
-	}
-	fp, err := identity.PublicFingerprint(ctx, identity.Options{File: o.identity})
-	if err != nil {
-		return identity.Trust{}, err
-	}
-	fmt.Fprintf(stderr, "TRUST=%s\n", fp)
-	return identity.Trust{}, errors.New("no peer's key is trusted: start with TRUST=<fingerprint of the peer's key>, " +
-		"--trust or aig.trust; the peer needs the TRUST line above")
 }

@@ -5,9 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
-	"unicode"
 
 	"aig/internal/oid"
 	"aig/internal/session"
@@ -71,18 +68,4 @@ func (r *report) object(direction byte, name []byte) {
 	r.out.WriteByte(':')
 	r.out.Write(hex.AppendEncode(r.out.AvailableBuffer(), name))
 	r.out.WriteByte('\n')
-}
-
-// oneLine makes sure that a message is one line and leaves the terminal alone. Foreign text in it is quoted already;
-// this holds for what slipped through.
-func oneLine(s string) string {
-	var b strings.Builder
-	for _, c := range s {
-		if unicode.IsPrint(c) {
-			b.WriteRune(c)
-		} else {
-			b.WriteString(strings.Trim(strconv.QuoteRune(c), "'"))
-		}
-	}
-	return b.String()
 }

@@ -1,0 +1,73 @@
+// Package peer is the way from what a user has said to an authenticated pipe: whose key, whom to trust, which transport.
+// git-aig-sync and git-remote-aig share it.
+package peer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"aig/internal/gitstore"
+	"aig/internal/identity"
+)
+
+// Settings is who we are and whom we trust, in the words of the user.
+type Settings struct {
+	Identity string   // file of the own private key; "" is the default that package identity has
+	Trust    []string // fingerprints
+}
+
+// Complete fills in what is not set: from the environment, then from the configuration of the remote of that name if it
+// is not "", then from the general configuration.
+func (s *Settings) Complete(ctx context.Context, git gitstore.Git, getenv func(string) string, remote string) error {
+	var err error
+	if s.Identity == "" {
+		s.Identity = getenv("AIG_IDENTITY")
+	}
+	for _, key := range keys(remote, "aigIdentity", "aig.identity") {
+		if s.Identity == "" {
+			if s.Identity, _, err = git.Config(ctx, key, "path"); err != nil {
+				return err
+			}
+		}
+	}
+	if len(s.Trust) == 0 {
+		s.Trust = strings.Fields(getenv("TRUST"))
+	}
+	for _, key := range keys(remote, "aigTrust", "aig.trust") {
+		if len(s.Trust) == 0 {
+			if s.Trust, err = git.ConfigAll(ctx, key); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func keys(remote, own, general string) []string {
+	if remote == "" {
+		return []string{general}
+	}
+	return []string{"remote." + remote + "." + own, general}
+}
+
+// Fingerprint is the own key's.
+func (s Settings) Fingerprint(ctx context.Context) (string, error) {
+	return identity.PublicFingerprint(ctx, identity.Options{File: s.Identity})
+}
+
+// Trusted is the set of keys that the peer may have. Where there is none, it prints what the other side needs.
+func (s Settings) Trusted(ctx context.Context, stderr io.Writer) (identity.Trust, error) {
+	if len(s.Trust) > 0 {
+		return identity.ParseTrust(s.Trust)
+	}
+	fp, err := s.Fingerprint(ctx)
+	if err != nil {
+		return identity.Trust{}, err
+	}
+	fmt.Fprintf(stderr, "TRUST=%s\n", fp)
+	return identity.Trust{}, errors.New("no peer's key is trusted: start with TRUST=<fingerprint of the peer's key>, " +
+		"--trust or aig.trust; the peer needs the TRUST line above")
+}
