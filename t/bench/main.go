@@ -231,7 +231,7 @@ func (b *bench) stores(ctx context.Context) ([]store, error) {
 		stores = append(stores, store{"generated", made, false})
 	}
 	if b.real != "" {
-		b.say("copying what the references of %s reach, or taking the kept copy", b.real)
+		b.say("copying what the branches and tags of %s reach, or taking the kept copy", b.real)
 		dir, err := repo(b.real).gitDir(ctx)
 		if err != nil {
 			return nil, err

@@ -12,10 +12,10 @@ import (
 	"strings"
 )
 
-// realStore gives a store with all that the references of a repository reach, and those references: what lies in it
-// unreachable, no fetch would carry, and the comparison would be unfair.
+// realStore gives a store with all that the branches and tags of a repository reach, and those references: what lies in
+// it unreachable, no fetch would carry, and a forge's own references are in nobody's clone.
 func realStore(ctx context.Context, source repo, dir string) (repo, error) {
-	refs, err := source.lines(ctx, "for-each-ref", "--format=create %(refname) %(objectname)")
+	refs, err := source.lines(ctx, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/heads", "refs/tags")
 	if err != nil {
 		return "", err
 	}
