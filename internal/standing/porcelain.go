@@ -1,0 +1,58 @@
+package standing
+
+import (
+	"bufio"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// WritePorcelain writes the porcelain format that the package's documentation describes.
+func (r *Report) WritePorcelain(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	line := func(fields ...string) {
+		out.WriteString(strings.Join(fields, " "))
+		out.WriteByte('\n')
+	}
+	line("# aig refs 1")
+	for _, b := range r.Branches {
+		class := b.Class()
+		onlyOurs, onlyTheirs := "-", "-"
+		switch class {
+		case UpToDate, FastForward, Behind, RequiresMerge:
+			onlyOurs, onlyTheirs = strconv.Itoa(b.OnlyOurs), strconv.Itoa(b.OnlyTheirs)
+		}
+		line("ref", string(class), objectField(b.Ours), objectField(b.Theirs), onlyOurs, onlyTheirs, field(b.Name))
+		if class == Unknown {
+			line("why", field(b.why()))
+		}
+		for _, path := range b.Dirty {
+			line("dirty", field(path))
+		}
+	}
+	for _, tip := range r.Tips {
+		line("tip", objectField(tip))
+	}
+	line("end")
+	return out.Flush()
+}
+
+func objectField(name string) string {
+	if !isObjectName(name) {
+		return "-"
+	}
+	return name
+}
+
+// field is one field without a space in it, that Unquote turns back where it begins with a quote.
+func field(s string) string {
+	if plain(s) && s != "-" {
+		return s
+	}
+	return strings.ReplaceAll(strconv.QuoteToASCII(s), " ", `\x20`)
+}
+
+// plain tells whether a text can be shown anywhere as it is.
+func plain(s string) bool {
+	return s != "" && strings.IndexFunc(s, func(r rune) bool { return !isPlain(r) }) < 0
+}
