@@ -11,12 +11,19 @@ import (
 
 // Result is what a conversation has moved. Close it.
 type Result struct {
-	Sent     oid.Names // ascending
+	Left     bool       // a side that held wanted nothing; Sent and Received are nil
+	PeerRefs []wire.Ref // what the peer has told; foreign text, see wire.Ref
+	Sent     oid.Names  // ascending
 	Received *Received
 }
 
 // Close frees what the result holds.
-func (r *Result) Close() error { return r.Received.Close() }
+func (r *Result) Close() error {
+	if r.Received == nil {
+		return nil
+	}
+	return r.Received.Close()
+}
 
 // exchange moves the objects, both ways at the same time, and says goodbye.
 func (s *session) exchange(ctx context.Context) (*Result, error) {
@@ -37,7 +44,7 @@ func (s *session) exchange(ctx context.Context) (*Result, error) {
 		received.Close()
 		return nil, err
 	}
-	result := &Result{Sent: ex.outbox.sent(), Received: received}
+	result := &Result{PeerRefs: s.peerRefs, Sent: ex.outbox.sent(), Received: received}
 	if ours, theirs := ex.outbox.omitted(), ex.inbox.omitted; ours+theirs > 0 {
 		return result, &OmittedError{Ours: ours, Theirs: theirs}
 	}

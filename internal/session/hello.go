@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"aig/internal/oid"
 	"aig/internal/wire"
 )
 
@@ -13,15 +14,26 @@ const oldestVersion = 1
 
 func (s *session) sendHello(context.Context) error {
 	hello := wire.Hello{
-		Oldest: oldestVersion, Newest: wire.Version,
-		Format: string(s.local.Format()), Direction: s.o.Direction,
-		Objects: uint64(s.local.Len()), Agent: s.o.Agent,
+		Oldest: oldestVersion, Newest: wire.Version, Agent: s.o.Agent,
+		Format: wire.AnyFormat, Direction: s.o.Direction,
+		Refs: len(s.o.Refs), Hold: s.o.Hold != nil,
+	}
+	if !hello.Hold {
+		hello.Format, hello.Objects = string(s.local.Format()), uint64(s.local.Len())
 	}
 	if err := s.write(wire.TypeHello, hello.Append(nil)); err != nil {
 		return err
 	}
-	// While the peer's hello is on its way.
-	s.negotiation = newNegotiation(s)
+	for rest := s.o.Refs; len(rest) > 0; {
+		var body []byte
+		body, rest = wire.AppendRefs(nil, rest)
+		if err := s.write(wire.TypeRefs, body); err != nil {
+			return err
+		}
+	}
+	if !hello.Hold {
+		s.negotiation = newNegotiation(s) // while the peer's hello is on its way
+	}
 	return nil
 }
 
@@ -30,8 +42,24 @@ func (s *session) readHello(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.peer, err = wire.ParseHello(body)
-	return err
+	if s.peer, err = wire.ParseHello(body); err != nil {
+		return err
+	}
+	for len(s.peerRefs) < s.peer.Refs {
+		body, err := s.expect(wire.TypeRefs, "the peer's references")
+		if err != nil {
+			return err
+		}
+		refs, err := wire.ParseRefs(body)
+		if err != nil {
+			return err
+		}
+		s.peerRefs = append(s.peerRefs, refs...)
+	}
+	if len(s.peerRefs) > s.peer.Refs {
+		return fmt.Errorf("the peer tells %d references and announced %d", len(s.peerRefs), s.peer.Refs)
+	}
+	return nil
 }
 
 // compare checks that the two sides can have a conversation at all.
@@ -44,20 +72,74 @@ func (s *session) compare() error {
 	case s.peer.Newest < oldestVersion:
 		return fmt.Errorf("the peer (%.60q) speaks only up to version %d of the protocol, this program from %d on: "+
 			"update the other side", s.peer.Agent, s.peer.Newest, oldestVersion)
-	case s.peer.Format != string(s.local.Format()):
+	case s.o.Hold != nil && s.peer.Hold:
+		return errors.New("both sides want to look first: one of them must run git aig-sync")
+	case s.o.Hold == nil && !s.peer.Hold && s.peer.Format != string(s.local.Format()):
 		return fmt.Errorf("our repository has %s objects and the peer's %.20q: only stores of one object format "+
 			"can be made equal", s.local.Format(), s.peer.Format)
 	case !ours.Gives() && !theirs.Gives():
 		return errors.New("both sides only pull, so nothing would move: one of them must leave out --pull")
 	case !ours.Receives() && !theirs.Receives():
 		return errors.New("both sides only push, so nothing would move: one of them must leave out --push")
-	case s.peer.Objects > maxObjects:
-		return fmt.Errorf("the peer says that it holds %d objects, more than the %d that can be numbered",
-			s.peer.Objects, maxObjects)
 	}
-	return nil
+	return s.checkObjects()
 }
 
 // weGive and theyGive tell in which directions objects travel.
 func (s *session) weGive() bool   { return s.o.Direction.Gives() && s.peer.Direction.Receives() }
 func (s *session) theyGive() bool { return s.peer.Direction.Gives() && s.o.Direction.Receives() }
+
+// hold lets our side look at the peer's hello and references before anything else happens. It returns whether the
+// conversation goes on.
+func (s *session) hold(ctx context.Context) (goesOn bool, err error) {
+	s.o.Status.Phase("looking at the peer's references")
+	format, err := oid.ParseFormat(s.peer.Format)
+	if err != nil {
+		return false, fmt.Errorf("the peer's repository: %w", err)
+	}
+	if s.o.Store, err = s.o.Hold(ctx, Offer{Format: format, Refs: s.peerRefs}); err != nil {
+		return false, err
+	}
+	if s.o.Store == nil {
+		return false, s.write(wire.TypeLeave)
+	}
+	if ours := s.o.Store.Format(); ours != format {
+		return false, fmt.Errorf("our repository has %s objects and the peer's %s: only stores of one object format "+
+			"can be made equal", ours, format)
+	}
+	if err := s.list(ctx); err != nil {
+		return false, err
+	}
+	if err := s.write(wire.TypeGo, wire.AppendCount(nil, uint64(s.local.Len()))); err != nil {
+		return false, err
+	}
+	s.negotiation = newNegotiation(s)
+	return true, nil
+}
+
+// awaitGo waits for a peer that holds.
+func (s *session) awaitGo() (goesOn bool, err error) {
+	const what = "the peer to look at our references"
+	f, err := s.next(what)
+	if err != nil {
+		return false, err
+	}
+	switch f.Type {
+	case wire.TypeLeave:
+		return false, nil
+	case wire.TypeGo:
+		if s.peer.Objects, err = wire.ParseCount(f.Body); err == nil {
+			err = s.checkObjects()
+		}
+		return err == nil, err
+	}
+	return false, unexpected(f, what)
+}
+
+func (s *session) checkObjects() error {
+	if s.peer.Objects > maxObjects {
+		return fmt.Errorf("the peer says that it holds %d objects, more than the %d that can be numbered",
+			s.peer.Objects, maxObjects)
+	}
+	return nil
+}

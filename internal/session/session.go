@@ -32,6 +32,12 @@ type Options struct {
 	Direction wire.Direction
 	// Objects lists Store; nil is Store.List. It is called once, when the conversation begins.
 	Objects func(context.Context) (*oid.List, error)
+	// Refs is told to the peer; they are CanTell of package wire. There may be none.
+	Refs []wire.Ref
+	// Hold, if it is there, is called when the peer's hello and references have come; Store and Objects are not used
+	// then. It returns the store that goes into the conversation, or nil: then both sides say goodbye, and nothing has
+	// moved. A side that holds must only Pull.
+	Hold func(context.Context, Offer) (*gitstore.Store, error)
 	// Secret is bound to this conversation and known to both sides, fresh from both sides' randomness: nobody can have
 	// chosen object names against it.
 	Secret []byte
@@ -45,6 +51,12 @@ type Options struct {
 	Status *Status
 	// Warn is called with a line for each of our objects that cannot be given, and why.
 	Warn func(line string)
+}
+
+// Offer is what a side that holds decides by.
+type Offer struct {
+	Format oid.Format
+	Refs   []wire.Ref // foreign text, see wire.Ref
 }
 
 // Pipe is an authenticated full-duplex pipe.
@@ -62,8 +74,11 @@ type session struct {
 	in    *wire.Reader
 	out   *wire.Writer
 
-	local  *oid.List
-	peer   wire.Hello
+	local *oid.List
+	peer  wire.Hello
+
+	peerRefs []wire.Ref
+
 	common wire.Common
 	give   []uint32 // positions in local of what the peer gets
 	want   *wanted  // what we get
@@ -117,9 +132,6 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 		controls: newControls(),
 	}
 	s.in = wire.NewReader(s.watch)
-	if s.o.Objects == nil {
-		s.o.Objects = s.o.Store.List
-	}
 	if s.o.Status == nil {
 		s.o.Status = new(Status)
 	}
@@ -145,8 +157,10 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 }
 
 func (s *session) converse(ctx context.Context) (*Result, error) {
-	if err := s.list(ctx); err != nil {
-		return nil, s.fail(err)
+	if s.o.Hold == nil {
+		if err := s.list(ctx); err != nil {
+			return nil, s.fail(err)
+		}
 	}
 	if err := s.both(ctx, s.sendHello, s.readHello); err != nil {
 		return nil, err
@@ -154,6 +168,19 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	// Not before our own hello is out, so that a side which gives up does not hide from the other why.
 	if err := s.compare(); err != nil {
 		return nil, s.fail(err)
+	}
+	goesOn, err := true, error(nil)
+	switch {
+	case s.o.Hold != nil:
+		goesOn, err = s.hold(ctx)
+	case s.peer.Hold:
+		goesOn, err = s.awaitGo()
+	}
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	if !goesOn {
+		return s.part()
 	}
 	if err := s.negotiation.begin(); err != nil {
 		return nil, s.fail(err)
@@ -163,6 +190,21 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	}
 	s.o.Common(s.common.Objects)
 	return s.exchange(ctx)
+}
+
+// part ends a conversation in which nothing was wanted.
+func (s *session) part() (*Result, error) {
+	err := s.controls.post(wire.TypeBye, nil)
+	if err == nil {
+		_, err = s.expect(wire.TypeBye, "the peer's goodbye")
+	}
+	if err == nil {
+		err = s.flushControls()
+	}
+	if err != nil {
+		return nil, s.fail(err)
+	}
+	return &Result{Left: true, PeerRefs: s.peerRefs}, nil
 }
 
 // both runs the two directions of one phase at the same time, since each side's writing may have to wait for the
@@ -297,8 +339,12 @@ func (s *session) write(t wire.Type, parts ...[]byte) error {
 // list reads our own store.
 func (s *session) list(ctx context.Context) error {
 	s.o.Status.Phase("listing our objects")
+	list := s.o.Objects
+	if list == nil || s.o.Hold != nil {
+		list = s.o.Store.List
+	}
 	var err error
-	if s.local, err = s.o.Objects(ctx); err != nil {
+	if s.local, err = list(ctx); err != nil {
 		return fmt.Errorf("listing our objects: %w", err)
 	}
 	if s.local.Len() > maxObjects {

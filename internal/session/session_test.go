@@ -50,6 +50,9 @@ func (d *side) run(ctx context.Context, t *testing.T, pipe Pipe, o Options) {
 		return
 	}
 	defer result.Close()
+	if result.Left {
+		return
+	}
 	for i := range result.Sent.Len() {
 		d.sent = append(d.sent, hex.EncodeToString(result.Sent.At(i)))
 	}

@@ -23,6 +23,9 @@ type Type byte
 // The messages. What follows the type is in the comment; integers are big-endian.
 const (
 	TypeHello    Type = 'H' // lines of text, see Hello
+	TypeRefs     Type = 'F' // lines, see Ref
+	TypeGo       Type = 'G' // uint64: a side that held has decided, and holds that many objects
+	TypeLeave    Type = 'Q' // empty: a side that held wants nothing
 	TypeSymbols  Type = 'Y' // coded symbols of the sender's set, see package reconcile
 	TypeList     Type = 'L' // short names of the sender's set, see package reconcile
 	TypeCommon   Type = 'C' // Common: what the sender takes for common

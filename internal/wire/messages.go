@@ -31,20 +31,33 @@ func (d Direction) Gives() bool { return d != Pull }
 // Receives tells whether a side of this direction takes objects in.
 func (d Direction) Receives() bool { return d != Push }
 
+// AnyFormat is the object format of a side that holds: it takes the peer's.
+const AnyFormat = "any"
+
 // Hello is what each side says first: lines `key SP value LF`, in any order. A reader ignores keys that it does not
-// know, which is how a later program adds an optional feature; a key of this struct must stand there exactly once.
+// know, which is how a later program adds an optional feature; a key of this struct must stand there exactly once, or
+// at most once if it is optional.
 type Hello struct {
 	Oldest, Newest int       // "versions": the versions of the conversation that the sender speaks
 	Format         string    // "object-format": as git prints it
 	Direction      Direction // "direction"
 	Objects        uint64    // "objects": how many objects the sender's store holds
 	Agent          string    // "agent": the program and its version, for people
+	Refs           int       // "refs": how many references the sender tells after its hello; optional, 0
+	Hold           bool      // "hold": the peer waits for TypeGo or TypeLeave; optional
 }
 
 // Append appends the message's body to b.
 func (h Hello) Append(b []byte) []byte {
-	return fmt.Appendf(b, "versions %d %d\nobject-format %s\ndirection %s\nobjects %d\nagent %s\n",
+	b = fmt.Appendf(b, "versions %d %d\nobject-format %s\ndirection %s\nobjects %d\nagent %s\n",
 		h.Oldest, h.Newest, h.Format, h.Direction, h.Objects, h.Agent)
+	if h.Refs > 0 {
+		b = fmt.Appendf(b, "refs %d\n", h.Refs)
+	}
+	if h.Hold {
+		b = append(b, "hold 1\n"...)
+	}
+	return b
 }
 
 // ParseHello reads the body of a TypeHello frame. Object format and agent are foreign text that has not been checked,
@@ -97,6 +110,12 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 		h.Objects, err = parseUint(value)
 	case "agent":
 		h.Agent = value
+	case "refs":
+		if h.Refs, err = parseInt(value); err == nil && h.Refs > MaxRefs {
+			err = errors.New("too many")
+		}
+	case "hold":
+		h.Hold = value == "1"
 	default:
 		return false, nil
 	}

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"reflect"
 	"strings"
@@ -58,7 +59,7 @@ func TestNotFrames(t *testing.T) {
 // once, and be well-formed.
 func TestHello(t *testing.T) {
 	good := "versions 1 3\nobject-format sha256\ndirection pull\nobjects 407095\nagent aig/9\n"
-	want := Hello{1, 3, "sha256", Pull, 407095, "aig/9"}
+	want := Hello{Oldest: 1, Newest: 3, Format: "sha256", Direction: Pull, Objects: 407095, Agent: "aig/9"}
 	for _, s := range []string{good, "colour blue\n" + good + "colour green\nempty\n"} {
 		if h, err := ParseHello([]byte(s)); err != nil || h != want {
 			t.Errorf("%q: %+v, %v", s, h, err)
@@ -71,6 +72,36 @@ func TestHello(t *testing.T) {
 		s := strings.Replace(good, bad[0], bad[1], 1)
 		if h, err := ParseHello([]byte(s)); err == nil {
 			t.Errorf("%q passed as %+v", s, h)
+		}
+	}
+}
+
+// References come back as they were told, however many frames they take, and what is not one is an error.
+func TestRefs(t *testing.T) {
+	told := []Ref{{"0000", "HEAD", "refs/heads/main"}}
+	for i := range 5000 {
+		told = append(told, Ref{OID: fmt.Sprintf("%040x", i), Name: fmt.Sprintf("refs/heads/branch-%d", i)})
+	}
+	var got []Ref
+	frames := 0
+	for rest := told; len(rest) > 0; frames++ {
+		var body []byte
+		body, rest = AppendRefs(nil, rest)
+		if len(body) > MaxBody {
+			t.Fatalf("a frame of %d bytes", len(body))
+		}
+		refs, err := ParseRefs(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, refs...)
+	}
+	if !reflect.DeepEqual(got, told) || frames < 4 {
+		t.Errorf("%d references came back of %d, in %d frames", len(got), len(told), frames)
+	}
+	for _, bad := range []string{"", "oid\n", "oid name", " name\n", "oid \n", "a b c d\n", "a b \n", "x\n\ny z\n", "a " + strings.Repeat("b", maxRefLine) + "\n"} {
+		if refs, err := ParseRefs([]byte(bad)); err == nil {
+			t.Errorf("%.40q passed as %v", bad, refs)
 		}
 	}
 }
@@ -103,6 +134,7 @@ func FuzzFrames(f *testing.F) {
 // may hold more than we know, that it parses to the same again.
 func FuzzMessages(f *testing.F) {
 	f.Add([]byte("versions 1 1\nobject-format sha1\ndirection both\nobjects 0\nagent x\n"))
+	f.Add([]byte("4b825dc6 HEAD refs/heads/main\n4b825dc6 refs/heads/main\n"))
 	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x02"))
 	f.Add([]byte("\x00\x00\x00\x07disk full"))
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -125,6 +157,13 @@ func FuzzMessages(f *testing.F) {
 		same("text", AppendText(nil, text), err)
 		names, err := ParseNames(body, 20)
 		same("names", names, err)
+		if refs, err := ParseRefs(body); err == nil {
+			var again []byte
+			for len(refs) > 0 {
+				again, refs = AppendRefs(again, refs)
+			}
+			same("references", again, nil)
+		}
 		if hello, err := ParseHello(body); err == nil {
 			again, err := ParseHello(hello.Append(nil))
 			if err != nil || !reflect.DeepEqual(hello, again) {
