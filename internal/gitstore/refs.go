@@ -381,7 +381,7 @@ func (s *Store) incomplete(ctx context.Context, pairs []Pair) (map[string]string
 		c.Stdin = strings.NewReader(onePerLine(names))
 		return c.run()
 	}, func(name string, err error) {
-		unknown[name] = "its history is incomplete here: " + err.Error()
+		unknown[name] = "its history is incomplete here, as from a shallow or partial repository (" + err.Error() + ")"
 	})
 	return unknown, err
 }
@@ -638,9 +638,14 @@ func (s *Store) unpointed(ctx context.Context, commits *oid.List, theirs []strin
 	// --no-walk reads the given commits only, and none needs more than that. The first of a line is the commit itself.
 	var order []uint32
 	digits := hex.EncodedLen(s.format.Size())
-	c = s.git.command(ctx, nil, "rev-list", "--no-walk=sorted", "--parents", "--stdin")
-	c.Stdin = &nameLines{names: commits}
-	err := c.lines(func(line []byte) error {
+	// An empty GIT_SHALLOW_FILE lets git show the parents that a shallow repository cuts off: what came in may be theirs.
+	shallow, err := s.shallowCommits(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c = s.git.command(ctx, []string{"GIT_SHALLOW_FILE="}, "rev-list", "--no-walk=sorted", "--ignore-missing", "--parents", "--stdin")
+	c.Stdin = io.MultiReader(&nameLines{names: commits}, strings.NewReader(shallow))
+	err = c.lines(func(line []byte) error {
 		if err := s.format.Parse(name, line[:min(len(line), digits)]); err != nil {
 			return err
 		}
@@ -659,6 +664,21 @@ func (s *Store) unpointed(ctx context.Context, commits *oid.List, theirs []strin
 		}
 	}
 	return left, err
+}
+
+// shallowCommits is the commits whose parents a shallow repository lacks (the file "shallow" of
+// gitrepository-layout(5)), one a line.
+func (s *Store) shallowCommits(ctx context.Context) (string, error) {
+	c := s.git.command(ctx, nil, "rev-parse", "--path-format=absolute", "--git-path", "shallow")
+	out, err := c.Output()
+	if err != nil {
+		return "", c.explain(err)
+	}
+	names, err := os.ReadFile(strings.TrimSuffix(string(out), "\n"))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return string(names), err
 }
 
 func onePerLine(names []string) string {

@@ -63,6 +63,18 @@ func (h Here) Command(b Branch) string {
 	return ""
 }
 
+// Takes tells whether taking the branch would write the working tree here, so that uncommitted changes matter.
+func (h Here) Takes(b Branch) bool {
+	if h.Bare || b.Name != h.Branch && b.Name != "HEAD" {
+		return false
+	}
+	switch b.Class() {
+	case New, FastForward, RequiresMerge:
+		return true
+	}
+	return false
+}
+
 // keep is a command that gives a commit a branch of its own. The name is ours, and git refuses one that exists.
 func keep(commit string) string {
 	return shell("git", "branch", "from-peer-"+commit[:12], commit)
