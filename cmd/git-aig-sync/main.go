@@ -13,9 +13,11 @@ import (
 	"aig/internal/identity"
 	"aig/internal/oid"
 	"aig/internal/peer"
+	"aig/internal/screen"
 	"aig/internal/session"
 	"aig/internal/tunnel"
 	"aig/internal/version"
+	"aig/internal/wire"
 )
 
 func main() {
@@ -38,7 +40,7 @@ func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) err
 		_, err := fmt.Fprintf(stdout, "git-aig-sync %s\n", version.Version)
 		return err
 	}
-	if err := o.settings.Complete(ctx, git, os.Getenv, ""); err != nil {
+	if err := o.complete(ctx, git); err != nil {
 		return err
 	}
 	if o.fingerprint {
@@ -53,7 +55,7 @@ func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) err
 }
 
 func synchronise(ctx context.Context, o options, git gitstore.Git, stdin, stdout, stderr *os.File) error {
-	screen := &screen{w: stderr}
+	screen := screen.New(stderr)
 	store, err := gitstore.Open(ctx, git)
 	if err != nil {
 		return err
@@ -67,7 +69,7 @@ func synchronise(ctx context.Context, o options, git gitstore.Git, stdin, stdout
 		return err
 	}
 	defer id.Close()
-	s := &synchronisation{options: o, store: store, screen: screen, showProgress: o.wantsProgress(stderr)}
+	s := &synchronisation{options: o, store: store, screen: screen, showProgress: o.wantsProgress(screen)}
 	link, err := peer.Open(ctx, peer.Options{
 		Transport: o.transport, Stdin: stdin, Stdout: stdout, Stderr: screen, Git: git,
 		Identity: id, Trust: trust, Timing: tunnel.Timing{Wait: o.wait, Timeout: o.timeout},
@@ -89,13 +91,14 @@ func synchronise(ctx context.Context, o options, git gitstore.Git, stdin, stdout
 type synchronisation struct {
 	options
 	store        *gitstore.Store
-	screen       *screen
+	screen       *screen.Screen
 	report       *report
 	showProgress bool
 
 	// From the peer's arrival on:
 	status  session.Status
 	objects *background[*oid.List]
+	told    *background[[]wire.Ref]
 	shown   *background[struct{}]
 }
 
@@ -103,10 +106,11 @@ type synchronisation struct {
 // its round trips. Not earlier, since the peer may have been hours away.
 func (s *synchronisation) arrived(ctx context.Context) {
 	s.objects = begin(ctx, s.store.List)
+	s.told = begin(ctx, s.tellRefs)
 	s.status.Phase("SSH handshake with the peer")
 	if s.showProgress {
 		s.shown = begin(ctx, func(ctx context.Context) (struct{}, error) {
-			s.screen.show(ctx, &s.status)
+			s.screen.Show(ctx, &s.status)
 			return struct{}{}, nil
 		})
 	}
@@ -115,13 +119,19 @@ func (s *synchronisation) arrived(ctx context.Context) {
 func (s *synchronisation) run(ctx context.Context, link *peer.Link) error {
 	defer func() {
 		s.objects.end()
+		s.told.end()
 		s.shown.end()
 	}()
 	conn, err := link.Meet(ctx)
 	if err != nil {
 		return err
 	}
+	refs, err := s.told.wait()
+	if err != nil {
+		return err
+	}
 	result, err := session.Run(ctx, conn, session.Options{
+		Refs:      refs,
 		Store:     s.store,
 		Direction: s.direction,
 		Objects:   func(context.Context) (*oid.List, error) { return s.objects.wait() },
@@ -138,7 +148,16 @@ func (s *synchronisation) run(ctx context.Context, link *peer.Link) error {
 	}
 	defer result.Close()
 	s.shown.end()
-	return errors.Join(s.report.moved(result, err == nil), err)
+	if result.Left {
+		fmt.Fprintln(s.screen, "the peer has looked at our references and taken nothing")
+	}
+	if reportErr := s.report.moved(result, err == nil); err == nil {
+		err = reportErr
+	}
+	if err != nil {
+		return err
+	}
+	return s.showStanding(ctx, result, s.report.to)
 }
 
 // background is a function that runs in a goroutine of its own. A nil one has ended.

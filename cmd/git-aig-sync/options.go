@@ -1,15 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"aig/internal/gitstore"
 	"aig/internal/peer"
+	"aig/internal/screen"
 	"aig/internal/wire"
 )
 
@@ -20,7 +24,8 @@ Makes the object stores of two repositories equal, over any full-duplex pipe
 to a peer that runs the same command. No reference is touched.
 
 <transport> is a shell expression whose standard input and output are the
-pipe; - is this process's own standard input and output.
+pipe; - is this process's own standard input and output; the name of a remote
+whose URL is aig::<transport> stands for that.
 
     --trust <fp>       fingerprint of the peer's key, as ssh-keygen -lf prints
                        it (may be repeated; else $TRUST, else aig.trust)
@@ -33,6 +38,10 @@ pipe; - is this process's own standard input and output.
     -q, --quiet        no report, no progress
     --[no-]progress    show progress on standard error, or don't (default: if it
                        is a terminal)
+    --no-refs          neither tell our references nor show where the peer
+                       stands (aig.refs=false does the same)
+    --refs=porcelain   show where the peer stands for scripts, on standard
+                       output, after the report
     --wait <duration>  how long to wait for the peer to come (default: no end)
     --timeout <duration>
                        how long nothing may come from a peer that has come
@@ -57,15 +66,21 @@ type options struct {
 	fingerprint bool
 	summary     bool
 	quiet       bool
+	refs        string // refsOff, refsPorcelain, or "" for a person
 	progress    *bool // nil: as standard error is
 	help        bool
 	version     bool
 }
 
+const (
+	refsOff       = "off"
+	refsPorcelain = "porcelain"
+)
+
 // parse reads a command line. Its error is one of usage.
 func parse(args []string) (options, error) {
 	var o options
-	var pull, push, progress, noProgress bool
+	var pull, push, progress, noProgress, noRefs bool
 	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the usage text is our own
 	flags.StringArrayVar(&o.settings.Trust, "trust", nil, "")
@@ -77,6 +92,8 @@ func parse(args []string) (options, error) {
 	flags.BoolVarP(&o.quiet, "quiet", "q", false, "")
 	flags.BoolVar(&progress, "progress", false, "")
 	flags.BoolVar(&noProgress, "no-progress", false, "")
+	flags.StringVar(&o.refs, "refs", "", "")
+	flags.BoolVar(&noRefs, "no-refs", false, "")
 	flags.DurationVar(&o.wait, "wait", 0, "")
 	flags.DurationVar(&o.timeout, "timeout", time.Minute, "")
 	flags.BoolVar(&o.version, "version", false, "")
@@ -101,6 +118,14 @@ func parse(args []string) (options, error) {
 		o.direction = wire.Push
 	}
 	switch {
+	case o.refs != "" && o.refs != refsPorcelain:
+		return o, fmt.Errorf("--refs=%q is unknown: there is --refs=porcelain", o.refs)
+	case noRefs && o.refs != "":
+		return o, errors.New("--no-refs and --refs exclude each other")
+	case noRefs:
+		o.refs = refsOff
+	}
+	switch {
 	case o.wait < 0:
 		return o, errors.New("--wait takes a duration from 0 on")
 	case o.timeout <= 0:
@@ -117,4 +142,43 @@ func parse(args []string) (options, error) {
 		return o, errors.New("the transport is empty")
 	}
 	return o, nil
+}
+
+// wantsProgress follows git: on a terminal, unless told otherwise.
+func (o options) wantsProgress(s *screen.Screen) bool {
+	switch {
+	case o.quiet:
+		return false
+	case o.progress != nil:
+		return *o.progress
+	}
+	return s.IsTerminal()
+}
+
+// complete fills in from the environment and the configuration what the command line leaves open. A transport that is
+// the name of a remote with an address aig::… stands for that, with the remote's own trust and identity.
+func (o *options) complete(ctx context.Context, git gitstore.Git) error {
+	remote := ""
+	if o.transport != "" && !strings.ContainsAny(o.transport, "\n\x00") {
+		url, ok, err := git.Config(ctx, "remote."+o.transport+".url", "")
+		if err != nil {
+			return err
+		}
+		if transport, isAig := strings.CutPrefix(url, "aig::"); ok && isAig {
+			remote, o.transport = o.transport, transport
+		}
+	}
+	if err := o.settings.Complete(ctx, git, os.Getenv, remote); err != nil {
+		return err
+	}
+	if o.refs == "" {
+		tell, set, err := git.Config(ctx, "aig.refs", "bool")
+		if err != nil {
+			return err
+		}
+		if set && tell == "false" {
+			o.refs = refsOff
+		}
+	}
+	return nil
 }

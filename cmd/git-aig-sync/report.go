@@ -7,23 +7,26 @@ import (
 	"io"
 
 	"aig/internal/oid"
+	"aig/internal/screen"
 	"aig/internal/session"
 )
 
 // report writes what the contract calls the report.
 type report struct {
-	out     *bufio.Writer
-	screen  *screen
+	to      io.Writer
+	out     *bufio.Writer // to, or nowhere
+	screen  *screen.Screen
 	format  oid.Format
 	summary bool
 	err     error // of the first line, which is written when there is nobody to return an error to
 }
 
-func newReport(w io.Writer, s *screen, o options, format oid.Format) *report {
+func newReport(w io.Writer, s *screen.Screen, o options, format oid.Format) *report {
+	out := w
 	if o.quiet {
-		w = io.Discard
+		out = io.Discard
 	}
-	return &report{out: bufio.NewWriter(w), screen: s, format: format, summary: o.summary}
+	return &report{to: w, out: bufio.NewWriter(out), screen: s, format: format, summary: o.summary}
 }
 
 // common writes how many objects both sides had, at once: what comes next may take long.
@@ -35,9 +38,11 @@ func (r *report) common(objects uint64) {
 
 // moved writes what was sent and received; the last line is the promise that both sides hold everything.
 func (r *report) moved(result *session.Result, everything bool) error {
-	if r.summary {
+	switch {
+	case result.Left: // nothing was to be moved
+	case r.summary:
 		fmt.Fprintf(r.out, "> %d\n< %d\n", result.Sent.Len(), result.Received.Len())
-	} else {
+	default:
 		for i := range result.Sent.Len() {
 			r.object('>', result.Sent.At(i))
 		}

@@ -1,4 +1,5 @@
-package main
+// Package screen is standard error as a person sees it: lines, and a progress line below them.
+package screen
 
 import (
 	"context"
@@ -21,16 +22,22 @@ const (
 	progressInterval = 100 * time.Millisecond
 )
 
-// screen is standard error: whole lines, and below them, where a person looks on, one that changes. It is safe for
+// Screen is standard error: whole lines, and below them, where a person looks on, one that changes. It is safe for
 // several goroutines.
-type screen struct {
+type Screen struct {
 	mu    sync.Mutex
-	w     io.Writer
+	w     *os.File
 	drawn int // width of the line that stands there, 0 if none does
 }
 
+// New makes a Screen of standard error.
+func New(stderr *os.File) *Screen { return &Screen{w: stderr} }
+
+// IsTerminal tells whether a person may be looking on.
+func (s *Screen) IsTerminal() bool { return term.IsTerminal(int(s.w.Fd())) }
+
 // Write writes whole lines. The progress line gives way and comes again by itself.
-func (s *screen) Write(p []byte) (int, error) {
+func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draw("")
@@ -39,7 +46,7 @@ func (s *screen) Write(p []byte) (int, error) {
 
 // draw replaces the progress line. A longer one that stood there is wiped with spaces, as git does it: that needs
 // nothing of the terminal but a carriage return.
-func (s *screen) draw(line string) {
+func (s *Screen) draw(line string) {
 	if s.drawn == 0 && line == "" {
 		return
 	}
@@ -51,8 +58,8 @@ func (s *screen) draw(line string) {
 	s.drawn = len(line)
 }
 
-// show draws the progress of a conversation until ctx ends, and wipes it.
-func (s *screen) show(ctx context.Context, status *session.Status) {
+// Show draws the progress of a conversation until ctx ends, and wipes it.
+func (s *Screen) Show(ctx context.Context, status *session.Status) {
 	began := time.Now()
 	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
@@ -74,17 +81,6 @@ func (s *screen) show(ctx context.Context, status *session.Status) {
 			return
 		}
 	}
-}
-
-// wantsProgress follows git: on a terminal, unless told otherwise.
-func (o options) wantsProgress(stderr *os.File) bool {
-	switch {
-	case o.quiet:
-		return false
-	case o.progress != nil:
-		return *o.progress
-	}
-	return term.IsTerminal(int(stderr.Fd()))
 }
 
 // progressLine fits into 80 columns.

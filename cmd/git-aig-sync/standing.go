@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"aig/internal/gitstore"
+	"aig/internal/session"
+	"aig/internal/standing"
+	"aig/internal/wire"
+)
+
+// tellRefs is what the peer is told of our references.
+func (s *synchronisation) tellRefs(ctx context.Context) ([]wire.Ref, error) {
+	if s.refs == refsOff {
+		return nil, nil
+	}
+	refs, err := s.store.Refs(ctx)
+	if errors.Is(err, gitstore.ErrTooManyRefs) {
+		fmt.Fprintf(s.screen, "warning: %v: the peer is told none\n", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing our references: %w", err)
+	}
+	var told []wire.Ref
+	for _, r := range refs {
+		oid := r.OID
+		if oid == "" { // an unborn HEAD
+			oid = strings.Repeat("0", 2*s.store.Format().Size())
+		}
+		if ref := (wire.Ref{OID: oid, Name: r.Name, Target: r.Target}); wire.CanTell(ref) {
+			told = append(told, ref)
+		}
+	}
+	return told, nil
+}
+
+// showStanding shows where the peer stands, if it has told its references. The sync is over and has succeeded: what
+// fails here is only a warning.
+func (s *synchronisation) showStanding(ctx context.Context, result *session.Result, porcelain io.Writer) error {
+	if s.refs == refsOff || result.Left || len(result.PeerRefs) == 0 || s.quiet && s.refs != refsPorcelain {
+		return nil
+	}
+	report, err := s.standing(ctx, result)
+	if err != nil {
+		fmt.Fprintf(s.screen, "warning: where the peer stands could not be found out: %v\n", err)
+		return nil
+	}
+	if s.refs == refsPorcelain {
+		return report.WritePorcelain(porcelain)
+	}
+	return report.WriteText(s.screen)
+}
+
+func (s *synchronisation) standing(ctx context.Context, result *session.Result) (*standing.Report, error) {
+	own, err := s.store.OwnRefs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	checkout, err := s.store.Checkout(ctx)
+	if err != nil {
+		return nil, err
+	}
+	report := &standing.Report{
+		Here:     standing.Here{Bare: checkout.Dir == "", Branch: checkout.Head.Target, Elsewhere: checkout.Elsewhere},
+		Branches: standing.Pair(refsOf(own), peerRefs(result.PeerRefs)),
+	}
+	pairs := make([]gitstore.Pair, len(report.Branches))
+	for i, b := range report.Branches {
+		pairs[i] = gitstore.Pair{Ours: b.Ours, Theirs: b.Theirs}
+	}
+	relations, err := s.store.Relate(ctx, pairs)
+	if err != nil {
+		return nil, err
+	}
+	for i := range report.Branches {
+		b, r := &report.Branches[i], relations[i]
+		b.OnlyOurs, b.OnlyTheirs, b.Related, b.Unknown = r.Ours, r.Theirs, r.Related, r.Unknown
+		if report.Here.Takes(*b) {
+			if b.Dirty, err = s.store.Touched(ctx, checkout, b.Theirs); err != nil {
+				return nil, err
+			}
+		}
+	}
+	var theirs []string
+	for _, r := range result.PeerRefs {
+		theirs = append(theirs, r.OID)
+	}
+	report.Tips, err = s.store.Dangling(ctx, iter.Seq2[[]byte, error](result.Received.All()), theirs)
+	return report, err
+}
+
+func refsOf(refs []gitstore.Ref) []standing.Ref {
+	var out []standing.Ref
+	for _, r := range refs {
+		out = append(out, standing.Ref{Name: r.Name, OID: r.OID, Target: r.Target})
+	}
+	return out
+}
+
+func peerRefs(refs []wire.Ref) []standing.Ref {
+	var out []standing.Ref
+	for _, r := range refs {
+		oid := r.OID
+		if strings.Trim(oid, "0") == "" {
+			oid = ""
+		}
+		out = append(out, standing.Ref{Name: r.Name, OID: oid, Target: r.Target})
+	}
+	return out
+}
