@@ -80,7 +80,7 @@ func FuzzServe(f *testing.F) {
 	})
 }
 
-// A Serve of many wants stays linear: one batch of 50,000 lines is one call.
+// However long a batch is, it is one call of Fetch.
 func TestLargeBatch(t *testing.T) {
 	var in strings.Builder
 	const n = 50_000
