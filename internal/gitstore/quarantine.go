@@ -21,12 +21,11 @@ type Incoming struct {
 	store *Store
 	ctx   context.Context
 	dir   string
-	index *child
+	index *indexer
 	stdin io.WriteCloser
 	// header is the pack's own, as it passed through.
 	header packHeader
-	said   strings.Builder // index-pack's standard output
-	pack   string          // path without extension, once indexed
+	pack   string // path without extension, once indexed
 }
 
 // Receive opens a quarantine and starts `git index-pack` in it. The caller writes one pack, then calls Finish; Discard
@@ -37,14 +36,7 @@ func (s *Store) Receive(ctx context.Context) (*Incoming, error) {
 		return nil, fmt.Errorf("our object directory: %w", err)
 	}
 	in := &Incoming{store: s, ctx: ctx, dir: dir}
-	// --fix-thin completes a pack of deltas against objects that are here: it appends those.
-	args := []string{"index-pack", "--stdin", "--fix-thin"}
-	if s.fsck {
-		// Not --strict: that rejects what points at something absent, as shallow and partial stores rightly do.
-		args = append(args, "--fsck-objects")
-	}
-	in.index = s.git.command(ctx, s.quarantineEnv(dir), args...)
-	in.index.Stdout = &in.said
+	in.index = s.index(ctx, dir)
 	if in.stdin, err = in.index.StdinPipe(); err == nil {
 		err = in.index.Start()
 	}
@@ -55,9 +47,13 @@ func (s *Store) Receive(ctx context.Context) (*Incoming, error) {
 	return in, nil
 }
 
-// quarantineEnv makes git write to dir and still see the store (git's tmp-objdir.c does the same for a push).
-func (s *Store) quarantineEnv(dir string) []string {
+// quarantineEnv makes git write to dir and still see the store, and the further object directories (git's tmp-objdir.c
+// does the same for a push).
+func (s *Store) quarantineEnv(dir string, also ...string) []string {
 	alternates := quoteAlternate(s.objectDir)
+	for _, other := range also {
+		alternates += string(os.PathListSeparator) + quoteAlternate(other)
+	}
 	for _, kv := range s.git.Env {
 		if v, ok := strings.CutPrefix(kv, "GIT_ALTERNATE_OBJECT_DIRECTORIES="); ok && v != "" {
 			alternates += string(os.PathListSeparator) + v
@@ -89,19 +85,15 @@ func (in *Incoming) Write(p []byte) (int, error) {
 // to blame.
 func (in *Incoming) Finish() error {
 	in.stdin.Close()
-	err := in.index.Wait()
+	err := in.index.done(in.index.Wait())
 	in.stdin = nil
 	if err != nil {
-		return in.index.explain(err)
+		return err
 	}
 	if _, ok := in.header.objects(); !ok {
 		return &GitError{Command: in.index.name, Said: "what it took for a pack has no header of one"}
 	}
-	hash, ok := strings.CutPrefix(strings.TrimSpace(in.said.String()), "pack\t")
-	if !ok {
-		return fmt.Errorf("git index-pack said %q", in.said.String())
-	}
-	in.pack = filepath.Join(in.dir, "pack", "pack-"+hash)
+	in.pack = filepath.Join(in.dir, "pack", "pack-"+in.index.notes.pack)
 	return nil
 }
 
@@ -162,10 +154,19 @@ func (in *Incoming) eachName(yield func([]byte) bool) error {
 // Install moves a finished pack into the store, or its objects where they are few and small; nothing that is there is
 // ever replaced. A pack is complete from the moment its index appears; of loose objects each is for itself.
 //
+// Several packs can be on their way at once, but are installed one after the other: a .gitmodules or .gitattributes in
+// one of them may be named by a tree in another, and is checked here, too late for Finish. A *GitError that is not
+// OfMachine is such a file that git rejects.
+//
 // What git fetch makes durable is durable when Install returns, by git's own children and under the user's core.fsync:
 // packs and their indices are synced by index-pack, and their directory here; loose objects, by git's default, are left
 // to the operating system, which after a power failure may have lost them.
 func (in *Incoming) Install() error {
+	in.store.unchecked.mu.Lock()
+	defer in.store.unchecked.mu.Unlock()
+	if err := in.checkSpecial(&in.store.unchecked); err != nil {
+		return err
+	}
 	small, err := in.small()
 	if err != nil {
 		return fmt.Errorf("our store: %w", err)

@@ -20,6 +20,7 @@ type Store struct {
 	fsck      bool
 	// unpackLimit is the number of objects from which on a pack stays one, when it is taken in.
 	unpackLimit int64
+	unchecked   unchecked
 }
 
 // ErrNotRepository is Open's error outside a repository.
@@ -43,7 +44,7 @@ func Open(ctx context.Context, g Git) (*Store, error) {
 	if at < 0 {
 		return nil, fmt.Errorf("git rev-parse said %q where an object directory and a format were asked for", text)
 	}
-	s := &Store{git: g, objectDir: text[:at]}
+	s := &Store{git: g, objectDir: text[:at], unchecked: unchecked{files: make(map[string]string)}}
 	if s.format, err = oid.ParseFormat(text[at+1:]); err != nil {
 		return nil, fmt.Errorf("our repository: %w", err)
 	}

@@ -1,0 +1,200 @@
+package gitstore
+
+import (
+	"bytes"
+	"compress/zlib"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"aig/internal/oid"
+)
+
+// A .gitmodules or .gitattributes file is checked by its content, which git index-pack looks for when it has met a tree
+// that names one. Where the tree is in one piece and the file in another, or nowhere, as with a partial peer, git has
+// nothing to check. It must not be refused for that, nor slip through: what was missing is remembered, and checked
+// when it comes.
+
+// maxUnchecked bounds the files that are waited for. Each is a different version that trees name and nobody has sent.
+const maxUnchecked = 1 << 16
+
+// unchecked is the special files that trees in the store name and that had not come yet, for as long as the store is open.
+type unchecked struct {
+	mu    sync.Mutex // also held from the check of a pack to its being in the store
+	files map[string]string
+}
+
+const (
+	modulesFile    = ".gitmodules"
+	attributesFile = ".gitattributes"
+)
+
+// fsckNotes is what git index-pack says, as far as it matters here.
+type fsckNotes struct {
+	format  oid.Format
+	pack    string            // the pack's hash, in hexadecimal digits
+	missing map[string]string // special files that are missing: binary name, file name
+	ended   bool              // all checks were made, and some failed
+	other   bool              // something else is wrong
+}
+
+// stdout takes a line: "pack<TAB><hash>", or the name of a missing .gitmodules.
+func (n *fsckNotes) stdout(line []byte) {
+	if hash, ok := bytes.CutPrefix(line, []byte("pack\t")); ok {
+		n.pack = string(hash)
+		return
+	}
+	n.add(line, modulesFile)
+}
+
+// stderr takes a line. A missing .gitattributes makes git fail, at the very end, when the pack has been indexed and
+// every other check has been passed. Only what is known to be harmless counts as such.
+func (n *fsckNotes) stderr(line []byte) {
+	rest, isError := bytes.CutPrefix(line, []byte("error: object "))
+	name, why, _ := bytes.Cut(rest, []byte(": "))
+	switch {
+	case isError && bytes.HasPrefix(why, []byte("gitattributesMissing: ")):
+		n.add(name, attributesFile)
+	case string(line) == "fatal: fsck error in pack objects":
+		n.ended = true
+	case !bytes.HasPrefix(line, []byte("warning: ")):
+		n.other = true
+	}
+}
+
+func (n *fsckNotes) add(name []byte, file string) {
+	binary := make([]byte, n.format.Size())
+	if n.format.Parse(binary, name) != nil || len(n.missing) >= maxUnchecked {
+		n.other = true
+		return
+	}
+	n.missing[string(binary)] = file
+}
+
+// lineWriter calls line for each line that is written to it, and close for an unfinished last one. Of lines that are
+// too long it passes the beginning.
+type lineWriter struct {
+	line func([]byte)
+	part []byte
+}
+
+const maxLine = 4 << 10
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	for part := range bytes.Lines(p) {
+		text, whole := bytes.CutSuffix(part, []byte("\n"))
+		w.part = append(w.part, text[:min(len(text), maxLine-min(len(w.part), maxLine))]...)
+		if whole {
+			w.close()
+		}
+	}
+	return len(p), nil
+}
+
+func (w *lineWriter) close() {
+	if len(w.part) > 0 {
+		w.line(w.part)
+		w.part = w.part[:0]
+	}
+}
+
+// indexer is a git index-pack whose words are understood.
+type indexer struct {
+	*child
+	notes       fsckNotes
+	out, errors lineWriter
+}
+
+// index makes a git index-pack that writes into dir and sees the store and the further object directories.
+func (s *Store) index(ctx context.Context, dir string, also ...string) *indexer {
+	// --fix-thin completes a pack of deltas against objects that are here: it appends those.
+	args := []string{"index-pack", "--stdin", "--fix-thin"}
+	if s.fsck {
+		// Not --strict: that rejects what points at something absent, as shallow and partial stores rightly do.
+		args = append(args, "--fsck-objects")
+	}
+	x := &indexer{child: s.git.command(ctx, s.quarantineEnv(dir, also...), args...)}
+	x.notes = fsckNotes{format: s.format, missing: make(map[string]string)}
+	x.out.line, x.errors.line = x.notes.stdout, x.notes.stderr
+	x.Stdout = &x.out
+	x.Stderr = io.MultiWriter(&x.child.stderr, &x.errors)
+	return x
+}
+
+// done tells, after the end of git, how it went: special files that are missing are no failure.
+func (x *indexer) done(err error) error {
+	x.out.close()
+	x.errors.close()
+	if err != nil && (x.notes.other || !x.notes.ended) {
+		return x.explain(err)
+	}
+	if len(x.notes.pack) != hex.EncodedLen(x.notes.format.Size()) || strings.Trim(x.notes.pack, "0123456789abcdef") != "" {
+		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.notes.pack)
+	}
+	return nil
+}
+
+// checkSpecial checks, with u.mu held, the special files that the pack holds and that trees in the store name, and those
+// that its own trees name and that have come into the store since it was indexed. What is still missing is remembered.
+//
+// git checks them if it meets a tree that names them: it gets a tree for each.
+func (in *Incoming) checkSpecial(u *unchecked) error {
+	files := in.index.notes.missing
+	if len(u.files) > 0 {
+		for name, err := range in.Names() {
+			if err != nil {
+				return err
+			}
+			if file, ok := u.files[string(name)]; ok {
+				files[string(name)] = file
+			}
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	dir := filepath.Join(in.dir, "special")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return fmt.Errorf("our store: %w", err)
+	}
+	x := in.store.index(in.ctx, dir, in.dir)
+	x.Stdin = bytes.NewReader(treePack(in.store.format, files))
+	if err := x.done(x.Cmd.Run()); err != nil {
+		return err
+	}
+	for name := range files {
+		delete(u.files, name)
+	}
+	for name, file := range x.notes.missing {
+		if len(u.files) >= maxUnchecked {
+			return errors.New("the peer's trees name more special files that it has not sent than are remembered")
+		}
+		u.files[name] = file
+	}
+	return nil
+}
+
+// treePack is a pack (gitformat-pack(5)) of a tree for each of the files.
+func treePack(format oid.Format, files map[string]string) []byte {
+	var pack bytes.Buffer
+	pack.WriteString("PACK\x00\x00\x00\x02")
+	pack.Write(binary.BigEndian.AppendUint32(nil, uint32(len(files))))
+	for name, file := range files {
+		tree := "100644 " + file + "\x00" + name
+		// The type, 2, and the size: four bits here, and the rest in the next byte.
+		pack.Write([]byte{0x80 | 2<<4 | byte(len(tree)&15), byte(len(tree) >> 4)})
+		z := zlib.NewWriter(&pack)
+		io.WriteString(z, tree)
+		z.Close()
+	}
+	h := newHash(format)
+	h.Write(pack.Bytes())
+	return h.Sum(pack.Bytes())
+}
