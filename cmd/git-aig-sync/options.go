@@ -67,7 +67,7 @@ type options struct {
 	summary     bool
 	quiet       bool
 	refs        string // refsOff, refsPorcelain, or "" for a person
-	progress    *bool // nil: as standard error is
+	progress    *bool  // nil: as standard error is
 	help        bool
 	version     bool
 }
