@@ -31,7 +31,7 @@ func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) err
 	if err != nil {
 		return &command.UsageError{Err: err, Usage: usageText}
 	}
-	git := gitstore.Git{Env: os.Environ()}
+	git := gitstore.Git{Env: os.Environ(), Settings: new(gitstore.Settings)}
 	switch {
 	case o.help:
 		_, err := io.WriteString(stdout, usageText)

@@ -60,7 +60,7 @@ func run(ctx context.Context, args []string, stdin, stdout, stderr *os.File) err
 	r := &remote{
 		ctx:       ctx,
 		transport: args[1],
-		git:       gitstore.Git{Env: os.Environ()},
+		git:       gitstore.Git{Env: os.Environ(), Settings: new(gitstore.Settings)},
 		screen:    screen.New(stderr),
 	}
 	// git gives the address itself where there is no remote of a name.

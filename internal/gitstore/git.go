@@ -18,6 +18,9 @@ type Git struct {
 	Dir string
 	// Env is the environment they start from, as os.Environ gives it.
 	Env []string
+	// Settings, if there are any, spare a child for each configuration variable that is not set. They are those of one
+	// moment.
+	Settings *Settings
 }
 
 // child is one run of git.
@@ -128,38 +131,6 @@ func (t *tail) last() string {
 		return why
 	}
 	return line
-}
-
-// Config is the last value of a configuration variable; ok is false where it is not set. typ is a `git config --type`,
-// or "".
-func (g Git) Config(ctx context.Context, key, typ string) (value string, ok bool, err error) {
-	values, err := g.config(ctx, "--get", key, typ)
-	if len(values) == 0 {
-		return "", false, err
-	}
-	return values[0], true, err
-}
-
-// ConfigAll is every value of a multi-valued configuration variable.
-func (g Git) ConfigAll(ctx context.Context, key string) ([]string, error) {
-	return g.config(ctx, "--get-all", key, "")
-}
-
-func (g Git) config(ctx context.Context, how, key, typ string) ([]string, error) {
-	args := []string{"config", "-z"}
-	if typ != "" {
-		args = append(args, "--type="+typ)
-	}
-	c := g.command(ctx, nil, append(args, how, key)...)
-	out, err := c.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 1 {
-		return nil, nil // git-config(1): the key is not set
-	}
-	if err != nil {
-		return nil, fmt.Errorf("configuration variable %s: %w", key, c.explain(err))
-	}
-	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }
 
 // WithoutLocalEnv is env without the variables that tie git to one repository (`git rev-parse --local-env-vars`):

@@ -354,21 +354,43 @@ func TestOpenElsewhere(t *testing.T) {
 
 // Configuration comes as git has it: unset, set, of a type, several values, values with line ends.
 func TestConfig(t *testing.T) {
+	for _, settings := range []bool{false, true} {
+		testConfig(t, settings)
+	}
+}
+
+func testConfig(t *testing.T, settings bool) {
 	r := gittest.New(t)
 	g := Git{Dir: r.Dir, Env: r.Env}
+	fresh := func() {
+		if settings {
+			g.Settings = new(Settings)
+		}
+	}
+	fresh()
 	if v, ok, err := g.Config(t.Context(), "aig.identity", "path"); ok || err != nil {
 		t.Errorf("unset: %q, %v, %v", v, ok, err)
 	}
 	r.Git("config", "aig.identity", "~/key\nx")
+	r.Git("config", "remote.A.b C.aigTrust", "of a remote")
+	fresh()
+	if v, ok, err := g.Config(t.Context(), "Remote.A.b C.aigtrust", ""); !ok || err != nil || v != "of a remote" {
+		t.Errorf("subsection: %q, %v, %v", v, ok, err)
+	}
+	if v, ok, err := g.Config(t.Context(), "remote.a.b c.aigTrust", ""); ok || err != nil {
+		t.Errorf("another subsection: %q, %v, %v", v, ok, err)
+	}
 	if v, ok, err := g.Config(t.Context(), "aig.identity", "path"); !ok || err != nil || !strings.HasSuffix(v, "/key\nx") || v[0] != '/' {
 		t.Errorf("path: %q, %v, %v", v, ok, err)
 	}
 	r.Git("config", "--add", "aig.trust", "a")
 	r.Git("config", "--add", "aig.trust", "b")
+	fresh()
 	if v, err := g.ConfigAll(t.Context(), "aig.trust"); err != nil || !slices.Equal(v, []string{"a", "b"}) {
 		t.Errorf("several: %q, %v", v, err)
 	}
 	r.Git("config", "fetch.fsckObjects", "perhaps")
+	fresh()
 	if _, err := Open(t.Context(), g); err == nil || !strings.Contains(err.Error(), "fetch.fsckobjects") {
 		t.Errorf("a bad boolean: %v", err)
 	}

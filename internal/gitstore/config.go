@@ -1,0 +1,82 @@
+package gitstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+)
+
+// Settings is the configuration as git lists it, read when it is first needed. The zero value is ready.
+type Settings struct {
+	once   sync.Once
+	values map[string][]string // by canonical key
+	err    error
+}
+
+// Config is the last value of a configuration variable; ok is false where it is not set. typ is a `git config --type`,
+// or "".
+func (g Git) Config(ctx context.Context, key, typ string) (value string, ok bool, err error) {
+	values, err := g.config(ctx, "--get", key, typ)
+	if len(values) == 0 {
+		return "", false, err
+	}
+	return values[len(values)-1], true, err
+}
+
+// ConfigAll is every value of a multi-valued configuration variable.
+func (g Git) ConfigAll(ctx context.Context, key string) ([]string, error) {
+	return g.config(ctx, "--get-all", key, "")
+}
+
+func (g Git) config(ctx context.Context, how, key, typ string) ([]string, error) {
+	if g.Settings != nil && how != "--get-regexp" {
+		values, err := g.Settings.get(ctx, g, key)
+		if err != nil || len(values) == 0 || typ == "" {
+			return values, err
+		}
+		// What a boolean, a path or a number is, git knows.
+	}
+	args := []string{"config", "-z"}
+	if typ != "" {
+		args = append(args, "--type="+typ)
+	}
+	c := g.command(ctx, nil, append(args, how, key)...)
+	out, err := c.Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 1 {
+		return nil, nil // git-config(1): the key is not set
+	}
+	if err != nil {
+		return nil, fmt.Errorf("configuration variable %s: %w", key, c.explain(err))
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
+}
+
+func (s *Settings) get(ctx context.Context, g Git, key string) ([]string, error) {
+	s.once.Do(func() {
+		c := g.command(ctx, nil, "config", "-z", "--list")
+		out, err := c.Output()
+		if err != nil {
+			s.err = fmt.Errorf("reading the configuration: %w", c.explain(err))
+			return
+		}
+		s.values = make(map[string][]string)
+		for entry := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+			key, value, _ := strings.Cut(entry, "\n")
+			s.values[key] = append(s.values[key], value)
+		}
+	})
+	return s.values[canonicalKey(key)], s.err
+}
+
+// canonicalKey is a key as git lists it: section and variable in lower case, a subsection between them as it is.
+func canonicalKey(key string) string {
+	first, last := strings.IndexByte(key, '.'), strings.LastIndexByte(key, '.')
+	if first < 0 {
+		return key
+	}
+	return strings.ToLower(key[:first]) + key[first:last] + strings.ToLower(key[last:])
+}
