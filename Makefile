@@ -1,7 +1,6 @@
 # aig: everything that is done with this repository. `make help` lists it.
 
-PROGRAMS = git-aig-sync git-remote-aig aig-switchboard
-COMMANDS = $(foreach p,$(PROGRAMS),$(if $(wildcard cmd/$(p)/*.go),$(p)))
+COMMANDS = git-aig-sync git-remote-aig aig-switchboard
 SOURCES := $(shell find cmd internal -name '*.go' 2>/dev/null) go.mod
 BUILD = go build -trimpath -ldflags=-buildid=
 
@@ -9,7 +8,7 @@ BUILD = go build -trimpath -ldflags=-buildid=
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 
-.PHONY: all build setup demo test test-go test-t lint install dist clean help
+.PHONY: all build setup demo test test-go test-t bench lint install dist clean help
 
 all: build
 
@@ -37,6 +36,9 @@ test-go:
 
 test-t:
 	cd t && prove --timer t[0-9]*.sh
+
+bench: setup build bin/aig-test-pipe ## ours beside git fetch, clone and rsync; BENCH=-quick for a short run, REPO=<path> for a real history
+	go run ./t/bench $(BENCH)
 
 lint: setup ## gofmt, vet, staticcheck, shellcheck
 	@t/lint.sh

@@ -18,6 +18,8 @@ need openssh-client ssh-keygen
 need perl prove
 need sharness /usr/share/sharness/sharness.sh
 need shellcheck shellcheck
+# What the benchmarks compare with.
+need rsync rsync
 # The race detector links with the C library.
 need gcc gcc
 need libc6-dev /usr/include/stdlib.h
