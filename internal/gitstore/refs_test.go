@@ -447,6 +447,12 @@ func TestDanglingOddHistories(t *testing.T) {
 	if err != nil || len(tips) != 0 {
 		t.Errorf("below a branch: %v, %v", tips, err)
 	}
+	below := r.Git("commit-tree", "-m", "below", "HEAD^{tree}")
+	above := r.Git("commit-tree", "-p", below, "-m", "above", "HEAD^{tree}")
+	tips, err = s.Dangling(t.Context(), received(below), []string{above})
+	if err != nil || len(tips) != 0 {
+		t.Errorf("below the peer's: %v, %v", tips, err)
+	}
 	parent := r.Git("commit-tree", "-m", "parent", "HEAD^{tree}")
 	odd := r.Git("commit-tree", "-p", parent, "-m", "odd", "HEAD^{tree}")
 	whole := r.Git("commit-tree", "-m", "whole", "HEAD^{tree}")
@@ -519,7 +525,8 @@ func TestTouched(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r, theirs := setup()
 			c.change(r)
-			r.Git("config", "core.fsmonitor", filepath.Join(r.Dir, "no-such-hook"))
+			ran := filepath.Join(t.TempDir(), "ran")
+			r.Git("config", "core.fsmonitor", "touch '"+ran+"' #")
 			s := open(t, r)
 			co, err := s.Checkout(t.Context())
 			if err != nil {
@@ -528,6 +535,9 @@ func TestTouched(t *testing.T) {
 			got, err := s.Touched(t.Context(), co, theirs)
 			if err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("touched %q, %v, want %q", got, err, c.want)
+			}
+			if _, err := os.Stat(ran); err == nil {
+				t.Error("a hook ran")
 			}
 		})
 	}
