@@ -435,10 +435,8 @@ func (s *Store) Touched(ctx context.Context, co Checkout, theirs string) ([]stri
 	if err != nil || len(changes) == 0 {
 		return nil, err
 	}
-	// core.fsmonitor is a hook, and none runs. What is new and not staged is looked for below.
-	c := s.git.command(ctx, nil, "-c", "core.fsmonitor=false", "status", "--porcelain", "-z", "--untracked-files=no",
-		"--no-renames", "--ignore-submodules=dirty")
-	c.name = "git status"
+	// What is new and not staged is looked for below.
+	c := s.indexReader(ctx, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
 	out, err := c.Output()
 	if err != nil {
 		return nil, c.explain(err)
@@ -465,6 +463,13 @@ func (s *Store) Touched(ctx context.Context, co Checkout, theirs string) ([]stri
 	}
 	slices.Sort(touched)
 	return touched, nil
+}
+
+// indexReader is a git child that reads the index, and would run the hook that core.fsmonitor may name.
+func (s *Store) indexReader(ctx context.Context, args ...string) *child {
+	c := s.git.command(ctx, nil, append([]string{"-c", "core.fsmonitor=false"}, args...)...)
+	c.name = "git " + args[0]
+	return c
 }
 
 // takes is the paths that a fast-forward or a merge to theirs writes, each with git diff's letter for the way from
@@ -507,8 +512,7 @@ func (s *Store) takes(ctx context.Context, ours, theirs string) (changes map[str
 
 // diff is the paths at which two commits differ, each with its letter in git diff --name-status: A, D, M or T.
 func (s *Store) diff(ctx context.Context, from, to string) (map[string]byte, error) {
-	c := s.git.command(ctx, nil, "diff-tree", "-r", "-z", "--name-status", "--no-renames", "--no-relative",
-		"--end-of-options", from, to)
+	c := s.indexReader(ctx, "diff-tree", "-r", "-z", "--name-status", "--no-renames", "--no-relative", "--end-of-options", from, to)
 	out, err := c.Output()
 	if err != nil {
 		return nil, c.explain(err)
