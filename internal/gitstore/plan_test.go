@@ -360,6 +360,24 @@ func TestPieces(t *testing.T) {
 			t.Errorf("alone: %v", err)
 		}
 	}
+	of := make(map[string]int)
+	for i, p := range pieces {
+		for _, at := range p.Index() {
+			of[hex.EncodeToString(l.At(int(at)))] = i
+		}
+	}
+	deltas := 0
+	for line := range strings.Lines(from.Git("cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(deltabase)")) {
+		name, base, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if at, isDelta := of[base]; isDelta {
+			if deltas++; at != of[name] {
+				t.Errorf("%s is in another piece than its base %s", name, base)
+			}
+		}
+	}
+	if deltas < 100 {
+		t.Errorf("%d deltas", deltas)
+	}
 	if one := len(pack(t, s, all(l))); sum > one+one/50 {
 		t.Errorf("%d pieces have %d bytes together, and one pack %d", len(pieces), sum, one)
 	}
