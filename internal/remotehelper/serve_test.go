@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -269,30 +271,52 @@ func TestContextEnds(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		f := &fake{listing: small}
 		git, answers, served := serveOnPipe(t, ctx, f)
-		fmt.Fprint(git, "option verbosity 1\n")
-		if line, err := answers.ReadString('\n'); line != "ok\n" {
-			t.Fatalf("%q, %v", line, err)
+		fmt.Fprint(git, "list\noption verbosity 1\n")
+		for line := ""; line != "ok\n"; {
+			var err error
+			if line, err = answers.ReadString('\n'); err != nil {
+				t.Fatal(err)
+			}
 		}
 		cancel(interrupted)
 		if err := await(t, served); !errors.Is(err, interrupted) {
 			t.Errorf("error %v, not %v", err, interrupted)
 		}
+		if calls := strings.Join(f.calls, "; "); calls != "list" {
+			t.Errorf("the Remote was asked %q; an interruption is no peaceful end", calls)
+		}
 	})
 }
 
-// A close waits for a read that is under way, so that nothing reads from git's pipe after Serve.
-func TestCloseEndsTheRead(t *testing.T) {
-	in, git, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
+// slowReader is a reader whose Read notices a deadline late.
+type slowReader struct {
+	expired  chan struct{}
+	returned atomic.Bool
+}
+
+func (r *slowReader) SetReadDeadline(time.Time) error {
+	close(r.expired)
+	return nil
+}
+
+func (r *slowReader) Read([]byte) (int, error) {
+	<-r.expired
+	for range 1000 {
+		runtime.Gosched()
 	}
-	defer in.Close()
-	defer git.Close()
-	l := newLines(in)
+	r.returned.Store(true)
+	return 0, os.ErrDeadlineExceeded
+}
+
+// A close ends a read that is under way and waits for it, so that nothing reads from git's pipe after Serve.
+func TestCloseWaitsForTheRead(t *testing.T) {
+	r := &slowReader{expired: make(chan struct{})}
+	l := newLines(r)
 	l.start()
-	closed := make(chan error, 1)
-	go func() { l.close(); closed <- nil }()
-	await(t, closed)
+	l.close()
+	if !r.returned.Load() {
+		t.Error("closed, and still reading")
+	}
 }
 
 // An answer that git no longer reads is an error, not a success.
