@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"strings"
+	"time"
 
 	"aig/internal/gitstore"
 	"aig/internal/session"
@@ -40,13 +41,22 @@ func (s *synchronisation) tellRefs(ctx context.Context) ([]wire.Ref, error) {
 	return told, nil
 }
 
+// standingTime is how long it may take to find out where the peer stands: a first sync of a large history has much to
+// walk through, and who wants to know all of it asks git.
+const standingTime = 10 * time.Second
+
 // showStanding shows where the peer stands, if it has told its references. The sync is over and has succeeded: what
 // fails here is only a warning.
 func (s *synchronisation) showStanding(ctx context.Context, result *session.Result, porcelain io.Writer) error {
 	if s.refs == refsOff || result.Left || len(result.PeerRefs) == 0 || s.quiet && s.refs != refsPorcelain {
 		return nil
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, standingTime, fmt.Errorf("it takes longer than %s", standingTime))
+	defer cancel()
 	report, err := s.standing(ctx, result)
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
 		fmt.Fprintf(s.screen, "warning: where the peer stands could not be found out: %v\n", err)
 		return nil

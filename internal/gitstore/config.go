@@ -2,9 +2,7 @@ package gitstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"sync"
 )
@@ -45,8 +43,7 @@ func (g Git) config(ctx context.Context, how, key, typ string) ([]string, error)
 	}
 	c := g.command(ctx, nil, append(args, how, key)...)
 	out, err := c.Output()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() == 1 {
+	if exitCode(err) == 1 {
 		return nil, nil // git-config(1): the key is not set
 	}
 	if err != nil {

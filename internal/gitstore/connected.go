@@ -2,8 +2,6 @@ package gitstore
 
 import (
 	"context"
-	"errors"
-	"os/exec"
 	"strings"
 )
 
@@ -13,8 +11,7 @@ func (s *Store) Connected(ctx context.Context, names []string) (bool, error) {
 	c := s.git.command(ctx, nil, "rev-list", "--objects", "--stdin", "--not", "--all", "--quiet", "--alternate-refs")
 	c.Stdin = strings.NewReader(strings.Join(names, "\n") + "\n")
 	err := c.Run()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exitCode(err) > 0 {
 		return false, nil // git says so itself, in its own words, when it checks again
 	}
 	return err == nil, c.explain(err)

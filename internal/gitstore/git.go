@@ -3,10 +3,12 @@
 package gitstore
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
 	"strings"
 	"time"
@@ -152,4 +154,46 @@ func (g Git) WithoutLocalEnv(ctx context.Context, env []string) ([]string, error
 		}
 	}
 	return kept, nil
+}
+
+// lines runs the child and calls each with every line of its output, without the line feed. An error of each's ends the
+// child, and is returned as it is.
+func (c *child) lines(each func(line []byte) error) error {
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := c.Start(); err != nil {
+		return c.explain(err)
+	}
+	r := bufio.NewReaderSize(out, 1<<16)
+	for {
+		var line []byte
+		line, err = r.ReadBytes('\n')
+		if err != nil { // at the end: what is cut short is no line, and the status tells
+			break
+		}
+		if err = each(line[:len(line)-1]); err != nil {
+			out.Close()
+			c.Wait() // it ends of its closed pipe
+			return err
+		}
+	}
+	if waited := c.Wait(); waited != nil || err == io.EOF {
+		return c.explain(waited)
+	}
+	return err
+}
+
+func exitCode(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return -1
+}
+
+func ofMachine(err error) bool {
+	var failed *GitError
+	return errors.As(err, &failed) && failed.OfMachine()
 }
