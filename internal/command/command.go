@@ -37,6 +37,12 @@ func (e SignalError) Error() string { return "stopped by a signal (" + e.String(
 // Main runs a command with a context that SIGINT, SIGTERM and SIGHUP end, prints what is left to say of its error to
 // stderr, and returns the exit status.
 func Main(stderr io.Writer, run func(context.Context) error) int {
+	// A broken standard output is an error like any other: the transport must be ended properly all the same. Not ignored,
+	// but caught, since what is ignored stays so in every program that is started.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
+
 	ctx, stop := withSignals(context.Background())
 	err := run(ctx)
 	if err != nil && ctx.Err() != nil {
