@@ -92,32 +92,6 @@ type session struct {
 	cancel   context.CancelFunc
 }
 
-// PeerError says that the peer gave up, with the reason it gave.
-type PeerError struct{ Reason string }
-
-func (e *PeerError) Error() string { return fmt.Sprintf("the peer gave up: %q", e.Reason) }
-
-// OmittedError says that a conversation came to its end, but that some objects could not be read by the side that has
-// them: everything else is stored on both sides.
-type OmittedError struct {
-	Ours, Theirs int
-}
-
-func (e *OmittedError) Error() string {
-	var what string
-	switch {
-	case e.Theirs == 0:
-		what = fmt.Sprintf("%d of our objects could not be read and were left out: git fsck names them", e.Ours)
-	case e.Ours == 0:
-		what = fmt.Sprintf("%d of the peer's objects could not be read there and were left out: "+
-			"its side should run git fsck", e.Theirs)
-	default:
-		what = fmt.Sprintf("%d of our and %d of the peer's objects could not be read and were left out: "+
-			"both sides should run git fsck", e.Ours, e.Theirs)
-	}
-	return what + "; everything else is stored"
-}
-
 // Run has the whole conversation and closes the pipe. A nil error means that both sides hold everything and said so.
 // With an *OmittedError the Result is valid too.
 func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
@@ -226,67 +200,6 @@ func (s *session) both(ctx context.Context, write, read func(context.Context) er
 	default:
 		return nil
 	}
-}
-
-// writeError is a failure of our writing side, which may be an echo of what the peer is about to say.
-type writeError struct{ error }
-
-func (e *writeError) Unwrap() error { return e.error }
-
-// fail ends the conversation with its first failure, tells the peer, and returns what the failure is.
-func (s *session) fail(err error) error {
-	var ofWriter *writeError
-	if errors.As(err, &ofWriter) && isPipe(err) {
-		// A pipe that takes no more bytes mostly means that the peer has gone, and its last words, which the reader
-		// finds, say why. The reader is given some time for it.
-		select {
-		case <-s.failed:
-		case <-time.After(lastWords):
-		}
-	}
-	s.failing.Do(func() {
-		s.failure = err
-		close(s.failed)
-		s.sayWhy(err)
-		s.cancel()
-	})
-	<-s.failed
-	return s.failure
-}
-
-// sayWhy tells the peer why we give up, if that is still possible.
-func (s *session) sayWhy(err error) {
-	var peer *PeerError
-	if errors.As(err, &peer) || isPipe(err) {
-		return
-	}
-	// The write may wait for a peer that does not read.
-	timer := time.AfterFunc(lastWords, func() { s.pipe.Close() })
-	defer timer.Stop()
-	if s.out.Write(wire.TypeAbort, wire.AppendText(nil, err.Error())) == nil {
-		s.pipe.CloseWrite()
-	}
-}
-
-// pipeError says that the pipe itself failed or ended.
-type pipeError struct {
-	while string
-	err   error
-}
-
-func (e *pipeError) Error() string {
-	if errors.Is(e.err, io.ErrUnexpectedEOF) || errors.Is(e.err, io.EOF) {
-		return fmt.Sprintf("the pipe ended %s: the link broke or the other side was stopped; "+
-			"what has arrived whole is kept, run the same command again", e.while)
-	}
-	return fmt.Sprintf("the pipe failed %s: %v", e.while, e.err)
-}
-
-func (e *pipeError) Unwrap() error { return e.err }
-
-func isPipe(err error) bool {
-	var broken *pipeError
-	return errors.As(err, &broken)
 }
 
 // next is the peer's next message that says something.
