@@ -7,6 +7,7 @@ BUILD = go build -trimpath -ldflags=-buildid=
 # git finds git-aig-sync in any directory of PATH.
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
+mandir ?= $(prefix)/share/man
 
 .PHONY: all build setup demo test test-go test-t bench lint install dist clean help
 
@@ -46,6 +47,8 @@ lint: setup ## gofmt, vet, staticcheck, shellcheck
 install: build ## install the programs where git and the shell find them
 	install -d '$(DESTDIR)$(bindir)'
 	install -m 0755 $(COMMANDS:%=bin/%) '$(DESTDIR)$(bindir)'
+	install -d '$(DESTDIR)$(mandir)/man1'
+	install -m 0644 docs/man/*.1 '$(DESTDIR)$(mandir)/man1'
 
 dist: ## build static programs for every system into dist/
 	@t/dist.sh $(COMMANDS)
