@@ -54,6 +54,7 @@ func (c *client) serve() {
 	c.meter.SetDeadline(time.Time{})
 	c.ssh = conn
 	c.server.admission.greet(c.visit)
+	c.meter.greeted()
 	c.requests.tokens, c.requests.last = requestBurst, time.Now()
 	overdue := time.AfterFunc(c.server.opt.CommandTime, func() {
 		c.server.counters.add(noCommand)

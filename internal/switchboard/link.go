@@ -192,7 +192,7 @@ func (d *direction) carry(l *link) outcome {
 	if !d.src.inBand {
 		return srcLost
 	}
-	if isClosed(d.src.gone) && !d.back.clean.Load() && !isClosed(d.back.src.ended) {
+	if (d.src.left || isClosed(d.src.gone)) && !d.back.clean.Load() && !isClosed(d.back.src.ended) {
 		return srcLeft
 	}
 	// Said before it is done: the destination may leave as soon as it hears of

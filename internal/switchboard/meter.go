@@ -9,7 +9,8 @@ import (
 const (
 	// openingBudget is how much a client may send before its command is
 	// known, in bytes on the wire. A handshake takes less than ten thousand;
-	// the rest is room for long commands, which are answered and not cut.
+	// the rest is room for long commands, which are answered and not cut, and
+	// for what comes directly behind a command, before that is looked at.
 	openingBudget = 1 << 20
 
 	// backlogBudget is how much of one client may lie here unread, in bytes on
@@ -25,7 +26,9 @@ var errBacklog = errors.New("the client has sent more than may lie here unread")
 
 // meter is a connection that counts what arrives on it and fails when too
 // much arrives that nobody takes. It counts against the budget while counting
-// is set: not while somebody reads, since then nothing lies here.
+// is set: not while somebody reads, since then nothing lies here. Between the
+// handshake and the command it doesn't fail but pauses: the command may be
+// known already and only not have been looked at yet.
 type meter struct {
 	net.Conn
 
@@ -34,17 +37,37 @@ type meter struct {
 	budget   int64
 	counting bool
 	over     bool
+	pausing  bool
+	resumed  chan struct{} // closed when pausing ends
+	resume   func()        // closes it
 
 	beyond chan struct{} // closed when received exceeds mark; nil if nobody waits
 	mark   int64
 }
 
 func newMeter(conn net.Conn) *meter {
-	return &meter{Conn: conn, budget: openingBudget, counting: true}
+	resumed := make(chan struct{})
+	return &meter{
+		Conn: conn, budget: openingBudget, counting: true,
+		resumed: resumed, resume: sync.OnceFunc(func() { close(resumed) }),
+	}
+}
+
+// Close implements [net.Conn].
+func (m *meter) Close() error {
+	err := m.Conn.Close()
+	m.resume()
+	return err
 }
 
 // Read implements [net.Conn].
 func (m *meter) Read(p []byte) (int, error) {
+	m.mu.Lock()
+	pause := m.pausing && m.budget < 0
+	m.mu.Unlock()
+	if pause {
+		<-m.resumed
+	}
 	n, err := m.Conn.Read(p)
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -52,7 +75,7 @@ func (m *meter) Read(p []byte) (int, error) {
 	if m.counting {
 		m.budget -= int64(n)
 	}
-	if m.budget < 0 {
+	if m.budget < 0 && !m.pausing {
 		m.over = true
 		return 0, errBacklog
 	}
@@ -87,11 +110,20 @@ func (m *meter) further() (<-chan struct{}, int64) {
 	return m.beyond, m.mark
 }
 
+// greeted begins the time between a client's handshake and its command, which
+// is bounded by somebody who closes the connection.
+func (m *meter) greeted() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pausing = true
+}
+
 // waits begins the time between a client's command and its link.
 func (m *meter) waits() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.budget, m.counting = backlogBudget, true
+	m.budget, m.counting, m.pausing = backlogBudget, true, false
+	m.resume()
 }
 
 // reading says that a goroutine takes whatever arrives.

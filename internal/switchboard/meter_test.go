@@ -5,12 +5,14 @@ import (
 	"io"
 	"net"
 	"testing"
+	"time"
 )
 
 // endless is a connection on which any number of bytes can be read.
 type endless struct{ net.Conn }
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
+func (endless) Close() error               { return nil }
 
 // receive reads until a number of bytes has come or the meter has enough.
 func receive(m *meter, n int) error {
@@ -26,6 +28,14 @@ func TestMeter(t *testing.T) {
 	}{
 		{"as much as the opening may take", func(m *meter) error { return receive(m, openingBudget) }, false},
 		{"more", func(m *meter) error { return receive(m, openingBudget+1) }, true},
+		{"more of a command's company", func(m *meter) error {
+			m.greeted()
+			if err := receive(m, openingBudget+1); err != nil {
+				return err
+			}
+			m.waits()
+			return receive(m, backlogBudget)
+		}, false},
 		{"a full window while waiting", func(m *meter) error { m.waits(); return receive(m, backlogBudget) }, false},
 		{"more while waiting", func(m *meter) error { m.waits(); return receive(m, backlogBudget+1) }, true},
 		{"anything while somebody reads", func(m *meter) error { m.reading(); return receive(m, 100<<20) }, false},
@@ -103,5 +113,30 @@ func TestMeterFurther(t *testing.T) {
 	receive(m, 1)
 	if !isClosed(further) || m.total() != 11 {
 		t.Error("the next byte was not noticed")
+	}
+}
+
+// Between the handshake and the command, too much makes the reader pause,
+// until the command is known or the connection is closed.
+func TestMeterPauses(t *testing.T) {
+	for _, end := range []func(*meter){(*meter).waits, func(m *meter) { m.Close() }} {
+		m := newMeter(endless{})
+		m.greeted()
+		if err := receive(m, openingBudget+1); err != nil {
+			t.Fatal(err)
+		}
+		read := make(chan error)
+		go func() { read <- receive(m, 1) }()
+		select {
+		case err := <-read:
+			t.Fatalf("no pause: %v", err)
+		case <-time.After(50 * time.Millisecond):
+		}
+		end(m)
+		select {
+		case <-read:
+		case <-time.After(patience):
+			t.Fatal("the pause has no end")
+		}
 	}
 }

@@ -401,15 +401,34 @@ func TestFloods(t *testing.T) {
 	}
 }
 
-// A handshake that goes on and on is cut off by the number of its bytes, too.
+// Much before the command stalls, and costs the connection in the end.
 func TestOpeningBudget(t *testing.T) {
-	b := startBoard(t, nil)
+	b := startBoard(t, func(o *Options) { o.CommandTime = time.Second })
 	p := b.dial(t)
 	var err error
-	for n := 0; n < 100 && err == nil; n++ {
+	for n := 0; n < 1000 && err == nil; n++ {
 		_, _, err = p.conn.SendRequest("large", false, make([]byte, 30_000))
 	}
+	if err == nil {
+		t.Error("30 MB were taken")
+	}
 	p.closed()
+}
+
+// What comes at once behind a command, a full window of it, is kept, however
+// late the command is looked at.
+func TestDataBehindCommand(t *testing.T) {
+	b := startBoard(t, nil)
+	data := strings.Repeat("0123456789abcdef", 2<<20/16)
+	for range 20 {
+		a := b.dial(t).session()
+		a.ch.SendRequest("exec", false, payload("new")) // not waiting for an answer
+		a.write(data)
+		c := b.join(t, a.line())
+		c.read(data)
+		a.conn.Close()
+		c.conn.Close()
+	}
 }
 
 // Stopping sends those away who wait, lets links end for the grace time, and

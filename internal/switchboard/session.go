@@ -40,6 +40,7 @@ type session struct {
 
 	ended  chan struct{} // closed when the client's end of file has come
 	inBand bool          // and whether it was said, and not the connection's end; read after ended
+	left   bool          // and whether the channel was closed along with it; read after ended
 
 	write    sync.Mutex // guards the following and orders end of file after everything else
 	sentEOF  bool
@@ -103,6 +104,9 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 		// does a client show what follows on standard error and take the exit
 		// status as its own.
 		ok = ok && !started
+		if ok {
+			s.client.meter.waits()
+		}
 		if r.WantReply {
 			r.Reply(ok || granted && !started, nil)
 		}
@@ -131,28 +135,39 @@ func (s *session) spoil(line string) {
 // watchInput throws away what the client sends as standard error, which
 // would fill its window, until the client's end of file; then it finds out
 // whether that was said or is only the connection's end, which x/crypto shows
-// alike. An end that was said is one that the connection has outlived: SSH has
-// been given bytes since, if only the answer to a question, or lacks the end
-// of a packet (see tail). A connection that is neither at its end nor says
-// anything for endProof has outlived it, too.
+// alike. An end that was said is one that the connection has outlived: the
+// client has answered a question since; or SSH has been given bytes since, or
+// lacks the end of a packet (see tail). A connection that is neither at its end
+// nor says anything for endProof has outlived it, too.
 func (s *session) watchInput() {
 	defer close(s.ended)
 	io.Copy(io.Discard, s.channel.Stderr())
-	further, before := s.client.meter.further()
-	if s.inBand = s.client.tail.end(); !s.inBand {
-		s.client.ask()
+	meter, tail := s.client.meter, s.client.tail
+	further, before := meter.further()
+	proven, kept := tail.end()
+	if !proven {
+		answered := s.client.ask()
+		if !kept {
+			further = answered // SSH has looked at everything before it, too
+		}
 		select {
 		case <-further:
-			s.inBand = true
+			proven = meter.total() > before
 		case <-s.client.done:
-			s.inBand = s.client.meter.total() > before
+			proven = meter.total() > before
 		case <-time.After(endProof):
-			s.inBand = true
+			proven = true
 		}
 	}
-	if s.inBand {
-		s.client.tail.prove()
+	if !proven {
+		return
 	}
+	s.inBand = true
+	tail.prove()
+	// A closed channel takes no request; an open one may have this, which is
+	// unknown to clients and wants no answer.
+	_, err := s.channel.SendRequest("keepalive@openssh.com", false, nil)
+	s.left = err != nil
 }
 
 // run waits for the session's command and obeys it.
@@ -183,7 +198,6 @@ func (s *session) run() {
 	if spoilt := s.spoilt.Load(); st.refusal == nil && spoilt != nil {
 		st.refusal = spoilt
 	}
-	s.client.meter.waits()
 	var err error
 	switch {
 	case st.refusal != nil:

@@ -9,8 +9,9 @@ import (
 
 // tailTime is how long the last byte of what a client has sent is withheld
 // from SSH while the client might be closing its channel. It has to be enough
-// for a goroutine to be woken.
-const tailTime = 20 * time.Millisecond
+// for goroutines to be woken on a busy machine, and delays the end of each
+// burst of a client whose other side has finished: nobody waits to answer it.
+const tailTime = 100 * time.Millisecond
 
 // tail is a connection that can withhold what has arrived.
 //
@@ -76,15 +77,16 @@ func (t *tail) begin() {
 }
 
 // end is called when SSH has shown an end of file. It returns whether that is
-// known to be the client's.
-func (t *tail) end() bool {
+// known to be the client's, and whether the last byte of what follows will be
+// withheld.
+func (t *tail) end() (proven, kept bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ended = true
 	if t.state == withholds {
 		t.set(keeps)
 	}
-	return len(t.held) > 0
+	return len(t.held) > 0, t.state == keeps
 }
 
 // prove is called when the end of file is known to be the client's.

@@ -99,7 +99,7 @@ func TestTailEnd(t *testing.T) {
 	if s, ok := <-bursts; ok {
 		t.Errorf("%q came after the end", s)
 	}
-	if tl.end() {
+	if proven, _ := tl.end(); proven {
 		t.Error("a broken connection counts as an end of file that was said")
 	}
 }
@@ -116,7 +116,7 @@ func TestTailKeeps(t *testing.T) {
 			far.(*net.TCPConn).CloseWrite()
 		}
 		expect(t, bursts, "EOF CLOS")
-		if !tl.end() {
+		if proven, kept := tl.end(); !proven || !kept {
 			t.Fatal("the missing byte was not seen")
 		}
 		tl.prove()
@@ -145,7 +145,7 @@ func TestTailKeepsWhatFollows(t *testing.T) {
 	tl.begin()
 	io.WriteString(far, "EOF")
 	expect(t, bursts, "EOF")
-	if tl.end() {
+	if proven, kept := tl.end(); proven || !kept {
 		t.Fatal("nothing is missing")
 	}
 	io.WriteString(far, "CLOSE")
@@ -159,7 +159,9 @@ func TestTailKeepsWhatFollows(t *testing.T) {
 // An end of file that was proven before the tail begins parks it at once.
 func TestTailBeginsLate(t *testing.T) {
 	tl, far, bursts := tailPair(t)
-	tl.end()
+	if proven, kept := tl.end(); proven || kept {
+		t.Fatal("nothing is missing")
+	}
 	tl.prove()
 	tl.begin()
 	io.WriteString(far, "x")
