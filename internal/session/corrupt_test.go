@@ -94,3 +94,20 @@ func TestUnreadableObjectIsLeftOut(t *testing.T) {
 		})
 	}
 }
+
+// A base that cannot be read is no reason to leave anything out: the pack is made again without bases.
+func TestUnreadableBase(t *testing.T) {
+	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
+	content := strings.Repeat("a line of some length, to be worth a delta\n", 200)
+	a.repo.Commit("file", content)
+	talk(t, a, b)
+	mustAgree(t, a, b)
+	a.repo.Commit("file", content+"and one more\n")
+	overwrite(t, a.repo.LooseFile(a.repo.Git("rev-parse", "HEAD~1:file")), []byte("not a zlib stream"))
+	a, b = &side{repo: a.repo}, &side{repo: b.repo}
+	talk(t, a, b)
+	if a.err != nil || b.err != nil || len(b.received) != 3 {
+		t.Errorf("%v; %v; received %d, want 3", a.err, b.err, len(b.received))
+	}
+	b.repo.Git("fsck", "--strict")
+}

@@ -118,7 +118,13 @@ func (b *outbox) sendPack(ctx context.Context, number uint32, piece gitstore.Pie
 	}
 	found, err := b.omit(ctx, piece.Index())
 	if err == nil && found == 0 {
-		err = fmt.Errorf("packing our objects: %w", packErr)
+		if !piece.Thin() {
+			return false, fmt.Errorf("packing our objects: %w", packErr)
+		}
+		// What cannot be read is none of them, so it is one of the bases.
+		b.mu.Lock()
+		b.pending = append(b.pending, piece.WithoutBases())
+		b.mu.Unlock()
 	}
 	return false, err
 }
