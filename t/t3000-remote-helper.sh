@@ -291,7 +291,7 @@ test_expect_success 'a shallow peer: git refuses what it cannot connect, and tak
 
 test_expect_success 'a partial peer: the same, and nothing is fetched on its side' '
 	git clone -q --no-checkout --filter=blob:none "file://$PWD/bob/repo" partial && peer_in "$PWD/partial" &&
-	git -C partial config protocol.ext.allow always && git -C partial config remote.origin.url "ext::touch $PWD/was.run" &&
+	git -C partial config protocol.ext.allow always && git -C partial config remote.origin.url "ext::touch $(echo "$PWD/was.run" | sed "s/ /% /g")" &&
 	fresh_alice && in_alice remote add bob "$address" && kept >before &&
 	alice git fetch bob main && failed 1 "did not send all necessary objects" &&
 	kept >after && test_cmp before after && test_must_be_empty alice/repo/.git/FETCH_HEAD &&
@@ -304,7 +304,7 @@ test_expect_success 'a partial peer: the same, and nothing is fetched on its sid
 test_expect_success 'we are shallow, or partial: what comes is whole, and the boundary stays' '
 	rm -rf shallow partial && git clone -q --depth=1 "file://$PWD/bob/repo" shallow &&
 	git clone -q --no-checkout --filter=blob:none "file://$PWD/bob/repo" partial &&
-	git -C partial config protocol.ext.allow always && git -C partial config remote.origin.url "ext::touch $PWD/was.run" &&
+	git -C partial config protocol.ext.allow always && git -C partial config remote.origin.url "ext::touch $(echo "$PWD/was.run" | sed "s/ /% /g")" &&
 	commit bob "on top" && in_bob rev-parse main >expect && peer_in "$PWD/bob/repo" &&
 	cp shallow/.git/shallow boundary &&
 	for us in shallow partial

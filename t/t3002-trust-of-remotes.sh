@@ -1,0 +1,231 @@
+#!/bin/sh
+
+test_description='a remote gives transport, trust and identity; who may start a shell'
+
+. /usr/share/sharness/sharness.sh
+. "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
+. "$SHARNESS_TEST_SRCDIR/lib-aig.sh"
+
+# The trash directory lies in a repository.
+GIT_CEILING_DIRECTORIES=$PWD
+export GIT_CEILING_DIRECTORIES
+
+# Bob with the key of that name, who trusts what "$PWD/trusted" says, and says what he says in bob.err.
+bob () {
+	cat >"$1.sh" <<-EOF
+		cd '$PWD/bob/repo' && HOME='$PWD/bob' AIG_IDENTITY='$PWD/bob/$1' TRUST=\$(cat '$PWD/trusted') exec git aig-sync --summary - 2>'$PWD/bob.err'
+	EOF
+	printf "sh '%s'" "$PWD/$1.sh"
+}
+
+fp () {
+	ssh-keygen -lf "$1" | cut -d " " -f 2
+}
+
+alice () {
+	as alice "$@" >alice.out 2>alice.err
+	echo $? >alice.status
+}
+
+ok () {
+	if test "$(cat alice.status)" != 0
+	then
+		cat alice.err
+		return 1
+	fi
+}
+
+# Alice believed that it was Bob; she didn't.
+trusts () {
+	commit bob "news" && alice "$@" && ok && objects bob >bob.has && objects alice >alice.has &&
+	comm -23 bob.has alice.has >lacks && test_must_be_empty lacks
+}
+
+distrusts () {
+	commit bob "news" && objects alice >alice.had && alice "$@" &&
+	echo 128 >expect && test_cmp expect alice.status && grep "^fatal: .*is $(fp bob/one), which is not trusted" alice.err &&
+	objects alice >alice.has && test_cmp alice.had alice.has
+}
+
+remote () {
+	as alice git config "$@"
+}
+
+test_expect_success 'Alice, and Bob with two keys' '
+	person alice && person bob && commit alice "of Alice" && commit bob "of Bob" &&
+	for key in one two
+	do
+		ssh-keygen -q -t ed25519 -N "" -f bob/$key && ssh-keygen -q -t ed25519 -N "" -f alice/$key || return 1
+	done &&
+	one=$(fp bob/one) && two=$(fp bob/two) &&
+	fingerprint alice >trusted &&
+	remote remote.bob.url "aig::$(bob one)" && remote remote.bob.fetch "+refs/heads/*:refs/remotes/bob/*"
+'
+
+test_expect_success 'trust of the remote, for git fetch and for git aig-sync' '
+	remote remote.bob.aigTrust "$one" &&
+	trusts git fetch bob && trusts git aig-sync bob && alice git ls-remote bob && ok &&
+	remote remote.bob.aigTrust "$two" &&
+	distrusts git fetch bob && distrusts git aig-sync bob && distrusts git ls-remote bob
+'
+
+test_expect_success 'aigTrust has as many values as are given' '
+	remote --add remote.bob.aigTrust "$one" &&
+	trusts git fetch bob && trusts git aig-sync bob &&
+	remote --unset-all remote.bob.aigTrust
+'
+
+test_expect_success 'trust: the environment beats the remote, which beats aig.trust; the option beats all' '
+	remote remote.bob.aigTrust "$one" && remote aig.trust "$two" &&
+	trusts git fetch bob && trusts git aig-sync bob &&
+	distrusts env TRUST="$two" git fetch bob && distrusts env TRUST="$two" git aig-sync bob &&
+	trusts env TRUST="$two" git aig-sync --trust "$one" bob &&
+	remote remote.bob.aigTrust "$two" && remote aig.trust "$one" &&
+	distrusts git fetch bob && distrusts git aig-sync bob &&
+	trusts env TRUST="$one" git fetch bob && trusts env TRUST="$one" git aig-sync bob &&
+	remote --unset-all remote.bob.aigTrust &&
+	trusts git fetch bob && trusts git aig-sync bob &&
+	remote --unset aig.trust
+'
+
+test_expect_success 'the trust of a remote is for its name: the same address by itself does not have it' '
+	remote remote.bob.aigTrust "$one" && commit bob "news" &&
+	alice git fetch "aig::$(bob one)" && echo 128 >expect && test_cmp expect alice.status &&
+	grep "^fatal: no peer.s key is trusted" alice.err &&
+	alice git aig-sync "$(bob one)" && test_cmp expect alice.status && grep "^fatal: no peer.s key is trusted" alice.err &&
+	remote aig.trust "$two" && distrusts git fetch "aig::$(bob one)" && distrusts git aig-sync "$(bob one)" &&
+	trusts git fetch bob &&
+	remote --unset aig.trust
+'
+
+test_expect_success 'a clone has no remote yet: trust comes from elsewhere, or with -c' '
+	rm -rf clone && alice git clone -q "aig::$(bob one)" "$PWD/clone" && grep "^fatal: no peer.s key is trusted" alice.err &&
+	alice git clone -q -c remote.origin.aigTrust="$one" "aig::$(bob one)" "$PWD/clone" && ok &&
+	(HOME=$PWD/alice && export HOME && git -C clone fetch) &&
+	rm -rf clone && alice env TRUST="$one" git clone -q -o peer "aig::$(bob one)" "$PWD/clone" && ok
+'
+
+test_expect_success 'trust that is no fingerprint is refused before the transport starts' '
+	remote remote.bad.url "aig::touch \"$PWD/was.run\"" && remote remote.bad.aigTrust nonsense &&
+	alice git fetch bad && echo 128 >expect && test_cmp expect alice.status && grep "^fatal: .*nonsense" alice.err &&
+	alice git aig-sync bad && test_cmp expect alice.status && grep "^fatal: .*nonsense" alice.err &&
+	test ! -e was.run
+'
+
+test_expect_success 'identity: the environment beats the remote, which beats aig.identity; the option beats all' '
+	remote remote.bob.aigIdentity "~/one" && remote aig.identity "~/two" && fp alice/one >trusted &&
+	trusts git fetch bob && trusts git aig-sync bob && alice git ls-remote bob && ok &&
+	AIG_IDENTITY=$PWD/alice/two && export AIG_IDENTITY &&
+	alice git fetch bob && grep "$(fp alice/two)" bob.err && alice git aig-sync bob && grep "$(fp alice/two)" bob.err &&
+	fp alice/two >trusted && trusts git fetch bob && trusts git aig-sync bob &&
+	fp alice/.ssh/id_ed25519 >trusted && trusts git aig-sync --identity "$PWD/alice/.ssh/id_ed25519" bob &&
+	unset AIG_IDENTITY && fp alice/two >trusted &&
+	remote --unset remote.bob.aigIdentity && trusts git fetch bob && trusts git aig-sync bob &&
+	remote --unset aig.identity && fingerprint alice >trusted && trusts git fetch bob && trusts git aig-sync bob
+'
+
+test_expect_success 'git aig-sync with a remote gives too, and its options work' '
+	commit alice "for Bob" && alice git aig-sync --summary bob && ok && tail -n 1 alice.out >last && echo . >expect &&
+	test_cmp expect last && same_stores &&
+	commit alice "not for Bob" && commit bob "for Alice" && alice git aig-sync --pull --summary bob && ok && grep -x "> 0" alice.out &&
+	grep -x "< 3" alice.out && alice git aig-sync --summary -- bob && ok && grep -x "> 3" alice.out && same_stores
+'
+
+test_expect_success 'only the name of a remote with an address aig:: stands for a transport' '
+	remote remote.plain.url "$PWD/bob/repo" && remote remote.true.url "file:///nowhere" &&
+	for name in plain true nobody
+	do
+		alice env TRUST="$one" git aig-sync $name && echo 128 >expect && test_cmp expect alice.status &&
+		grep "^fatal: the transport ended before a peer came" alice.err || return 1
+	done
+'
+
+test_expect_success 'the transport of a remote runs without git variables of ours' '
+	remote remote.where.url "aig::env >\"$PWD/variables\"" && echo 128 >expect &&
+	for command in aig-sync fetch
+	do
+		rm -f variables &&
+		alice env TRUST="$one" GIT_DIR=.git GIT_WORK_TREE=. GIT_PREFIX=x git $command where && test_cmp expect alice.status &&
+		test -s variables && test_must_fail grep -e "^GIT_DIR=" -e "^GIT_WORK_TREE=" -e "^GIT_PREFIX" variables || return 1
+	done
+'
+
+test_expect_success 'a remote of any name' '
+	for name in home.bob "bob at work" Bob/2
+	do
+		remote "remote.$name.url" "aig::$(bob one)" && remote "remote.$name.aigTrust" "$one" &&
+		trusts git fetch "$name" && trusts git aig-sync "$name" || return 1
+	done
+'
+
+# Who may start a shell.
+
+test_expect_success 'GIT_PROTOCOL_FROM_USER=0: refused, whatever the configuration allows' '
+	for value in 0 false no off ""
+	do
+		for allow in protocol.allow=always protocol.aig.allow=always protocol.allow=user
+		do
+			alice env TRUST="$one" GIT_PROTOCOL_FROM_USER="$value" \
+				git -c $allow fetch "aig::touch \"$PWD/was.run\"" &&
+			echo 128 >expect && test_cmp expect alice.status && grep "^fatal: " alice.err && test ! -e was.run || return 1
+		done &&
+		alice env TRUST="$one" GIT_PROTOCOL_FROM_USER="$value" git-remote-aig origin "touch \"$PWD/was.run\"" </dev/null &&
+		test_cmp expect alice.status && grep "^fatal: .*GIT_PROTOCOL_FROM_USER" alice.err && test ! -e was.run || return 1
+	done
+'
+
+test_expect_success 'GIT_PROTOCOL_FROM_USER=1, or none, is a user who asks' '
+	remote remote.bob.aigTrust "$one" && trusts env GIT_PROTOCOL_FROM_USER=1 git fetch bob &&
+	trusts env GIT_PROTOCOL_FROM_USER=true git -c protocol.allow=always fetch bob && trusts git -c protocol.allow=user fetch bob
+'
+
+test_expect_success 'protocol.aig.allow=never, and GIT_ALLOW_PROTOCOL without aig: git does not even start the helper' '
+	for how in "git -c protocol.aig.allow=never" "git -c protocol.allow=never" "env GIT_ALLOW_PROTOCOL=https:ssh git"
+	do
+		alice env TRUST="$one" $how fetch "aig::touch \"$PWD/was.run\"" && echo 128 >expect && test_cmp expect alice.status &&
+		grep "transport .aig. not allowed" alice.err && test ! -e was.run || return 1
+	done
+'
+
+# hostile <repository>: one with a submodule whose address was written by a stranger.
+hostile () {
+	git init -q "$1" &&
+	git -C "$1" config --file .gitmodules submodule.evil.path evil &&
+	git -C "$1" config --file .gitmodules submodule.evil.url "aig::touch \"$PWD/was.run\"" &&
+	git -C "$1" add .gitmodules &&
+	git -C "$1" update-index --add --cacheinfo "160000,$(as alice git rev-parse HEAD),evil" &&
+	git -C "$1" commit -q -m hostile
+}
+
+test_expect_success 'a hostile .gitmodules: a recursive clone runs nothing, whatever is allowed' '
+	hostile hostile && evil=$(git -C hostile config --file .gitmodules submodule.evil.url) &&
+	alice env TRUST="$one" git ls-remote "$evil" && test -e was.run && rm was.run &&
+	for allow in protocol.allow=always protocol.aig.allow=always protocol.allow=user core.bare=false
+	do
+		rm -rf clone && alice env TRUST="$one" git -c $allow clone --recurse-submodules "$PWD/hostile" "$PWD/clone" &&
+		test "$(cat alice.status)" != 0 && grep "Cloning into.*evil" alice.err && test ! -e was.run &&
+		case $allow in
+		*=always) grep "^fatal: refused to start a shell .*GIT_PROTOCOL_FROM_USER" alice.err ;;
+		*) grep "transport .aig. not allowed" alice.err ;;
+		esac || return 1
+	done
+'
+
+test_expect_success 'the same by aig, and with submodule update, fetch and pull' '
+	git init -q --bare hostile.git && git -C hostile push -q "$PWD/hostile.git" HEAD:refs/heads/main &&
+	git -C hostile.git symbolic-ref HEAD refs/heads/main &&
+	cat >peer <<-EOF &&
+		cd '"'$PWD/hostile.git'"' && HOME='"'$PWD/bob'"' AIG_IDENTITY='"'$PWD/bob/one'"' TRUST=$(cat trusted) exec git aig-sync -q -
+	EOF
+	rm -rf clone && alice env TRUST="$one" git -c protocol.allow=always clone --recurse-submodules "aig::sh \"$PWD/peer\"" "$PWD/clone" &&
+	test "$(cat alice.status)" != 0 && grep "submodule.*evil" alice.err &&
+	git -C clone rev-parse HEAD >actual && git -C hostile rev-parse HEAD >expect && test_cmp expect actual &&
+	for command in "submodule update --init" "submodule update --init --remote" "fetch --recurse-submodules=yes" "pull --recurse-submodules"
+	do
+		alice env TRUST="$one" git -C "$PWD/clone" -c protocol.allow=always $command
+		test ! -e was.run || return 1
+	done &&
+	grep "aig::touch" clone/.git/config && test ! -e was.run
+'
+
+test_done
