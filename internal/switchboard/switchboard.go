@@ -92,7 +92,19 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	reporter.Go(func() { s.report(reported) })
 
 	err := s.accept(ctx, ln, func(conn net.Conn) {
-		clients.Go(func() { s.serve(ctx, linkCtx, conn) })
+		// Before the next one is accepted, so that whoever has to go for this
+		// one has gone by then.
+		c := s.admit(conn)
+		clients.Go(func() {
+			defer conn.Close()
+			if c == nil {
+				s.turnAway(conn)
+				return
+			}
+			defer s.admission.leave(c.visit)
+			c.ctx, c.linkCtx = ctx, linkCtx
+			c.serve()
+		})
 	})
 	ln.Close()
 	stop()
@@ -155,9 +167,8 @@ func exhausted(err error) bool {
 	return false
 }
 
-// serve takes a connection from its arrival to its end.
-func (s *Server) serve(ctx, linkCtx context.Context, conn net.Conn) {
-	defer conn.Close()
+// admit lets a connection in, or returns nil.
+func (s *Server) admit(conn net.Conn) *client {
 	held := newTail(conn)
 	m := newMeter(held)
 	v, evicted := s.admission.enter(m)
@@ -165,23 +176,23 @@ func (s *Server) serve(ctx, linkCtx context.Context, conn net.Conn) {
 		s.counters.add(tooManyConnections)
 	}
 	if v == nil {
-		// A line before the version string is allowed by RFC 4253, section 4.2.
-		conn.SetWriteDeadline(time.Now().Add(s.opt.ControlTime))
-		fmt.Fprintf(conn, "switchboard: too many connections are open; try again later\r\n")
-		return
+		return nil
 	}
-	defer s.admission.leave(v)
-	c := &client{
-		server:  s,
-		tail:    held,
-		meter:   m,
-		visit:   v,
-		ctx:     ctx,
-		linkCtx: linkCtx,
-		done:    make(chan struct{}),
-		log:     s.log.With("from", conn.RemoteAddr().String()),
+	return &client{
+		server: s,
+		tail:   held,
+		meter:  m,
+		visit:  v,
+		done:   make(chan struct{}),
+		log:    s.log.With("from", conn.RemoteAddr().String()),
 	}
-	c.serve()
+}
+
+// turnAway tells a client that is not let in so, by a line before the version
+// string, as RFC 4253, section 4.2, allows.
+func (s *Server) turnAway(conn net.Conn) {
+	conn.SetWriteDeadline(time.Now().Add(s.opt.ControlTime))
+	fmt.Fprintf(conn, "switchboard: too many connections are open; try again later\r\n")
 }
 
 // report logs the counters whenever they have changed, until done is closed,
