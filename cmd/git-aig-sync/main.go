@@ -126,6 +126,7 @@ func (s *synchronisation) run(ctx context.Context, link *peer.Link) error {
 	if err != nil {
 		return err
 	}
+	defer conn.Close()
 	refs, err := s.told.wait()
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"strings"
 	"time"
 
@@ -72,37 +71,53 @@ func (s *synchronisation) standing(ctx context.Context, result *session.Result) 
 	if err != nil {
 		return nil, err
 	}
-	checkout, err := s.store.Checkout(ctx)
-	if err != nil {
+	report := &standing.Report{Branches: standing.Pair(refsOf(own), peerRefs(result.PeerRefs))}
+	if err := s.relate(ctx, report); err != nil {
 		return nil, err
 	}
-	report := &standing.Report{
-		Here:     standing.Here{Bare: checkout.Dir == "", Branch: checkout.Head.Target, Elsewhere: checkout.Elsewhere},
-		Branches: standing.Pair(refsOf(own), peerRefs(result.PeerRefs)),
-	}
-	pairs := make([]gitstore.Pair, len(report.Branches))
-	for i, b := range report.Branches {
-		pairs[i] = gitstore.Pair{Ours: b.Ours, Theirs: b.Theirs}
-	}
-	relations, err := s.store.Relate(ctx, pairs)
-	if err != nil {
-		return nil, err
-	}
-	for i := range report.Branches {
-		b, r := &report.Branches[i], relations[i]
-		b.OnlyOurs, b.OnlyTheirs, b.Related, b.Unknown = r.Ours, r.Theirs, r.Related, r.Unknown
-		if report.Here.Takes(*b) {
-			if b.Dirty, err = s.store.Touched(ctx, checkout, b.Theirs); err != nil {
-				return nil, err
-			}
-		}
+	if result.Received.Len() == 0 {
+		return report, nil
 	}
 	var theirs []string
 	for _, r := range result.PeerRefs {
 		theirs = append(theirs, r.OID)
 	}
-	report.Tips, err = s.store.Dangling(ctx, iter.Seq2[[]byte, error](result.Received.All()), theirs)
+	report.Tips, err = s.store.Dangling(ctx, result.Received.All(), theirs)
 	return report, err
+}
+
+// relate fills in the facts about those branches that are not the same on both sides.
+func (s *synchronisation) relate(ctx context.Context, report *standing.Report) error {
+	var differ []*standing.Branch
+	var pairs []gitstore.Pair
+	for i := range report.Branches {
+		if b := &report.Branches[i]; b.Ours != b.Theirs {
+			differ = append(differ, b)
+			pairs = append(pairs, gitstore.Pair{Ours: b.Ours, Theirs: b.Theirs})
+		}
+	}
+	if len(differ) == 0 {
+		return nil
+	}
+	checkout, err := s.store.Checkout(ctx)
+	if err != nil {
+		return err
+	}
+	report.Here = standing.Here{Bare: checkout.Dir == "", Branch: checkout.Head.Target, Elsewhere: checkout.Elsewhere}
+	relations, err := s.store.Relate(ctx, pairs)
+	if err != nil {
+		return err
+	}
+	for i, b := range differ {
+		r := relations[i]
+		b.OnlyOurs, b.OnlyTheirs, b.Related, b.Unknown = r.Ours, r.Theirs, r.Related, r.Unknown
+		if report.Here.Takes(*b) {
+			if b.Dirty, err = s.store.Touched(ctx, checkout, b.Theirs); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func refsOf(refs []gitstore.Ref) []standing.Ref {

@@ -78,6 +78,7 @@ func (r *remote) converse(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer conn.Close()
 	result, err := session.Run(ctx, conn, session.Options{
 		Direction: wire.Pull,
 		Hold: func(ctx context.Context, offer session.Offer) (*gitstore.Store, error) {

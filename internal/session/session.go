@@ -92,8 +92,9 @@ type session struct {
 	cancel   context.CancelFunc
 }
 
-// Run has the whole conversation and closes the pipe. A nil error means that both sides hold everything and said so.
-// With an *OmittedError the Result is valid too.
+// Run has the whole conversation. A nil error means that both sides hold everything and said so. With an *OmittedError
+// the Result is valid too. A failure closes the pipe; otherwise the caller does, when there is time: the peer does not
+// wait for it.
 func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	outer := ctx
 	// Our own context outlives the caller's for as long as it takes to tell the peer.
@@ -121,8 +122,11 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	})
 	helpers.Go(func() {
 		<-ctx.Done()
-		// Frees whoever waits in Read or Write; a conversation that has ended well needs the pipe no more either.
-		s.pipe.Close()
+		select {
+		case <-s.failed:
+			s.pipe.Close() // frees whoever waits in Read or Write
+		default:
+		}
 	})
 	result, err := s.converse(ctx)
 	cancel()
