@@ -127,13 +127,6 @@ func mustAgree(t *testing.T, a, b *side) {
 	}
 }
 
-func lines(s string) []string {
-	if s == "" {
-		return nil
-	}
-	return strings.Split(s, "\n")
-}
-
 // Two stores that have drifted become equal, for both object formats; a second conversation moves what is new since.
 func TestStoresBecomeEqual(t *testing.T) {
 	for _, format := range []string{"sha1", "sha256"} {
