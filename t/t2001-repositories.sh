@@ -97,7 +97,7 @@ test_expect_success 'shallow' '
 test_expect_success 'a partial clone gives what it has, and fetches nothing' '
 	bob_of && git clone -q --no-checkout --filter=blob:none "file://$origin" partial &&
 	git -C partial config protocol.ext.allow always &&
-	git -C partial config remote.origin.url "ext::touch $PWD/was.run" &&
+	git -C partial config remote.origin.url "ext::touch $(echo "$PWD/was.run" | sed "s/ /% /g")" &&
 	becomes_equal "$PWD/partial" "$PWD/bob/repo" &&
 	bob_of && becomes_equal "$PWD/bob/repo" "$PWD/partial" &&
 	test ! -e was.run

@@ -19,13 +19,13 @@ test_expect_success 'Alice and Bob, near and far away' '
 '
 
 test_expect_success 'nothing on a pipe' '
-	sync_as alice bob "sh ../../far" &&
+	sync_as alice bob --no-refs "sh ../../far" &&
 	echo 0 >expect && test_cmp expect alice.status &&
 	test_must_be_empty alice.err
 '
 
 test_expect_success '--progress shows it anyway, names what is waited for, and leaves no trace' '
-	sync_as alice bob --progress "sh ../../far" &&
+	sync_as alice bob --no-refs --progress "sh ../../far" &&
 	echo 0 >expect && test_cmp expect alice.status &&
 	grep "${carriage_return}" alice.err && grep "waiting for " alice.err &&
 	tr "\r" "\n" <alice.err | tail -n 1 | tr -d " \n" >last && test_must_be_empty last
@@ -46,7 +46,7 @@ test_expect_success 'on a terminal it needs no asking, and --no-progress and -q 
 '
 
 test_expect_success 'a quick sync shows none' '
-	sync_as alice bob --progress "sh ../../near" &&
+	sync_as alice bob --no-refs --progress "sh ../../near" &&
 	test_must_be_empty alice.err
 '
 

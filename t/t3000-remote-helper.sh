@@ -463,4 +463,11 @@ test_expect_success 'fetch against fetch: both fail, and both say why' '
 	stop_switchboard
 '
 
+test_expect_success 'a peer that tells no references is an error, and prunes nothing' '
+	peer_in "$PWD/bob/repo" && fresh_alice && in_alice remote add bob "$address" && alice git fetch bob && ok &&
+	in_alice for-each-ref >expect && peer_in "$PWD/bob/repo" --no-refs &&
+	alice git fetch --prune bob && failed 128 "fatal: " &&
+	in_alice for-each-ref >actual && test_cmp expect actual
+'
+
 test_done

@@ -158,6 +158,16 @@ test_expect_success 'a remote of any name' '
 	done
 '
 
+test_expect_success 'of several addresses, git fetch and git aig-sync take the same one' '
+	remote remote.many.url "aig::$(bob one)" && remote --add remote.many.url "aig::exit 9" && remote remote.many.aigTrust "$one" &&
+	trusts git fetch many "+refs/heads/*:refs/many/*" && trusts git aig-sync many
+'
+
+test_expect_success 'an abbreviated address' '
+	remote "url.aig::$(bob one).insteadOf" "bob:" && remote remote.short.url "bob:" && remote remote.short.aigTrust "$one" &&
+	trusts git fetch short "+refs/heads/*:refs/many/*" && trusts git aig-sync short
+'
+
 # Who may start a shell.
 
 test_expect_success 'GIT_PROTOCOL_FROM_USER=0: refused, whatever the configuration allows' '

@@ -159,8 +159,8 @@ func (o options) wantsProgress(s *screen.Screen) bool {
 // the name of a remote with an address aig::… stands for that, with the remote's own trust and identity.
 func (o *options) complete(ctx context.Context, git gitstore.Git) error {
 	remote := ""
-	if o.transport != "" && !strings.ContainsAny(o.transport, "\n\x00") {
-		url, ok, err := git.Config(ctx, "remote."+o.transport+".url", "")
+	if o.transport != "" && o.transport != "-" {
+		url, ok, err := git.RemoteURL(ctx, o.transport)
 		if err != nil {
 			return err
 		}

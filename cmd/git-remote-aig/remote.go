@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -82,6 +83,10 @@ func (r *remote) converse(ctx context.Context) error {
 	result, err := session.Run(ctx, conn, session.Options{
 		Direction: wire.Pull,
 		Hold: func(ctx context.Context, offer session.Offer) (*gitstore.Store, error) {
+			// Even an empty repository tells its HEAD. Git would take no references for deleted ones.
+			if len(offer.Refs) == 0 {
+				return nil, errors.New("the peer tells no references: it must run without --no-refs and aig.refs=false")
+			}
 			r.offered <- offer
 			select {
 			case store := <-r.decided:

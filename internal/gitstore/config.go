@@ -52,6 +52,21 @@ func (g Git) config(ctx context.Context, how, key, typ string) ([]string, error)
 	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }
 
+// RemoteURL is the address of the remote of that name as git fetch takes it: the first one, with url.<base>.insteadOf
+// applied. ok is false where there is no such remote.
+func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, err error) {
+	if strings.ContainsAny(name, "\n\x00") {
+		return "", false, nil // not the name of a configuration variable, nor of a remote
+	}
+	values, err := g.ConfigAll(ctx, "remote."+name+".url")
+	if err != nil || len(values) == 0 {
+		return "", false, err
+	}
+	c := g.command(ctx, nil, "ls-remote", "--get-url", "--", name)
+	out, err := c.Output()
+	return strings.TrimSuffix(string(out), "\n"), err == nil, c.explain(err)
+}
+
 func (s *Settings) get(ctx context.Context, g Git, key string) ([]string, error) {
 	s.once.Do(func() {
 		c := g.command(ctx, nil, "config", "-z", "--list")

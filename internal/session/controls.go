@@ -19,6 +19,7 @@ type controls struct {
 	mu    sync.Mutex
 	queue []wire.Frame
 	busy  bool          // a message has been taken from the queue and is being written
+	bye   bool          // goodbye has been posted: nothing may come after it
 	wake  chan struct{} // holds a token when there may be something in the queue
 	idle  chan struct{} // holds a token when the queue may be empty
 }
@@ -34,15 +35,17 @@ func (c *controls) post(t wire.Type, body []byte) error {
 		return fmt.Errorf("the peer does not read: %d messages wait for it", len(c.queue))
 	}
 	c.queue = append(c.queue, wire.Frame{Type: t, Body: body})
+	c.bye = c.bye || t == wire.TypeBye
 	notify(c.wake)
 	return nil
 }
 
-// postAlive posts a sign of life, unless something that is one already waits.
+// postAlive posts a sign of life, unless something that is one already waits. After goodbye there may be nobody to read
+// it, which would look like a failure.
 func (c *controls) postAlive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.queue) == 0 {
+	if len(c.queue) == 0 && !c.bye {
 		c.queue = append(c.queue, wire.Frame{Type: wire.TypeAlive})
 		notify(c.wake)
 	}

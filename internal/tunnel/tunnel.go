@@ -184,9 +184,12 @@ func rejectAll(chans <-chan ssh.NewChannel) {
 // handshakeError finds the reason that helps: ours (we do not trust the peer), the pipe's, then the peer's.
 func handshakeError(err error, o Options, untrusted, refused error) error {
 	var stalled *watchdog.StalledError
+	var unasked *ssh.ServerAuthError // without an attempt in it: the pipe ended before there was one
 	switch {
 	case untrusted != nil:
 		return untrusted
+	case errors.As(err, &unasked) && len(unasked.Errors) == 0:
+		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
 	case errors.As(err, &stalled):
 		return stalled
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, new(pipeFailure)):
