@@ -171,8 +171,10 @@ func (b *bench) prepare() error {
 	if b.rsync = err == nil; !b.rsync {
 		b.say("there is no rsync here: its rows will be missing")
 	}
-	if err := os.MkdirAll(b.work, 0o777); err != nil {
-		return err
+	for _, dir := range []string{b.work, b.out} {
+		if err := os.MkdirAll(dir, 0o777); err != nil {
+			return err
+		}
 	}
 	// Beside the kept stores, so that hard links can be made.
 	if b.runs, err = os.MkdirTemp(b.work, "run-"); err != nil {

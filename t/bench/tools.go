@@ -75,16 +75,18 @@ func rsyncArgs(from repo) []string {
 	return []string{"rsync", "-a", host + ":" + string(from) + "/objects/", "objects/"}
 }
 
-// aigSync is ours: one command at Alice's side, which starts Bob's beyond the pipe.
-func (b *bench) aigSync() tool {
+// aigSync is ours: one command at Alice's side, which starts Bob's beyond the pipe. Both get the options, if there are
+// any.
+func (b *bench) aigSync(options ...string) tool {
 	return tool{
-		name:    "git aig-sync",
+		name:    strings.Join(append([]string{"git aig-sync"}, options...), " "),
 		program: "git-aig-sync",
 		steps: func(p pair) []step {
-			bobs := fmt.Sprintf("cd %s && HOME=%s TRUST=%s exec git aig-sync --summary -", quote(string(p.bob)), quote(b.bobHome), b.aliceKey)
+			bobs := fmt.Sprintf("cd %s && HOME=%s TRUST=%s exec git aig-sync --summary %s -",
+				quote(string(p.bob)), quote(b.bobHome), b.aliceKey, strings.Join(options, " "))
 			return []step{{
 				dir:  string(p.alice),
-				args: []string{"git", "aig-sync", "--summary", `aig-test-pipe $AIG_BENCH_LINK --count "$AIG_BENCH_COUNT" --hops "$AIG_BENCH_HOPS" ` + quote(bobs)},
+				args: append(append([]string{"git", "aig-sync", "--summary"}, options...), `aig-test-pipe $AIG_BENCH_LINK --count "$AIG_BENCH_COUNT" --hops "$AIG_BENCH_HOPS" `+quote(bobs)),
 			}}
 		},
 		finishes: func(stdout string) error {
