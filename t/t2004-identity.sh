@@ -55,10 +55,10 @@ fp () {
 	ssh-keygen -lf "$1" | cut -d " " -f 2
 }
 
-# alice <assignment>... <command>...: Alice runs it, in her repository.
+# alice <assignment>... <command>...: Alice runs it, in her repository. What hangs is ended, and that is no status of ours.
 alice () {
 	rm -f asked
-	as alice env "$@" >alice.out 2>alice.err
+	as alice timeout -k 5 60 env "$@" >alice.out 2>alice.err
 	echo $? >alice.status
 }
 

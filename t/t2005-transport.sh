@@ -157,7 +157,7 @@ test_expect_success 'its exit status does not count after a success' '
 	grep -x "transport: \"farewell\\\\n\"" alice.err
 '
 
-# Standard input and output as the pipe
+# Standard input and output as the pipe. What to do with what came may follow the report on standard error.
 
 test_expect_success '"-" at the end of a transport, in the words of the manual' '
 	git init -q alice/other && echo "of the other" | git -C alice/other hash-object -w --stdin >others &&
@@ -168,7 +168,7 @@ test_expect_success '"-" at the end of a transport, in the words of the manual' 
 	} >expect && test_cmp expect out &&
 	{
 		echo "= 0" && sed "s/^/> obj:sha1:/" others && sed "s/^/< obj:sha1:/" had && echo .
-	} | sed "s/.*/transport: \"&\\\\n\"/" >expect && test_cmp expect err
+	} | sed "s/.*/transport: \"&\\\\n\"/" >expect && sed "/^transport: \"\\.\\\\n\"\$/q" err >report && test_cmp expect report
 '
 
 # in_the_other <command>...: what Alice does in her repository, whatever is set there, her transport does in the other.
@@ -213,11 +213,11 @@ test_expect_success '"-" on both sides: the reports are on standard error, and t
 	{
 		echo "= $(wc -l <both)" && comm -23 alice.had both | sed "s/^/> obj:sha1:/" &&
 		comm -23 bob.had both | sed "s/^/< obj:sha1:/" && echo .
-	} >expect && test_cmp expect alice.err &&
+	} >expect && sed "/^\.\$/q" alice.err >report && test_cmp expect report &&
 	{
 		echo "= $(wc -l <both)" && comm -23 bob.had both | sed "s/^/> obj:sha1:/" &&
 		comm -23 alice.had both | sed "s/^/< obj:sha1:/" && echo .
-	} >expect && test_cmp expect bob.err &&
+	} >expect && sed "/^\.\$/q" bob.err >report && test_cmp expect report &&
 	head -c 3 alice.said >start && printf aig >expect && test_cmp expect start &&
 	test_must_fail grep -a -e "obj:" -e "^= " -e "^\\.\$" alice.said &&
 	same_stores
@@ -283,11 +283,15 @@ off_terminal () {
 	test_must_fail grep -w -e "-echo" modes && grep -w -e "-*echo" modes
 }
 
-# Ctrl-C has ended it: quietly, and with all that was started.
-interrupted () {
+# Ctrl-C ends it, and the shell gets to know.
+stopped () {
 	type_in "\\0003" && off_terminal &&
-	echo 130 >expect && test_cmp expect alice.status &&
-	test_must_be_empty alice.out && test_must_fail grep "^fatal" alice.err
+	echo 130 >expect && test_cmp expect alice.status && test_must_be_empty alice.out
+}
+
+# The same, and nothing is said, since whoever typed it knows.
+interrupted () {
+	stopped && test_must_fail grep "^fatal" alice.err
 }
 
 # ssh with a host key that it does not know, which it has to ask about.
@@ -323,11 +327,11 @@ test_expect_success 'a wrong passphrase is asked for again, and at last refused'
 test_expect_success 'Ctrl-C at the question for the passphrase: 130, the transport has not started' '
 	rm -f started && on_terminal "touch \"$here/started\"" &&
 	sees "Enter passphrase" &&
-	interrupted && test ! -e started &&
-	ssh-keygen -q -p -P "open sesame" -N "" -f alice/.ssh/id_ed25519
+	stopped && test ! -e started
 '
 
 test_expect_success 'a transport that asks in its own words is answered' '
+	ssh-keygen -q -p -P "open sesame" -N "" -f alice/.ssh/id_ed25519 &&
 	news &&
 	on_terminal "printf \"continue? \" >/dev/tty; read -r answer </dev/tty; echo \"said \$answer\" >&2; $(bob)" &&
 	sees "continue?" &&
