@@ -38,6 +38,7 @@ func program(t *testing.T, files uint64) (*board, int) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$0" "$@"`, files), bin, "--listen", "127.0.0.1:0", "--host-key", file)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when a test times out
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
