@@ -6,8 +6,9 @@
 //
 // The rooms: rendezvous (who waits under which token), guesses (how long a
 // wrong token costs), admission (who may stay when there are too many), meter
-// (what of a client lies here unread), client and session (SSH's face), link
-// (the relay).
+// (what of a client lies here unread), tail (what is withheld from SSH for a
+// moment, so that an end is told from a break), client and session (SSH's
+// face), link (the relay).
 package switchboard
 
 import (
