@@ -327,7 +327,7 @@ test_expect_success 'a wrong passphrase is asked for again, and at last refused'
 test_expect_success 'Ctrl-C at the question for the passphrase: 130, the transport has not started' '
 	rm -f started && on_terminal "touch \"$here/started\"" &&
 	sees "Enter passphrase" &&
-	stopped && test ! -e started
+	interrupted && test ! -e started
 '
 
 test_expect_success 'a transport that asks in its own words is answered' '

@@ -45,28 +45,38 @@ func Main(stderr io.Writer, run func(context.Context) error) int {
 
 	ctx, stop := withSignals(context.Background())
 	err := run(ctx)
-	if err != nil && ctx.Err() != nil {
-		err = context.Cause(ctx) // whatever the signal made fail, it was the signal
-	}
 	stop()
+	var signalled SignalError
+	if err != nil && errors.As(context.Cause(ctx), &signalled) {
+		err = signalled // whatever the signal made fail, it was the signal
+	}
 	return status(err, stderr)
 }
 
+// withSignals is a context that a signal ends, with a SignalError for its cause. The function ends the watch; a signal
+// that has come before it is not lost, even if nobody has had time to look at it.
 func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ended := make(chan struct{})
+	finish, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
 		select {
 		case s := <-signals:
 			cancel(SignalError{s})
-		case <-ctx.Done():
+		case <-finish:
+			select {
+			case s := <-signals:
+				cancel(SignalError{s})
+			default:
+				cancel(nil)
+			}
 		}
 	}()
 	return ctx, func() {
-		cancel(nil)
+		signal.Stop(signals) // waits for a signal that is being delivered
+		close(finish)
 		<-ended
 	}
 }

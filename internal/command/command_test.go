@@ -1,3 +1,5 @@
+//go:build unix
+
 package command
 
 import (
@@ -5,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
@@ -25,6 +28,26 @@ func TestMain(t *testing.T) {
 		var stderr strings.Builder
 		if got := Main(&stderr, func(context.Context) error { return c.err }); got != c.status || stderr.String() != c.says {
 			t.Errorf("%v: status %d, said %q", c.err, got, stderr.String())
+		}
+	}
+}
+
+// A signal that a part of the program notices by itself, and fails of, before the context has ended is still the signal.
+func TestSignalIsNotLost(t *testing.T) {
+	for range 100 {
+		var stderr strings.Builder
+		got := Main(&stderr, func(context.Context) error {
+			own := make(chan os.Signal, 1)
+			signal.Notify(own, syscall.SIGINT)
+			defer signal.Stop(own)
+			if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+				return err
+			}
+			<-own
+			return errors.New("interrupted")
+		})
+		if got != 130 || stderr.String() != "" {
+			t.Fatalf("status %d, said %q", got, stderr.String())
 		}
 	}
 }
