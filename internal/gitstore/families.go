@@ -53,7 +53,7 @@ func (f *families) add(rank, base uint32, bytes int64) bool {
 // pieces cuts what has come in: order is the positions, from give, and ends where in it each piece ends. A piece is as
 // large as l allows, or one family. It is the end of f, whose memory it uses.
 func (f *families) pieces(give []uint32, l limits) (order []uint32, ends []int) {
-	most := max(l.bytes, f.total/l.pieces)
+	most := l.piece(f.total)
 	for rank := range f.parent {
 		f.parent[rank] = f.head(uint32(rank))
 	}

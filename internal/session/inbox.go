@@ -57,7 +57,8 @@ func (b *inbox) data(ctx context.Context, body []byte) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		in, err := b.s.o.Store.Receive(ctx)
+		// A pack that has come whole is taken in even if the pipe breaks meanwhile: what has arrived stays arrived.
+		in, err := b.s.o.Store.Receive(b.s.outer)
 		if err != nil {
 			<-b.slots
 			return err

@@ -90,6 +90,7 @@ type session struct {
 	failed   chan struct{} // closed when failure is set
 	failure  error
 	cancel   context.CancelFunc
+	outer    context.Context // the caller's, which a broken pipe does not end
 }
 
 // Run has the whole conversation. A nil error means that both sides hold everything and said so. With an *OmittedError
@@ -100,7 +101,7 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	// Our own context outlives the caller's for as long as it takes to tell the peer.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
 	s := &session{
-		o: o, pipe: pipe, cancel: cancel,
+		o: o, pipe: pipe, cancel: cancel, outer: outer,
 		watch:    watchdog.Watch(pipe, o.Timeout, "the peer's hello"),
 		out:      wire.NewWriter(pipe),
 		failed:   make(chan struct{}),
