@@ -27,14 +27,14 @@ type limits struct {
 // Pieces of 8 to 128 MiB all cost the same bytes, within 0.04 %, as the one pack, since delta families stay together;
 // processor time to pack and index was 53 s in one pack, 52 s in 5 of 128 MiB, 53 s in 17 of 32, 59 s in 70 of 8. So the
 // size is a matter of what a broken link costs, against how many packs a store gets: git looks through all of them for
-// an object, and gc.autoPackLimit is 50. A piece is a twenty-fourth of all, so that a link that breaks half-way costs
-// little more than the other half; from 768 MiB on it is 32 MiB, and from 2 GiB on the pieces grow instead of their
+// an object, and gc.autoPackLimit is 50. A piece is a thirty-second of all, so that a link that breaks half-way costs
+// little more than the other half; from 1 GiB on it is 32 MiB, and from 2 GiB on the pieces grow instead of their
 // number. Up to 8 MiB all is one piece, whose deltas are the best.
 //
 // Going through the trees of 24,656 commits took a second, and brought 169 MB down to 129 and the whole from 27 s of
 // processor time to 14. For 8,287 commits it was 49 to 25 MB and 17 to 8 s; for 398, 4.4 to 0.9 MB. For 56,622, most of
 // a history, it was 279 to 269 MB only, and 8 s became 11.
-var defaultLimits = limits{bytes: 32 << 20, least: 4 << 20, share: 24, pieces: 64, named: 1 << 16, walk: 1 << 15}
+var defaultLimits = limits{bytes: 32 << 20, least: 4 << 20, share: 32, pieces: 64, named: 1 << 16, walk: 1 << 15}
 
 // whole is up to how much is one piece.
 func (l limits) whole() int64 {
