@@ -70,8 +70,8 @@ func writePlot(name string, p plot) error {
 
 // Sizes in the drawing's own units.
 const (
-	plotWidth, plotHeight = 720, 420
-	plotLeft, plotRight   = 76, 150 // room for the labels beside the axes
+	plotWidth, plotHeight = 760, 420
+	plotLeft, plotRight   = 76, 190 // room for the labels beside the axes
 	plotTop, plotBottom   = 44, 56
 	labelDistance         = 15 // least height between two names
 	markSize              = 4.5
