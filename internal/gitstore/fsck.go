@@ -36,9 +36,10 @@ const (
 	attributesFile = ".gitattributes"
 )
 
-// fsckNotes is what git index-pack says, as far as it matters here.
+// fsckNotes is what git index-pack says, as far as it matters here. Its two streams are read by a goroutine each.
 type fsckNotes struct {
 	format  oid.Format
+	mu      sync.Mutex        // guards what follows, until the child has ended
 	pack    string            // the pack's hash, in hexadecimal digits
 	missing map[string]string // special files that are missing: binary name, file name
 	ended   bool              // all checks were made, and some failed
@@ -47,6 +48,8 @@ type fsckNotes struct {
 
 // stdout takes a line: "pack<TAB><hash>", or the name of a missing .gitmodules.
 func (n *fsckNotes) stdout(line []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if hash, ok := bytes.CutPrefix(line, []byte("pack\t")); ok {
 		n.pack = string(hash)
 		return
@@ -57,6 +60,8 @@ func (n *fsckNotes) stdout(line []byte) {
 // stderr takes a line. A missing .gitattributes makes git fail, at the very end, when the pack has been indexed and
 // every other check has been passed. Only what is known to be harmless counts as such.
 func (n *fsckNotes) stderr(line []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	rest, isError := bytes.CutPrefix(line, []byte("error: object "))
 	name, why, _ := bytes.Cut(rest, []byte(": "))
 	switch {
@@ -69,6 +74,7 @@ func (n *fsckNotes) stderr(line []byte) {
 	}
 }
 
+// add is for a caller that holds mu.
 func (n *fsckNotes) add(name []byte, file string) {
 	binary := make([]byte, n.format.Size())
 	if n.format.Parse(binary, name) != nil || len(n.missing) >= maxUnchecked {

@@ -1,0 +1,31 @@
+package gitstore
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+
+	"aig/internal/oid"
+)
+
+// git writes to both of its streams at once, and nothing of it is lost. The race detector looks on.
+func TestNotesOfBothStreams(t *testing.T) {
+	const each = 1000
+	n := &fsckNotes{format: oid.SHA1, missing: make(map[string]string)}
+	var streams sync.WaitGroup
+	for stream, take := range []func([]byte){n.stdout, n.stderr} {
+		streams.Go(func() {
+			for i := range each {
+				line := fmt.Sprintf("%020x%020x", stream, i)
+				if stream == 1 {
+					line = "error: object " + line + ": gitattributesMissing: unable to read .gitattributes blob"
+				}
+				take([]byte(line))
+			}
+		})
+	}
+	streams.Wait()
+	if len(n.missing) != 2*each || n.other {
+		t.Errorf("%d special files noted of %d, other: %v", len(n.missing), 2*each, n.other)
+	}
+}
