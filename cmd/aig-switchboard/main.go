@@ -3,7 +3,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -11,22 +10,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/pflag"
 
+	"aig/internal/command"
 	"aig/internal/switchboard"
+	"aig/internal/version"
 )
-
-// Exit statuses, as git's.
-const (
-	exitFailed = 128
-	exitUsage  = 129
-)
-
-// usageError is a bad command line.
-type usageError struct{ error }
 
 func main() {
 	// The first signal ends the context. Signals are no longer caught by then,
@@ -40,22 +31,7 @@ func main() {
 		cancel()
 	}()
 	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	os.Exit(report(err, os.Stderr))
-}
-
-// report tells an error and returns the exit status for it.
-func report(err error, stderr io.Writer) int {
-	var bad usageError
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &bad):
-		fmt.Fprintf(stderr, "error: %v\n%s", err, usage)
-		return exitUsage
-	default:
-		fmt.Fprintf(stderr, "fatal: %v\n", err)
-		return exitFailed
-	}
+	os.Exit(command.Status(err, os.Stderr))
 }
 
 const usage = `usage: aig-switchboard [--listen ADDR] [--host-key FILE] [<options>]
@@ -125,7 +101,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		listen  = flags.String("listen", ":2222", "")
 		hostKey = flags.String("host-key", "", "")
 		verbose = flags.BoolP("verbose", "v", false, "")
-		version = flags.Bool("version", false, "")
+		asked   = flags.Bool("version", false, "")
 		help    = flags.BoolP("help", "h", false, "")
 	)
 	flags.IntVar(&opt.MaxConnections, "max-connections", opt.MaxConnections, "")
@@ -144,20 +120,20 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	flags.DurationVar(&opt.KeepaliveTime, "keepalive-time", opt.KeepaliveTime, "")
 	flags.DurationVar(&opt.Grace, "grace", opt.Grace, "")
 	if err := flags.Parse(args); err != nil {
-		return usageError{err}
+		return &command.UsageError{Err: err, Usage: usage}
 	}
 	switch {
 	case *help:
 		_, err := io.WriteString(stdout, usage)
 		return err
-	case *version:
-		_, err := fmt.Fprintln(stdout, "aig-switchboard", buildVersion())
+	case *asked:
+		_, err := fmt.Fprintln(stdout, "aig-switchboard", version.Version)
 		return err
 	case flags.NArg() > 0:
-		return usageError{fmt.Errorf("unexpected argument %q", flags.Arg(0))}
+		return &command.UsageError{Err: fmt.Errorf("unexpected argument %q", flags.Arg(0)), Usage: usage}
 	}
 	if err := opt.Check(); err != nil {
-		return usageError{err}
+		return &command.UsageError{Err: err, Usage: usage}
 	}
 
 	file := *hostKey
@@ -187,12 +163,4 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return fmt.Errorf("listening on %q: %w", *listen, err)
 	}
 	return server.Serve(ctx, ln)
-}
-
-// buildVersion returns the version that the go command has built in.
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(unknown)"
 }

@@ -50,7 +50,7 @@ func Main(stderr io.Writer, run func(context.Context) error) int {
 	if err != nil && errors.As(context.Cause(ctx), &signalled) {
 		err = signalled // whatever the signal made fail, it was the signal
 	}
-	return status(err, stderr)
+	return Status(err, stderr)
 }
 
 // withSignals is a context that a signal ends, with a SignalError for its cause. The function ends the watch; a signal
@@ -81,7 +81,8 @@ func withSignals(parent context.Context) (context.Context, func()) {
 	}
 }
 
-func status(err error, stderr io.Writer) int {
+// Status prints what is left to say of a command's error to stderr, and is the exit status for it.
+func Status(err error, stderr io.Writer) int {
 	var usage *UsageError
 	var stopped SignalError
 	switch {
