@@ -1,0 +1,6 @@
+//go:build !torture
+
+package gittest
+
+// Torture says that tests run as long as they can be asked to.
+const Torture = false
