@@ -9,7 +9,7 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
 
-.PHONY: all build setup demo test test-go test-t bench lint install dist clean help
+.PHONY: all build setup demo test test-go test-t fuzz bench lint install dist clean help
 
 all: build
 
@@ -38,6 +38,9 @@ test-go:
 test-t:
 	cd t && prove --timer t[0-9]*.sh
 
+fuzz: setup ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
+	@t/fuzz.sh
+
 bench: setup build bin/aig-test-pipe ## ours beside git fetch, clone and rsync; BENCH=-quick for a short run, REPO=<path> for a real history
 	go run ./t/bench $(BENCH)
 
@@ -54,4 +57,4 @@ dist: ## build static programs for every system into dist/
 	@t/dist.sh $(COMMANDS)
 
 clean: ## remove what was built
-	rm -rf bin dist t/'trash directory'.* t/test-results
+	rm -rf bin dist fuzz t/'trash directory'.* t/test-results
