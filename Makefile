@@ -9,7 +9,7 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
 
-.PHONY: all build setup demo test test-go test-t fuzz bench lint install dist clean help
+.PHONY: all build setup demo test test-go test-t fuzz torture bench lint install dist clean help
 
 all: build
 
@@ -41,6 +41,9 @@ test-t:
 fuzz: setup ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
 	@t/fuzz.sh
 
+torture: setup build bin/aig-test-pipe ## the tests of what breaks, at length: about an hour; TORTURE=<regexp> for some of them
+	@t/torture.sh
+
 bench: setup build bin/aig-test-pipe ## ours beside git fetch, clone and rsync; BENCH=-quick for a short run, REPO=<path> for a real history
 	go run ./t/bench $(BENCH)
 
@@ -57,4 +60,4 @@ dist: ## build static programs for every system into dist/
 	@t/dist.sh $(COMMANDS)
 
 clean: ## remove what was built
-	rm -rf bin dist fuzz t/'trash directory'.* t/test-results
+	rm -rf bin dist fuzz torture t/'trash directory'.* t/test-results
