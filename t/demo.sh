@@ -37,7 +37,7 @@ chmod +x "$demo/bin/ssh"
 PATH=$demo/bin:$bin:$PATH
 GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null
 export PATH GIT_CONFIG_NOSYSTEM GIT_CONFIG_GLOBAL
-unset SSH_AUTH_SOCK AIG_IDENTITY TRUST 2>/dev/null || :
+unset SSH_AUTH_SOCK AIG_IDENTITY AIG_CONTEXT TRUST 2>/dev/null || :
 
 aig-switchboard --listen 127.0.0.1:0 --host-key "$demo/host_key" 2>"$demo/log" &
 switchboard=$!

@@ -135,6 +135,7 @@ func (s *synchronisation) run(ctx context.Context, link *peer.Link) error {
 		Refs:      refs,
 		Store:     s.store,
 		Direction: s.direction,
+		Context:   s.settings.Context,
 		Objects:   func(context.Context) (*oid.List, error) { return s.objects.wait() },
 		Secret:    conn.SessionID(),
 		Timeout:   s.timeout,

@@ -31,6 +31,8 @@ whose URL is aig::<transport> stands for that.
                        it (may be repeated; else $TRUST, else aig.trust)
     --identity <file>  own private key (else $AIG_IDENTITY, else aig.identity,
                        else ~/.ssh/id_ed25519, else the SSH agent)
+    --context <word>   a word that both sides must give alike, else nothing is
+                       shared (else $AIG_CONTEXT, else aig.context, else none)
     --fingerprint      print the own key's fingerprint and exit
     --pull             receive only
     --push             give only
@@ -85,6 +87,7 @@ func parse(args []string) (options, error) {
 	flags.SetOutput(io.Discard) // the usage text is our own
 	flags.StringArrayVar(&o.settings.Trust, "trust", nil, "")
 	flags.StringVar(&o.settings.Identity, "identity", "", "")
+	flags.StringVar(&o.settings.Context, "context", "", "")
 	flags.BoolVar(&o.fingerprint, "fingerprint", false, "")
 	flags.BoolVar(&pull, "pull", false, "")
 	flags.BoolVar(&push, "push", false, "")
@@ -103,6 +106,11 @@ func parse(args []string) (options, error) {
 	}
 	if o.help || o.version {
 		return o, nil
+	}
+	if flags.Changed("context") { // a word that is meant must not turn into none
+		if err := wire.CheckContext(o.settings.Context); err != nil {
+			return o, fmt.Errorf("--context: %w", err)
+		}
 	}
 	if progress || noProgress {
 		shown := progress && !noProgress

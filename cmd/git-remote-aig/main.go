@@ -28,7 +28,9 @@ git aig-sync:
 
 It receives only. The peer's key must be trusted: TRUST, remote.<name>.aigTrust
 or aig.trust. The own key is AIG_IDENTITY, remote.<name>.aigIdentity,
-aig.identity, ~/.ssh/id_ed25519 or the SSH agent's.
+aig.identity, ~/.ssh/id_ed25519 or the SSH agent's. The word that both sides
+must give alike, if there is one: AIG_CONTEXT, remote.<name>.aigContext or
+aig.context.
 `
 
 func main() {

@@ -82,6 +82,7 @@ func (r *remote) converse(ctx context.Context) error {
 	defer conn.Close()
 	result, err := session.Run(ctx, conn, session.Options{
 		Direction: wire.Pull,
+		Context:   r.settings.Context,
 		Hold: func(ctx context.Context, offer session.Offer) (*gitstore.Store, error) {
 			// Even an empty repository tells its HEAD. Git would take no references for deleted ones.
 			if len(offer.Refs) == 0 {

@@ -11,12 +11,14 @@ import (
 
 	"aig/internal/gitstore"
 	"aig/internal/identity"
+	"aig/internal/wire"
 )
 
-// Settings is who we are and whom we trust, in the words of the user.
+// Settings is who we are, whom we trust and what the session is about, in the words of the user.
 type Settings struct {
 	Identity string   // file of the own private key; "" is the default that package identity has
 	Trust    []string // fingerprints
+	Context  string   // the word that both sides must give alike; "" is none
 }
 
 // Complete fills in what is not set: from the environment, then from the configuration of the remote of that name if it
@@ -42,6 +44,31 @@ func (s *Settings) Complete(ctx context.Context, git gitstore.Git, getenv func(s
 				return err
 			}
 		}
+	}
+	return s.completeContext(ctx, git, getenv, remote)
+}
+
+func (s *Settings) completeContext(ctx context.Context, git gitstore.Git, getenv func(string) string, remote string) error {
+	if s.Context == "" {
+		s.Context = getenv("AIG_CONTEXT")
+	}
+	for _, key := range keys(remote, "aigContext", "aig.context") {
+		if s.Context != "" {
+			break
+		}
+		word, set, err := git.Config(ctx, key, "")
+		if err != nil {
+			return err
+		}
+		if s.Context = word; set {
+			break // a remote whose context is empty has none, whatever the general one is
+		}
+	}
+	if s.Context == "" {
+		return nil
+	}
+	if err := wire.CheckContext(s.Context); err != nil {
+		return fmt.Errorf("our context (--context, AIG_CONTEXT, aig.context): %w", err)
 	}
 	return nil
 }

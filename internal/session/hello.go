@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"aig/internal/oid"
 	"aig/internal/wire"
@@ -16,7 +17,7 @@ func (s *session) sendHello(context.Context) error {
 	hello := wire.Hello{
 		Oldest: oldestVersion, Newest: wire.Version, Agent: s.o.Agent,
 		Format: wire.AnyFormat, Direction: s.o.Direction,
-		Refs: len(s.o.Refs), Hold: s.o.Hold != nil,
+		Context: s.o.Context, Refs: len(s.o.Refs), Hold: s.o.Hold != nil,
 	}
 	if !hello.Hold {
 		hello.Format, hello.Objects = string(s.local.Format()), uint64(s.local.Len())
@@ -24,15 +25,20 @@ func (s *session) sendHello(context.Context) error {
 	if err := s.write(wire.TypeHello, hello.Append(nil)); err != nil {
 		return err
 	}
-	for rest := s.o.Refs; len(rest) > 0; {
+	if !hello.Hold {
+		s.negotiation = newNegotiation(s) // while the peer's hello is on its way
+	}
+	return nil
+}
+
+// sendRefs tells the peer our references, unless it has been done.
+func (s *session) sendRefs(context.Context) error {
+	for len(s.untold) > 0 {
 		var body []byte
-		body, rest = wire.AppendRefs(nil, rest)
+		body, s.untold = wire.AppendRefs(nil, s.untold)
 		if err := s.write(wire.TypeRefs, body); err != nil {
 			return err
 		}
-	}
-	if !hello.Hold {
-		s.negotiation = newNegotiation(s) // while the peer's hello is on its way
 	}
 	return nil
 }
@@ -42,9 +48,12 @@ func (s *session) readHello(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.peer, err = wire.ParseHello(body); err != nil {
-		return err
-	}
+	s.peer, err = wire.ParseHello(body)
+	return err
+}
+
+// readRefs takes the references that the peer has announced, unless they have come.
+func (s *session) readRefs(context.Context) error {
 	for len(s.peerRefs) < s.peer.Refs {
 		body, err := s.expect(wire.TypeRefs, "the peer's references")
 		if err != nil {
@@ -66,6 +75,10 @@ func (s *session) readHello(context.Context) error {
 func (s *session) compare() error {
 	ours, theirs := s.o.Direction, s.peer.Direction
 	switch {
+	case s.peer.Context != s.o.Context:
+		return fmt.Errorf("the two sides have not the same context, ours is %s and the peer's %s: either the pipe leads to "+
+			"another session than was meant, or one side has to give the word of the other (--context, AIG_CONTEXT, aig.context)",
+			quoteContext(s.o.Context), quoteContext(s.peer.Context))
 	case s.peer.Oldest > wire.Version:
 		return fmt.Errorf("the peer (%.60q) speaks version %d of the protocol and later, this program only up to %d: "+
 			"update this side", s.peer.Agent, s.peer.Oldest, wire.Version)
@@ -83,6 +96,14 @@ func (s *session) compare() error {
 		return errors.New("both sides only push, so nothing would move: one of them must leave out --push")
 	}
 	return s.checkObjects()
+}
+
+// quoteContext is a context for a message: both sides may see both words, for they know whom they talk to.
+func quoteContext(word string) string {
+	if word == "" {
+		return "none"
+	}
+	return strconv.Quote(word)
 }
 
 // weGive and theyGive tell in which directions objects travel.

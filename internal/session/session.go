@@ -30,6 +30,10 @@ const (
 type Options struct {
 	Store     *gitstore.Store
 	Direction wire.Direction
+	// Context is a word that both sides must give alike, see wire.CheckContext; "" is none, and none is alike. Before the
+	// peer's hello has shown that it has the same, it is told nothing of the store but how many objects and references
+	// it has, and of what format.
+	Context string
 	// Objects lists Store; nil is Store.List. It is called once, when the conversation begins.
 	Objects func(context.Context) (*oid.List, error)
 	// Refs is told to the peer; they are CanTell of package wire. There may be none.
@@ -77,6 +81,7 @@ type session struct {
 	local *oid.List
 	peer  wire.Hello
 
+	untold   []wire.Ref // of our references, what the peer is still to be told
 	peerRefs []wire.Ref
 
 	common wire.Common
@@ -101,7 +106,7 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	// Our own context outlives the caller's for as long as it takes to tell the peer.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
 	s := &session{
-		o: o, pipe: pipe, cancel: cancel, outer: outer,
+		o: o, pipe: pipe, cancel: cancel, outer: outer, untold: o.Refs,
 		watch:    watchdog.Watch(pipe, o.Timeout, "the peer's hello"),
 		out:      wire.NewWriter(pipe),
 		failed:   make(chan struct{}),
@@ -148,27 +153,51 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	if err := s.compare(); err != nil {
 		return nil, s.fail(err)
 	}
-	goesOn, err := true, error(nil)
-	switch {
-	case s.o.Hold != nil:
-		goesOn, err = s.hold(ctx)
-	case s.peer.Hold:
-		goesOn, err = s.awaitGo()
-	}
-	if err != nil {
-		return nil, s.fail(err)
-	}
-	if !goesOn {
-		return s.part()
+	if s.o.Hold != nil || s.peer.Hold {
+		if err := s.both(ctx, s.sendRefs, s.readRefs); err != nil {
+			return nil, err
+		}
+		goesOn, err := s.decide(ctx)
+		if err != nil {
+			return nil, s.fail(err)
+		}
+		if !goesOn {
+			return s.part()
+		}
 	}
 	if err := s.negotiation.begin(); err != nil {
 		return nil, s.fail(err)
 	}
-	if err := s.both(ctx, s.negotiation.write, s.negotiation.read); err != nil {
+	if err := s.both(ctx, s.tell, s.learn); err != nil {
 		return nil, err
 	}
 	s.o.Common(s.common.Objects)
 	return s.exchange(ctx)
+}
+
+// decide lets the side that holds decide whether the conversation goes on.
+func (s *session) decide(ctx context.Context) (goesOn bool, err error) {
+	if s.o.Hold != nil {
+		return s.hold(ctx)
+	}
+	return s.awaitGo()
+}
+
+// tell tells the peer what we have: the references that it has not been told, and then our part of the negotiation,
+// which does not wait for the peer's references.
+func (s *session) tell(ctx context.Context) error {
+	if err := s.sendRefs(ctx); err != nil {
+		return err
+	}
+	return s.negotiation.write(ctx)
+}
+
+// learn takes the peer's side of it in.
+func (s *session) learn(ctx context.Context) error {
+	if err := s.readRefs(ctx); err != nil {
+		return err
+	}
+	return s.negotiation.read(ctx)
 }
 
 // part ends a conversation in which nothing was wanted.

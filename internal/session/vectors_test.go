@@ -31,6 +31,8 @@ func TestVectorsOfTheProtocol(t *testing.T) {
 	}
 	hello := wire.Hello{Oldest: 1, Newest: 1, Format: "sha1", Direction: wire.Both, Objects: 407095, Agent: "aig/0.1.0"}
 	mustHold(strings.ReplaceAll(string(frame(wire.TypeHello, hello.Append(nil))), "\n", "␊"))
+	hello.Context = "summer holiday"
+	mustHold(strings.ReplaceAll(string(frame(wire.TypeHello, hello.Append(nil))), "\n", "␊"))
 	for _, f := range [][]byte{
 		frame(wire.TypePackEnd, wire.PackEnd{Number: 3, Objects: 18}.Append(nil)),
 		frame(wire.TypeDone, wire.AppendCount(nil, 18)),

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Version is the version of the conversation that this program speaks; see Hello.
@@ -14,6 +16,9 @@ const Version = 1
 
 // MaxText is the longest text of a Refused or TypeAbort message in bytes. It is shown quoted.
 const MaxText = 1024
+
+// MaxContext is the longest context in bytes.
+const MaxContext = 128
 
 // Direction says which way a side lets objects travel.
 type Direction string
@@ -43,6 +48,7 @@ type Hello struct {
 	Direction      Direction // "direction"
 	Objects        uint64    // "objects": how many objects the sender's store holds
 	Agent          string    // "agent": the program and its version, for people
+	Context        string    // "context": the word that both sides must give alike, see CheckContext; optional, "" is none
 	Refs           int       // "refs": how many references the sender tells after its hello; optional, 0
 	Hold           bool      // "hold": the peer waits for TypeGo or TypeLeave; optional
 }
@@ -51,6 +57,9 @@ type Hello struct {
 func (h Hello) Append(b []byte) []byte {
 	b = fmt.Appendf(b, "versions %d %d\nobject-format %s\ndirection %s\nobjects %d\nagent %s\n",
 		h.Oldest, h.Newest, h.Format, h.Direction, h.Objects, h.Agent)
+	if h.Context != "" {
+		b = fmt.Appendf(b, "context %s\n", h.Context)
+	}
 	if h.Refs > 0 {
 		b = fmt.Appendf(b, "refs %d\n", h.Refs)
 	}
@@ -110,6 +119,8 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 		h.Objects, err = parseUint(value)
 	case "agent":
 		h.Agent = value
+	case "context":
+		h.Context, err = value, CheckContext(value)
 	case "refs":
 		if h.Refs, err = parseInt(value); err == nil && h.Refs > MaxRefs {
 			err = errors.New("too many")
@@ -120,6 +131,20 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 		return false, nil
 	}
 	return true, err
+}
+
+// CheckContext tells whether a word can be a context: 1 to MaxContext bytes of UTF-8 without control characters. Two
+// words are alike if their bytes are; nothing is folded or normalised.
+func CheckContext(word string) error {
+	switch {
+	case word == "":
+		return errors.New("the context is empty")
+	case len(word) > MaxContext:
+		return fmt.Errorf("a context has at most %d bytes, this one %d", MaxContext, len(word))
+	case !utf8.ValidString(word) || strings.ContainsFunc(word, unicode.IsControl):
+		return fmt.Errorf("a context is UTF-8 without control characters, and %q is not", word)
+	}
+	return nil
 }
 
 // parseUint takes a decimal number in its one shortest form, so that what was parsed marshals to what was read.

@@ -76,6 +76,32 @@ func TestHello(t *testing.T) {
 	}
 }
 
+// A context is text that can stand on a line and be shown; a hello without one has none, and says so by saying nothing.
+func TestHelloContext(t *testing.T) {
+	const plain = "versions 1 1\nobject-format sha1\ndirection both\nobjects 0\nagent x\n"
+	for _, word := range []string{"", "holiday", " two words ", "Übung ☃ \u202e", strings.Repeat("w", MaxContext)} {
+		want := Hello{Oldest: 1, Newest: 1, Format: "sha1", Direction: Both, Agent: "x", Context: word}
+		body := want.Append(nil)
+		if h, err := ParseHello(body); err != nil || h != want {
+			t.Errorf("%q: %+v, %v", word, h, err)
+		}
+		if says := plain != string(body); says != (word != "") {
+			t.Errorf("%q is said as %q", word, body)
+		}
+	}
+	for _, word := range []string{"", "a\tb", "a\x00", "a\x7f", "a\u0085b", "a\xff", strings.Repeat("w", MaxContext+1)} {
+		if CheckContext(word) == nil {
+			t.Errorf("%q can be a context", word)
+		}
+		if h, err := ParseHello([]byte(plain + "context " + word + "\n")); err == nil {
+			t.Errorf("%q passed as %+v", word, h)
+		}
+	}
+	if h, err := ParseHello([]byte(plain + "context a\ncontext a\n")); err == nil {
+		t.Errorf("two contexts passed as %+v", h)
+	}
+}
+
 // References come back as they were told, however many frames they take, and what is not one is an error.
 func TestRefs(t *testing.T) {
 	told := []Ref{{"0000", "HEAD", "refs/heads/main"}}
@@ -134,6 +160,7 @@ func FuzzFrames(f *testing.F) {
 // may hold more than we know, that it parses to the same again.
 func FuzzMessages(f *testing.F) {
 	f.Add([]byte("versions 1 1\nobject-format sha1\ndirection both\nobjects 0\nagent x\n"))
+	f.Add([]byte("versions 1 1\nobject-format sha1\ndirection pull\nobjects 0\nagent x\ncontext two words\nhold 1\n"))
 	f.Add([]byte("4b825dc6 HEAD refs/heads/main\n4b825dc6 refs/heads/main\n"))
 	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x02"))
 	f.Add([]byte("\x00\x00\x00\x07disk full"))
