@@ -244,7 +244,7 @@ func (s *session) next(waitingFor string) (wire.Frame, error) {
 		f, err := s.in.Next()
 		var stalled *watchdog.StalledError
 		switch {
-		case errors.As(err, &stalled):
+		case errors.As(err, &stalled), errors.Is(err, wire.ErrNotFrame):
 			return f, err
 		case err != nil:
 			return f, &pipeError{"while waiting for " + waitingFor, err}
