@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -36,6 +35,12 @@ const (
 	attributesFile = ".gitattributes"
 )
 
+// The last words of a git index-pack that has rejected an object: at once, or after all checks were made.
+const (
+	fsckPacked = "fsck error in packed object"
+	fsckEnded  = "fsck error in pack objects"
+)
+
 // fsckNotes is what git index-pack says, as far as it matters here. Its two streams are read by a goroutine each.
 type fsckNotes struct {
 	format  oid.Format
@@ -44,17 +49,22 @@ type fsckNotes struct {
 	missing map[string]string // special files that are missing: binary name, file name
 	ended   bool              // all checks were made, and some failed
 	other   bool              // something else is wrong
+	behind  bool              // something came behind the end of the pack
+	many    bool              // more is missing than can be remembered
 }
 
-// stdout takes a line: "pack<TAB><hash>", or the name of a missing .gitmodules.
+// stdout takes a line: "pack<TAB><hash>" first, then the names of missing .gitmodules. Between the two git repeats what
+// it happens to have read behind the end of the pack.
 func (n *fsckNotes) stdout(line []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if hash, ok := bytes.CutPrefix(line, []byte("pack\t")); ok {
+	hash, first := bytes.CutPrefix(line, []byte("pack\t"))
+	switch {
+	case first && n.pack == "":
 		n.pack = string(hash)
-		return
+	case !n.add(line, modulesFile):
+		n.behind = true
 	}
-	n.add(line, modulesFile)
 }
 
 // stderr takes a line. A missing .gitattributes makes git fail, at the very end, when the pack has been indexed and
@@ -66,22 +76,25 @@ func (n *fsckNotes) stderr(line []byte) {
 	name, why, _ := bytes.Cut(rest, []byte(": "))
 	switch {
 	case isError && bytes.HasPrefix(why, []byte("gitattributesMissing: ")):
-		n.add(name, attributesFile)
-	case string(line) == "fatal: fsck error in pack objects":
+		n.other = !n.add(name, attributesFile) || n.other
+	case string(line) == "fatal: "+fsckEnded:
 		n.ended = true
 	case !bytes.HasPrefix(line, []byte("warning: ")):
 		n.other = true
 	}
 }
 
-// add is for a caller that holds mu.
-func (n *fsckNotes) add(name []byte, file string) {
+// add is for a caller that holds mu. It is false where the name is none.
+func (n *fsckNotes) add(name []byte, file string) bool {
 	binary := make([]byte, n.format.Size())
-	if n.format.Parse(binary, name) != nil || len(n.missing) >= maxUnchecked {
-		n.other = true
-		return
+	if n.format.Parse(binary, name) != nil {
+		return false
 	}
-	n.missing[string(binary)] = file
+	n.many = n.many || len(n.missing) >= maxUnchecked
+	if !n.many {
+		n.missing[string(binary)] = file
+	}
+	return true
 }
 
 // lineWriter calls line for each line that is written to it, and close for an unfinished last one. Of lines that are
@@ -144,8 +157,16 @@ func (x *indexer) done(err error) error {
 	if len(x.notes.pack) != hex.EncodedLen(x.notes.format.Size()) || strings.Trim(x.notes.pack, "0123456789abcdef") != "" {
 		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.notes.pack)
 	}
+	switch {
+	case x.notes.behind:
+		return &PackError{behindTheEnd}
+	case x.notes.many:
+		return &PackError{tooManyMissing}
+	}
 	return nil
 }
+
+const tooManyMissing = "the peer's trees name more .gitmodules and .gitattributes that it has not sent than can be remembered"
 
 // checkSpecial checks, with u.mu held, the special files that the pack holds and that trees in the store name, and those
 // that its own trees name and that have come into the store since it was indexed. What is still missing is remembered.
@@ -172,7 +193,7 @@ func (in *Incoming) checkSpecial(u *unchecked) error {
 	}
 	x := in.store.index(in.ctx, dir, in.dir)
 	x.Stdin = bytes.NewReader(treePack(in.store.format, files))
-	if err := x.done(x.Cmd.Run()); err != nil {
+	if err := x.done(x.Run()); err != nil {
 		return err
 	}
 	for name := range files {
@@ -180,7 +201,7 @@ func (in *Incoming) checkSpecial(u *unchecked) error {
 	}
 	for name, file := range x.notes.missing {
 		if len(u.files) >= maxUnchecked {
-			return errors.New("the peer's trees name more special files that it has not sent than are remembered")
+			return &PackError{tooManyMissing}
 		}
 		u.files[name] = file
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,18 +24,21 @@ type Git struct {
 	// Settings, if there are any, spare a child for each configuration variable that is not set. They are those of one
 	// moment.
 	Settings *Settings
+	// maxMemory is what each child may use of memory for its data, in bytes; 0 is no limit. It is that of the Store.
+	maxMemory int64
 }
 
 // child is one run of git.
 type child struct {
 	*exec.Cmd
-	name   string
-	stderr tail
+	name      string
+	maxMemory int64
+	stderr    tail
 }
 
 // command is the one place where a git child is made. extraEnv goes on top of the hardened environment.
 func (g Git) command(ctx context.Context, extraEnv []string, args ...string) *child {
-	c := &child{Cmd: exec.CommandContext(ctx, "git", args...), name: "git " + args[0]}
+	c := &child{Cmd: exec.CommandContext(ctx, "git", args...), name: "git " + args[0], maxMemory: g.maxMemory}
 	c.Dir = g.Dir
 	c.Env = append(append(append([]string(nil), g.Env...),
 		// A name that a peer chose must never be fetched from a promisor remote: that would run its transport.
@@ -54,6 +58,35 @@ func (g Git) command(ctx context.Context, extraEnv []string, args ...string) *ch
 	return c
 }
 
+// Start starts the child, within its limit of memory. The child has not read a byte by then, or few: it has only just
+// been loaded. And what it may have got before the limit counts all the same.
+func (c *child) Start() error {
+	if err := c.Cmd.Start(); err != nil || c.maxMemory == 0 {
+		return err
+	}
+	if err := limitMemory(c.Process.Pid, c.maxMemory); err != nil {
+		c.Process.Kill()
+		c.Wait()
+		return fmt.Errorf("its memory can't be limited: %w (aig.maxMemory=0 does without)", err)
+	}
+	return nil
+}
+
+// Run and Output are those of exec.Cmd, whose own would go round Start.
+func (c *child) Run() error {
+	if err := c.Start(); err != nil {
+		return err
+	}
+	return c.Wait()
+}
+
+func (c *child) Output() ([]byte, error) {
+	var out bytes.Buffer
+	c.Stdout = &out
+	err := c.Run()
+	return out.Bytes(), err
+}
+
 // explain turns the error of a run into one that says what git said.
 func (c *child) explain(err error) error {
 	if err == nil {
@@ -62,22 +95,27 @@ func (c *child) explain(err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return errors.New("git is not in PATH")
 	}
-	return &GitError{Command: c.name, Said: c.stderr.last(), Err: err}
+	return &GitError{Command: c.name, Said: c.stderr.last(), Err: err, maxMemory: c.maxMemory}
 }
 
 // run runs the child to its end and explains its failure.
-func (c *child) run() error { return c.explain(c.Cmd.Run()) }
+func (c *child) run() error { return c.explain(c.Run()) }
 
 // GitError is a git child's failure.
 type GitError struct {
-	Command string // "git index-pack"
-	Said    string // the telling line of its standard error, without "fatal: "
-	Err     error
+	Command   string // "git index-pack"
+	Said      string // the telling line of its standard error, without "fatal: "
+	Err       error
+	maxMemory int64 // the limit that it had
 }
 
 func (e *GitError) Error() string {
-	if e.Said == "" {
+	switch {
+	case e.Said == "":
 		return fmt.Sprintf("%s: %v", e.Command, e.Err)
+	case e.maxMemory > 0 && e.OutOfMemory():
+		return fmt.Sprintf("%s needs more memory than aig.maxMemory lets it use, which is %s (raise it; 0 is no limit): %q",
+			e.Command, byteSize(e.maxMemory), e.Said)
 	}
 	return fmt.Sprintf("%s: %q", e.Command, e.Said)
 }
@@ -87,16 +125,22 @@ func (e *GitError) Unwrap() error { return e.Err }
 // OfMachine tells whether the failure is this machine's (a full disk, a permission, a limit), and not of what git was
 // given to read. Git prints strerror(3) texts, which LC_ALL=C makes predictable.
 func (e *GitError) OfMachine() bool {
-	for _, s := range []string{
-		"No space left on device", "Disk quota exceeded", "File too large", "Permission denied",
-		"Read-only file system", "Too many open files", "Cannot allocate memory", "ut of memory", "nput/output error",
-		"unable to create temporary file", "unable to create thread",
-	} {
-		if strings.Contains(e.Said, s) {
-			return true
-		}
+	return e.OutOfMemory() || e.said("No space left on device", "Disk quota exceeded", "File too large", "Permission denied",
+		"Read-only file system", "Too many open files", "nput/output error", "unable to create temporary file")
+}
+
+// OutOfMemory tells whether git got no more memory: the machine has none, or the limit was reached.
+func (e *GitError) OutOfMemory() bool {
+	return e.said("Cannot allocate memory", "ut of memory", "unable to create thread")
+}
+
+// said tells whether git said one of the texts, by itself. What it says of an object that its checks reject can have
+// the object's own words in it.
+func (e *GitError) said(texts ...string) bool {
+	if strings.HasSuffix(e.Said, fsckPacked) || strings.HasSuffix(e.Said, fsckEnded) {
+		return false
 	}
-	return false
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(e.Said, text) })
 }
 
 // tail keeps the end of what is written to it. It is read only after the child has ended.

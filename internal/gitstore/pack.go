@@ -51,15 +51,18 @@ type packHeader struct {
 	n int
 }
 
-func (h *packHeader) see(p []byte) {
-	if h.n < len(h.b) {
-		h.n += copy(h.b[h.n:], p)
-	}
+// see takes what is still missing from p, and returns how much that is.
+func (h *packHeader) see(p []byte) int {
+	n := copy(h.b[h.n:], p)
+	h.n += n
+	return n
 }
+
+func (h *packHeader) whole() bool { return h.n == len(h.b) }
 
 // objects is the number of objects; ok is false before the header is there, and where it is none.
 func (h *packHeader) objects() (n uint32, ok bool) {
-	if h.n < len(h.b) || string(h.b[:4]) != "PACK" {
+	if !h.whole() || string(h.b[:4]) != "PACK" {
 		return 0, false
 	}
 	version := binary.BigEndian.Uint32(h.b[4:])

@@ -10,6 +10,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -18,29 +19,52 @@ import (
 //
 // A quarantine that a crash leaves behind is swept by git itself: `git prune` removes tmp_* there in time.
 type Incoming struct {
-	store *Store
-	ctx   context.Context
-	dir   string
-	index *indexer
-	stdin io.WriteCloser
-	// header is the pack's own, as it passed through.
-	header packHeader
-	pack   string // path without extension, once indexed
+	store  *Store
+	ctx    context.Context
+	cancel context.CancelCauseFunc // ends all of git's children that work on the pack
+	clock  *clock                  // runs from Finish to Discard
+	dir    string
+	index  *indexer
+	stdin  io.WriteCloser
+	most   int // objects that it may hold
+	// header is the pack's own, as it passed through. It is held back until it is whole and good.
+	header  packHeader
+	written int64  // bytes of the pack
+	bad     error  // what is wrong with the header
+	ended   bool   // git has taken no more
+	pack    string // path without extension, once indexed
 }
 
-// Receive opens a quarantine and starts `git index-pack` in it. The caller writes one pack, then calls Finish; Discard
-// must be called in the end in any case.
-func (s *Store) Receive(ctx context.Context) (*Incoming, error) {
+// PackError says what is wrong with a pack, apart from what git says.
+type PackError struct{ text string }
+
+func (e *PackError) Error() string { return e.text }
+
+// What comes behind a pack git does not look at, and where it takes note of it depends on the moment.
+const behindTheEnd = "there is more behind the end of the pack"
+
+// OfPeer tells whether an error of Finish or Names is about what the peer has sent, and not about this side.
+func OfPeer(err error) bool {
+	var pack *PackError
+	var git *GitError
+	return errors.As(err, &pack) || errors.As(err, &git) && !git.OfMachine()
+}
+
+// Receive opens a quarantine and starts `git index-pack` in it, for a pack of one to most objects. The caller writes it,
+// then calls Finish; Discard must be called in the end in any case.
+func (s *Store) Receive(ctx context.Context, most int) (*Incoming, error) {
 	dir, err := os.MkdirTemp(s.objectDir, "tmp_objdir-aig-")
 	if err != nil {
 		return nil, fmt.Errorf("our object directory: %w", err)
 	}
-	in := &Incoming{store: s, ctx: ctx, dir: dir}
-	in.index = s.index(ctx, dir)
+	in := &Incoming{store: s, dir: dir, most: most}
+	in.ctx, in.cancel = context.WithCancelCause(ctx)
+	in.index = s.index(in.ctx, dir)
 	if in.stdin, err = in.index.StdinPipe(); err == nil {
 		err = in.index.Start()
 	}
 	if err != nil {
+		in.cancel(nil)
 		in.remove()
 		return nil, in.index.explain(err)
 	}
@@ -75,26 +99,70 @@ func quoteAlternate(path string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
 }
 
-// Write feeds the pack. Its error means that index-pack has ended; Finish says why.
+// Write feeds the pack. What is wrong with the pack, Finish says, and the rest of it is dropped. An error of Write's is a
+// *LimitError.
 func (in *Incoming) Write(p []byte) (int, error) {
-	in.header.see(p)
-	return in.stdin.Write(p)
+	if err := in.store.budget.take(len(p)); err != nil {
+		return 0, err
+	}
+	n := len(p)
+	in.written += int64(n)
+	if !in.header.whole() {
+		p = p[in.header.see(p):]
+		if !in.header.whole() {
+			return n, nil
+		}
+		in.bad = in.checkHeader()
+		in.feed(in.header.b[:])
+	}
+	in.feed(p)
+	return n, nil
 }
 
-// Finish ends the pack and waits until it is indexed and checked. A *GitError says whether the pack or the machine is
-// to blame.
+func (in *Incoming) feed(p []byte) {
+	if in.bad == nil && !in.ended {
+		_, err := in.stdin.Write(p)
+		in.ended = err != nil
+	}
+}
+
+// checkHeader is made before git sees the number of objects: it allocates memory by it.
+func (in *Incoming) checkHeader() error {
+	n, ok := in.header.objects()
+	switch {
+	case !ok:
+		return &PackError{fmt.Sprintf("it is no pack that begins with %q", in.header.b)}
+	case n == 0 || int64(n) > int64(in.most):
+		return &PackError{fmt.Sprintf("the pack's header says that it holds %d objects, where from 1 to %d are due", n, in.most)}
+	}
+	return nil
+}
+
+// Finish ends the pack and waits until it is indexed and checked. OfPeer tells whether the pack is to blame for an error.
 func (in *Incoming) Finish() error {
+	in.clock = in.store.budget.start(in.cancel)
 	in.stdin.Close()
 	err := in.index.done(in.index.Wait())
 	in.stdin = nil
-	if err != nil {
-		return err
-	}
-	if _, ok := in.header.objects(); !ok {
-		return &GitError{Command: in.index.name, Said: "what it took for a pack has no header of one"}
+	switch {
+	case in.bad != nil:
+		return in.bad
+	case err != nil:
+		return in.why(err)
+	case in.ended:
+		return &PackError{behindTheEnd}
 	}
 	in.pack = filepath.Join(in.dir, "pack", "pack-"+in.index.notes.pack)
 	return nil
+}
+
+// why is err, or what ended the children that it is of.
+func (in *Incoming) why(err error) error {
+	var limit *LimitError
+	if err != nil && errors.As(context.Cause(in.ctx), &limit) {
+		return limit
+	}
+	return err
 }
 
 // Objects is how many objects a finished pack was said to hold, by its own header. Where it was thin, Names has more:
@@ -105,16 +173,44 @@ func (in *Incoming) Objects() uint32 {
 }
 
 // Names goes through the names of the objects of a finished pack, ascending, appended delta bases among them. A name is
-// valid until the next one.
+// valid until the next one. The error that may come last is about the pack (OfPeer) or this side.
 func (in *Incoming) Names() iter.Seq2[[]byte, error] {
 	return func(yield func([]byte, error) bool) {
-		if err := in.eachName(func(name []byte) bool { return yield(name, nil) }); err != nil {
-			yield(nil, err)
+		whole, came, all := true, uint32(0), uint32(0)
+		err := in.eachEntry(func(name []byte, appended bool) bool {
+			all++
+			if !appended {
+				came++
+			}
+			whole = yield(name, nil)
+			return whole
+		})
+		if err == nil && whole {
+			err = in.checkEnd(came, all)
+		}
+		if err != nil && whole {
+			yield(nil, in.why(err))
 		}
 	}
 }
 
-func (in *Incoming) eachName(yield func([]byte) bool) error {
+// checkEnd finds what came behind the end of the pack, by where its objects lie: came of them before the end of what was
+// written, all with those that git appended from there on.
+func (in *Incoming) checkEnd(came, all uint32) error {
+	if came == in.Objects() && all == came {
+		file, err := os.Stat(in.pack + ".pack")
+		if err != nil || file.Size() == in.written {
+			return err
+		}
+	} else if came == in.Objects() {
+		return nil
+	}
+	return &PackError{behindTheEnd}
+}
+
+// eachEntry goes through the index of a finished pack. An appended object is one that git has added at the end, in the
+// place of the checksum (gitformat-pack(5)) with which the pack had ended.
+func (in *Incoming) eachEntry(yield func(name []byte, appended bool) bool) error {
 	idx, err := os.Open(in.pack + ".idx")
 	if err != nil {
 		return err
@@ -130,16 +226,18 @@ func (in *Incoming) eachName(yield func([]byte) bool) error {
 	if err := c.Start(); err != nil {
 		return c.explain(err)
 	}
+	end := uint64(in.written) - uint64(format.Size())
 	lines := bufio.NewScanner(out)
 	name := make([]byte, format.Size())
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text()) // offset, name, checksum
+		var offset uint64
 		if len(fields) < 2 {
 			err = fmt.Errorf("git show-index said %q", lines.Text())
-		} else {
+		} else if offset, err = strconv.ParseUint(fields[0], 10, 63); err == nil {
 			err = format.Parse(name, []byte(fields[1]))
 		}
-		if err != nil || !yield(name) {
+		if err != nil || !yield(name, offset >= end) {
 			out.Close()
 			c.Wait() // it died of the pipe that was closed on it
 			return err
@@ -161,7 +259,9 @@ func (in *Incoming) eachName(yield func([]byte) bool) error {
 // What git fetch makes durable is durable when Install returns, by git's own children and under the user's core.fsync:
 // packs and their indices are synced by index-pack, and their directory here; loose objects, by git's default, are left
 // to the operating system, which after a power failure may have lost them.
-func (in *Incoming) Install() error {
+func (in *Incoming) Install() error { return in.why(in.install()) }
+
+func (in *Incoming) install() error {
 	in.store.unchecked.mu.Lock()
 	defer in.store.unchecked.mu.Unlock()
 	if err := in.checkSpecial(&in.store.unchecked); err != nil {
@@ -244,6 +344,9 @@ func syncDir(dir string) error {
 
 // Discard ends index-pack if it still runs, and removes what is left of the quarantine.
 func (in *Incoming) Discard() {
+	in.clock.stop()
+	in.clock = nil
+	in.cancel(nil)
 	if in.stdin != nil {
 		in.stdin.Close()
 		in.index.Process.Kill()

@@ -20,6 +20,7 @@ type Store struct {
 	fsck      bool
 	// unpackLimit is the number of objects from which on a pack stays one, when it is taken in.
 	unpackLimit int64
+	budget      budget
 	unchecked   unchecked
 }
 
@@ -51,8 +52,16 @@ func Open(ctx context.Context, g Git) (*Store, error) {
 	if s.fsck, err = fsckWanted(ctx, g); err != nil {
 		return nil, err
 	}
-	s.unpackLimit, err = unpackLimit(ctx, g)
-	return s, err
+	if s.unpackLimit, err = unpackLimit(ctx, g); err != nil {
+		return nil, err
+	}
+	if s.git.maxMemory, err = readMaxMemory(ctx, g); err != nil {
+		return nil, err
+	}
+	if err := s.budget.read(ctx, g); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // fsckWanted reads whether received objects are checked: fetch.fsckObjects, else transfer.fsckObjects, as for git

@@ -66,7 +66,7 @@ func pack(t *testing.T, s *Store, names oid.Names) []byte {
 // receive takes a pack into the quarantine.
 func receive(t *testing.T, s *Store, pack []byte) (*Incoming, error) {
 	t.Helper()
-	in, err := s.Receive(t.Context())
+	in, err := s.Receive(t.Context(), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,8 +319,7 @@ func TestBadPacks(t *testing.T) {
 	} {
 		to := gittest.New(t)
 		in, err := receive(t, open(t, to), pack)
-		var failed *GitError
-		if !errors.As(err, &failed) || failed.OfMachine() || failed.Said == "" {
+		if !OfPeer(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		in.Discard()

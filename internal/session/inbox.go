@@ -24,8 +24,8 @@ type inbox struct {
 	workers  sync.WaitGroup
 
 	// Of the reading goroutine alone:
-	current *arriving
-	number  uint32 // of the pack that comes next
+	current *gitstore.Incoming // the pack that is coming in
+	number  uint32             // of the pack that comes next
 
 	mu       sync.Mutex // guards what follows, want and received
 	stored   int
@@ -33,12 +33,6 @@ type inbox struct {
 	refusals int
 	doneSent bool
 	doneGot  bool
-}
-
-// arriving is the pack that is coming in.
-type arriving struct {
-	*gitstore.Incoming
-	broken bool // index-pack has ended early; the rest is read and dropped
 }
 
 func newInbox(s *session, received *Received) *inbox {
@@ -58,18 +52,22 @@ func (b *inbox) data(ctx context.Context, body []byte) error {
 			return ctx.Err()
 		}
 		// A pack that has come whole is taken in even if the pipe breaks meanwhile: what has arrived stays arrived.
-		in, err := b.s.o.Store.Receive(b.s.outer)
+		in, err := b.s.o.Store.Receive(b.s.outer, b.due())
 		if err != nil {
 			<-b.slots
 			return err
 		}
-		b.current = &arriving{Incoming: in}
+		b.current = in
 	}
-	if !b.current.broken {
-		_, err := b.current.Write(body)
-		b.current.broken = err != nil
-	}
-	return nil
+	_, err := b.current.Write(body)
+	return err
+}
+
+// due is how many objects the next pack can hold.
+func (b *inbox) due() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.s.want.left
 }
 
 // drop drops the pack under way, if there is one.
@@ -90,7 +88,7 @@ func (b *inbox) end(body []byte) error {
 	if b.current == nil || end.Number != b.number {
 		return fmt.Errorf("the peer ended pack %d where pack %d is due", end.Number, b.number)
 	}
-	pack := b.current.Incoming
+	pack := b.current
 	b.current = nil
 	b.number++
 	b.workers.Go(func() {
@@ -106,17 +104,24 @@ func (b *inbox) end(body []byte) error {
 // take finishes a pack. Its error is one of this side; a pack that is the peer's fault is refused instead.
 func (b *inbox) take(pack *gitstore.Incoming, end wire.PackEnd) error {
 	err := pack.Finish()
-	var failed *gitstore.GitError
-	if err != nil && (!errors.As(err, &failed) || failed.OfMachine()) {
-		return fmt.Errorf("our store: %w", err)
-	}
 	if err == nil {
 		err = b.check(pack, end)
 	}
-	if err != nil {
+	var untrue *packLie
+	var limit *gitstore.LimitError
+	var git *gitstore.GitError
+	switch {
+	case err == nil:
+		err = pack.Install()
+	case gitstore.OfPeer(err) || errors.As(err, &untrue):
 		return b.refuse(end.Number, err)
+	case !errors.As(err, &limit):
+		err = fmt.Errorf("our store: %w", err)
 	}
-	if err := pack.Install(); err != nil {
+	if errors.As(err, &git) && git.OutOfMemory() {
+		return fmt.Errorf("the peer's pack: %w", git)
+	}
+	if err != nil {
 		return err
 	}
 	b.mu.Lock()
@@ -128,6 +133,11 @@ func (b *inbox) take(pack *gitstore.Incoming, end wire.PackEnd) error {
 	}
 	return b.settle()
 }
+
+// packLie says how a pack is not what was announced.
+type packLie struct{ error }
+
+func lie(format string, args ...any) error { return &packLie{fmt.Errorf(format, args...)} }
 
 // check compares a pack with what was announced: nothing more, nothing less than it says, nothing twice. The index of a
 // thin pack also has the bases that git has added to it; those are ours already.
@@ -142,7 +152,7 @@ func (b *inbox) check(pack *gitstore.Incoming, end wire.PackEnd) error {
 			return err
 		}
 		if bytes.Equal(name, last) {
-			return fmt.Errorf("object %x is in the pack twice", name)
+			return lie("object %x is in the pack twice", name)
 		}
 		last = append(last[:0], name...)
 		place, err := b.s.want.find(name)
@@ -150,7 +160,7 @@ func (b *inbox) check(pack *gitstore.Incoming, end wire.PackEnd) error {
 			if _, ours := b.s.local.Search(name); ours {
 				continue
 			}
-			return err
+			return &packLie{err}
 		}
 		places = append(places, place)
 		if err := run.add(name); err != nil {
@@ -158,7 +168,7 @@ func (b *inbox) check(pack *gitstore.Incoming, end wire.PackEnd) error {
 		}
 	}
 	if n := pack.Objects(); n != end.Objects || len(places) != int(n) {
-		return fmt.Errorf("the pack holds %d objects, of which %d were announced, and should hold %d",
+		return lie("the pack holds %d objects, of which %d were announced, and should hold %d",
 			n, len(places), end.Objects)
 	}
 	if err := run.commit(); err != nil {

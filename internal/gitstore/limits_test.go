@@ -1,0 +1,208 @@
+package gitstore
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"aig/internal/gittest"
+)
+
+// bomb is a small pack whose n deltas each describe an object of size bytes, all of them different.
+func bomb(n int, size uint64) []byte {
+	const baseSize = 1 << 20
+	var p gittest.Pack
+	base := p.Offset()
+	p.Object(gittest.PackBlob, make([]byte, baseSize))
+	for i := range n {
+		var copies [][]byte
+		text := fmt.Sprintf("%08d", i)
+		for left := size - uint64(len(text)); left > 0; {
+			part := min(left, baseSize)
+			copies = append(copies, gittest.Copy(0, uint32(part)))
+			left -= part
+		}
+		copies = append(copies, gittest.Insert(text))
+		p.OfsDelta(uint64(p.Offset()-base), gittest.Delta(baseSize, size, copies...))
+	}
+	return p.Bytes()
+}
+
+// unchanged fails where something in a repository is not as it was, or where a child of ours is left.
+func unchanged(t *testing.T, what string, r *gittest.Repo, before gittest.Files) {
+	t.Helper()
+	if changed, added := before.Changed(r.Files()); len(changed)+len(added) > 0 {
+		t.Errorf("%s: changed %v, added %v", what, changed, added)
+	}
+	if children := gittest.Children(t); len(children) > 0 {
+		t.Errorf("%s: children are left: %v", what, children)
+	}
+}
+
+// aig.maxInputSize bounds the bytes of all packs of one run together, whatever becomes of each.
+func TestMaxInputSize(t *testing.T) {
+	from, to := gittest.New(t), gittest.New(t)
+	from.Blobs("blob", 500)
+	s := open(t, from)
+	good := pack(t, s, all(list(t, s)))
+	before := to.Files()
+	for _, c := range []struct {
+		limit string
+		packs int // that come in, of three
+	}{
+		{"", 3}, {"0", 3}, {fmt.Sprint(3 * len(good)), 3}, {fmt.Sprint(3*len(good) - 1), 2}, {fmt.Sprint(len(good)), 1}, {"1k", 0},
+	} {
+		if c.limit != "" {
+			to.Git("config", "aig.maxInputSize", c.limit)
+			before = to.Files()
+		}
+		store := open(t, to)
+		for i := range 3 {
+			in, err := store.Receive(t.Context(), 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for part := range bytes.Lines(good) {
+				if _, err = in.Write(part); err != nil {
+					break
+				}
+			}
+			if err == nil {
+				err = in.Finish()
+			}
+			var limit *LimitError
+			switch {
+			case i < c.packs && err != nil, i >= c.packs && !errors.As(err, &limit):
+				t.Errorf("limit %q, pack %d: %v", c.limit, i, err)
+			case err != nil && !strings.Contains(err.Error(), "aig.maxInputSize"):
+				t.Errorf("limit %q: %v", c.limit, err)
+			}
+			in.Discard()
+		}
+		unchanged(t, "limit "+c.limit, to, before)
+	}
+}
+
+// aig.maxMemory bounds what git takes for a small pack that asks for much, and the error names it. That it does so
+// nowhere but on Linux, docs/security.md says.
+func TestMaxMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the limit is Linux's alone")
+	}
+	to := gittest.New(t)
+	to.Git("config", "aig.maxMemory", "128m")
+	to.Git("config", "pack.threads", "1") // several would make their objects at the same time
+	before := to.Files()
+	var huge gittest.Pack // says what it needs in the header of one object
+	huge.Entry(gittest.PackCommit, 1<<40, nil, gittest.Deflate([]byte("short")))
+	packs := map[string][]byte{
+		"one delta": bomb(1, 400<<20), "many": bomb(5, 60<<20), "one header": huge.Bytes(),
+		"a delta's size": func() []byte {
+			var p gittest.Pack
+			base := p.Object(gittest.PackBlob, []byte("base"))
+			p.RefDelta(base, gittest.Delta(4, 1<<41, gittest.Copy(0, 4)))
+			return p.Bytes()
+		}(),
+	}
+	for name, pack := range packs {
+		in, err := receive(t, open(t, to), pack)
+		if name == "many" {
+			// Each fits, one after the other.
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else {
+			var failed *GitError
+			if !errors.As(err, &failed) || !failed.OutOfMemory() || OfPeer(err) || !strings.Contains(err.Error(), "aig.maxMemory") ||
+				!strings.Contains(err.Error(), "128 MiB") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		used := in.index.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+		t.Logf("%s: %d bytes of pack, %d MiB used, in %s", name, len(pack), used>>20, in.index.ProcessState.UserTime())
+		// The program itself and its maps count here too.
+		if used > 160<<20 {
+			t.Errorf("%s: git used %d MiB", name, used>>20)
+		}
+		in.Discard()
+		unchanged(t, name, to, before)
+	}
+	// Without the limit there is nothing wrong with the first one.
+	to.Git("config", "aig.maxMemory", "0")
+	if _, err := receive(t, open(t, to), packs["one delta"]); err != nil {
+		t.Errorf("without a limit: %v", err)
+	}
+}
+
+// aig.maxIndexTime bounds how long git works on what has come; a minute is added for each MiB of it.
+func TestMaxIndexTime(t *testing.T) {
+	to := gittest.New(t)
+	to.Git("config", "aig.maxIndexTime", "300ms")
+	before := to.Files()
+	pack := bomb(200, 100<<20) // 20 GB to hash
+	allowed := 300*time.Millisecond + time.Duration(len(pack))*time.Minute>>20
+	start := time.Now()
+	in, err := receive(t, open(t, to), pack)
+	var limit *LimitError
+	if !errors.As(err, &limit) || !strings.Contains(err.Error(), "aig.maxIndexTime") || OfPeer(err) {
+		t.Errorf("%v", err)
+	}
+	t.Logf("%d bytes of pack: %s, of which %s are allowed", len(pack), time.Since(start), allowed)
+	in.Discard()
+	unchanged(t, "too long", to, before)
+	// What has been spent is spent.
+	s := open(t, to)
+	s.budget.spent = allowed
+	if in, err = receive(t, s, pack); !errors.As(err, &limit) {
+		t.Errorf("the second one: %v", err)
+	}
+	in.Discard()
+	for value, ok := range map[string]bool{"2h": true, "0": true, "-1s": false, "soon": false, "60": false} {
+		to.Git("config", "aig.maxIndexTime", value)
+		if _, err := Open(t.Context(), Git{Dir: to.Dir, Env: to.Env}); (err == nil) != ok {
+			t.Errorf("aig.maxIndexTime=%s: %v", value, err)
+		}
+	}
+}
+
+// Sizes are git's, and what is none is refused with the variable's name.
+func TestConfiguredSizes(t *testing.T) {
+	for _, key := range []string{"aig.maxInputSize", "aig.maxMemory"} {
+		for value, want := range map[string]int64{"0": 0, "7": 7, "2k": 2 << 10, "3M": 3 << 20, "1g": 1 << 30, "-1": -1, "much": -1} {
+			to := gittest.New(t)
+			to.Git("config", key, value)
+			s, err := Open(t.Context(), Git{Dir: to.Dir, Env: to.Env})
+			if want < 0 {
+				if err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(key)) {
+					t.Errorf("%s=%s: %v", key, value, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s=%s: %v", key, value, err)
+				continue
+			}
+			if got := map[string]int64{"aig.maxInputSize": s.budget.maxInput, "aig.maxMemory": s.git.maxMemory}[key]; got != want {
+				t.Errorf("%s=%s: %d", key, value, got)
+			}
+		}
+	}
+	s := open(t, gittest.New(t))
+	if want := machineMemory() / 2; s.git.maxMemory != want || runtime.GOOS == "linux" && want < 64<<20 {
+		t.Errorf("aig.maxMemory is %d by default, half of the machine's is %d", s.git.maxMemory, want)
+	}
+	if s.budget.maxInput != 0 || s.budget.maxTime != time.Hour {
+		t.Errorf("by default: %+v", &s.budget)
+	}
+	for n, want := range map[int64]string{0: "0 bytes", 1023: "1023 bytes", 1024: "1 KiB", 512 << 20: "512 MiB", 10<<30 + 1: "10 GiB",
+		5<<30 - 1: "5119 MiB", 1 << 30: "1 GiB"} {
+		if got := byteSize(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+}
