@@ -49,7 +49,7 @@ func Open(ctx context.Context, o Options) (*Link, error) {
 	t, err := transport.Start(ctx, transport.Options{
 		Expression: o.Transport,
 		Env:        env,
-		Stderr:     func(line string) { fmt.Fprintf(o.Stderr, "transport: %q\n", line) },
+		Stderr:     func(line string) { io.WriteString(o.Stderr, transport.Shown(line)) },
 	})
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package transport
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"time"
 )
@@ -17,6 +18,10 @@ const MaxLine = 4096
 // transport can have left there, and it bounds what somebody else who still
 // writes to it can make us read.
 const maxRest = 1 << 20
+
+// Shown is a line of the transport's as a person may see it: quoted, so that
+// none of its characters controls the terminal, and on one line.
+func Shown(line string) string { return fmt.Sprintf("transport: %q\n", line) }
 
 // deliverLines calls deliver for each line of r as it comes, until end of file
 // or, after [finishLines], until there is nothing left to read at once.

@@ -1,0 +1,135 @@
+package wire
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// FuzzFrames proves that whatever is read as frames marshals to what was read, and that nothing else panics.
+func FuzzFrames(f *testing.F) {
+	f.Add([]byte("0005A0009Stest0000"))
+	f.Add([]byte("fff0P"))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		r := NewReader(bytes.NewReader(stream))
+		var again bytes.Buffer
+		w := NewWriter(&again)
+		for {
+			frame, err := r.Next()
+			if err != nil {
+				break
+			}
+			if err := w.Write(frame.Type, frame.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// Lengths may be written with capital digits.
+		if got := again.Bytes(); !bytes.EqualFold(got, stream[:len(got)]) {
+			t.Errorf("%q became %q", stream, got)
+		}
+	})
+}
+
+// FuzzHello proves that a hello, which may hold more than we know, parses to the same again once it is marshalled, that
+// marshalling it once more changes nothing, and that an error shows nothing raw.
+func FuzzHello(f *testing.F) {
+	f.Add([]byte("versions 1 1\nobject-format sha1\ndirection both\nobjects 0\nagent x\n"))
+	f.Add([]byte("colour blue\nversions 1 3\nobject-format sha256\ndirection pull\nobjects 407095\nagent aig/9\nrefs 7\nhold 1\n"))
+	f.Add([]byte("versions 1 1\nobject-format sha1\ndirection pull\nobjects 0\nagent x\ncontext two words\nhold 1\n"))
+	f.Add([]byte("versions 3 1\nagent \x1b[2J\nagent \r\n"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		hello, err := ParseHello(body)
+		if err != nil {
+			mustBePlain(t, err)
+			return
+		}
+		once := hello.Append(nil)
+		again, err := ParseHello(once)
+		if err != nil || again != hello {
+			t.Errorf("%+v became %+v, %v", hello, again, err)
+		}
+		if twice := again.Append(nil); !bytes.Equal(once, twice) {
+			t.Errorf("%q became %q", once, twice)
+		}
+	})
+}
+
+// FuzzRefs proves that references that parse marshal to what was read, each of them one that can be told; and that one
+// that can be told, whatever is in it, comes back as it was.
+func FuzzRefs(f *testing.F) {
+	f.Add([]byte("4b825dc6 HEAD refs/heads/main\n4b825dc6 refs/heads/main\n"), "4b825dc6", "HEAD", "refs/heads/main")
+	f.Add([]byte("a b \n"), "0000", "refs/heads/\x1b[2J\r\x00\xff", "")
+	f.Add([]byte("a b"), "0000", "refs/heads/two words", "a\nb")
+	f.Fuzz(func(t *testing.T, body []byte, oid, name, target string) {
+		refs, err := ParseRefs(body)
+		if err != nil {
+			mustBePlain(t, err)
+		} else {
+			var again []byte
+			for rest := refs; len(rest) > 0; {
+				again, rest = AppendRefs(again, rest)
+			}
+			if !bytes.Equal(again, body) {
+				t.Errorf("%q became %q", body, again)
+			}
+			for _, r := range refs {
+				if !CanTell(r) {
+					t.Errorf("read what can't be told: %q", r)
+				}
+			}
+		}
+		if r := (Ref{OID: oid, Name: name, Target: target}); CanTell(r) {
+			told, _ := AppendRefs(nil, []Ref{r})
+			if got, err := ParseRefs(told); err != nil || len(got) != 1 || got[0] != r {
+				t.Errorf("%q was told as %q and read as %q, %v", r, told, got, err)
+			}
+		}
+	})
+}
+
+// FuzzMessages proves of every binary message that what parses marshals to what was read, byte for byte.
+func FuzzMessages(f *testing.F) {
+	f.Add([]byte("\x00\x00\x00\x01"))
+	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x02"))
+	f.Add([]byte("\x00\x00\x00\x07disk full"))
+	f.Add([]byte("0123456789abcdef"))
+	f.Add([]byte("0123456789abcdef0123"))
+	f.Add([]byte("0123456789abcdef0123456789abcdef"))
+	f.Add(bytes.Repeat([]byte("x"), MaxText+5))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		same := func(what string, got []byte, err error) {
+			if err != nil {
+				mustBePlain(t, err)
+			} else if !bytes.Equal(got, body) {
+				t.Errorf("%s: %q became %q", what, body, got)
+			}
+		}
+		end, err := ParsePackEnd(body)
+		same("pack end", end.Append(nil), err)
+		common, err := ParseCommon(body)
+		same("common", common.Append(nil), err)
+		refused, err := ParseRefused(body)
+		same("refusal", refused.Append(nil), err)
+		number, err := ParseNumber(body)
+		same("number", AppendNumber(nil, number), err)
+		count, err := ParseCount(body)
+		same("count", AppendCount(nil, count), err)
+		text, err := ParseText(body)
+		same("text", AppendText(nil, text), err)
+		for _, size := range []int{20, 32} {
+			names, err := ParseNames(body, size)
+			same("names", names, err)
+			if err == nil && (len(names) == 0 || len(names)%size != 0) {
+				t.Errorf("%d bytes of names of %d bytes each", len(names), size)
+			}
+		}
+	})
+}
+
+// mustBePlain fails if an error would do anything to a terminal: foreign text in it is quoted.
+func mustBePlain(t *testing.T, err error) {
+	t.Helper()
+	if strings.ContainsFunc(err.Error(), func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		t.Errorf("the error is %q", err)
+	}
+}
