@@ -150,8 +150,13 @@ func (s *Store) diff(ctx context.Context, from, to string) (map[string]byte, err
 	if err != nil {
 		return nil, c.explain(err)
 	}
+	return parseChanges(string(out))
+}
+
+// parseChanges takes letters and paths, a NUL behind each.
+func parseChanges(out string) (map[string]byte, error) {
 	changes := make(map[string]byte)
-	for rest := string(out); rest != ""; {
+	for rest := out; rest != ""; {
 		letter, path, more := "", "", false
 		letter, rest, _ = strings.Cut(rest, "\x00")
 		if path, rest, more = strings.Cut(rest, "\x00"); !more || len(letter) != 1 {
