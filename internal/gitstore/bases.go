@@ -25,12 +25,13 @@ const (
 	maxTreeBytes = 16 << 20
 )
 
-// chooseBases picks, among commits that the peer has, those whose trees it has whole: a shallow or partial peer, or one
-// that was given single objects, may have a commit and not what it points to. The newest come first, since they are
-// most like what is given.
+// chooseBases picks, among commits that the peer has, those that it has whole at every path of a hint: a shallow or
+// partial peer, or one that was given single objects, may have a commit and not what it points to. The newest come
+// first, since they are most like what is given.
 //
-// Only an object of a base's tree can become a delta base that is not in the pack, so that such a pack can always be
-// completed. And no object that is given is in a base's tree: git pack-objects would leave it out.
+// Of a base git pack-objects looks at nothing else: an object of its tree at the path of a hint can become a delta base
+// that is not in the pack, so that such a pack can always be completed; and one that is given would be left out of the
+// pack if it were at such a path of a base's tree, which none is.
 func (p *planner) chooseBases(ctx context.Context, parents []uint32) []uint32 {
 	if len(parents) == 0 {
 		return nil
@@ -55,16 +56,17 @@ func (p *planner) chooseBases(ctx context.Context, parents []uint32) []uint32 {
 		}
 	}
 	slices.SortStableFunc(candidates, func(a, b candidate) int { return cmp.Compare(b.when, a.when) })
-	c := &holdCheck{planner: p, reader: r, whole: make(map[uint32]bool)}
+	c := &holdCheck{planner: p, reader: r, seen: make(map[placed]bool)}
+	places := p.hints.places()
 	var bases []uint32
 	for i, b := range candidates {
 		if len(bases) == maxBases || i == maxBaseTries {
 			break
 		}
-		if c.whole[b.tree] {
-			continue // the same tree as that of a base, or inside it
+		if _, seen := c.seen[placed{b.tree, places}]; seen {
+			continue // the same tree as that of another
 		}
-		held, err := c.holds(b.tree)
+		held, err := c.holds(b.tree, places)
 		if err != nil {
 			break // what has been checked stays checked
 		}
@@ -75,66 +77,115 @@ func (p *planner) chooseBases(ctx context.Context, parents []uint32) []uint32 {
 	return bases
 }
 
-// holdCheck tells of trees whether the peer has everything that we have of them.
+// place is a path of hints, of a directory or what is in one; its entries are those at which further hints are.
+type place struct {
+	entries map[string]*place
+}
+
+// places is all paths of hints, from the root of a tree on.
+func (h *hints) places() *place {
+	root := new(place)
+	for _, path := range h.paths[1:] {
+		at := root
+		for path != "" {
+			var name string
+			name, path, _ = strings.Cut(path, "/")
+			if at.entries == nil {
+				at.entries = make(map[string]*place)
+			}
+			if at.entries[name] == nil {
+				at.entries[name] = new(place)
+			}
+			at = at.entries[name]
+		}
+	}
+	return root
+}
+
+// placed is a tree at the path of a hint.
+type placed struct {
+	tree uint32
+	at   *place
+}
+
+// holdCheck tells of trees whether the peer has what we have of them at the paths of hints.
 type holdCheck struct {
 	*planner
 	reader *objectReader
-	whole  map[uint32]bool // trees that it has whole
+	seen   map[placed]bool // what holds has said
 	trees  int             // read so far
 }
 
-func (c *holdCheck) holds(root uint32) (bool, error) {
-	if c.given.has(root) {
+// holds goes as deep as the longest hint.
+func (c *holdCheck) holds(tree uint32, at *place) (held bool, err error) {
+	if held, seen := c.seen[placed{tree, at}]; seen {
+		return held, nil
+	}
+	defer func() {
+		if err == nil {
+			c.seen[placed{tree, at}] = held
+		}
+	}()
+	if c.given.has(tree) {
 		return false, nil
 	}
-	visited := map[uint32]bool{root: true}
-	for open := []uint32{root}; len(open) > 0; {
-		at := open[len(open)-1]
-		open = open[:len(open)-1]
-		if c.trees++; c.trees > maxBaseTrees {
-			return false, fmt.Errorf("more than %d trees to look at", maxBaseTrees)
-		}
-		kind, body, err := c.reader.read(c.list.At(int(at)))
-		if err != nil {
+	if len(at.entries) == 0 {
+		return true, nil
+	}
+	if c.trees++; c.trees > maxBaseTrees {
+		return false, fmt.Errorf("more than %d trees to look at", maxBaseTrees)
+	}
+	kind, body, err := c.reader.read(c.list.At(int(tree)))
+	if err != nil {
+		return false, err
+	}
+	if kind != "tree" {
+		return false, fmt.Errorf("object %x is no tree but %q", c.list.At(int(tree)), kind)
+	}
+	var inside []placed
+	for len(body) > 0 {
+		var e treeEntry
+		if e, body, err = nextEntry(body, c.list.Format()); err != nil {
 			return false, err
 		}
-		if kind != "tree" {
-			return false, fmt.Errorf("object %x is no tree but %q", c.list.At(int(at)), kind)
+		next, hinted := at.entries[string(e.path)]
+		if !hinted {
+			continue
 		}
-		for len(body) > 0 {
-			var tree bool
-			var name []byte
-			if tree, name, body, err = nextEntry(body, c.list.Format()); err != nil {
-				return false, err
-			}
-			i, found := c.list.Search(name)
-			child := uint32(i)
-			switch {
-			case !found: // a submodule's commit, or what a partial clone lacks: it can be no base
-			case c.given.has(child):
-				return false, nil
-			case tree && !visited[child] && !c.whole[child]:
-				visited[child] = true
-				open = append(open, child)
-			}
+		i, found := c.list.Search(e.name)
+		switch {
+		case !found: // a submodule's commit, or what a partial clone lacks: it can be no base
+		case c.given.has(uint32(i)):
+			return false, nil
+		case e.tree:
+			inside = append(inside, placed{uint32(i), next})
 		}
 	}
-	for at := range visited {
-		c.whole[at] = true
+	for _, in := range inside {
+		if held, err := c.holds(in.tree, in.at); !held || err != nil {
+			return false, err
+		}
 	}
 	return true, nil
 }
 
+// treeEntry is an entry of a tree object.
+type treeEntry struct {
+	tree bool
+	path []byte // its own name in the tree
+	name []byte // of the object, binary
+}
+
 // nextEntry splits a tree object after its first entry: a mode in octal digits, a space, a file name, a NUL and the
 // binary object name.
-func nextEntry(body []byte, format oid.Format) (tree bool, name, rest []byte, err error) {
+func nextEntry(body []byte, format oid.Format) (e treeEntry, rest []byte, err error) {
 	nul := bytes.IndexByte(body, 0)
 	if nul < 0 || len(body)-nul-1 < format.Size() {
-		return false, nil, nil, fmt.Errorf("a tree is cut short")
+		return e, nil, fmt.Errorf("a tree is cut short")
 	}
-	mode, _, _ := bytes.Cut(body[:nul], []byte(" "))
+	mode, path, _ := bytes.Cut(body[:nul], []byte(" "))
 	end := nul + 1 + format.Size()
-	return string(bytes.TrimLeft(mode, "0")) == "40000", body[nul+1 : end], body[end:], nil
+	return treeEntry{string(bytes.TrimLeft(mode, "0")) == "40000", path, body[nul+1 : end]}, body[end:], nil
 }
 
 // objectReader reads objects of our store one after the other.

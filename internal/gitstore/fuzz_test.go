@@ -29,14 +29,14 @@ func FuzzTree(f *testing.F) {
 	f.Fuzz(func(t *testing.T, tree, answer []byte) {
 		for _, format := range []oid.Format{oid.SHA1, oid.SHA256} {
 			for rest := tree; len(rest) > 0; {
-				_, name, after, err := nextEntry(rest, format)
+				e, after, err := nextEntry(rest, format)
 				if err != nil {
 					break
 				}
 				used := rest[:len(rest)-len(after)]
 				nul := bytes.IndexByte(used, 0)
-				if len(name) != format.Size() || !bytes.Equal(used[nul+1:], name) {
-					t.Fatalf("an entry %q has the name %q", used, name)
+				if len(e.name) != format.Size() || !bytes.Equal(used[nul+1:], e.name) || !bytes.HasSuffix(used[:nul], e.path) {
+					t.Fatalf("an entry %q has the name %q and the path %q", used, e.name, e.path)
 				}
 				rest = after
 			}

@@ -316,6 +316,23 @@ func TestPeersThatLackBases(t *testing.T) {
 	}
 }
 
+// What a base's tree has at a path of no hint is no matter: a peer that lacks a file which nothing given has any more
+// gets a thin pack, and the file.
+func TestBaseThatLacksWhatHasNoHint(t *testing.T) {
+	from, to := gittest.New(t), gittest.New(t)
+	history(t, from, 5, 20, 30)
+	gone := strings.Fields(from.Git("ls-tree", "-r", "-z", "--format=%(objectname) %(path)", "main"))[:2]
+	gone[1], _, _ = strings.Cut(gone[1], "\x00")
+	behind := strings.Fields(from.Git("rev-list", "--objects", "--no-object-names", "main"))
+	from.Git("checkout", "-q", "main")
+	from.Git("rm", "-q", gone[1])
+	from.Git("commit", "-q", "-m", "one file less")
+	copyObjects(t, from, to, slices.DeleteFunc(behind, func(name string) bool { return name == gone[0] }))
+	if pieces := passes(t, from, to, defaultLimits); !pieces[0].Thin() || pieces[0].Len() < 3 {
+		t.Errorf("thin %v, %d objects", pieces[0].Thin(), pieces[0].Len())
+	}
+}
+
 // Without its bases a piece is complete in itself, for a peer that turns out to lack them.
 func TestWithoutBases(t *testing.T) {
 	from, to, empty := gittest.New(t), gittest.New(t), gittest.New(t)
