@@ -11,9 +11,10 @@ import (
 	"aig/internal/wire"
 )
 
-// maxIndexing is how many packs are being indexed at the same time: one that arrives, and one whose deltas are being
-// resolved.
-const maxIndexing = 2
+// maxIndexing is how many packs are in work at the same time: one that arrives, which keeps one processor busy, those
+// whose deltas are being resolved, and those that wait for the disk. A first sync of git's own history took 19.2 s on two
+// processors with 2, 18.8 with 3 and 17.9 with 4.
+const maxIndexing = 4
 
 // inbox is the receiving half: each pack goes through a quarantine of its own, is compared with what was announced, and
 // is moved into the store.
