@@ -72,22 +72,30 @@ func (s *synchronisation) standing(ctx context.Context, result *session.Result) 
 		return nil, err
 	}
 	report := &standing.Report{Branches: standing.Pair(refsOf(own), peerRefs(result.PeerRefs))}
-	if err := s.relate(ctx, report); err != nil {
+	// Both walk through what has come, and neither needs the other: after a first sync each takes seconds.
+	tips := begin(ctx, func(ctx context.Context) ([]string, error) { return s.tips(ctx, result) })
+	defer tips.end()
+	if err := s.relate(ctx, report, own[0]); err != nil {
 		return nil, err
 	}
+	report.Tips, err = tips.wait()
+	return report, err
+}
+
+// tips is what has come and is on no branch of either side.
+func (s *synchronisation) tips(ctx context.Context, result *session.Result) ([]string, error) {
 	if result.Received.Len() == 0 {
-		return report, nil
+		return nil, nil
 	}
 	var theirs []string
 	for _, r := range result.PeerRefs {
 		theirs = append(theirs, r.OID)
 	}
-	report.Tips, err = s.store.Dangling(ctx, result.Received.All(), theirs)
-	return report, err
+	return s.store.Dangling(ctx, result.Received.All(), theirs)
 }
 
 // relate fills in the facts about those branches that are not the same on both sides.
-func (s *synchronisation) relate(ctx context.Context, report *standing.Report) error {
+func (s *synchronisation) relate(ctx context.Context, report *standing.Report, head gitstore.Ref) error {
 	var differ []*standing.Branch
 	var pairs []gitstore.Pair
 	for i := range report.Branches {
@@ -99,7 +107,7 @@ func (s *synchronisation) relate(ctx context.Context, report *standing.Report) e
 	if len(differ) == 0 {
 		return nil
 	}
-	checkout, err := s.store.Checkout(ctx)
+	checkout, err := s.store.Checkout(ctx, head)
 	if err != nil {
 		return err
 	}

@@ -16,12 +16,8 @@ type Checkout struct {
 	Elsewhere map[string]string // the working tree of each branch (full name) that is checked out in another one
 }
 
-// Checkout looks at HEAD and the working trees.
-func (s *Store) Checkout(ctx context.Context) (Checkout, error) {
-	head, err := s.head(ctx)
-	if err != nil {
-		return Checkout{}, err
-	}
+// Checkout looks at the working trees; head is HEAD, the first of OwnRefs.
+func (s *Store) Checkout(ctx context.Context, head Ref) (Checkout, error) {
 	co := Checkout{Head: head, Elsewhere: make(map[string]string)}
 	c := s.git.command(ctx, nil, "rev-parse", "--is-inside-work-tree", "--show-toplevel")
 	out, err := c.Output()

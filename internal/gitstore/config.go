@@ -3,15 +3,22 @@ package gitstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
 
 // Settings is the configuration as git lists it, read when it is first needed. The zero value is ready.
 type Settings struct {
-	once   sync.Once
-	values map[string][]string // by canonical key
-	err    error
+	once    sync.Once
+	entries []setting // in git's order, in which a later one wins
+	err     error
+}
+
+type setting struct {
+	key   string // canonical
+	value string
+	given bool // false for a key without "=", which is a boolean's true and no other value
 }
 
 // Config is the last value of a configuration variable; ok is false where it is not set. typ is a `git config --type`,
@@ -29,10 +36,32 @@ func (g Git) ConfigAll(ctx context.Context, key string) ([]string, error) {
 	return g.config(ctx, "--get-all", key, "")
 }
 
+// configOf is every value of several configuration variables together, in the order in which git has read them. Each
+// must have one.
+func (g Git) configOf(ctx context.Context, keys ...string) ([]string, error) {
+	settings := g.Settings
+	if settings == nil {
+		settings = new(Settings)
+	}
+	entries, err := settings.get(ctx, g, keys...)
+	var values []string
+	for _, e := range entries {
+		if !e.given {
+			return nil, fmt.Errorf("configuration variable %s has no value", e.key)
+		}
+		values = append(values, e.value)
+	}
+	return values, err
+}
+
 func (g Git) config(ctx context.Context, how, key, typ string) ([]string, error) {
-	if g.Settings != nil && how != "--get-regexp" {
-		values, err := g.Settings.get(ctx, g, key)
-		if err != nil || len(values) == 0 || typ == "" {
+	if g.Settings != nil {
+		entries, err := g.Settings.get(ctx, g, key)
+		if err != nil || len(entries) == 0 || typ == "" {
+			var values []string
+			for _, e := range entries {
+				values = append(values, e.value)
+			}
 			return values, err
 		}
 		// What a boolean, a path or a number is, git knows.
@@ -67,7 +96,7 @@ func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, e
 	return strings.TrimSuffix(string(out), "\n"), err == nil, c.explain(err)
 }
 
-func (s *Settings) get(ctx context.Context, g Git, key string) ([]string, error) {
+func (s *Settings) get(ctx context.Context, g Git, keys ...string) ([]setting, error) {
 	s.once.Do(func() {
 		c := g.command(ctx, nil, "config", "-z", "--list")
 		out, err := c.Output()
@@ -75,13 +104,22 @@ func (s *Settings) get(ctx context.Context, g Git, key string) ([]string, error)
 			s.err = fmt.Errorf("reading the configuration: %w", c.explain(err))
 			return
 		}
-		s.values = make(map[string][]string)
 		for entry := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
-			key, value, _ := strings.Cut(entry, "\n")
-			s.values[key] = append(s.values[key], value)
+			key, value, given := strings.Cut(entry, "\n")
+			s.entries = append(s.entries, setting{key, value, given})
 		}
 	})
-	return s.values[canonicalKey(key)], s.err
+	wanted := make([]string, len(keys))
+	for i, key := range keys {
+		wanted[i] = canonicalKey(key)
+	}
+	var found []setting
+	for _, e := range s.entries {
+		if slices.Contains(wanted, e.key) {
+			found = append(found, e)
+		}
+	}
+	return found, s.err
 }
 
 // canonicalKey is a key as git lists it: section and variable in lower case, a subsection between them as it is.

@@ -35,7 +35,7 @@ func (s *Store) Refs(ctx context.Context) ([]Ref, error) {
 	if err != nil {
 		return nil, err
 	}
-	head, err := s.head(ctx)
+	head, err := s.head(ctx, refs)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +51,8 @@ func (s *Store) Refs(ctx context.Context) ([]Ref, error) {
 	return refs, err
 }
 
-// head is HEAD: unborn, detached or neither.
-func (s *Store) head(ctx context.Context) (Ref, error) {
+// head is HEAD: unborn, detached or neither. refs is references that have just been listed, not necessarily all.
+func (s *Store) head(ctx context.Context, refs []Ref) (Ref, error) {
 	head := Ref{Name: "HEAD"}
 	c := s.git.command(ctx, nil, "symbolic-ref", "-q", "HEAD")
 	out, err := c.Output()
@@ -60,6 +60,10 @@ func (s *Store) head(ctx context.Context) (Ref, error) {
 		return head, c.explain(err)
 	}
 	head.Target = strings.TrimSuffix(string(out), "\n")
+	if i := slices.IndexFunc(refs, func(r Ref) bool { return r.Name == head.Target }); i >= 0 {
+		head.OID = refs[i].OID
+		return head, nil
+	}
 	c = s.git.command(ctx, nil, "rev-parse", "-q", "--verify", "HEAD")
 	out, err = c.Output()
 	if err != nil && exitCode(err) != 1 {
@@ -72,11 +76,11 @@ func (s *Store) head(ctx context.Context) (Ref, error) {
 // OwnRefs is HEAD and all branches here, hidden or not and whether their objects are present or not: what a peer's
 // references are compared with.
 func (s *Store) OwnRefs(ctx context.Context) ([]Ref, error) {
-	head, err := s.head(ctx)
+	refs, err := s.forEachRef(ctx, nil, "refs/heads")
 	if err != nil {
 		return nil, err
 	}
-	refs, err := s.forEachRef(ctx, nil, "refs/heads")
+	head, err := s.head(ctx, refs)
 	return append([]Ref{head}, refs...), err
 }
 
@@ -167,16 +171,12 @@ type hiddenRefs []string
 
 func (s *Store) hiddenRefs(ctx context.Context) (hiddenRefs, error) {
 	// One look-up of both, since the later value wins, whichever of the two it is of.
-	entries, err := s.git.config(ctx, "--get-regexp", `^(transfer|uploadpack)\.hiderefs$`, "")
+	values, err := s.git.configOf(ctx, "transfer.hideRefs", "uploadpack.hideRefs")
 	if err != nil {
 		return nil, err
 	}
 	var h hiddenRefs
-	for _, entry := range entries {
-		key, value, given := strings.Cut(entry, "\n")
-		if !given {
-			return nil, fmt.Errorf("configuration variable %s has no value", key)
-		}
+	for _, value := range values {
 		h = append(h, strings.TrimRight(value, "/"))
 	}
 	return h, nil

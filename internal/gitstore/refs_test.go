@@ -189,6 +189,19 @@ func TestTooManyRefs(t *testing.T) {
 	}
 }
 
+func checkout(t *testing.T, s *Store) Checkout {
+	t.Helper()
+	own, err := s.OwnRefs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	co, err := s.Checkout(t.Context(), own[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return co
+}
+
 // What is checked out is seen in a plain, a detached, an unborn and a bare repository, inside .git, and across the
 // working trees of one repository; never the bare repository's own HEAD.
 func TestCheckout(t *testing.T) {
@@ -197,11 +210,7 @@ func TestCheckout(t *testing.T) {
 		t.Helper()
 		at := *r
 		at.Dir = dir
-		co, err := open(t, &at).Checkout(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		return co
+		return checkout(t, open(t, &at))
 	}
 	top := r.Git("rev-parse", "--show-toplevel")
 	if co := look(r.Dir); co.Head != (Ref{Name: "HEAD", Target: "refs/heads/main"}) || co.Dir != top || len(co.Elsewhere) != 0 {
@@ -528,10 +537,7 @@ func TestTouched(t *testing.T) {
 			ran := filepath.Join(t.TempDir(), "ran")
 			r.Git("config", "core.fsmonitor", "touch '"+ran+"' #")
 			s := open(t, r)
-			co, err := s.Checkout(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			co := checkout(t, s)
 			got, err := s.Touched(t.Context(), co, theirs)
 			if err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("touched %q, %v, want %q", got, err, c.want)
@@ -549,10 +555,7 @@ func TestTouched(t *testing.T) {
 	write(r, "unknown")
 	write(r, "theirs")
 	s := open(t, r)
-	co, err := s.Checkout(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	co := checkout(t, s)
 	if got, err := s.Touched(t.Context(), co, theirs); err != nil || !slices.Equal(got, []string{"theirs"}) {
 		t.Errorf("unborn: %q, %v", got, err)
 	}

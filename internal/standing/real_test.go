@@ -59,7 +59,7 @@ func (p *pair) report() *standing.Report {
 	must(err)
 	own, err := s.OwnRefs(ctx)
 	must(err)
-	co, err := s.Checkout(ctx)
+	co, err := s.Checkout(ctx, own[0])
 	must(err)
 	var theirRefs, ourRefs []standing.Ref
 	var theirNames []string
