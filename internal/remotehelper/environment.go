@@ -2,6 +2,7 @@ package remotehelper
 
 import (
 	"errors"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -30,13 +31,17 @@ func isTrue(v string) bool {
 	case "true", "yes", "on":
 		return true
 	}
-	if n := len(v); n > 0 && strings.ContainsRune("kKmMgG", rune(v[n-1])) {
-		v = v[:n-1]
+	most := int64(math.MaxInt32) // and as much below zero: no integer of git's is wider than 32 bits, its unit included
+	if n := len(v); n > 0 {
+		if i := strings.IndexByte("kmg", v[n-1]|0x20); i >= 0 {
+			v = v[:n-1]
+			most >>= 10 * (i + 1)
+		}
 	}
-	// C has no 1_000, no 0b1 and no 0o7, and no integer of git's is wider than 32 bits.
+	// C has no 1_000, no 0b1 and no 0o7.
 	if strings.ContainsAny(v, "_oO") || strings.HasPrefix(strings.ToLower(strings.TrimLeft(v, "+-")), "0b") {
 		return false
 	}
-	i, err := strconv.ParseInt(v, 0, 32)
-	return err == nil && i != 0
+	i, err := strconv.ParseInt(v, 0, 64)
+	return err == nil && i != 0 && -most <= i && i <= most
 }

@@ -14,8 +14,8 @@ func TestAllowedByEnvironment(t *testing.T) {
 		t.Errorf("refused without the variable: %v", err)
 	}
 	for _, v := range []string{
-		"1", "true", "TRUE", "Yes", "on", "-1", "+1", "2k", "0x1", "0xb", "010", "1m", "2147483647",
-		"0", "", "false", "No", "OFF", "00", "0x0", "-0", "0k", "x", "0 ", "0b1", "0o7", "1_0", "1kk", "k", "tru", "1\n", "99999999999", "\x1b",
+		"1", "true", "TRUE", "Yes", "on", "-1", "+1", "2k", "1g", "-1G", "2047m", "0x1", "0xb", "010", "1m", "2147483647",
+		"0", "", "false", "No", "OFF", "00", "0x0", "-0", "0k", "x", "0 ", "0b1", "0o7", "1_0", "1kk", "k", "tru", "1\n", "99999999999", "2g", "-2147483648", "2147483648", "2048M", "\x1b",
 	} {
 		err := AllowedByEnvironment(func(name string) (string, bool) {
 			if name != "GIT_PROTOCOL_FROM_USER" {

@@ -329,8 +329,8 @@ func FuzzReport(f *testing.F) {
 		if !isObjectName(b.Theirs) {
 			b.Theirs = ""
 		}
-		if b.Ours == b.Theirs && class == New { // not what facts can be
-			t.Skip()
+		if b.Ours == b.Theirs && class == New {
+			return // no facts: a name here that is none, and the same there, are found by their names to be equal
 		}
 		b.Unknown = ""
 		switch class {
@@ -354,7 +354,7 @@ func FuzzShellQuote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if s != "" && !printable(s) {
-			t.Skip()
+			return // shell is given printable words only; a NUL, for one, can be no part of any word
 		}
 		out, err := exec.Command("sh", "-c", "printf '%s,' "+shell("x", s, "y")).Output()
 		if err != nil || string(out) != "x,"+s+",y," {
