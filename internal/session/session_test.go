@@ -65,7 +65,7 @@ func (d *side) run(ctx context.Context, t *testing.T, pipe Pipe, o Options) {
 }
 
 // loopback is a full-duplex pipe with two ends.
-func loopback(t *testing.T) (a, b *net.TCPConn) {
+func loopback(t testing.TB) (a, b *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
