@@ -256,14 +256,16 @@ func (r *objectReader) commit(name []byte) (tree []byte, when int64, err error) 
 		return nil, 0, fmt.Errorf("object %x is no commit but %q", name, kind)
 	}
 	tree = make([]byte, r.format.Size())
-	for line := range bytes.Lines(body) {
-		key, value, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte(" "))
-		switch string(key) {
-		case "tree":
-			if err := r.format.Parse(tree, value); err != nil {
-				return nil, 0, err
-			}
-		case "committer":
+	first, rest, _ := bytes.Cut(body, []byte("\n"))
+	digits, found := bytes.CutPrefix(first, []byte("tree "))
+	if !found {
+		return nil, 0, fmt.Errorf("commit %x has no tree", name)
+	}
+	if err := r.format.Parse(tree, digits); err != nil {
+		return nil, 0, err
+	}
+	for line := range bytes.Lines(rest) {
+		if value, found := bytes.CutPrefix(line, []byte("committer ")); found {
 			// "Name <address> seconds zone"; a time that cannot be read counts as old.
 			if fields := bytes.Fields(value[bytes.LastIndexByte(value, '>')+1:]); len(fields) > 0 {
 				when, _ = strconv.ParseInt(string(fields[0]), 10, 64)
