@@ -19,6 +19,7 @@ type process struct {
 	group    int // its process group
 	terminal *terminal
 	witness  *witness // nil if the terminal wasn't lent
+	guard    *guard   // nil if it couldn't be started
 
 	endOnce sync.Once
 	ending  chan struct{} // closed when end was called
@@ -65,6 +66,7 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 		p.group = pid
 	}
 	p.terminal.started(p.group)
+	p.guard = callGuard(sh, p.group) // while the shell isn't reaped, so that the group is there
 	go p.reap()
 	return p, nil
 }
@@ -164,6 +166,7 @@ func (p *process) signal(sig unix.Signal) bool {
 func (p *process) end(grace time.Duration) error {
 	p.endOnce.Do(func() { close(p.ending) })
 	p.awaitShell(grace)
+	p.guard.dismiss()
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
 		if !p.signal(sig) {
 			break
@@ -189,16 +192,15 @@ func (p *process) awaitShell(grace time.Duration) bool {
 	}
 }
 
-// awaitGroup waits until the process group has no member, for at most the
-// grace. Nobody is told when a process ends that isn't a child, so this asks.
+// awaitGroup waits until the process group has no member that runs, for at most
+// the grace. Nobody is told when a process ends that isn't a child, so this
+// asks, less and less often.
 func (p *process) awaitGroup(grace time.Duration) {
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
-	for p.signal(0) {
+	for pause := 2 * time.Millisecond; p.signal(0) && runs(p.group); pause = min(2*pause, 50*time.Millisecond) {
 		select {
-		case <-ticker.C:
+		case <-time.After(pause):
 		case <-timer.C:
 			return
 		}

@@ -1,0 +1,72 @@
+package transport
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Who is killed can end nothing any more, and yet its transport ends: one that
+// doesn't heed the end of its input, and what that has started.
+func TestNothingSurvivesOurDeath(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "pids")
+	us := exec.Command(os.Args[0])
+	us.Env = append(os.Environ(), "FILE="+file,
+		`TRANSPORT_TEST_EXPRESSION=sleep 1000 & echo $! >"$FILE.new"; echo $$ >>"$FILE.new"; mv "$FILE.new" "$FILE"; sleep 1000`)
+	if err := us.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer us.Wait()
+	defer us.Process.Kill()
+	var pids []string
+	inTime(t, "starting", func() {
+		for len(pids) < 2 {
+			time.Sleep(time.Millisecond)
+			text, _ := os.ReadFile(file)
+			pids = strings.Fields(string(text))
+		}
+	})
+	if err := us.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range pids {
+		pid, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		awaitGone(t, pid)
+	}
+}
+
+// A member of the group that has ended and that its parent takes no notice of
+// isn't waited for.
+func TestEndedMember(t *testing.T) {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil { // such a parent we are
+		t.Fatal(err)
+	}
+	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+	tr := start(t, Options{Expression: `sleep 1000 & echo $!`, Grace: 2 * patience})
+	pid := readPID(t, tr)
+	inTime(t, "the end of the shell", func() { <-tr.proc.exited })
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	awaitGone(t, pid)
+	if err := unix.Kill(pid, 0); err != nil {
+		t.Fatalf("nothing is tested: %v", err)
+	}
+	closeInTime(t, tr)
+	for {
+		if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+}
