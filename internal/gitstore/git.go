@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -55,6 +56,7 @@ func (g Git) command(ctx context.Context, extraEnv []string, args ...string) *ch
 	c.Stderr = &c.stderr
 	// After the kill that a cancelled context means, nobody waits for what still holds the pipes open.
 	c.WaitDelay = 2 * time.Second
+	endWithUs(c.Cmd)
 	return c
 }
 
@@ -122,10 +124,10 @@ func (e *GitError) Error() string {
 
 func (e *GitError) Unwrap() error { return e.Err }
 
-// OfMachine tells whether the failure is this machine's (a full disk, a permission, a limit), and not of what git was
-// given to read. Git prints strerror(3) texts, which LC_ALL=C makes predictable.
+// OfMachine tells whether the failure is this machine's (a full disk, a permission, a limit, a signal), and not of what
+// git was given to read. Git prints strerror(3) texts, which LC_ALL=C makes predictable.
 func (e *GitError) OfMachine() bool {
-	return e.OutOfMemory() || e.said("No space left on device", "Disk quota exceeded", "File too large", "Permission denied",
+	return signalOf(e.Err) != 0 || e.OutOfMemory() || e.said("No space left on device", "Disk quota exceeded", "File too large", "Permission denied",
 		"Read-only file system", "Too many open files", "nput/output error", "unable to create temporary file")
 }
 
@@ -235,6 +237,26 @@ func exitCode(err error) int {
 		return exit.ExitCode()
 	}
 	return -1
+}
+
+// signalOf is the signal that ended a child, or 0.
+func signalOf(err error) syscall.Signal {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			return status.Signal()
+		}
+	}
+	return 0
+}
+
+// stopped tells whether a child was ended by somebody else: by a person, or the kernel that needed its memory.
+func stopped(err error) bool {
+	switch signalOf(err) {
+	case syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP:
+		return true
+	}
+	return false
 }
 
 func ofMachine(err error) bool {

@@ -45,9 +45,12 @@ func (s *Store) verifyFrom(ctx context.Context, names oid.Names, first int, bad 
 		reason, readErr := verifyOne(r, names.Format(), names.At(next))
 		if readErr != nil {
 			out.Close()
-			c.Wait() // its status is the reason below
+			waitErr := c.Wait()
 			if ctx.Err() != nil {
 				return 0, ctx.Err()
+			}
+			if stopped(waitErr) { // which says nothing of the object
+				return 0, c.explain(waitErr)
 			}
 			if reason = c.stderr.last(); reason == "" {
 				reason = readErr.Error()
