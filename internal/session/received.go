@@ -13,10 +13,12 @@ import (
 )
 
 // Received is the names of the objects that have been stored. They wait in a temporary file, a sorted run for each
-// pack, so that a first sync of a large store does not hold its list in memory.
+// pack, so that a first sync of a large store does not hold its list in memory. The file has lost its name already, where
+// the system allows it: nothing is left of it if we are killed.
 type Received struct {
 	format oid.Format
 	file   *os.File
+	named  bool // the file still has its name
 	out    *bufio.Writer
 	runs   []int64 // how many names each run has
 	n      int64
@@ -27,13 +29,18 @@ func newReceived(format oid.Format) (*Received, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Received{format: format, file: file, out: bufio.NewWriter(file)}, nil
+	r := &Received{format: format, file: file, out: bufio.NewWriter(file)}
+	r.named = os.Remove(file.Name()) != nil
+	return r, nil
 }
 
 // Close removes the file.
 func (r *Received) Close() error {
-	r.file.Close()
-	return os.Remove(r.file.Name())
+	err := r.file.Close()
+	if r.named {
+		err = os.Remove(r.file.Name())
+	}
+	return err
 }
 
 // Len is the number of names.
