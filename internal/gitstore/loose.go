@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -113,12 +115,29 @@ func (s *Store) moveLoose(from, to string) error {
 		if _, err := hex.DecodeString(file.Name()); err != nil {
 			continue
 		}
-		if err := s.makeDir(to); err != nil {
-			return err
-		}
-		if err := moveNew(filepath.Join(from, file.Name()), filepath.Join(to, file.Name())); err != nil {
+		if err := s.moveInto(to, filepath.Join(from, file.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// maxMoves is how often a directory is made again. Whoever removes it has to look for it each time.
+const maxMoves = 100
+
+// moveInto moves a file into a directory of the object directory, which is made if it is not there. git removes such a
+// directory when it is empty (git prune-packed, git gc), between any two steps of ours.
+func (s *Store) moveInto(dir, from string) error {
+	for try := 1; ; try++ {
+		err := s.makeDir(dir)
+		if err == nil {
+			err = moveNew(from, filepath.Join(dir, filepath.Base(from)))
+		}
+		if !errors.Is(err, fs.ErrNotExist) || try == maxMoves {
+			return err
+		}
+		if _, err := os.Lstat(from); err != nil {
+			return err
+		}
+	}
 }

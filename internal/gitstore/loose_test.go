@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -151,6 +152,40 @@ func TestLooseObjectsReplaceNothing(t *testing.T) {
 	}
 	if after, err := os.Stat(file); err != nil || !os.SameFile(before, after) {
 		t.Errorf("it was replaced (%v)", err)
+	}
+	if to.Objects() != from.Objects() {
+		t.Error("the stores are not equal")
+	}
+}
+
+// Directories that go again as soon as they are there and empty, as git prune-packed makes them, are no failure.
+func TestLooseAmongPrunePacked(t *testing.T) {
+	from, to := gittest.New(t), gittest.New(t)
+	from.Blobs("blob", 90)
+	s := open(t, from)
+	in, err := receive(t, open(t, to), pack(t, s, all(list(t, s))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Discard()
+	objectDir := to.ObjectDir()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				os.Remove(filepath.Join(objectDir, fmt.Sprintf("%02x", i%256))) // only if it is empty
+			}
+		}
+	}()
+	err = in.Install()
+	close(stop)
+	<-stopped
+	if err != nil {
+		t.Error(err)
 	}
 	if to.Objects() != from.Objects() {
 		t.Error("the stores are not equal")
