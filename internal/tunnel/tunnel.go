@@ -51,12 +51,22 @@ func (e *EndedError) Error() string {
 
 func (e *EndedError) Unwrap() error { return io.ErrUnexpectedEOF }
 
-// Conn is the authenticated pipe. Read, Write and CloseWrite are those of the one channel; Close ends the connection
+// Conn is the authenticated pipe. Write and CloseWrite are those of the one channel; Close ends the connection
 // and closes the pipe below.
 type Conn struct {
 	ssh.Channel
 	conn     ssh.Conn
 	services sync.WaitGroup // what answers the peer's other requests and channels, until the connection is over
+}
+
+// Read reads from the channel. An error beside bytes is dropped: it says that the peer was not to be told that they have
+// been read, and what a peer that has gone has said before is still to be read. The last of it says why it has gone.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.Channel.Read(p)
+	if n > 0 {
+		err = nil
+	}
+	return n, err
 }
 
 // SessionID is the exchange hash of the connection (RFC 4253, section 7.2): both sides have the same one, nobody else

@@ -15,6 +15,8 @@ import (
 	"net"
 	"os"
 	"strings"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -173,6 +175,46 @@ func TestWrongKey(t *testing.T) {
 		}
 	}
 	t.Error("one side was the server a hundred times")
+}
+
+// deafening is a pipe whose other end takes nothing any more from some moment on, though it has said things before.
+type deafening struct {
+	net.Conn
+	deaf atomic.Bool
+}
+
+func (d *deafening) Write(p []byte) (int, error) {
+	if d.deaf.Load() {
+		return 0, syscall.EPIPE
+	}
+	return d.Conn.Write(p)
+}
+
+// What a peer has said before it went is read to its end, though there is nobody to whom the window could be adjusted.
+func TestLastWords(t *testing.T) {
+	keyA, keyB := signer(t, "ed25519"), signer(t, "ed25519")
+	pipeA, pipeB := loopback(t)
+	ours := &deafening{Conn: pipeA}
+	first := make(chan opened, 1)
+	go func() { first <- open(t.Context(), ours, Options{keyA, trusts(keyB), timing}) }()
+	b := open(t.Context(), pipeB, Options{keyB, trusts(keyA), timing})
+	a := <-first
+	if a.err != nil || b.err != nil {
+		t.Fatal(a.err, b.err)
+	}
+	defer a.conn.Close()
+	defer b.conn.Close()
+	said := append(make([]byte, 1<<20), "why"...) // less than the window, and more than is read without adjusting it
+	if _, err := b.conn.Write(said); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.conn.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	ours.deaf.Store(true)
+	if heard, err := io.ReadAll(a.conn); err != nil || !bytes.Equal(heard, said) {
+		t.Errorf("%d bytes of %d, %v", len(heard), len(said), err)
+	}
 }
 
 // stranger is a pipe on which somebody says something and then falls silent or leaves.
