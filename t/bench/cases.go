@@ -29,7 +29,7 @@ var cases = []benchCase{
 	{"few", "18 objects differ", drifted(3, true), bothWays, true},
 	{"many", "500 commits differ", manyCommits, bothWays, true},
 	{"full", "empty against full", fromEmpty, func(b *bench, _ store) []tool {
-		return b.withRsync(rsyncOne, b.aigSync(), gitClone)
+		return b.withRsync(rsyncOne, b.withSSH(gitClone, b.aigSync(), b.aigSync("--no-refs"), gitClone)...)
 	}, false},
 	{"halves", "two halves", twoHalves, func(b *bench, s store) []tool {
 		if s.real {
@@ -42,7 +42,7 @@ var cases = []benchCase{
 // bothWays has ours a second time, without what it says of the other side's branches afterwards: that is walked for, and
 // takes more than the rest where little has changed.
 func bothWays(b *bench, _ store) []tool {
-	return b.withRsync(rsyncBoth, b.aigSync(), b.aigSync("--no-refs"), gitFetch)
+	return b.withRsync(rsyncBoth, b.withSSH(gitFetch, b.aigSync(), b.aigSync("--no-refs"), gitFetch)...)
 }
 
 // drifted lets each side commit so many changes.

@@ -46,6 +46,7 @@ type bench struct {
 	aliceHome, bobHome string
 	aliceKey, bobKey   string   // fingerprints
 	ssh                string   // the command that stands for ssh
+	realSSH            string   // the one that is ssh; empty if there is no server
 	rsync              bool     // whether there is an rsync
 	notes              []string // what a reader of the table has to know besides
 }
@@ -133,7 +134,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := b.prepare(); err != nil {
+	if err := b.prepare(ctx); err != nil {
 		return err
 	}
 	defer os.RemoveAll(b.runs)
@@ -158,7 +159,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // prepare finds the programs and makes the directories.
-func (b *bench) prepare() error {
+func (b *bench) prepare(ctx context.Context) error {
 	if err := os.Setenv("PATH", b.bin+string(filepath.ListSeparator)+os.Getenv("PATH")); err != nil {
 		return err
 	}
@@ -180,7 +181,10 @@ func (b *bench) prepare() error {
 	if b.runs, err = os.MkdirTemp(b.work, "run-"); err != nil {
 		return err
 	}
-	return errors.Join(adopt(), b.prepareTools())
+	if err := errors.Join(adopt(), b.prepareTools()); err != nil {
+		return err
+	}
+	return b.prepareSSH(ctx)
 }
 
 // report is all that is written down in the end.

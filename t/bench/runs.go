@@ -53,9 +53,6 @@ func (b *bench) measure(ctx context.Context, t tool, p pair, l link) (measuremen
 		}
 	}
 	m.program, m.allTree = watch.stop()
-	if err := reap(ctx); err != nil {
-		return m, err
-	}
 	if l.cut > 0 {
 		if failed == nil {
 			return m, fmt.Errorf("%s: %w", t.name, errUncut)
@@ -67,6 +64,11 @@ func (b *bench) measure(ctx context.Context, t tool, p pair, l link) (measuremen
 
 func (b *bench) count() string { return filepath.Join(b.runs, "count") }
 func (b *bench) hops() string  { return filepath.Join(b.runs, "hops") }
+
+// linkEnv is what the commands above find the pipe's options in.
+func (b *bench) linkEnv(l link) []string {
+	return []string{"AIG_BENCH_LINK=" + l.String(), "AIG_BENCH_COUNT=" + b.count(), "AIG_BENCH_HOPS=" + b.hops()}
+}
 
 func (b *bench) runStep(ctx context.Context, t tool, s step, l link, m *measurement) error {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
@@ -88,16 +90,23 @@ func (b *bench) runStep(ctx context.Context, t tool, s step, l link, m *measurem
 
 	cmd := exec.CommandContext(ctx, s.args[0], s.args[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, stdout, stderr
-	cmd.Env = append(gitEnv(b.aliceHome),
-		"TRUST="+b.bobKey,
-		"AIG_BENCH_LINK="+l.String(), "AIG_BENCH_COUNT="+b.count(), "AIG_BENCH_HOPS="+b.hops(),
-		"GIT_SSH_COMMAND="+quote(b.ssh), "GIT_SSH_VARIANT=ssh", "RSYNC_RSH="+quote(b.ssh))
+	ssh := b.ssh
+	if t.ssh {
+		ssh = b.realSSH
+	}
+	cmd.Env = append(gitEnv(b.aliceHome), "TRUST="+b.bobKey,
+		"GIT_SSH_COMMAND="+quote(ssh), "GIT_SSH_VARIANT=ssh", "RSYNC_RSH="+quote(ssh))
+	cmd.Env = append(cmd.Env, b.linkEnv(l)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	start := time.Now()
 	failed := cmd.Run()
 	m.wall += time.Since(start)
+	// The pipe may outlive the command by a little, as that of an ssh does.
+	if err := reap(ctx); err != nil {
+		return err
+	}
 	if failed != nil {
 		said, _ := os.ReadFile(stderr.Name())
 		return fmt.Errorf("%s: %w: %q", strings.Join(s.args[:2], " "), failed, tail(string(said)))

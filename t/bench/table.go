@@ -74,9 +74,9 @@ How to read it:
 
 - **seconds**: from the start of the command to its exit, both directions, the other side included. Two commands ran one
   after the other, and their times are added. **ours ÷ theirs**: below 1, ours is faster.
-- git aig-sync encrypts what goes through the pipe, and both sides prove who they are. The others' commands
-  ran over the same pipe bare: over a real network each of their commands needs an SSH connection of its own, with its round
-  trips and bytes, which are not in this table.
+- git aig-sync encrypts what goes through the pipe, and both sides prove who they are. Rows with "ssh" are the others'
+  commands as they run between two machines, OpenSSH's client and server over the same pipe; those without ran bare, which
+  spares them the round trips, bytes and time of a connection each.
 - rsync copies whole files and looks into none: nothing is verified, and what both sides had packed differently is then
   there twice. In the generated cases both sides have the same large pack, which is as good for it as can be.
 - **to Bob, from Bob**: bytes that went through the pipe; Alice is where the commands are typed.

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -25,6 +28,7 @@ type tool struct {
 	program string // how the names of its own processes begin
 	steps   func(pair) []step
 	clones  bool // Alice's repository must not be there yet
+	ssh     bool // through OpenSSH, which it would need between two machines; else bare through the pipe
 	// finishes tells from its output whether it kept what it promises; nil if its exit status is all there is.
 	finishes func(stdout string) error
 }
@@ -113,6 +117,60 @@ shift
 exec aig-test-pipe $AIG_BENCH_LINK --count "$AIG_BENCH_COUNT" --hops "$AIG_BENCH_HOPS" "$*"
 `
 
+// overSSH is the tool as it runs between two machines.
+func overSSH(t tool) tool {
+	t.name += ", ssh"
+	t.ssh = true
+	return t
+}
+
+// prepareSSH writes a command that is OpenSSH's client with a server of its own behind the pipe, each as the user who
+// runs the benchmark, and tries it.
+func (b *bench) prepareSSH(ctx context.Context) error {
+	sshd, err := exec.LookPath("sshd")
+	if err != nil {
+		sshd = "/usr/sbin/sshd" // where a user's PATH does not lead
+	}
+	key := func(home string) string { return filepath.Join(home, ".ssh", "id_ed25519") }
+	public, err := os.ReadFile(key(b.bobHome) + ".pub")
+	if err != nil {
+		return err
+	}
+	config := fmt.Sprintf("HostKey %s\nAuthorizedKeysFile %s.pub\nUsePAM no\nStrictModes no\nPidFile none\nLogLevel ERROR\n"+
+		"SetEnv GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null LC_ALL=C PATH=%s\n", key(b.bobHome), key(b.aliceHome), os.Getenv("PATH"))
+	script := fmt.Sprintf(`#!/bin/sh
+exec ssh -F none -i %s -o IdentityAgent=none -o UserKnownHostsFile=%s -o ProxyCommand='aig-test-pipe $AIG_BENCH_LINK --count "$AIG_BENCH_COUNT" --hops "$AIG_BENCH_HOPS" "exec %s -i -f %s"' "$@"
+`, key(b.aliceHome), filepath.Join(b.runs, "known_hosts"), sshd, filepath.Join(b.runs, "sshd_config"))
+	b.realSSH = filepath.Join(b.runs, "ssh-real")
+	if err := errors.Join(
+		os.WriteFile(filepath.Join(b.runs, "known_hosts"), append([]byte(host+" "), public...), 0o666),
+		os.WriteFile(filepath.Join(b.runs, "sshd_config"), []byte(config), 0o666),
+		os.WriteFile(b.realSSH, []byte(script), 0o777),
+	); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, b.realSSH, host, "git --version")
+	cmd.Env = append(gitEnv(b.aliceHome), b.linkEnv(link{})...)
+	out, err := cmd.CombinedOutput()
+	// What the pipe counts has to be there, though it may outlive ssh.
+	if err = errors.Join(err, reap(ctx)); err == nil {
+		err = b.readCounts(step{}, new(measurement))
+	}
+	if err != nil {
+		b.realSSH = ""
+		b.notes = append(b.notes, fmt.Sprintf("no rows over ssh: OpenSSH's server could not be started (%v: %q)", err, tail(string(out))))
+	}
+	return nil
+}
+
+// withSSH appends what git would take between two machines, if it can run here.
+func (b *bench) withSSH(t tool, tools ...tool) []tool {
+	if b.realSSH != "" {
+		tools = append(tools, overSSH(t))
+	}
+	return tools
+}
+
 // prepareTools makes two people's homes, and the command that stands for ssh.
 func (b *bench) prepareTools() error {
 	b.aliceHome, b.bobHome = filepath.Join(b.runs, "alice"), filepath.Join(b.runs, "bob")
@@ -145,6 +203,9 @@ func makeKey(home string) (string, error) {
 	}
 	key, err := ssh.NewPublicKey(public)
 	if err != nil {
+		return "", err
+	}
+	if err := os.WriteFile(filepath.Join(home, ".ssh", "id_ed25519.pub"), ssh.MarshalAuthorizedKey(key), 0o666); err != nil {
 		return "", err
 	}
 	return ssh.FingerprintSHA256(key), nil

@@ -111,8 +111,9 @@ func (l *link) read(underway chan<- chunk, r io.Reader) error {
 }
 
 func main() {
-	// Else a reader that goes would kill us. Not ignored, for the children would inherit that.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	// Else a reader that goes would kill us, and so would ssh, which sends its ProxyCommand a hangup when it ends. Not
+	// ignored, for the children would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
 	if err := run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "pipe: %v\n", err)
 		os.Exit(1)
