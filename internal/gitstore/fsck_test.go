@@ -38,7 +38,7 @@ func TestSpecialFilesInOtherPacks(t *testing.T) {
 			blob := from.GitIn(content[i], "hash-object", "-w", "--stdin")
 			tree := tree(from, []string{file}, []string{blob})
 			s := open(t, from)
-			treePack, blobPack := pack(t, s, named(t, tree)), pack(t, s, named(t, blob))
+			treePack, blobPack := pack(t, s, all(named(t, tree))), pack(t, s, all(named(t, blob)))
 			take := func(t *testing.T, s *Store, packs ...[]byte) (rejected bool) {
 				t.Helper()
 				var arrived []*Incoming
@@ -63,7 +63,7 @@ func TestSpecialFilesInOtherPacks(t *testing.T) {
 			}
 			for way, taken := range map[string]func(*testing.T, *Store) bool{
 				"one pack": func(t *testing.T, to *Store) bool {
-					return take(t, to, pack(t, s, named(t, tree, blob)))
+					return take(t, to, pack(t, s, all(named(t, tree, blob))))
 				},
 				"tree first":                    func(t *testing.T, to *Store) bool { return take(t, to, treePack) || take(t, to, blobPack) },
 				"file first":                    func(t *testing.T, to *Store) bool { return take(t, to, blobPack) || take(t, to, treePack) },

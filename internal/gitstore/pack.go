@@ -10,12 +10,6 @@ import (
 	"aig/internal/oid"
 )
 
-// Pack writes one pack of exactly the given objects to w. A failure of w is returned as it is; any other means that
-// an object is missing or corrupt, or that git could not run, and w has then got a pack that is cut short.
-func (s *Store) Pack(ctx context.Context, names oid.Names, w io.Writer) error {
-	return s.packLines(ctx, &nameLines{names: names}, names.Len(), w)
-}
-
 // PackPiece writes one pack of exactly the piece's objects to w. A failure of w is returned as it is; any other means
 // that an object, or one of a base, is missing or corrupt, or that git could not run, and w has then got a pack that is
 // cut short.
@@ -24,10 +18,6 @@ func (s *Store) PackPiece(ctx context.Context, p Piece, w io.Writer) error {
 	if p.hints != nil {
 		lines.path = func(i int) (string, bool) { return p.hints.of(p.index[i]) }
 	}
-	return s.packLines(ctx, lines, p.Len(), w)
-}
-
-func (s *Store) packLines(ctx context.Context, lines io.Reader, objects int, w io.Writer) error {
 	// The names come one a line and nothing is walked, so that shallow and partial stores pack like any other. Not
 	// --thin: with it git takes the lines for revisions to walk, and packs something else.
 	c := s.git.command(ctx, nil, "pack-objects", "--stdout", "--delta-base-offset", "-q")
@@ -38,8 +28,8 @@ func (s *Store) packLines(ctx context.Context, lines io.Reader, objects int, w i
 	if out.err != nil {
 		return out.err
 	}
-	if n, ok := out.header.objects(); err == nil && (!ok || int(n) != objects) {
-		return fmt.Errorf("git pack-objects packed %d objects of %d", n, objects)
+	if n, ok := out.header.objects(); err == nil && (!ok || int(n) != p.Len()) {
+		return fmt.Errorf("git pack-objects packed %d objects of %d", n, p.Len())
 	}
 	return err
 }

@@ -266,7 +266,7 @@ func copyObjects(t *testing.T, from, to *gittest.Repo, names []string) {
 		}
 		l.Append(name)
 	}
-	install(t, to, pack(t, s, l))
+	install(t, to, pack(t, s, all(l)))
 }
 
 // A peer that has a commit, and not all or nothing of what is behind it, gets packs that it can complete: thin where its

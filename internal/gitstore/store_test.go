@@ -54,10 +54,10 @@ func all(l *oid.List) oid.Selection {
 }
 
 // pack is one pack of the given objects.
-func pack(t *testing.T, s *Store, names oid.Names) []byte {
+func pack(t *testing.T, s *Store, names oid.Selection) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := s.Pack(t.Context(), names, &b); err != nil {
+	if err := s.PackPiece(t.Context(), NewPiece(names.List, names.Index), &b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -144,7 +144,7 @@ func TestNothingIsFetchedLazily(t *testing.T) {
 	}
 	absent := oid.NewList(oid.SHA1)
 	absent.Append(name)
-	if err := s.Pack(t.Context(), absent, io.Discard); err == nil {
+	if err := s.PackPiece(t.Context(), NewPiece(absent, []uint32{0}), io.Discard); err == nil {
 		t.Error("an absent blob was packed")
 	}
 	var reasons []string
