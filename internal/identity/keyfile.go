@@ -3,6 +3,7 @@ package identity
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -183,7 +184,21 @@ func newSigner(raw any) (ssh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("is of a kind that can't be used: %w", err)
 	}
-	return restrict(signer.(ssh.AlgorithmSigner))
+	restricted, err := restrict(signer.(ssh.AlgorithmSigner))
+	if err != nil {
+		return nil, err
+	}
+	// The public half stands in the private key, and nothing else looks whether it is the right one. Both sides would
+	// only see a handshake that fails; and an Ed25519 signature made with a wrong one gives the private key away.
+	data := []byte("a signature that goes nowhere")
+	signature, err := restricted.Sign(rand.Reader, data)
+	if err == nil {
+		err = restricted.PublicKey().Verify(data, signature)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("is damaged: its private and its public half do not belong together: %w", err)
+	}
+	return restricted, nil
 }
 
 // decrypt asks for the passphrase until it is right.
