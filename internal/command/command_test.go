@@ -14,7 +14,7 @@ import (
 )
 
 // Each kind of end has its status and its words; nothing raw and no second line gets out.
-func TestMain(t *testing.T) {
+func TestEnds(t *testing.T) {
 	for _, c := range []struct {
 		err    error
 		status int

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"aig/internal/gittest"
 )
 
 // TestMain makes this program one that is run by its own tests, where the
@@ -34,7 +36,7 @@ func TestMain(m *testing.M) {
 		fmt.Printf("%s, echo=%v\n", outcome, err == nil && modes.Lflag&unix.ECHO != 0)
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(gittest.Main(m))
 }
 
 // console is the user's side of a pseudo-terminal on which this test program

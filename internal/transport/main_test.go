@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"aig/internal/gittest"
 )
 
 // TestMain makes this program one that is run by its own tests, where the
@@ -35,7 +37,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "closed")
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	os.Exit(gittest.Main(m))
 }
 
 // underTerminal runs the expression and says what came of it. If take is set it
