@@ -23,32 +23,9 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"aig/internal/gittest"
 	"aig/internal/watchdog"
 )
-
-// loopback is a full-duplex pipe with two ends.
-func loopback(t *testing.T) (a, b net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	accepted := make(chan net.Conn, 1)
-	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			t.Error(err)
-		}
-		accepted <- c
-	}()
-	if a, err = net.Dial("tcp", l.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	b = <-accepted
-	t.Cleanup(func() { a.Close(); b.Close() })
-	return a, b
-}
 
 func signer(t *testing.T, kind string) ssh.Signer {
 	t.Helper()
@@ -94,7 +71,7 @@ func open(ctx context.Context, pipe io.ReadWriteCloser, o Options) (r opened) {
 // pair brings two sides together over a pipe.
 func pair(t *testing.T, a, b Options) (opened, opened) {
 	t.Helper()
-	pipeA, pipeB := loopback(t)
+	pipeA, pipeB := gittest.Loopback(t)
 	first := make(chan opened, 1)
 	go func() { first <- open(t.Context(), pipeA, a) }()
 	second := open(t.Context(), pipeB, b)
@@ -193,7 +170,7 @@ func (d *deafening) Write(p []byte) (int, error) {
 // What a peer has said before it went is read to its end, though there is nobody to whom the window could be adjusted.
 func TestLastWords(t *testing.T) {
 	keyA, keyB := signer(t, "ed25519"), signer(t, "ed25519")
-	pipeA, pipeB := loopback(t)
+	pipeA, pipeB := gittest.Loopback(t)
 	ours := &deafening{Conn: pipeA}
 	first := make(chan opened, 1)
 	go func() { first <- open(t.Context(), ours, Options{keyA, trusts(keyB), timing}) }()
@@ -220,12 +197,12 @@ func TestLastWords(t *testing.T) {
 // stranger is a pipe on which somebody says something and then falls silent or leaves.
 func stranger(t *testing.T, says string, leaves bool) io.ReadWriteCloser {
 	t.Helper()
-	a, b := loopback(t)
+	a, b := gittest.Loopback(t)
 	if _, err := io.WriteString(b, says); err != nil {
 		t.Fatal(err)
 	}
 	if leaves {
-		b.(*net.TCPConn).CloseWrite()
+		b.CloseWrite()
 	}
 	return a
 }
