@@ -194,6 +194,51 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
+// spoiler is a pipe that alters a bit of what it reads, once it is told to.
+type spoiler struct {
+	net.Conn
+	spoil atomic.Int32 // of the next read: 0 nothing, 1 its first byte, 2 its last one
+}
+
+func (s *spoiler) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	switch spoil := s.spoil.Load(); {
+	case n == 0:
+	case spoil == 1:
+		p[0] ^= 0x40
+	case spoil == 2:
+		p[n-1] ^= 1
+	}
+	return n, err
+}
+
+// What is altered on an open channel is said to be, and is no end that the peer has made: neither where it breaks a
+// packet's length nor where it breaks its seal.
+func TestAltered(t *testing.T) {
+	keyA, keyB := signer(t, "ed25519"), signer(t, "ed25519")
+	for _, spoil := range []int32{1, 2} {
+		pipeA, pipeB := loopback(t)
+		spoiled := &spoiler{Conn: pipeA}
+		first := make(chan opened, 1)
+		go func() { first <- open(t.Context(), pipeB, Options{keyB, trusts(keyA), timing}) }()
+		a := open(t.Context(), spoiled, Options{keyA, trusts(keyB), timing})
+		b := <-first
+		if a.err != nil || b.err != nil {
+			t.Fatalf("%v; %v", a.err, b.err)
+		}
+		spoiled.spoil.Store(spoil)
+		if _, err := io.WriteString(b.conn, "question"); err != nil {
+			t.Fatal(err)
+		}
+		var altered *AlteredError
+		if _, err := a.conn.Read(make([]byte, 8)); !errors.As(err, &altered) {
+			t.Errorf("spoilt %d: %v", spoil, err)
+		}
+		a.conn.Close()
+		b.conn.Close()
+	}
+}
+
 // stranger is a pipe on which somebody says something and then falls silent or leaves.
 func stranger(t *testing.T, says string, leaves bool) io.ReadWriteCloser {
 	t.Helper()
