@@ -105,7 +105,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 }
 
 // lastPacket is how long after the end of the channel the connection may end because of the same packet.
-const lastPacket = time.Second
+const lastPacket = 200 * time.Millisecond
 
 // SessionID is the exchange hash of the connection (RFC 4253, section 7.2): both sides have the same one, nobody else
 // could choose it, and it never comes twice.

@@ -230,6 +230,7 @@ func TestAltered(t *testing.T) {
 		if _, err := io.WriteString(b.conn, "question"); err != nil {
 			t.Fatal(err)
 		}
+		<-a.conn.over
 		var altered *AlteredError
 		if _, err := a.conn.Read(make([]byte, 8)); !errors.As(err, &altered) {
 			t.Errorf("spoilt %d: %v", spoil, err)
