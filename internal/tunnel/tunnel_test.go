@@ -217,7 +217,7 @@ func (s *spoiler) Read(p []byte) (int, error) {
 func TestAltered(t *testing.T) {
 	keyA, keyB := signer(t, "ed25519"), signer(t, "ed25519")
 	for _, spoil := range []int32{1, 2} {
-		pipeA, pipeB := loopback(t)
+		pipeA, pipeB := gittest.Loopback(t)
 		spoiled := &spoiler{Conn: pipeA}
 		first := make(chan opened, 1)
 		go func() { first <- open(t.Context(), pipeB, Options{keyB, trusts(keyA), timing}) }()
