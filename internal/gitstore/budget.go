@@ -48,11 +48,12 @@ func (b *budget) read(ctx context.Context, g Git) (err error) {
 	return nil
 }
 
-// readMaxMemory reads aig.maxMemory, whose default is half of the machine's memory.
+// readMaxMemory reads aig.maxMemory, whose default is a quarter of the machine's memory: a few packs are in work at the
+// same time.
 func readMaxMemory(ctx context.Context, g Git) (int64, error) {
 	n, ok, err := configSize(ctx, g, "aig.maxMemory")
 	if !ok && err == nil {
-		n = machineMemory() / 2
+		n = machineMemory() / 4
 	}
 	return n, err
 }

@@ -96,7 +96,23 @@ func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, e
 	return strings.TrimSuffix(string(out), "\n"), err == nil, c.explain(err)
 }
 
-func (s *Settings) get(ctx context.Context, g Git, keys ...string) ([]setting, error) {
+// configBelow is every value of all variables whose canonical keys begin with the prefix.
+func (g Git) configBelow(ctx context.Context, prefix string) (map[string][]string, error) {
+	settings := g.Settings
+	if settings == nil {
+		settings = new(Settings)
+	}
+	entries, err := settings.all(ctx, g)
+	below := make(map[string][]string)
+	for _, e := range entries {
+		if strings.HasPrefix(e.key, prefix) {
+			below[e.key] = append(below[e.key], e.value)
+		}
+	}
+	return below, err
+}
+
+func (s *Settings) all(ctx context.Context, g Git) ([]setting, error) {
 	s.once.Do(func() {
 		c := g.command(ctx, nil, "config", "-z", "--list")
 		out, err := c.Output()
@@ -109,17 +125,22 @@ func (s *Settings) get(ctx context.Context, g Git, keys ...string) ([]setting, e
 			s.entries = append(s.entries, setting{key, value, given})
 		}
 	})
+	return s.entries, s.err
+}
+
+func (s *Settings) get(ctx context.Context, g Git, keys ...string) ([]setting, error) {
+	entries, err := s.all(ctx, g)
 	wanted := make([]string, len(keys))
 	for i, key := range keys {
 		wanted[i] = canonicalKey(key)
 	}
 	var found []setting
-	for _, e := range s.entries {
+	for _, e := range entries {
 		if slices.Contains(wanted, e.key) {
 			found = append(found, e)
 		}
 	}
-	return found, s.err
+	return found, err
 }
 
 // canonicalKey is a key as git lists it: section and variable in lower case, a subsection between them as it is.

@@ -21,19 +21,36 @@ import (
 // nothing to check. It must not be refused for that, nor slip through: what was missing is remembered, and checked
 // when it comes.
 
-// maxUnchecked bounds the files that are waited for. Each is a different version that trees name and nobody has sent.
-const maxUnchecked = 1 << 16
+// defaultMaxUnchecked bounds the files that are waited for. Each is a different version that trees name and nobody has sent.
+const defaultMaxUnchecked = 1 << 16
 
 // unchecked is the special files that trees in the store name and that had not come yet, for as long as the store is open.
 type unchecked struct {
+	most  int        // of files
 	mu    sync.Mutex // also held from the check of a pack to its being in the store
-	files map[string]string
+	files specialFiles
 }
 
+// specialFiles is blobs, by their binary names, and as what trees name them.
+type specialFiles map[string]special
+
+// special is one name of a file, or both.
+type special uint8
+
 const (
-	modulesFile    = ".gitmodules"
-	attributesFile = ".gitattributes"
+	modulesFile special = 1 << iota
+	attributesFile
 )
+
+func (s special) names() (names []string) {
+	if s&modulesFile != 0 {
+		names = append(names, ".gitmodules")
+	}
+	if s&attributesFile != 0 {
+		names = append(names, ".gitattributes")
+	}
+	return names
+}
 
 // The last words of a git index-pack that has rejected an object: at once, or after all checks were made.
 const (
@@ -44,13 +61,14 @@ const (
 // fsckNotes is what git index-pack says, as far as it matters here. Its two streams are read by a goroutine each.
 type fsckNotes struct {
 	format  oid.Format
-	mu      sync.Mutex        // guards what follows, until the child has ended
-	pack    string            // the pack's hash, in hexadecimal digits
-	missing map[string]string // special files that are missing: binary name, file name
-	ended   bool              // all checks were made, and some failed
-	other   bool              // something else is wrong
-	behind  bool              // something came behind the end of the pack
-	many    bool              // more is missing than can be remembered
+	most    int          // of missing files that are noted
+	mu      sync.Mutex   // guards what follows, until the child has ended
+	pack    string       // the pack's hash, in hexadecimal digits
+	missing specialFiles // those that are
+	ended   bool         // all checks were made, and some failed
+	other   bool         // something else is wrong
+	behind  bool         // something came behind the end of the pack
+	many    bool         // more is missing than can be remembered
 }
 
 // stdout takes a line: "pack<TAB><hash>" first, then the names of missing .gitmodules. Between the two git repeats what
@@ -85,14 +103,14 @@ func (n *fsckNotes) stderr(line []byte) {
 }
 
 // add is for a caller that holds mu. It is false where the name is none.
-func (n *fsckNotes) add(name []byte, file string) bool {
+func (n *fsckNotes) add(name []byte, file special) bool {
 	binary := make([]byte, n.format.Size())
 	if n.format.Parse(binary, name) != nil {
 		return false
 	}
-	n.many = n.many || len(n.missing) >= maxUnchecked
+	n.many = n.many || len(n.missing) >= n.most
 	if !n.many {
-		n.missing[string(binary)] = file
+		n.missing[string(binary)] |= file
 	}
 	return true
 }
@@ -131,16 +149,16 @@ type indexer struct {
 	out, errors lineWriter
 }
 
-// index makes a git index-pack that writes into dir and sees the store and the further object directories.
-func (s *Store) index(ctx context.Context, dir string, also ...string) *indexer {
+// index makes a git index-pack that writes into dir and sees the store and the further object directories. check is its
+// option for checks, or "".
+func (s *Store) index(ctx context.Context, dir, check string, also ...string) *indexer {
 	// --fix-thin completes a pack of deltas against objects that are here: it appends those.
 	args := []string{"index-pack", "--stdin", "--fix-thin"}
-	if s.fsck {
-		// Not --strict: that rejects what points at something absent, as shallow and partial stores rightly do.
-		args = append(args, "--fsck-objects")
+	if check != "" {
+		args = append(args, check)
 	}
 	x := &indexer{child: s.git.command(ctx, s.quarantineEnv(dir, also...), args...)}
-	x.notes = fsckNotes{format: s.format, missing: make(map[string]string)}
+	x.notes = fsckNotes{format: s.format, most: s.unchecked.most, missing: make(specialFiles)}
 	x.out.line, x.errors.line = x.notes.stdout, x.notes.stderr
 	x.Stdout = &x.out
 	x.Stderr = io.MultiWriter(&x.child.stderr, &x.errors)
@@ -180,47 +198,72 @@ func (in *Incoming) checkSpecial(u *unchecked) error {
 				return err
 			}
 			if file, ok := u.files[string(name)]; ok {
-				files[string(name)] = file
+				files[string(name)] |= file
 			}
 		}
 	}
 	if len(files) == 0 {
 		return nil
 	}
-	dir := filepath.Join(in.dir, "special")
-	if err := os.Mkdir(dir, 0o777); err != nil {
-		return fmt.Errorf("our store: %w", err)
-	}
-	x := in.store.index(in.ctx, dir, in.dir)
-	x.Stdin = bytes.NewReader(treePack(in.store.format, files))
-	if err := x.done(x.Run()); err != nil {
+	missing, err := in.checkFiles(files)
+	if err != nil {
 		return err
 	}
-	for name := range files {
-		delete(u.files, name)
+	for name, file := range files {
+		// It may be waited for under its other name still.
+		if u.files[name] &^= file; u.files[name] == 0 {
+			delete(u.files, name)
+		}
 	}
-	for name, file := range x.notes.missing {
-		if len(u.files) >= maxUnchecked {
+	for name, file := range missing {
+		if u.files[name] |= file; len(u.files) > u.most {
 			return &PackError{tooManyMissing}
 		}
-		u.files[name] = file
 	}
 	return nil
 }
 
-// treePack is a pack (gitformat-pack(5)) of a tree for each of the files.
-func treePack(format oid.Format, files map[string]string) []byte {
-	var pack bytes.Buffer
-	pack.WriteString("PACK\x00\x00\x00\x02")
-	pack.Write(binary.BigEndian.AppendUint32(nil, uint32(len(files))))
-	for name, file := range files {
-		tree := "100644 " + file + "\x00" + name
-		// The type, 2, and the size: four bits here, and the rest in the next byte.
-		pack.Write([]byte{0x80 | 2<<4 | byte(len(tree)&15), byte(len(tree) >> 4)})
-		z := zlib.NewWriter(&pack)
-		io.WriteString(z, tree)
-		z.Close()
+// checkFiles checks the files as what trees name them, and returns those that are missing.
+func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err error) {
+	if in.store.checks.older {
+		// Its --strict fails for what is missing, and does not say what.
+		if files, missing, err = in.present(files); len(files) == 0 || err != nil {
+			return missing, err
+		}
 	}
+	dir := filepath.Join(in.dir, "special")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("our store: %w", err)
+	}
+	x := in.store.index(in.ctx, dir, in.store.checks.strictOption(), in.dir)
+	x.Stdin = bytes.NewReader(treePack(in.store.format, files))
+	if err := x.done(x.Run()); err != nil {
+		return nil, err
+	}
+	if !in.store.checks.older {
+		missing = x.notes.missing
+	}
+	return missing, nil
+}
+
+// treePack is a pack (gitformat-pack(5)) of a tree for each of the files' names.
+func treePack(format oid.Format, files specialFiles) []byte {
+	var pack bytes.Buffer
+	var trees uint32
+	z := zlib.NewWriter(&pack) // one for all: each is a megabyte of memory, and the peer says how many files there are
+	pack.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x00")
+	for name, file := range files {
+		for _, path := range file.names() {
+			tree := "100644 " + path + "\x00" + name
+			// The type, 2, and the size: four bits here, and the rest in the next byte.
+			pack.Write([]byte{0x80 | 2<<4 | byte(len(tree)&15), byte(len(tree) >> 4)})
+			z.Reset(&pack)
+			io.WriteString(z, tree)
+			z.Close()
+			trees++
+		}
+	}
+	binary.BigEndian.PutUint32(pack.Bytes()[8:], trees)
 	h := newHash(format)
 	h.Write(pack.Bytes())
 	return h.Sum(pack.Bytes())

@@ -29,6 +29,12 @@ func named(t *testing.T, names ...string) *oid.List {
 // one before, in one after, and in one that is taken in at the same time. A good one passes, and so does a tree whose
 // file never comes.
 func TestSpecialFilesInOtherPacks(t *testing.T) {
+	t.Run("checks as they are", func(t *testing.T) { testSpecialFiles(t, "hasDotgit", "error") })
+	// Any severity makes an older git check in another way.
+	t.Run("a severity", func(t *testing.T) { testSpecialFiles(t, "hasDotgit", "ignore") })
+}
+
+func testSpecialFiles(t *testing.T, message, severity string) {
 	for file, content := range map[string][2]string{
 		".gitmodules":    {"[submodule \"a\"]\n\tpath = a\n\turl = https://example.com/a\n", "[submodule \"a\"]\n\tpath = a\n\turl = --upload-pack=touch\n"},
 		".gitattributes": {"*.c text\n", "*.c " + strings.Repeat("x", 3000) + "\n"},
@@ -79,6 +85,9 @@ func TestSpecialFilesInOtherPacks(t *testing.T) {
 			} {
 				t.Run(fmt.Sprintf("%s, bad %v, %s", file, bad, way), func(t *testing.T) {
 					to := gittest.New(t)
+					if severity != "error" {
+						to.Git("config", "fetch.fsck."+message, severity)
+					}
 					store := open(t, to)
 					if got, want := taken(t, store), bad && way != "tree only"; got != want {
 						t.Errorf("rejected: %v", got)
@@ -115,8 +124,8 @@ func TestOnlyMissingSpecialFilesAreForgiven(t *testing.T) {
 		miss + "error: inflate: data stream error\n" + last + strings.Repeat(miss, 1000): false,
 	} {
 		for _, size := range []int{1, 7, 1 << 20} {
-			s := &Store{format: oid.SHA1}
-			x := s.index(t.Context(), t.TempDir())
+			s := &Store{format: oid.SHA1, unchecked: unchecked{most: defaultMaxUnchecked}}
+			x := s.index(t.Context(), t.TempDir(), "")
 			x.out.Write([]byte("pack\t" + name + "\n"))
 			for rest := said; rest != ""; {
 				n := min(size, len(rest))

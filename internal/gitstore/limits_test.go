@@ -193,8 +193,8 @@ func TestConfiguredSizes(t *testing.T) {
 		}
 	}
 	s := open(t, gittest.New(t))
-	if want := machineMemory() / 2; s.git.maxMemory != want || runtime.GOOS == "linux" && want < 64<<20 {
-		t.Errorf("aig.maxMemory is %d by default, half of the machine's is %d", s.git.maxMemory, want)
+	if want := machineMemory() / 4; s.git.maxMemory != want || runtime.GOOS == "linux" && want < 64<<20 {
+		t.Errorf("aig.maxMemory is %d by default, a quarter of the machine's is %d", s.git.maxMemory, want)
 	}
 	if s.budget.maxInput != 0 || s.budget.maxTime != time.Hour {
 		t.Errorf("by default: %+v", &s.budget)

@@ -11,7 +11,7 @@ import (
 // git writes to both of its streams at once, and nothing of it is lost. The race detector looks on.
 func TestNotesOfBothStreams(t *testing.T) {
 	const each = 1000
-	n := &fsckNotes{format: oid.SHA1, missing: make(map[string]string)}
+	n := &fsckNotes{format: oid.SHA1, most: defaultMaxUnchecked, missing: make(specialFiles)}
 	var streams sync.WaitGroup
 	for stream, take := range []func([]byte){n.stdout, n.stderr} {
 		streams.Go(func() {

@@ -59,7 +59,7 @@ func (s *Store) Receive(ctx context.Context, most int) (*Incoming, error) {
 	}
 	in := &Incoming{store: s, dir: dir, most: most}
 	in.ctx, in.cancel = context.WithCancelCause(ctx)
-	in.index = s.index(in.ctx, dir)
+	in.index = s.index(in.ctx, dir, s.checks.option())
 	if in.stdin, err = in.index.StdinPipe(); err == nil {
 		err = in.index.Start()
 	}
@@ -153,6 +153,9 @@ func (in *Incoming) Finish() error {
 		return &PackError{behindTheEnd}
 	}
 	in.pack = filepath.Join(in.dir, "pack", "pack-"+in.index.notes.pack)
+	if in.store.checks.older {
+		return in.why(in.recheck())
+	}
 	return nil
 }
 

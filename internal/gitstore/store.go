@@ -17,7 +17,7 @@ type Store struct {
 	git       Git
 	objectDir string // absolute
 	format    oid.Format
-	fsck      bool
+	checks    checks
 	// unpackLimit is the number of objects from which on a pack stays one, when it is taken in.
 	unpackLimit int64
 	budget      budget
@@ -45,11 +45,11 @@ func Open(ctx context.Context, g Git) (*Store, error) {
 	if at < 0 {
 		return nil, fmt.Errorf("git rev-parse said %q where an object directory and a format were asked for", text)
 	}
-	s := &Store{git: g, objectDir: text[:at], unchecked: unchecked{files: make(map[string]string)}}
+	s := &Store{git: g, objectDir: text[:at], unchecked: unchecked{most: defaultMaxUnchecked, files: make(specialFiles)}}
 	if s.format, err = oid.ParseFormat(text[at+1:]); err != nil {
 		return nil, fmt.Errorf("our repository: %w", err)
 	}
-	if s.fsck, err = fsckWanted(ctx, g); err != nil {
+	if s.checks, err = readChecks(ctx, g); err != nil {
 		return nil, err
 	}
 	if s.unpackLimit, err = unpackLimit(ctx, g); err != nil {
@@ -62,17 +62,6 @@ func Open(ctx context.Context, g Git) (*Store, error) {
 		return nil, err
 	}
 	return s, nil
-}
-
-// fsckWanted reads whether received objects are checked: fetch.fsckObjects, else transfer.fsckObjects, as for git
-// fetch; but where neither is set they are, since a peer's pack deserves it.
-func fsckWanted(ctx context.Context, g Git) (bool, error) {
-	for _, key := range []string{"fetch.fsckObjects", "transfer.fsckObjects"} {
-		if v, ok, err := g.Config(ctx, key, "bool"); ok || err != nil {
-			return v == "true", err
-		}
-	}
-	return true, nil
 }
 
 // Format is the store's object format.

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"slices"
 )
 
 // The types of a pack's entries (gitformat-pack(5)).
@@ -24,6 +25,7 @@ type Pack struct {
 	Count   uint32 // what the header says; 0 is as many as there are
 	entries bytes.Buffer
 	n       uint32
+	z       *zlib.Writer
 }
 
 const packHeaderSize = 12
@@ -33,13 +35,13 @@ func (p *Pack) Offset() int { return packHeaderSize + p.entries.Len() }
 
 // Object adds an object and returns its name.
 func (p *Pack) Object(kind byte, content []byte) []byte {
-	p.Entry(kind, uint64(len(content)), nil, Deflate(content))
+	p.Entry(kind, uint64(len(content)), nil, p.deflate(content))
 	return p.Name(kind, content)
 }
 
 // RefDelta adds a delta against the object of that name.
 func (p *Pack) RefDelta(base, delta []byte) {
-	p.Entry(PackRefDelta, uint64(len(delta)), base, Deflate(delta))
+	p.Entry(PackRefDelta, uint64(len(delta)), base, p.deflate(delta))
 }
 
 // OfsDelta adds a delta against the entry that begins so many bytes before this one.
@@ -50,7 +52,7 @@ func (p *Pack) OfsDelta(distance uint64, delta []byte) {
 		distance--
 		b = append([]byte{0x80 | byte(distance&0x7f)}, b...)
 	}
-	p.Entry(PackOfsDelta, uint64(len(delta)), b, Deflate(delta))
+	p.Entry(PackOfsDelta, uint64(len(delta)), b, p.deflate(delta))
 }
 
 // Entry adds an entry of any type and any size said in its header; base is a delta's reference to its base.
@@ -86,7 +88,7 @@ func (p *Pack) Bytes() []byte {
 func (p *Pack) Sum(b []byte) []byte {
 	h := p.hash()
 	h.Write(b)
-	return h.Sum(b)
+	return h.Sum(slices.Clip(b))
 }
 
 // Name is an object's.
@@ -102,6 +104,18 @@ func (p *Pack) hash() hash.Hash {
 		return sha256.New()
 	}
 	return sha1.New()
+}
+
+// deflate is Deflate by a writer that is made once: making one costs more than most objects.
+func (p *Pack) deflate(content []byte) []byte {
+	var b bytes.Buffer
+	if p.z == nil {
+		p.z = zlib.NewWriter(&b)
+	}
+	p.z.Reset(&b)
+	p.z.Write(content)
+	p.z.Close()
+	return b.Bytes()
 }
 
 // Deflate is content as a zlib stream.
