@@ -4,23 +4,26 @@ package gitstore
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"aig/internal/gittest"
+	"aig/internal/oid"
 )
 
-// killing makes git die of SIGKILL when it is to run that command.
-func killing(t *testing.T, command string) {
+// instead makes git run a piece of shell in place of that command; "$git" is git itself, with the same arguments.
+func instead(t *testing.T, command, script string) {
 	t.Helper()
 	git, err := exec.LookPath("git")
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	script := "#!/bin/sh\nif test \"$1\" = " + command + "; then kill -9 $$; fi\nexec " + git + ` "$@"` + "\n"
+	script = fmt.Sprintf("#!/bin/sh\ngit=%s\nif test \"$1\" = %s; then\n%s\nelse exec $git \"$@\"; fi\n", git, command, script)
 	if err := os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +36,7 @@ func TestVerifyKilled(t *testing.T) {
 	r.Blobs("sound", 3)
 	s := open(t, r)
 	names := all(list(t, s))
-	killing(t, "cat-file")
+	instead(t, "cat-file", "kill -9 $$")
 	err := s.Verify(t.Context(), names, func(i int, reason string) { t.Errorf("object %x is called bad: %s", names.At(i), reason) })
 	var failed *GitError
 	if !errors.As(err, &failed) {
@@ -48,11 +51,51 @@ func TestIndexKilled(t *testing.T) {
 	s := open(t, r)
 	data := pack(t, s, all(list(t, s)))
 	to := open(t, gittest.New(t))
-	killing(t, "index-pack")
+	instead(t, "index-pack", "kill -9 $$")
 	in, err := receive(t, to, data)
 	defer in.Discard()
 	var failed *GitError
 	if !errors.As(err, &failed) || !failed.OfMachine() {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A quarantine that git prune removes under us, at once or file by file, is neither the pack's fault nor a success.
+func TestSwept(t *testing.T) {
+	from := gittest.New(t)
+	from.Blobs("sound", 200)
+	s := open(t, from)
+	many := pack(t, s, all(list(t, s)))
+	few := pack(t, s, oid.Selection{List: list(t, s), Index: []uint32{1, 2, 3, 5, 8, 13, 21, 34, 55, 89}})
+	const first = `set -- "$GIT_OBJECT_DIRECTORY"/??; rm -r "$1"`
+	tests := []struct {
+		name            string
+		pack            []byte
+		command, script string
+		before          func(in *Incoming) // Install
+	}{
+		{"while it is indexed", many, "index-pack", `rm -r "$GIT_OBJECT_DIRECTORY"; exec $git "$@"`, nil},
+		{"before it is moved", many, "none", ":", func(in *Incoming) { os.RemoveAll(in.dir) }},
+		{"before it is unpacked", few, "none", ":", func(in *Incoming) { os.RemoveAll(in.dir) }},
+		{"its index, before it is unpacked", few, "none", ":", func(in *Incoming) { os.Remove(in.pack + ".idx") }},
+		{"while it is unpacked", few, "unpack-objects", `rm -r "${GIT_OBJECT_DIRECTORY%/*}"; exec $git "$@"`, nil},
+		{"an object that was unpacked", few, "unpack-objects", `$git "$@"; ` + first, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			to := open(t, gittest.New(t))
+			instead(t, test.command, test.script)
+			in, err := receive(t, to, test.pack)
+			defer in.Discard()
+			if err == nil {
+				if test.before != nil {
+					test.before(in)
+				}
+				err = in.Install()
+			}
+			if err == nil || OfPeer(err) || !strings.Contains(err.Error(), "git prune") {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
 }

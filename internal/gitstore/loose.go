@@ -1,7 +1,7 @@
 package gitstore
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // defaultUnpackLimit is git's own default of transfer.unpackLimit (git-config(1)).
@@ -35,45 +36,43 @@ func unpackLimit(ctx context.Context, g Git) (int64, error) {
 	return defaultUnpackLimit, nil
 }
 
-// small tells whether the finished pack is to be stored as loose objects.
-func (in *Incoming) small() (bool, error) {
+// small tells whether the finished pack is to be stored as loose objects, and if so, names all objects in it, appended
+// delta bases among them.
+func (in *Incoming) small() (names []string, small bool, err error) {
 	if int64(in.Objects()) >= in.store.unpackLimit {
-		return false, nil
+		return nil, false, nil
 	}
 	c := in.store.git.command(in.ctx, []string{"GIT_OBJECT_DIRECTORY=" + in.dir, "GIT_ALTERNATE_OBJECT_DIRECTORIES="},
-		"cat-file", "--batch-all-objects", "--batch-check=%(objectsize)", "--buffer")
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return false, err
-	}
-	if err := c.Start(); err != nil {
-		return false, c.explain(err)
-	}
+		"cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objectsize)", "--buffer")
 	var total uint64
-	var parseErr error
-	sizes := bufio.NewScanner(out)
-	for parseErr == nil && total <= maxLooseBytes && sizes.Scan() {
-		var size uint64
-		if size, parseErr = strconv.ParseUint(sizes.Text(), 10, 63); parseErr == nil {
-			total += size
+	err = c.lines(func(line []byte) error {
+		name, digits, _ := strings.Cut(string(line), " ")
+		size, err := strconv.ParseUint(digits, 10, 63)
+		if err != nil {
+			return err
 		}
+		names = append(names, name)
+		if total += size; total > maxLooseBytes {
+			return errTooLarge
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, false, nil
+	case err == nil && len(names) < int(in.Objects()):
+		err = errSwept
 	}
-	if parseErr != nil || total > maxLooseBytes {
-		out.Close()
-		c.Wait() // it died of the pipe that was closed on it
-		return false, parseErr
-	}
-	if err := c.Wait(); err != nil {
-		return false, c.explain(err)
-	}
-	return true, sizes.Err()
+	return names, err == nil, err
 }
 
-// installLoose unpacks the finished pack into loose objects, and moves them into the store.
+var errTooLarge = errors.New("too large to be stored loose")
+
+// installLoose unpacks the finished pack of the named objects into loose ones, and moves them into the store.
 //
 // They are written in the quarantine as well, in an object directory of their own that sees the store and not the pack:
 // git writes no object that it finds elsewhere. So a delta base that was appended to a thin pack is not written either.
-func (in *Incoming) installLoose() error {
+func (in *Incoming) installLoose(names []string) error {
 	dir := filepath.Join(in.dir, "loose")
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return fmt.Errorf("our store: %w", err)
@@ -101,7 +100,32 @@ func (in *Incoming) installLoose() error {
 			return fmt.Errorf("our store: %w", err)
 		}
 	}
+	// Files that somebody removed before their directory was read are missed by none of the steps above.
+	if err := in.store.holds(in.ctx, names); err != nil {
+		return fmt.Errorf("our store: %w", err)
+	}
 	return nil
+}
+
+// holds is nil if the named objects are in the store.
+func (s *Store) holds(ctx context.Context, names []string) error {
+	var elsewhere strings.Builder
+	for _, name := range names {
+		if _, err := os.Lstat(filepath.Join(s.objectDir, name[:2], name[2:])); err != nil {
+			elsewhere.WriteString(name + "\n")
+		}
+	}
+	if elsewhere.Len() == 0 {
+		return nil
+	}
+	c := s.git.command(ctx, nil, "cat-file", "--batch-check=%(objectname)", "--buffer")
+	c.Stdin = strings.NewReader(elsewhere.String())
+	return c.lines(func(line []byte) error {
+		if bytes.HasSuffix(line, []byte(" missing")) {
+			return errSwept
+		}
+		return nil
+	})
 }
 
 // moveLoose moves the loose objects that share the first two digits of their names.

@@ -159,11 +159,24 @@ func (in *Incoming) Finish() error {
 	return nil
 }
 
-// why is err, or what ended the children that it is of.
+// errSwept says that somebody has removed the quarantine while a pack was in it.
+var errSwept = errors.New("what was coming in has been removed, as git gc --prune=now and git prune do: " +
+	"run the same command again when they are done")
+
+// why is err, or what ended the children that it is of, or what took away their files.
 func (in *Incoming) why(err error) error {
 	var limit *LimitError
-	if err != nil && errors.As(context.Cause(in.ctx), &limit) {
+	var git *GitError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(context.Cause(in.ctx), &limit):
 		return limit
+	case errors.Is(err, errSwept), errors.Is(err, fs.ErrNotExist), errors.As(err, &git) && git.said("No such file or directory"):
+		return errSwept // nobody else removes anything there
+	}
+	if _, gone := os.Lstat(in.dir); gone != nil {
+		return errSwept
 	}
 	return err
 }
@@ -262,7 +275,13 @@ func (in *Incoming) eachEntry(yield func(name []byte, appended bool) bool) error
 // What git fetch makes durable is durable when Install returns, by git's own children and under the user's core.fsync:
 // packs and their indices are synced by index-pack, and their directory here; loose objects, by git's default, are left
 // to the operating system, which after a power failure may have lost them.
-func (in *Incoming) Install() error { return in.why(in.install()) }
+func (in *Incoming) Install() error {
+	err := in.why(in.install())
+	if errors.Is(err, errSwept) {
+		return fmt.Errorf("our store: %w", err)
+	}
+	return err
+}
 
 func (in *Incoming) install() error {
 	in.store.unchecked.mu.Lock()
@@ -270,12 +289,12 @@ func (in *Incoming) install() error {
 	if err := in.checkSpecial(&in.store.unchecked); err != nil {
 		return err
 	}
-	small, err := in.small()
+	few, small, err := in.small()
 	if err != nil {
 		return fmt.Errorf("our store: %w", err)
 	}
 	if small {
-		return in.installLoose()
+		return in.installLoose(few)
 	}
 	return in.installPack()
 }
