@@ -1,0 +1,162 @@
+package torture
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"aig/internal/gittest"
+)
+
+// What people let loose on a store. The gentle ones drop no object, whether something points to it or not.
+var (
+	gentle = []string{
+		"repack -adk", "gc --quiet", "gc --cruft --quiet", "prune-packed", "multi-pack-index write", "pack-refs --all",
+	}
+	pruning = append([]string{
+		"gc --prune=now --quiet", "repack -ad", "gc --cruft --prune=now --quiet", "prune --expire=now",
+	}, gentle...)
+)
+
+// racing runs git commands on both stores, one after the other in each with pauses of random length up to the given one,
+// until the sync has ended.
+// dropped tells of each store whether one of them has dropped objects to which nothing points.
+func (m *machine) racing(t *testing.T, p *pair, commands []string, pause time.Duration, rng *rand.Rand, r *running) (ran int, dropped [2]bool) {
+	var mu sync.Mutex
+	var both sync.WaitGroup
+	stop := make(chan struct{})
+	for who := range names {
+		seed := rng.Uint64()
+		both.Go(func() {
+			rng := rand.New(rand.NewPCG(seed, 0))
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(moment(rng, pause)):
+				}
+				command := commands[rng.IntN(len(commands))]
+				args := strings.Fields(command)
+				cmd := exec.Command("git", args...)
+				cmd.Dir, cmd.Env = p.dir[who], m.env(who)
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Logf("%s's git %v: %v: %s", names[who], args, err, out)
+				}
+				mu.Lock()
+				ran++
+				dropped[who] = dropped[who] || !slices.Contains(gentle, command)
+				mu.Unlock()
+			}
+		})
+	}
+	r.end(t, 3*time.Minute)
+	close(stop)
+	both.Wait()
+	return ran, dropped
+}
+
+// reachable is the objects that a repository's references lead to, ascending.
+func (m *machine) reachable(t *testing.T, dir string) []string {
+	t.Helper()
+	cmd := exec.Command("git", "rev-list", "--objects", "--no-object-names", "--all")
+	cmd.Dir, cmd.Env = dir, m.env(alice)
+	names := strings.Fields(mustRun(t, cmd))
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// Both stores are repacked and pruned, over and over, while they are synchronised. What references lead to is never
+// lost; who promises that both hold everything is right, save what git itself was told to drop; and the next run, with
+// nothing of that going on, makes the stores equal.
+func TestTortureRepack(t *testing.T) {
+	m := newMachine(t)
+	pairs := []*pair{m.small, m.large}
+	var reachable [2][2][]string
+	for i, p := range pairs {
+		for who := range names {
+			reachable[i][who] = m.reachable(t, p.dir[who])
+		}
+	}
+	for _, kind := range []struct {
+		name     string
+		commands []string
+		pause    time.Duration // any more often, and a quarantine that prune sweeps is the end of every sync
+		n        int
+	}{{"gentle", gentle, 0, gittest.Rounds(1, 50)}, {"pruning", pruning, time.Second, gittest.Rounds(1, 50)}} {
+		t.Run(kind.name, func(t *testing.T) {
+			var mu sync.Mutex
+			promises, untrue, lost, failed, commands, next := 0, 0, 0, 0, 0, 0
+			reasons := make(map[string]int)
+			rounds(kind.n, func(round int) {
+				rng := m.random(round)
+				i := rng.IntN(len(pairs))
+				dir := t.TempDir()
+				p := pairs[i].copyOf(t, dir)
+				r := m.start(t, p, dir, syncOptions{form: nested, timeout: time.Minute})
+				ran, dropped := m.racing(t, p, kind.commands, kind.pause, rng, r)
+				mu.Lock()
+				defer mu.Unlock()
+				commands += ran
+				if gittest.Torture {
+					t.Logf("round %d: %d commands, %q and %q", round, ran, r.outcome(alice).end(), r.outcome(bob).end())
+				}
+				// What there is to be had: all, save what git was told to drop before it was seen.
+				want := p.union
+				if dropped[alice] || dropped[bob] {
+					want = append(slices.Clone(reachable[i][alice]), reachable[i][bob]...)
+					slices.Sort(want)
+				}
+				var missing [2][]string
+				for who, name := range names {
+					has, err := m.objects(p.dir[who])
+					if err != nil {
+						t.Error(err)
+					}
+					if gone := without(reachable[i][who], has); len(gone) > 0 {
+						t.Errorf("%s has lost %d objects that references lead to: %v", name, len(gone), gone)
+						lost += len(gone)
+					}
+					missing[who] = without(want, has)
+					if said := m.fsck(p.dir[who]); said != "" {
+						t.Errorf("%s's git fsck: %s", name, said)
+					}
+				}
+				for who, name := range names {
+					o := r.outcome(who)
+					switch {
+					case !endedWell(o):
+						t.Errorf("%s ended with %d: %s", name, o.status, o.said)
+					case !o.promise:
+						failed++
+						reasons[o.fatal]++
+					default:
+						promises++
+						for other := range names {
+							// Nothing points to what has come, so that git may have been told to drop that, too.
+							if !dropped[other] && len(missing[other]) > 0 {
+								t.Errorf("%s promised that both hold everything, and %s lacks %d objects", name, names[other], len(missing[other]))
+								untrue++
+							}
+						}
+					}
+				}
+				if err := p.look(m); err != nil { // what is there now, is to be equal
+					t.Error(err)
+				}
+				c := m.next(t, p, fmt.Sprint(dir, "/next"))
+				next += c.nextFailed
+			})
+			for reason, times := range reasons {
+				t.Logf("%d times: %s", times, reason)
+			}
+			gittest.Figures(t, "syncs while both stores are repacked ("+kind.name+")", kind.n,
+				"git commands %d, true dots %d, false dots %d, sides that failed %d, referenced objects lost %d, next runs failed %d",
+				commands, promises-untrue, untrue, failed, lost, next)
+		})
+	}
+}

@@ -1,0 +1,136 @@
+package torture
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a live process of a sync.
+type process struct {
+	pid  int
+	who  int    // whose it is, by its environment
+	kind string // "git-aig-sync", "git index-pack", "sh"
+}
+
+func (p process) String() string { return fmt.Sprintf("%s's %s (%d)", names[p.who], p.kind, p.pid) }
+
+// processes finds the processes of one sync, by a mark in the environment that all of them inherit: also those whose
+// parents have gone.
+type processes struct {
+	mark string
+	seen map[int]int // pid: whose it is, or notOurs
+}
+
+const notOurs = -1
+
+func newProcesses(mark string) *processes {
+	return &processes{mark: "AIG_MARK=" + mark, seen: make(map[int]int)}
+}
+
+// live is the processes that there are now. One that has ended and waits for its parent is none.
+func (p *processes) live() []process {
+	dir, err := os.Open("/proc")
+	if err != nil {
+		panic(err)
+	}
+	entries, err := dir.Readdirnames(-1)
+	dir.Close()
+	if err != nil {
+		panic(err)
+	}
+	seen := make(map[int]int, len(p.seen))
+	var live []process
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry)
+		if err != nil {
+			continue
+		}
+		who, known := p.seen[pid]
+		if !known {
+			who = p.whose(pid)
+		}
+		seen[pid] = who
+		if who == notOurs {
+			continue
+		}
+		if kind := kindOf(pid); kind != "" {
+			live = append(live, process{pid, who, kind})
+		}
+	}
+	p.seen = seen // numbers that have gone may come back for others
+	return live
+}
+
+func (p *processes) whose(pid int) int {
+	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil {
+		return notOurs
+	}
+	who, marked := notOurs, false
+	for kv := range bytes.SplitSeq(env, []byte{0}) {
+		switch s := string(kv); {
+		case s == p.mark:
+			marked = true
+		case strings.HasPrefix(s, "HOME="):
+			who = slices.Index(names[:], filepath.Base(s))
+		}
+	}
+	if !marked {
+		return notOurs
+	}
+	return who
+}
+
+// kindOf is what a process runs; "" if it has ended.
+func kindOf(pid int) string {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	// "pid (name) state …", where the name may hold anything.
+	if at := bytes.LastIndexByte(stat, ')'); at < 0 || at+2 >= len(stat) || strings.IndexByte("ZXx", stat[at+2]) >= 0 {
+		return ""
+	}
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+	if err != nil || len(line) == 0 {
+		return "" // on its way out
+	}
+	args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
+	kind := filepath.Base(args[0])
+	if kind == "git" {
+		for i := 1; i < len(args); i++ {
+			switch {
+			case args[i] == "-C":
+				i++
+			case !strings.HasPrefix(args[i], "-"):
+				return kind + " " + args[i]
+			}
+		}
+	}
+	return kind
+}
+
+// await waits until there is no live process, and returns those that are left after the limit, killed.
+func (p *processes) await(limit time.Duration) []process {
+	deadline := time.Now().Add(limit)
+	for {
+		left := p.live()
+		if len(left) == 0 {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			for _, one := range left {
+				syscall.Kill(one.pid, syscall.SIGKILL)
+			}
+			return left
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}

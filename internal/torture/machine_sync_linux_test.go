@@ -1,0 +1,414 @@
+package torture
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The ways in which two sides can be joined.
+const (
+	nested  = "nested"  // Bob's is Alice's transport
+	sockets = "sockets" // both have one socket for standard input and output
+	fifos   = "fifos"   // both have a transport of two processes
+	relayed = "relayed" // both have ssh to a real switchboard
+)
+
+// syncOptions say how a sync is run.
+type syncOptions struct {
+	form    string
+	timeout time.Duration // --timeout of both sides
+	args    [2][]string   // further arguments
+	before  [2]string     // shell commands before each side's git
+	env     []string
+	board   *board // for relayed
+}
+
+// side is what became of one side.
+type side struct {
+	out, err, exit string // files
+	cmd            *exec.Cmd
+	reaped         chan struct{}
+}
+
+// running is a sync under way.
+type running struct {
+	*processes
+	sides [2]*side
+	tmp   string // TMPDIR of both sides
+	began time.Time
+}
+
+var marks atomic.Int64
+
+// start starts both sides on the pair. dir is for files.
+func (m *machine) start(t testing.TB, p *pair, dir string, o syncOptions) *running {
+	t.Helper()
+	mark := fmt.Sprintf("%d.%d", os.Getpid(), marks.Add(1))
+	r := &running{processes: newProcesses(mark), tmp: filepath.Join(dir, "tmp"), began: time.Now()}
+	if err := os.MkdirAll(r.tmp, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	env := append([]string{"AIG_MARK=" + mark, "TMPDIR=" + r.tmp}, o.env...)
+	for who, name := range names {
+		r.sides[who] = &side{reaped: make(chan struct{})}
+		for what, file := range map[string]*string{
+			"out": &r.sides[who].out, "err": &r.sides[who].err, "exit": &r.sides[who].exit,
+		} {
+			*file = filepath.Join(dir, name+"."+what)
+			os.Remove(*file)
+		}
+	}
+	timeout := o.timeout
+	if timeout == 0 {
+		timeout = 10 * time.Second
+	}
+	// expression runs a side in a shell, and notes its exit status.
+	expression := func(who int, transport string) string {
+		args := append([]string{"--timeout", timeout.String(), "--summary"}, o.args[who]...)
+		before := o.before[who]
+		if before != "" {
+			before += "; "
+		}
+		return fmt.Sprintf("%sgit -C %s aig-sync %s %s", before, quote(p.dir[who]), strings.Join(args, " "), quote(transport))
+	}
+	nestedBob := func() string {
+		b := r.sides[bob]
+		var assign strings.Builder
+		for _, kv := range m.env(bob) {
+			if name, value, _ := strings.Cut(kv, "="); name == "HOME" || name == "TRUST" {
+				fmt.Fprintf(&assign, "export %s=%s; ", name, quote(value))
+			}
+		}
+		return fmt.Sprintf("exec 2>%s; %s%s; status=$?; echo $status >%s; exit $status",
+			quote(b.err), assign.String(), expression(bob, "-"), quote(b.exit))
+	}
+	launch := func(who int, transport string, pipe *os.File) {
+		s := r.sides[who]
+		s.cmd = exec.Command("sh", "-c", "exec "+expression(who, transport))
+		if o.before[who] != "" {
+			s.cmd.Args[2] = expression(who, transport)
+		}
+		s.cmd.Env = m.env(who, env...)
+		s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a job of its own, as at a terminal
+		files := []*os.File{create(t, s.out), create(t, s.err)}
+		s.cmd.Stdout, s.cmd.Stderr = files[0], files[1]
+		if pipe != nil {
+			s.cmd.Stdin, s.cmd.Stdout = pipe, pipe
+		}
+		if err := s.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			f.Close()
+		}
+		r.seen[s.cmd.Process.Pid] = who
+		go func() {
+			defer close(s.reaped)
+			s.cmd.Wait()
+		}()
+	}
+	switch o.form {
+	case nested:
+		launch(alice, nestedBob(), nil)
+	case sockets:
+		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for who, fd := range fds {
+			f := os.NewFile(uintptr(fd), "socket")
+			launch(who, "-", f)
+			f.Close()
+		}
+	case fifos:
+		var fifo [2]string
+		for who := range fifo {
+			fifo[who] = filepath.Join(dir, "to-"+names[who])
+			os.Remove(fifo[who])
+			if err := unix.Mkfifo(fifo[who], 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for who := range names {
+			launch(who, fmt.Sprintf("cat <%s & exec cat >%s", quote(fifo[who]), quote(fifo[1-who])), nil)
+		}
+	case relayed:
+		launch(alice, o.board.ssh+" new", nil)
+		launch(bob, o.board.ssh+" "+token(t, r.sides[alice]), nil)
+	default:
+		t.Fatalf("no form %q", o.form)
+	}
+	return r
+}
+
+func create(t testing.TB, file string) *os.File {
+	t.Helper()
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// token waits for the token that Alice's side shows.
+func token(t testing.TB, s *side) string {
+	t.Helper()
+	for {
+		said, _ := os.ReadFile(s.err)
+		for line := range strings.Lines(string(said)) {
+			if rest, ok := strings.CutPrefix(line, `transport: "`); ok {
+				if digits := strings.TrimSuffix(rest, "\\n\"\n"); len(digits) >= 5 && strings.Trim(digits, "0123456789abcdef") == "" {
+					return digits
+				}
+			}
+		}
+		select {
+		case <-s.reaped:
+			t.Fatalf("no token: %s", said)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+// tooLong is how long a sync may take to end, beyond its --timeout: what it takes to end a transport that has to be
+// killed, and a slow machine.
+const tooLong = 40 * time.Second
+
+// end waits until no process of the sync is left. What is left after the limit is an error.
+func (r *running) end(t testing.TB, limit time.Duration) (left []process) {
+	t.Helper()
+	if left = r.await(limit); len(left) > 0 {
+		t.Errorf("left after %s: %v", limit, left)
+	}
+	for _, s := range r.sides {
+		if s.cmd != nil {
+			<-s.reaped
+		}
+	}
+	return left
+}
+
+// outcome is how a side ended.
+type outcome struct {
+	status  int // as a shell has it; unknown for one whose shell was killed
+	promise bool
+	fatal   string // its last line, if that begins so
+	said    string // all of standard error
+}
+
+const unknown = -1
+
+func (r *running) outcome(who int) outcome {
+	s := r.sides[who]
+	o := outcome{status: unknown}
+	if s.cmd != nil {
+		ws := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if o.status = ws.ExitStatus(); ws.Signaled() {
+			o.status = 128 + int(ws.Signal())
+		}
+	} else if text, err := os.ReadFile(s.exit); err == nil {
+		o.status, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+	}
+	out, _ := os.ReadFile(s.out)
+	said, _ := os.ReadFile(s.err)
+	o.said = string(said)
+	last := ""
+	for line := range strings.Lines(string(out) + o.said) {
+		line = strings.TrimSuffix(line, "\n")
+		o.promise = o.promise || line == "."
+		last = line
+	}
+	if strings.HasPrefix(last, "fatal: ") {
+		o.fatal = last
+	}
+	return o
+}
+
+// checked is what was found after a sync that something was done to.
+type checked struct {
+	promises, falsePromises, lost, changed, unsound, nextFailed, left, unswept int
+}
+
+func (c *checked) add(d checked) {
+	c.promises += d.promises
+	c.falsePromises += d.falsePromises
+	c.lost += d.lost
+	c.changed += d.changed
+	c.unsound += d.unsound
+	c.nextFailed += d.nextFailed
+	c.left += d.left
+	c.unswept += d.unswept
+}
+
+// check looks at the stores after a sync that something was done to: nothing that was there is lost or changed, what
+// came is sound, and whoever has promised that both hold everything was right.
+func (m *machine) check(t testing.TB, p *pair, r *running) (c checked) {
+	t.Helper()
+	var has [2][]string
+	whole := true
+	for who, name := range names {
+		var err error
+		if has[who], err = m.objects(p.dir[who]); err != nil {
+			t.Error(err)
+			c.unsound++
+		}
+		if lost := without(p.objects[who], has[who]); len(lost) > 0 {
+			t.Errorf("%s has lost %d objects: %v", name, len(lost), lost)
+			c.lost += len(lost)
+		}
+		whole = whole && len(without(p.union, has[who])) == 0
+		if now, err := outside(p.dir[who]); now != p.outside[who] {
+			t.Errorf("%s's repository has changed outside of objects/ (%v)", name, err)
+			c.changed++
+		}
+		if said := m.fsck(p.dir[who]); said != "" {
+			t.Errorf("%s's git fsck: %s", name, said)
+			c.unsound++
+		}
+		c.left += len(leftovers(p.dir[who]))
+	}
+	for who, name := range names {
+		o := r.outcome(who)
+		if !o.promise {
+			continue
+		}
+		c.promises++
+		if !whole {
+			t.Errorf("%s promised that both hold everything, and they don't", name)
+			c.falsePromises++
+		}
+	}
+	return c
+}
+
+// next runs the sync again with nothing done to it, after which the stores must be equal, and shows that git sweeps what
+// is left in them.
+func (m *machine) next(t testing.TB, p *pair, dir string) (c checked) {
+	t.Helper()
+	r := m.start(t, p, dir, syncOptions{form: nested, timeout: time.Minute})
+	r.end(t, 3*time.Minute)
+	for who, name := range names {
+		if o := r.outcome(who); o.status != 0 || !o.promise {
+			t.Errorf("the next run: %s ended with %d: %s", name, o.status, o.said)
+			c.nextFailed = 1
+		}
+		if has, err := m.objects(p.dir[who]); err != nil || !slices.Equal(has, p.union) {
+			t.Errorf("after the next run %s has %d objects of %d (%v)", name, len(has), len(p.union), err)
+			c.nextFailed = 1
+		}
+		if said := m.fsck(p.dir[who]); said != "" {
+			t.Errorf("after the next run %s's git fsck: %s", name, said)
+			c.unsound++
+		}
+		if len(leftovers(p.dir[who])) > 0 {
+			cmd := exec.Command("git", "prune", "--expire=now")
+			cmd.Dir, cmd.Env = p.dir[who], m.env(who)
+			mustRun(t, cmd)
+			if left := leftovers(p.dir[who]); len(left) > 0 {
+				t.Errorf("git prune does not sweep %v", left)
+				c.unswept += len(left)
+			}
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(r.tmp, "*")); len(left) > 0 {
+		t.Errorf("left in TMPDIR: %v", left)
+		c.unswept += len(left)
+	}
+	return c
+}
+
+// board is a real switchboard.
+type board struct{ ssh string }
+
+func (m *machine) newBoard(t *testing.T) *board {
+	t.Helper()
+	dir := t.TempDir()
+	hostKey, known := filepath.Join(dir, "host key"), filepath.Join(dir, "known_hosts")
+	cmd := exec.Command(filepath.Join(m.bin, "aig-switchboard"), "--listen", "127.0.0.1:0", "--host-key", hostKey)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when a test times out
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewReader(log)
+	first, err := lines.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logging sync.WaitGroup
+	logging.Go(func() { lines.WriteTo(&bytes.Buffer{}) })
+	t.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		logging.Wait()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("the switchboard ended with %v", err)
+		}
+	})
+	_, rest, _ := strings.Cut(first, "addr=127.0.0.1:")
+	port, _, _ := strings.Cut(rest, " ")
+	key := mustRun(t, exec.Command("ssh-keygen", "-y", "-f", hostKey))
+	if err := os.WriteFile(known, []byte("[127.0.0.1]:"+port+" "+key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &board{ssh: "ssh -F none -o BatchMode=yes -o IdentityAgent=none -o IdentitiesOnly=yes" +
+		" -o GlobalKnownHostsFile=none -o UserKnownHostsFile=" + quote(`"`+known+`"`) + " -p " + port + " 127.0.0.1"}
+}
+
+// rounds runs f for each round, two at a time, since they mostly wait.
+func rounds(n int, f func(round int)) {
+	var workers sync.WaitGroup
+	var next atomic.Int64
+	for range 2 {
+		workers.Go(func() {
+			for {
+				round := int(next.Add(1)) - 1
+				if round >= n {
+					return
+				}
+				f(round)
+			}
+		})
+	}
+	workers.Wait()
+}
+
+// lasts measures a sync with nothing done to it.
+func (m *machine) lasts(t *testing.T, p *pair) time.Duration {
+	t.Helper()
+	dir := t.TempDir()
+	r := m.start(t, p.copyOf(t, dir), dir, syncOptions{form: nested})
+	r.end(t, time.Minute+tooLong)
+	for who := range names {
+		if o := r.outcome(who); o.status != 0 || !o.promise {
+			t.Fatalf("%s ended with %d: %s", names[who], o.status, o.said)
+		}
+	}
+	return time.Since(r.began)
+}
+
+func moment(rng *rand.Rand, of time.Duration) time.Duration {
+	return time.Duration(rng.Float64() * float64(of))
+}
+
+// end is how it ended, for a log.
+func (o outcome) end() string { return fmt.Sprintf("%d %s", o.status, o.fatal) }
