@@ -46,8 +46,8 @@ whose URL is aig::<transport> stands for that.
                        output, after the report
     --wait <duration>  how long to wait for the peer to come (default: no end)
     --timeout <duration>
-                       how long nothing may come from a peer that has come
-                       (default 1m0s)
+                       how long nothing may move between us and a peer that has
+                       come (default 1m0s)
     --version          print the version and exit
     -h, --help         print this
 

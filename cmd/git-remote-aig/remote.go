@@ -19,7 +19,7 @@ import (
 	"aig/internal/wire"
 )
 
-// timeout is how long nothing may come from a peer that has come.
+// timeout is how long nothing may move between us and a peer that has come.
 const timeout = time.Minute
 
 // remote is the peer as git sees it: one conversation, which holds after the references until git has decided.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"aig/internal/watchdog"
 	"aig/internal/wire"
 )
 
@@ -91,7 +92,13 @@ func (e *pipeError) Error() string {
 
 func (e *pipeError) Unwrap() error { return e.err }
 
+// isPipe tells whether an error is that nothing can be said any more.
 func isPipe(err error) bool {
 	var broken *pipeError
-	return errors.As(err, &broken)
+	return errors.As(err, &broken) || isStalled(err)
+}
+
+func isStalled(err error) bool {
+	var stalled *watchdog.StalledError
+	return errors.As(err, &stalled)
 }

@@ -45,8 +45,12 @@ type Options struct {
 	// Secret is bound to this conversation and known to both sides, fresh from both sides' randomness: nobody can have
 	// chosen object names against it.
 	Secret []byte
-	// Timeout is how long nothing may come from the peer.
+	// Timeout is how long nothing may move on the pipe: come from the peer, or be taken by it where there is something to
+	// send.
 	Timeout time.Duration
+	// Patience is how long a peer may be busy, say so, and make no step of the conversation; 0 is watchdog.Patience times
+	// Timeout.
+	Patience time.Duration
 	// Agent is the program's name and version for the peer's eyes.
 	Agent string
 	// Common is called when it is known how many objects both sides hold.
@@ -77,6 +81,7 @@ type session struct {
 	watch *watchdog.Conn
 	in    *wire.Reader
 	out   *wire.Writer
+	steps steps // of the reading goroutine
 
 	local *oid.List
 	peer  wire.Hello
@@ -108,11 +113,11 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	s := &session{
 		o: o, pipe: pipe, cancel: cancel, outer: outer, untold: o.Refs,
 		watch:    watchdog.Watch(pipe, o.Timeout, "the peer's hello"),
-		out:      wire.NewWriter(pipe),
+		steps:    steps{limit: o.patience()},
 		failed:   make(chan struct{}),
 		controls: newControls(),
 	}
-	s.in = wire.NewReader(s.watch)
+	s.in, s.out = wire.NewReader(s.watch), wire.NewWriter(s.watch)
 	if s.o.Status == nil {
 		s.o.Status = new(Status)
 	}
@@ -240,16 +245,32 @@ func (s *session) both(ctx context.Context, write, read func(context.Context) er
 func (s *session) next(waitingFor string) (wire.Frame, error) {
 	s.watch.Phase(waitingFor)
 	s.o.Status.Phase("waiting for " + waitingFor)
+	s.steps.waitFor(waitingFor)
+	since := time.Now()
 	for {
 		f, err := s.in.Next()
-		var stalled *watchdog.StalledError
-		switch {
-		case errors.As(err, &stalled):
-			return f, err
-		case err != nil:
+		if err != nil {
+			if isStalled(err) || errors.Is(err, wire.ErrNotFrame) {
+				return f, err
+			}
 			return f, &pipeError{"while waiting for " + waitingFor, err}
-		case f.Type == wire.TypeAlive:
-		case f.Type == wire.TypeAbort:
+		}
+		s.watch.Heard()
+		now := time.Now()
+		if err := s.steps.saw(f, now.Sub(since)); err != nil {
+			return f, err
+		}
+		since = now
+		switch f.Type {
+		case wire.TypeAlive:
+			reads, err := wire.ParseAlive(f.Body)
+			if err != nil {
+				return f, err
+			}
+			if reads {
+				s.watch.PeerReads()
+			}
+		case wire.TypeAbort:
 			reason, err := wire.ParseText(f.Body)
 			if err != nil {
 				return f, err
@@ -277,10 +298,11 @@ func unexpected(f wire.Frame, waitingFor string) error {
 // write sends a frame of the current phase's bulk. It may wait for the peer to read, so nothing that the peer waits
 // for in order to read may depend on it; such messages go through controls.
 func (s *session) write(t wire.Type, parts ...[]byte) error {
-	if err := s.out.Write(t, parts...); err != nil {
+	err := s.out.Write(t, parts...)
+	if err != nil && !isStalled(err) {
 		return &pipeError{"while sending", err}
 	}
-	return nil
+	return err
 }
 
 // list reads our own store.

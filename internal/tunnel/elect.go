@@ -59,7 +59,7 @@ var ErrWait = errors.New("no peer came")
 // Timing bounds the waits of Elect and Open.
 type Timing struct {
 	Wait    time.Duration // for the peer's first byte; 0 is without end
-	Timeout time.Duration // for each further byte
+	Timeout time.Duration // for the rest of the preface, and for each byte of the handshake
 }
 
 // Elect exchanges prefaces over the pipe. The caller closes the pipe; Elect does so too where a wait must end, so that
@@ -89,7 +89,14 @@ func elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing, number u
 		}
 		return 0, err
 	}
-	if err := <-written; err != nil {
+	unread := time.AfterFunc(timing.Timeout, func() { pipe.Close() })
+	err = <-written
+	switch {
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	case !unread.Stop():
+		return 0, fmt.Errorf("the peer has not taken our preface for %s: the link is stuck in that direction", timing.Timeout)
+	case err != nil:
 		return 0, fmt.Errorf("sending the preface: %w", err)
 	}
 	switch {

@@ -18,11 +18,15 @@ import (
 // own one under .invalid, RFC 2606).
 const channelType = "sync@aig.invalid"
 
+// handshakeTimeouts is how many timeouts the whole SSH handshake may take: it has seven round trips, of which each may be
+// long, but somebody who sends a byte now and then must not keep us.
+const handshakeTimeouts = 2
+
 // Options is who we are and whom we trust.
 type Options struct {
 	Signer  ssh.Signer                   // our identity: host key or user key, as the election has it
 	Trusted func(key ssh.PublicKey) bool // whether a key is the peer's
-	Timing  Timing                       // as for Elect
+	Timing  Timing                       // as for Elect; the whole handshake may take twice Timeout
 }
 
 // UntrustedError says that the peer has a key that is not trusted. As server we name the key that was offered; the peer
@@ -85,25 +89,33 @@ func (c *Conn) Close() error {
 func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*Conn, error) {
 	defer context.AfterFunc(ctx, func() { pipe.Close() })()
 	watched := watchdog.Watch(pipe, o.Timing.Timeout, "its part of the SSH handshake")
+	whole := handshakeTimeouts * o.Timing.Timeout
+	late := time.AfterFunc(whole, func() { pipe.Close() })
 	open := dial
 	if role == Server {
 		open = serve
 	}
-	conn, err := open(watched, o)
+	conn, err := open(netConn{watched}, o)
 	// From here on the conversation on the channel has its own watch, which knows when we are the busy ones.
 	watched.Stop()
+	inTime := late.Stop()
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case !inTime:
+		err = fmt.Errorf("the SSH handshake with the peer was not over after %s: the link or the other side is stuck", whole)
+	}
 	if err != nil {
 		pipe.Close()
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+		if conn != nil {
+			conn.Close()
 		}
 		return nil, err
 	}
 	return conn, nil
 }
 
-func dial(pipe *watchdog.Conn, o Options) (*Conn, error) {
-	under := netConn{pipe}
+func dial(under netConn, o Options) (*Conn, error) {
 	var untrusted, refused error
 	conn, chans, reqs, err := ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
 		User: "aig",
@@ -135,8 +147,7 @@ func dial(pipe *watchdog.Conn, o Options) (*Conn, error) {
 	return c, nil
 }
 
-func serve(pipe *watchdog.Conn, o Options) (*Conn, error) {
-	under := netConn{pipe}
+func serve(under netConn, o Options) (*Conn, error) {
 	var untrusted error
 	config := &ssh.ServerConfig{
 		// One identity a side: a second attempt would be a guess.
@@ -219,7 +230,7 @@ func cause(err error) error {
 
 // netConn lends a pipe the methods that x/crypto/ssh asks of a network connection, and marks the pipe's own failures so
 // that they can be told from what SSH says. Deadlines are the watchdog's.
-type netConn struct{ io.ReadWriteCloser }
+type netConn struct{ *watchdog.Conn }
 
 type pipeFailure struct{ error }
 
@@ -233,8 +244,15 @@ func ofPipe(n int, err error) (int, error) {
 	return n, err
 }
 
-func (c netConn) Read(p []byte) (int, error)  { return ofPipe(c.ReadWriteCloser.Read(p)) }
-func (c netConn) Write(p []byte) (int, error) { return ofPipe(c.ReadWriteCloser.Write(p)) }
+func (c netConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.Conn.Heard() // SSH's messages can't be told apart from here; their number is bounded by the time for all
+	}
+	return ofPipe(n, err)
+}
+
+func (c netConn) Write(p []byte) (int, error) { return ofPipe(c.Conn.Write(p)) }
 
 type pipeAddr struct{}
 

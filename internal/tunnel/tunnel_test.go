@@ -274,18 +274,6 @@ func TestElectDoesNotHang(t *testing.T) {
 	}
 }
 
-// The handshake has a watchdog too: a peer that says nothing after its preface is not waited for.
-func TestHandshakeDoesNotHang(t *testing.T) {
-	for _, role := range []Role{Client, Server} {
-		o := Options{signer(t, "ed25519"), nil, Timing{Timeout: 20 * time.Millisecond}}
-		_, err := Open(t.Context(), stranger(t, "", false), role, o)
-		var stalled *watchdog.StalledError
-		if !errors.As(err, &stalled) {
-			t.Errorf("as %v: %v", role, err)
-		}
-	}
-}
-
 // Equal numbers are a tie, and a later version of the preface is named, whichever number comes with it.
 func TestTieAndVersion(t *testing.T) {
 	say := func(version uint32, number uint64) string { return string(preface{version, number}.append(nil)) }

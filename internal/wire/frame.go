@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
@@ -36,7 +37,7 @@ const (
 	TypeRefused  Type = 'R' // Refused: the pack of that number is not
 	TypeOmitted  Type = 'O' // binary object names, at least one: announced, but the sender cannot read them
 	TypeDone     Type = 'D' // uint64: everything announced has been stored, that many objects
-	TypeAlive    Type = 'A' // empty: the sender is busy
+	TypeAlive    Type = 'A' // empty, or a byte 1, see AppendAlive: the sender is there
 	TypeAbort    Type = 'X' // text: the sender gives up, and why
 	TypeBye      Type = 'B' // empty: the sender's last frame
 )
@@ -47,34 +48,48 @@ type Frame struct {
 	Body []byte
 }
 
+// ErrNotFrame is Reader's error for bytes that are no frame: what is wrong is the other end, not the pipe.
+var ErrNotFrame = errors.New("the peer sent what is not a frame")
+
+// headerSize is the four hexadecimal digits of a pkt-line, which count themselves too.
+const headerSize = 4
+
 // Reader takes frames from a byte stream.
 type Reader struct {
-	scanner *pktline.Scanner
+	in    *bufio.Reader
+	frame [headerSize + 1 + MaxBody]byte
 }
 
 // NewReader makes a Reader. It reads ahead; nothing else may read from r afterwards.
-func NewReader(r io.Reader) *Reader {
-	return &Reader{scanner: pktline.NewScanner(bufio.NewReaderSize(r, 1<<17))}
-}
+func NewReader(r io.Reader) *Reader { return &Reader{in: bufio.NewReaderSize(r, 1<<17)} }
 
 // Next is the next frame, whose body is valid until the following call. An end of the stream is always an error, since
 // only TypeBye ends a conversation: io.ErrUnexpectedEOF, wherever it came.
+//
+// This is no pktline.Scanner, since that one takes payloads that begin with "ERR " for an error of git's, and hands on
+// their text raw.
 func (r *Reader) Next() (Frame, error) {
-	if !r.scanner.Scan() {
-		err := r.scanner.Err()
-		if err == nil || errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		if errors.Is(err, pktline.ErrInvalidPktLen) {
-			err = errors.New("the peer sent what is not a frame")
-		}
+	header := r.frame[:headerSize]
+	if err := r.fill(header); err != nil {
 		return Frame{}, err
 	}
-	payload := r.scanner.Bytes()
-	if len(payload) == 0 || len(payload) > MaxBody+1 {
-		return Frame{}, fmt.Errorf("the peer sent a frame of %d bytes", len(payload))
+	length, err := strconv.ParseUint(string(header), 16, 16)
+	if err != nil || length <= headerSize || int(length) > len(r.frame) {
+		return Frame{}, fmt.Errorf("%w, but %q", ErrNotFrame, header)
+	}
+	payload := r.frame[headerSize:length]
+	if err := r.fill(payload); err != nil {
+		return Frame{}, err
 	}
 	return Frame{Type: Type(payload[0]), Body: payload[1:]}, nil
+}
+
+func (r *Reader) fill(p []byte) error {
+	_, err := io.ReadFull(r.in, p)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // Writer puts frames on a byte stream. It may be used by several goroutines: a frame is written whole.

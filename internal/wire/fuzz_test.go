@@ -10,6 +10,7 @@ import (
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte("0005A0009Stest0000"))
 	f.Add([]byte("fff0P"))
+	f.Add([]byte("0009ERR "))
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		r := NewReader(bytes.NewReader(stream))
 		var again bytes.Buffer

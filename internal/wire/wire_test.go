@@ -46,12 +46,26 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// What is not a frame is an error: a flush-pkt, a length of four or less, no length at all.
+// What is not a frame is an error of the other end's, quoted; what is cut short is the pipe's end, in a length too.
 func TestNotFrames(t *testing.T) {
-	for _, s := range []string{"0000", "0004", "0001", "xxxx", "00", "SSH-2.0", "ffff", "000a12"} {
-		if f, err := NewReader(strings.NewReader(s)).Next(); err == nil {
-			t.Errorf("%q is a frame of type %q", s, rune(f.Type))
+	for _, s := range []string{"0000", "0004", "0001", "xxxx", "SSH-2.0", "ffff", "fff1", "+005A", "0x5A", "\x1b[2J\n"} {
+		_, err := NewReader(strings.NewReader(s)).Next()
+		if !errors.Is(err, ErrNotFrame) || !strings.HasSuffix(err.Error(), fmt.Sprintf("%q", s[:4])) {
+			t.Errorf("%q: %v", s, err)
 		}
+	}
+	for _, s := range []string{"", "0", "00", "000", "0005", "000a12"} {
+		if _, err := NewReader(strings.NewReader(s)).Next(); err != io.ErrUnexpectedEOF {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
+// A pkt-line that git would take for the text of an error is a frame like any other.
+func TestErrorLineIsAFrame(t *testing.T) {
+	f, err := NewReader(strings.NewReader("000dERR \x1b[2Jx")).Next()
+	if err != nil || f.Type != 'E' || string(f.Body) != "RR \x1b[2Jx" {
+		t.Errorf("%q, %v", f.Body, err)
 	}
 }
 

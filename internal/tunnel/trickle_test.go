@@ -1,0 +1,120 @@
+package tunnel
+
+import (
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"aig/internal/watchdog"
+)
+
+// openAgainst opens the tunnel against somebody who reads all, or nothing, and says what talk writes, on a clock of its
+// own. It returns the error and how long it took.
+func openAgainst(t *testing.T, role Role, reads bool, talk func(w io.Writer)) (took time.Duration, err error) {
+	t.Helper()
+	o := Options{signer(t, "ed25519"), trusts(signer(t, "ed25519")), Timing{Timeout: time.Minute}}
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		if reads {
+			go io.Copy(io.Discard, theirs)
+		}
+		go talk(theirs)
+		start := time.Now()
+		_, err = Open(t.Context(), ours, role, o)
+		took = time.Since(start)
+		time.Sleep(time.Minute) // the others find their pipe closed
+	})
+	return took, err
+}
+
+// A peer that says nothing after its preface, or does not even read, is not waited for beyond the timeout.
+func TestHandshakeDoesNotHang(t *testing.T) {
+	for _, role := range []Role{Client, Server} {
+		for _, reads := range []bool{true, false} {
+			took, err := openAgainst(t, role, reads, func(io.Writer) {})
+			var stalled *watchdog.StalledError
+			if !errors.As(err, &stalled) || took > 2*time.Minute || stalled.Writing == reads {
+				t.Errorf("as %v, reads %v: after %s: %v", role, reads, took, err)
+			}
+		}
+	}
+}
+
+// A peer that says a byte a second of what SSH could begin with for ever keeps us for two timeouts and no longer, whether
+// it is in its version, in lines before that, or in a packet.
+func TestHandshakeHasAnEnd(t *testing.T) {
+	for _, role := range []Role{Client, Server} {
+		for what, says := range map[string]string{
+			"version":        "SSH-2.0-" + strings.Repeat("x", 240),
+			"lines before":   strings.Repeat("\x1b[2J hello\r\n", 20),
+			"a packet":       "SSH-2.0-x\r\n\x00\x00\x7f\xf0\x04\x14" + strings.Repeat("\x00", 200),
+			"single newline": strings.Repeat("\n", 200),
+		} {
+			took, err := openAgainst(t, role, true, func(w io.Writer) {
+				for i := range says {
+					if _, err := w.Write([]byte{says[i]}); err != nil {
+						return
+					}
+					time.Sleep(time.Second)
+				}
+			})
+			if err == nil || took > 2*time.Minute {
+				t.Errorf("as %v, %s: after %s: %v", role, what, took, err)
+			}
+			mustBeClean(t, err)
+		}
+	}
+}
+
+// A preface that trickles has an end as well, and so has one that the peer sends while it does not take ours.
+func TestElectHasAnEnd(t *testing.T) {
+	elected := func(timeout time.Duration, reads bool, pause time.Duration) (took time.Duration, err error) {
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			defer theirs.Close()
+			if reads {
+				go io.Copy(io.Discard, theirs)
+			}
+			go func() {
+				for _, b := range (preface{Version, 7}).append(nil) {
+					if _, err := theirs.Write([]byte{b}); err != nil {
+						return
+					}
+					time.Sleep(pause)
+				}
+			}()
+			start := time.Now()
+			_, err = Elect(t.Context(), ours, Timing{Timeout: timeout})
+			took = time.Since(start)
+			time.Sleep(time.Minute)
+		})
+		return took, err
+	}
+	took, err := elected(10*time.Second, true, time.Second)
+	var stalled *watchdog.StalledError
+	if !errors.As(err, &stalled) || took > 12*time.Second {
+		t.Errorf("a byte a second: after %s: %v", took, err)
+	}
+	if took, err = elected(10*time.Second, false, 0); err == nil || took > 10*time.Second {
+		t.Errorf("a preface that is not taken: after %s: %v", took, err)
+	}
+	if took, err = elected(10*time.Second, true, 0); err != nil {
+		t.Errorf("without a pause: after %s: %v", took, err)
+	}
+}
+
+// mustBeClean checks that an error can be shown anywhere: one line, nothing raw, and not for ever.
+func mustBeClean(t *testing.T, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	if s := err.Error(); strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' && r != '…' }) || len(s) > 2000 {
+		t.Errorf("an error of %d bytes: %.300q", len(s), s)
+	}
+}
