@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"aig/internal/oid"
 	"aig/internal/wire"
@@ -25,8 +26,8 @@ func (r *Result) Close() error {
 	return r.Received.Close()
 }
 
-// exchange moves the objects, both ways at the same time, and says goodbye.
-func (s *session) exchange(ctx context.Context) (*Result, error) {
+// exchange moves the objects, both ways at the same time, and says goodbye. Nothing is sent before the telling is over.
+func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Result, error) {
 	received, err := newReceived(s.local.Format())
 	if err != nil {
 		return nil, s.fail(err)
@@ -35,7 +36,13 @@ func (s *session) exchange(ctx context.Context) (*Result, error) {
 		p.Give, p.Want, p.Exchanges = uint64(len(s.give)), uint64(len(s.want.short)), true
 	})
 	ex := &exchange{session: s, outbox: newOutbox(s), inbox: newInbox(s, received)}
-	err = s.both(ctx, ex.outbox.send, ex.read)
+	err = s.both(ctx, func(ctx context.Context) error {
+		telling.Wait()
+		if err := ex.inbox.begin(); err != nil {
+			return err
+		}
+		return ex.outbox.send(ctx)
+	}, ex.read)
 	ex.inbox.workers.Wait()
 	if err == nil {
 		err = s.flushControls()
@@ -61,12 +68,6 @@ type exchange struct {
 
 func (ex *exchange) read(ctx context.Context) error {
 	defer ex.inbox.drop()
-	if err := ex.controls.post(wire.TypeCommon, ex.common.Append(nil)); err != nil {
-		return err
-	}
-	if err := ex.inbox.settle(); err != nil { // there may be nothing to receive
-		return err
-	}
 	for {
 		f, err := ex.next(ex.waitingFor())
 		if err != nil {
@@ -76,6 +77,9 @@ func (ex *exchange) read(ctx context.Context) error {
 		case wire.TypeSymbols:
 			err = ex.negotiation.receive(f)
 		case wire.TypeCommon:
+			if ex.agreed {
+				return errors.New("the peer says twice what it takes for common")
+			}
 			ex.agreed = true
 			err = ex.negotiation.agree(f.Body)
 		case wire.TypePack:

@@ -32,6 +32,7 @@ type inbox struct {
 	stored   int
 	omitted  int
 	refusals int
+	begun    bool // what we take for common has been said: nothing about it may come before
 	doneSent bool
 	doneGot  bool
 }
@@ -222,12 +223,24 @@ func (b *inbox) settled() bool {
 	return b.s.want.left == 0 && b.stored+b.omitted == len(b.s.want.short)
 }
 
+// begin says what we take for common, and that we are done if there is nothing to receive.
+func (b *inbox) begin() error {
+	b.mu.Lock()
+	b.begun = true
+	err := b.s.controls.post(wire.TypeCommon, b.s.common.Append(nil))
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return b.settle()
+}
+
 // settle says done when everything has been stored, and goodbye when both sides are done: in this order, since controls
 // keeps it.
 func (b *inbox) settle() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.settled() && !b.doneSent {
+	if b.begun && b.settled() && !b.doneSent {
 		b.doneSent = true
 		if err := b.s.controls.post(wire.TypeDone, wire.AppendCount(nil, uint64(b.stored))); err != nil {
 			return err

@@ -121,7 +121,9 @@ func (n *negotiation) receive(f wire.Frame) error {
 // conclude takes the result over.
 func (n *negotiation) conclude() error {
 	s := n.s
-	missing := n.x.Mine()
+	n.mu.Lock()
+	missing, theirs := n.x.Mine(), n.x.Theirs()
+	n.mu.Unlock()
 	s.common = wire.Common{
 		Objects: uint64(s.local.Len() - len(missing)),
 		Digest:  n.set.CommonDigest(missing, func(i uint32) []byte { return s.local.At(int(i)) }),
@@ -129,9 +131,8 @@ func (n *negotiation) conclude() error {
 	if s.weGive() {
 		s.give = missing
 	}
-	var theirs []uint64
-	if s.theyGive() {
-		theirs = n.x.Theirs()
+	if !s.theyGive() {
+		theirs = nil
 	}
 	var err error
 	s.want, err = newWanted(s.key(), theirs)

@@ -93,20 +93,17 @@ func (b *outbox) pop() (piece gitstore.Piece, ok bool) {
 // then omitted, and the others are pending again.
 func (b *outbox) sendPack(ctx context.Context, number uint32, piece gitstore.Piece) (sent bool, err error) {
 	s := b.s
-	b.mu.Lock()
-	b.outstanding[number] = piece // before the peer can have a verdict
-	b.mu.Unlock()
 	frames := bufio.NewWriterSize(packFrames{s}, wire.MaxBody)
 	packErr := s.o.Store.PackPiece(ctx, piece, frames)
 	if packErr == nil {
 		packErr = frames.Flush()
 	}
 	if packErr == nil {
+		b.mu.Lock()
+		b.outstanding[number] = piece // only now can the peer have a verdict
+		b.mu.Unlock()
 		return true, s.write(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: uint32(piece.Len())}.Append(nil))
 	}
-	b.mu.Lock()
-	delete(b.outstanding, number)
-	b.mu.Unlock()
 	if failed := ctx.Err(); failed != nil {
 		return false, failed
 	}

@@ -173,11 +173,20 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	if err := s.negotiation.begin(); err != nil {
 		return nil, s.fail(err)
 	}
-	if err := s.both(ctx, s.tell, s.learn); err != nil {
-		return nil, err
+	// We may know the difference while the last that we have told is still on its way. It must not keep us from reading:
+	// the peer may be in the same position, and what both have sent ahead may fill the pipe both ways.
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	telling.Go(func() {
+		if err := s.tell(ctx); err != nil {
+			s.fail(&writeError{err})
+		}
+	})
+	if err := s.learn(ctx); err != nil {
+		return nil, s.fail(err)
 	}
 	s.o.Common(s.common.Objects)
-	return s.exchange(ctx)
+	return s.exchange(ctx, &telling)
 }
 
 // decide lets the side that holds decide whether the conversation goes on.
