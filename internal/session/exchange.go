@@ -90,7 +90,7 @@ func (ex *exchange) read(ctx context.Context) error {
 			err = ex.inbox.end(f.Body)
 		case wire.TypePackDrop:
 			ex.watch.Busy(true)
-			ex.inbox.drop()
+			err = ex.inbox.takeBack()
 			ex.watch.Busy(false)
 		case wire.TypeOmitted:
 			err = ex.inbox.omit(f.Body)

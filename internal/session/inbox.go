@@ -16,6 +16,10 @@ import (
 // processors with 2, 18.8 with 3 and 17.9 with 4.
 const maxIndexing = 4
 
+// maxDrops is how many packs the peer may take back one after the other. Before the third or so, one comes whole, or what
+// could not be read is omitted.
+const maxDrops = 64
+
 // inbox is the receiving half: each pack goes through a quarantine of its own, is compared with what was announced, and
 // is moved into the store.
 type inbox struct {
@@ -27,6 +31,7 @@ type inbox struct {
 	// Of the reading goroutine alone:
 	current *gitstore.Incoming // the pack that is coming in
 	number  uint32             // of the pack that comes next
+	drops   int                // packs that were taken back since something else came of one
 
 	mu       sync.Mutex // guards what follows, want and received
 	stored   int
@@ -72,6 +77,15 @@ func (b *inbox) due() int {
 	return b.s.want.left
 }
 
+// takeBack drops the pack under way at the peer's wish.
+func (b *inbox) takeBack() error {
+	b.drop()
+	if b.drops++; b.drops > maxDrops {
+		return fmt.Errorf("the peer takes back one pack after the other: %d of them, and nothing between", b.drops)
+	}
+	return nil
+}
+
 // drop drops the pack under way, if there is one.
 func (b *inbox) drop() {
 	if b.current != nil {
@@ -93,6 +107,7 @@ func (b *inbox) end(body []byte) error {
 	pack := b.current
 	b.current = nil
 	b.number++
+	b.drops = 0
 	b.workers.Go(func() {
 		defer func() { <-b.slots }()
 		defer pack.Discard()
@@ -208,6 +223,7 @@ func (b *inbox) omit(body []byte) error {
 	if err != nil {
 		return fmt.Errorf("the peer omits what it cannot: %w", err)
 	}
+	b.drops = 0
 	return b.settle()
 }
 

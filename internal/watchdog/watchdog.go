@@ -220,8 +220,11 @@ func (c *Conn) look() {
 			c.write.count(c.limit)
 		}
 		c.write.since = time.Now()
-		if c.write.quiet >= c.limit || c.write.whole >= Patience*c.limit {
+		switch {
+		case c.write.quiet >= c.limit:
 			c.stalled = &StalledError{Phase: c.phase, Limit: c.limit, Writing: true}
+		case c.write.whole >= Patience*c.limit:
+			c.stalled = &StalledError{Phase: c.phase, Limit: Patience * c.limit, Writing: true}
 		}
 	}
 	stalled := c.stalled != nil

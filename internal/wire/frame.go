@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 )
@@ -94,7 +93,7 @@ func (r *Reader) fill(p []byte) error {
 
 // Writer puts frames on a byte stream. It may be used by several goroutines: a frame is written whole.
 type Writer struct {
-	mu     sync.Mutex
+	turn   chan struct{} // holds a token while nobody writes; whoever has waited longest gets it, also beside bulk
 	buffer *bufio.Writer
 	enc    *pktline.Encoder
 	frame  []byte
@@ -104,14 +103,32 @@ type Writer struct {
 // NewWriter makes a Writer, the only one of w.
 func NewWriter(w io.Writer) *Writer {
 	buffer := bufio.NewWriterSize(w, pktline.OversizePayloadMax+4)
-	return &Writer{buffer: buffer, enc: pktline.NewEncoder(buffer)}
+	writer := &Writer{turn: make(chan struct{}, 1), buffer: buffer, enc: pktline.NewEncoder(buffer)}
+	writer.turn <- struct{}{}
+	return writer
 }
 
 // Write sends a frame of type t, whose body is the parts one after another, at most MaxBody bytes in all. After an
 // error every further call returns the same error.
 func (w *Writer) Write(t Type, parts ...[]byte) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	<-w.turn
+	defer func() { w.turn <- struct{}{} }()
+	return w.write(t, parts...)
+}
+
+// Last is Write for the last frame: whoever still waits for his turn gets an error, and nobody uses the stream any more.
+func (w *Writer) Last(t Type, parts ...[]byte) error {
+	<-w.turn
+	defer func() { w.turn <- struct{}{} }()
+	err := w.write(t, parts...)
+	if w.err == nil {
+		w.err = io.ErrClosedPipe
+	}
+	return err
+}
+
+// write is for who has the turn.
+func (w *Writer) write(t Type, parts ...[]byte) error {
 	if w.err != nil {
 		return w.err
 	}

@@ -46,6 +46,18 @@ func TestFrames(t *testing.T) {
 	}
 }
 
+// Behind the last frame nothing is written any more.
+func TestLastFrame(t *testing.T) {
+	var stream bytes.Buffer
+	w := NewWriter(&stream)
+	if err := w.Last(TypeAbort, []byte("why")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write(TypeAlive); err == nil || stream.String() != "0008Xwhy" {
+		t.Errorf("%v, %q", err, stream.String())
+	}
+}
+
 // What is not a frame is an error of the other end's, quoted; what is cut short is the pipe's end, in a length too.
 func TestNotFrames(t *testing.T) {
 	for _, s := range []string{"0000", "0004", "0001", "xxxx", "SSH-2.0", "ffff", "fff1", "+005A", "0x5A", "\x1b[2J\n"} {

@@ -1,0 +1,48 @@
+package session
+
+import (
+	"strings"
+	"testing"
+
+	"aig/internal/wire"
+)
+
+// A peer that lies before the negotiation, in its hello and in what may stand around it, is found out at once: every
+// number, every text, every order.
+func TestTortureLiarsHello(t *testing.T) {
+	hello := func(changes ...string) func(*liar) {
+		return func(l *liar) { l.hello(407095, changes...) }
+	}
+	newVictims(t, 20).tellAll(t, "lies in hello", []tale{
+		{name: "2^31 objects", tell: hello("407095", "2147483648"), want: "holds 2147483648 objects, more than"},
+		{name: "2^32 objects", tell: hello("407095", "4294967296"), want: "holds 4294967296 objects, more than"},
+		{name: "2^63-1 objects", tell: hello("407095", "9223372036854775807"), want: "holds 9223372036854775807 objects"},
+		{name: "2^63 objects", tell: hello("407095", "9223372036854775808"), want: `objects "9223372036854775808": not a number`},
+		{name: "2^64 objects", tell: hello("407095", "18446744073709551616"), want: "not a number"},
+		{name: "-1 objects", tell: hello("407095", "-1"), want: `objects "-1": not a number`},
+		{name: "0x10 objects", tell: hello("407095", "0x10"), want: "not a number"},
+		{name: "no objects said", tell: hello("objects 407095\n", ""), want: "does not say its objects"},
+		{name: "a number of 60 KB", tell: hello("407095", strings.Repeat("9", 60000)), want: "not a number"},
+		{name: "version 2^32", tell: hello("1 1", "1 4294967296"), want: "too large"},
+		{name: "versions from -1", tell: hello("1 1", "-1 1"), want: "not a number"},
+		{name: "versions backwards", tell: hello("1 1", "2 1"), want: "the oldest is newer"},
+		{name: "a later version of a program with an ugly name", tell: hello("1 1", "7 9", "liar", "\x1b[2J\r\x00\xff"),
+			want: `("\x1b[2J\r\x00\xff") speaks version 7`},
+		{name: "2^32 references", tell: hello("agent", "refs 4294967296\nagent"), want: "too large"},
+		{name: "too many references", tell: hello("agent", "refs 131073\nagent"), want: "too many"},
+		{name: "-1 references", tell: hello("agent", "refs -1\nagent"), want: "not a number"},
+		{name: "a format with an escape", tell: hello("sha1", "\x1b[2J\r"), want: `\x1b[2J\r`},
+		{name: "a format of 60 KB", tell: hello("sha1", strings.Repeat("\x1b", 60000)), want: `only stores of one object format`},
+		{name: "a direction with an escape", tell: hello("both", "\x1b[2J\r"), want: `direction "\x1b[2J\r": not a direction`},
+		{name: "a context with an escape", tell: hello("agent", "context \x1b[2J\r\nagent"), want: `\x1b[2J\r`},
+		{name: "a context of 60 KB", tell: hello("agent", "context "+strings.Repeat("x", 60000)+"\nagent"), want: "context"},
+		{name: "the same key twice", tell: hello("agent", "objects 407095\nagent"), want: "says objects twice"},
+		{name: "20,000 unknown keys", tell: hello("agent", strings.Repeat("x\n", 20000)+"agent", "both", "\x1b"), want: "not a direction"},
+		{name: "no line end", tell: hello("\n", ""), want: "cut short"},
+		{name: "an empty hello", tell: func(l *liar) { l.say(wire.TypeHello) }, want: "does not say"},
+		{name: "two hellos", tell: func(l *liar) {
+			l.hello(5)
+			l.hello(5)
+		}, want: `of type 'H' where its part of the negotiation was due`},
+	})
+}

@@ -1,0 +1,470 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io"
+	"runtime"
+	"runtime/metrics"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"aig/internal/gitstore"
+	"aig/internal/gittest"
+	"aig/internal/oid"
+	"aig/internal/reconcile"
+	"aig/internal/tunnel"
+	"aig/internal/wire"
+)
+
+// A liar is an authenticated peer that misbehaves: it has the key that we trust, a tunnel like everybody's, and says in it
+// what it likes. Most of its lies run in a bubble with a clock of its own (package synctest), which has three merits: the
+// timeout is a real minute and the patience a real hour; nothing depends on how busy the machine is; and a goroutine that
+// is left behind fails the test. The clock stands still while a child of git's runs, though, so where the lie is about time
+// and git at once, it is told in real time.
+
+const (
+	lieTimeout = time.Minute
+	// lieMemory is what a lie may cost us of memory, at any moment and with all that has not been collected yet. Some
+	// lies would cost gigabytes if they were believed.
+	lieMemory = 96 << 20
+)
+
+// liar is the lying side of one conversation.
+type liar struct {
+	t    *testing.T
+	conn *tunnel.Conn
+	in   *wire.Reader
+	out  *wire.Writer
+	key  reconcile.Key
+	mute bool // it reads nothing when it has told its lie
+
+	greeting []string // changes in the hello, see hello
+	done     bool     // we have said that we are done
+	refused  []string // our reasons for refusing its packs, as far as it has waited for them
+}
+
+// tale is one lie, and what has to come of it.
+type tale struct {
+	name string
+	tell func(l *liar)
+	want string // is in our error; "" is success
+	// refused is in our reason for the last pack that we have refused and that the liar has waited for.
+	refused string
+	// By default the lie ends within the timeout and the last words, the store is as it was, and our side goes both ways.
+	within    time.Duration
+	stores    bool // objects may have been stored
+	once      bool // it makes no difference which side of SSH the liar is; that is tried at length only
+	direction wire.Direction
+	refs      []wire.Ref
+	hold      func(context.Context, Offer) (*gitstore.Store, error)
+}
+
+func (l *liar) say(t wire.Type, parts ...[]byte) {
+	// An error means that the lie has been seen through: the other side has closed the pipe.
+	l.out.Write(t, parts...)
+}
+
+// raw writes bytes that need not be a frame.
+func (l *liar) raw(s string) { l.conn.Write([]byte(s)) }
+
+// every does something at every interval until the conversation is over.
+func (l *liar) every(interval time.Duration, do func() error) {
+	for do() == nil {
+		time.Sleep(interval)
+	}
+}
+
+// hello is a hello that is good but for what is changed by pairs of old and new.
+func (l *liar) hello(objects int, changes ...string) {
+	changes = append(changes, l.greeting...)
+	h := wire.Hello{Oldest: 1, Newest: 1, Format: "sha1", Direction: wire.Both, Objects: uint64(objects), Agent: "liar"}
+	l.say(wire.TypeHello, []byte(strings.NewReplacer(changes...).Replace(string(h.Append(nil)))))
+}
+
+// next is our next message but for signs of life; at the end of the pipe it is none.
+func (l *liar) next() wire.Frame {
+	for {
+		f, err := l.in.Next()
+		if err != nil {
+			return wire.Frame{}
+		}
+		l.done = l.done || f.Type == wire.TypeDone
+		if f.Type != wire.TypeAlive {
+			return wire.Frame{Type: f.Type, Body: bytes.Clone(f.Body)}
+		}
+	}
+}
+
+// until reads up to a message of the type, and tells whether there was one.
+func (l *liar) until(t wire.Type) (wire.Frame, bool) {
+	for {
+		f := l.next()
+		if f.Type == t || f.Type == 0 {
+			return f, f.Type == t
+		}
+	}
+}
+
+func (l *liar) drain() { io.Copy(io.Discard, l.conn) }
+
+// negotiate has an honest beginning up to the exchange, as a side that holds objects of the given names. It returns
+// what is common.
+func (l *liar) negotiate(names ...string) wire.Common {
+	l.hello(len(names))
+	f, _ := l.until(wire.TypeHello)
+	theirs, err := wire.ParseHello(f.Body)
+	if err != nil {
+		l.t.Error(err)
+		return wire.Common{}
+	}
+	return l.find(int(theirs.Objects), names)
+}
+
+func (l *liar) set(names []string) (*reconcile.Set, *oid.List) {
+	list := oid.NewList(oid.SHA1)
+	set := reconcile.NewSet(l.key)
+	for _, name := range names {
+		binary := make([]byte, oid.SHA1.Size())
+		if err := oid.SHA1.Parse(binary, []byte(name)); err != nil {
+			l.t.Error(err)
+		}
+		list.Append(binary)
+		set.Add(binary)
+	}
+	return set, list
+}
+
+// find finds the difference, honestly. The names are ascending.
+func (l *liar) find(theirs int, names []string) wire.Common {
+	set, list := l.set(names)
+	x, err := reconcile.NewExchange(set, theirs)
+	if err != nil {
+		l.t.Error(err)
+		return wire.Common{}
+	}
+	for !x.Finished() {
+		for x.Credit() > 0 {
+			batch, mode, _ := x.Next(nil, 512)
+			l.say(typeOf(mode), batch)
+		}
+		if x.Done() {
+			continue
+		}
+		f := l.next()
+		mode := reconcile.Symbols
+		if f.Type == wire.TypeList {
+			mode = reconcile.List
+		}
+		if err := x.Receive(mode, f.Body); err != nil {
+			l.t.Errorf("the liar's negotiation: %v", err)
+			return wire.Common{}
+		}
+	}
+	missing := x.Mine()
+	return wire.Common{
+		Objects: uint64(len(names) - len(missing)),
+		Digest:  set.CommonDigest(missing, func(i uint32) []byte { return list.At(int(i)) }),
+	}
+}
+
+func typeOf(mode reconcile.Mode) wire.Type {
+	if mode == reconcile.List {
+		return wire.TypeList
+	}
+	return wire.TypeSymbols
+}
+
+// common negotiates honestly and says what is common, honestly.
+func (l *liar) common(names ...string) { l.say(wire.TypeCommon, l.negotiate(names...).Append(nil)) }
+
+// give is common of a side that only gives.
+func (l *liar) give(names ...string) {
+	l.greeting = []string{"both", "push"}
+	l.common(names...)
+}
+
+// part says that it is done, and goodbye when we are done too.
+func (l *liar) part(stored uint64) {
+	l.say(wire.TypeDone, count(stored))
+	for !l.done && l.next().Type != 0 {
+	}
+	l.say(wire.TypeBye)
+}
+
+// judged waits for our verdict on a pack, and tells whether we have stored it.
+func (l *liar) judged() bool {
+	for {
+		switch f := l.next(); f.Type {
+		case wire.TypeStored:
+			return true
+		case wire.TypeRefused:
+			refused, err := wire.ParseRefused(f.Body)
+			if err != nil {
+				l.t.Error(err)
+			}
+			l.refused = append(l.refused, refused.Reason)
+			return false
+		case 0:
+			return false
+		}
+	}
+}
+
+// pack sends a pack in frames of some size, and its end.
+func (l *liar) pack(number uint32, objects int, pack []byte) {
+	for len(pack) > 0 {
+		part := pack[:min(len(pack), 1000)]
+		l.say(wire.TypePack, part)
+		pack = pack[len(part):]
+	}
+	l.say(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: uint32(objects)}.Append(nil))
+}
+
+// victims is the store that all lies are told to, and what the liar has.
+type victims struct {
+	t     *testing.T
+	repo  *gittest.Repo
+	store *gitstore.Store
+	list  *oid.List
+	files gittest.Files
+	keys  [2]ssh.Signer // ours, the liar's
+}
+
+func newVictims(t *testing.T, blobs int) *victims {
+	v := &victims{t: t, repo: gittest.New(t)}
+	v.repo.Blobs("ours", blobs)
+	v.open(v.repo)
+	for i := range v.keys {
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err == nil {
+			v.keys[i], err = ssh.NewSignerFromKey(key)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return v
+}
+
+func (v *victims) open(repo *gittest.Repo) {
+	var err error
+	if v.store, err = gitstore.Open(v.t.Context(), gitstore.Git{Dir: repo.Dir, Env: repo.Env}); err == nil {
+		v.list, err = v.store.List(v.t.Context())
+	}
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	v.files = repo.Files()
+}
+
+// names is our objects.
+func (v *victims) names() (names []string) {
+	for i := range v.list.Len() {
+		names = append(names, hex.EncodeToString(v.list.At(i)))
+	}
+	return names
+}
+
+// tunnel is a tunnel between us and the liar over a pipe in memory.
+func (v *victims) tunnel(t *testing.T, role tunnel.Role) (ours, theirs *tunnel.Conn) {
+	a, b := gittest.Pipe()
+	trusts := func(key ssh.Signer) func(ssh.PublicKey) bool {
+		return func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.PublicKey().Marshal()) }
+	}
+	timing := tunnel.Timing{Timeout: lieTimeout}
+	opened := make(chan error, 1)
+	go func() {
+		var err error
+		theirs, err = tunnel.Open(t.Context(), b, role, tunnel.Options{Signer: v.keys[1], Trusted: trusts(v.keys[0]), Timing: timing})
+		opened <- err
+	}()
+	other := tunnel.Client
+	if role == tunnel.Client {
+		other = tunnel.Server
+	}
+	ours, err := tunnel.Open(t.Context(), a, other, tunnel.Options{Signer: v.keys[0], Trusted: trusts(v.keys[1]), Timing: timing})
+	if err := errors.Join(err, <-opened); err != nil {
+		t.Fatal(err)
+	}
+	return ours, theirs
+}
+
+// outcome is what came of a lie.
+type outcome struct {
+	err     error
+	refused []string
+	took    time.Duration
+	memory  uint64 // at most, in bytes
+}
+
+// hear has a conversation with a liar.
+func (v *victims) hear(t *testing.T, lie tale, role tunnel.Role, timeout, patience time.Duration) (out outcome) {
+	ours, theirs := v.tunnel(t, role)
+	o := Options{
+		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Agent: "victim", Timeout: timeout, Patience: patience,
+		Objects: func(context.Context) (*oid.List, error) { return v.list, nil },
+		Common:  func(uint64) {}, Warn: func(string) {}, Refs: lie.refs, Hold: lie.hold,
+	}
+	if lie.direction != "" {
+		o.Direction = lie.direction
+	}
+	l := &liar{t: t, conn: theirs, in: wire.NewReader(theirs), out: wire.NewWriter(theirs)}
+	l.key = (&session{o: Options{Secret: theirs.SessionID()}}).key()
+	told := make(chan struct{})
+	over := make(chan struct{})
+	go func() {
+		defer close(told)
+		lie.tell(l)
+		if l.mute {
+			<-over
+			return
+		}
+		l.drain()
+	}()
+	start := time.Now()
+	result, err := Run(t.Context(), ours, o)
+	out.err, out.took = err, time.Since(start)
+	if result != nil {
+		result.Close()
+	}
+	close(over)
+	ours.Close()
+	theirs.Close()
+	<-told
+	out.refused = l.refused
+	return out
+}
+
+// peak samples the memory that this process uses for its objects until it is called, and returns how much it grew.
+func peak() func() uint64 {
+	runtime.GC()
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	look := func() uint64 {
+		metrics.Read(sample)
+		return sample[0].Value.Uint64()
+	}
+	base := look()
+	top := base
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(2 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				top = max(top, look())
+			case <-stop:
+				top = max(top, look())
+				return
+			}
+		}
+	}()
+	return func() uint64 {
+		close(stop)
+		<-done
+		return top - base
+	}
+}
+
+// tell tells a lie, with the liar as either side of SSH, and checks what has to be true after every one.
+func (v *victims) tell(t *testing.T, lie tale) (outcomes []outcome) {
+	if lie.within == 0 {
+		lie.within = lieTimeout + lastWords
+	}
+	roles := []tunnel.Role{tunnel.Client, tunnel.Server}
+	if lie.once {
+		roles = roles[:gittest.Rounds(1, 2)]
+	}
+	for _, role := range roles {
+		var out outcome
+		grown := peak()
+		synctest.Test(t, func(t *testing.T) { out = v.hear(t, lie, role, lieTimeout, 0) })
+		out.memory = grown()
+		v.check(t, lie, out)
+		outcomes = append(outcomes, out)
+	}
+	return outcomes
+}
+
+// check checks what has to be true after every lie.
+func (v *victims) check(t *testing.T, lie tale, out outcome) {
+	t.Helper()
+	switch {
+	case lie.want == "" && out.err != nil:
+		t.Errorf("error %v, want none", out.err)
+	case lie.want != "" && out.err == nil:
+		t.Errorf("no error, want %q", lie.want)
+	case out.err != nil && !strings.Contains(out.err.Error(), lie.want):
+		t.Errorf("error %q, want %q", out.err, lie.want)
+	}
+	if lie.refused != "" && (len(out.refused) == 0 || !strings.Contains(out.refused[len(out.refused)-1], lie.refused)) {
+		t.Errorf("refused because %q, want %q", out.refused, lie.refused)
+	}
+	for _, reason := range out.refused {
+		gittest.MustBeClean(t, reason)
+	}
+	if out.err != nil {
+		gittest.MustBeClean(t, out.err.Error())
+	}
+	if out.took > lie.within+lieTimeout/4 {
+		t.Errorf("it took %s, of at most %s", out.took, lie.within)
+	}
+	if out.memory > lieMemory {
+		t.Errorf("it took %d MiB of memory", out.memory>>20)
+	}
+	changed, added := v.files.Changed(v.repo.Files())
+	if len(changed) > 0 && !lie.stores || len(added) > 0 && !lie.stores {
+		t.Errorf("the store is not as it was: %v is other than it was, %v is new", changed, added)
+	}
+	if len(changed)+len(added) > 0 { // otherwise nothing can be left behind, and all is as sound as it was
+		if left := v.repo.Quarantines(); len(left) > 0 {
+			t.Errorf("left behind: %v", left)
+		}
+		v.repo.Git("fsck", "--strict")
+	}
+}
+
+// tellAll tells lies one after the other and prints a row for all of them.
+func (v *victims) tellAll(t *testing.T, what string, lies []tale) {
+	var all []outcome
+	failed := 0
+	for _, lie := range lies {
+		if !t.Run(lie.name, func(t *testing.T) { all = append(all, v.tell(t, lie)...) }) {
+			failed++
+		}
+		if lie.stores {
+			v.open(v.repo)
+		}
+	}
+	if left := gittest.Children(t); len(left) > 0 {
+		t.Errorf("children left: %v", left)
+	}
+	figures(t, what, all, failed)
+}
+
+func figures(t *testing.T, what string, all []outcome, failed int) {
+	var memory uint64
+	var took time.Duration
+	for _, out := range all {
+		memory, took = max(memory, out.memory), max(took, out.took)
+	}
+	gittest.Figures(t, what, len(all), "with a wrong outcome %d, longest %s, most memory %d MiB",
+		failed, took.Round(time.Second), memory>>20)
+}
+
+// esc is what no message may show raw.
+const esc = "\x1b[2J\r\n\x00\u202e\xff"
+
+func count(n uint64) []byte { return wire.AppendCount(nil, n) }
+
+func number(n uint32) []byte { return wire.AppendNumber(nil, n) }
