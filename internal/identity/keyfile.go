@@ -143,7 +143,7 @@ func (k *keyFile) examine(block *pem.Block, content []byte) (err error) {
 		}
 		return nil
 	case err != nil:
-		return fmt.Errorf("holds no private key that could be read: %w", err)
+		return fmt.Errorf("holds no private key that could be read: %s", quote(err.Error()))
 	}
 	if k.ready, err = newSigner(raw); err != nil {
 		return err
@@ -173,7 +173,7 @@ func publicHalf(b []byte) (ssh.PublicKey, error) {
 	}
 	key, err := ssh.ParsePublicKey(header.Public)
 	if err != nil {
-		return nil, fmt.Errorf("has a public key that can't be read: %w", err)
+		return nil, fmt.Errorf("has a public key that can't be read: %s", quote(err.Error())) // it may quote the file raw
 	}
 	return key, nil
 }
@@ -182,7 +182,7 @@ func publicHalf(b []byte) (ssh.PublicKey, error) {
 func newSigner(raw any) (ssh.Signer, error) {
 	signer, err := ssh.NewSignerFromKey(raw)
 	if err != nil {
-		return nil, fmt.Errorf("is of a kind that can't be used: %w", err)
+		return nil, fmt.Errorf("is of a kind that can't be used: %s", quote(err.Error()))
 	}
 	restricted, err := restrict(signer.(ssh.AlgorithmSigner))
 	if err != nil {
