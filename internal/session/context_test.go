@@ -57,7 +57,7 @@ func TestContext(t *testing.T) {
 	} {
 		for _, holds := range []bool{false, true} {
 			a, b := &side{repo: repoA}, &side{repo: repoB}
-			pipeA, pipeB := loopback(t)
+			pipeA, pipeB := gittest.Loopback(t)
 			tapA, tapB := &tap{Pipe: pipeA}, &tap{Pipe: pipeB}
 			oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
 			oA.Context, oB.Context = c.a, c.b
@@ -107,7 +107,7 @@ func TestContext(t *testing.T) {
 // script is a peer that says a fixed text and reads until the end.
 func script(t *testing.T, says string) *tap {
 	t.Helper()
-	ours, theirs := loopback(t)
+	ours, theirs := gittest.Loopback(t)
 	if _, err := theirs.Write([]byte(says)); err != nil {
 		t.Fatal(err)
 	}

@@ -66,7 +66,7 @@ func TestWhatHasArrivedStays(t *testing.T) {
 	}
 	a.repo.GitIn(paths.String(), "hash-object", "-w", "--no-filters", "--stdin-paths")
 
-	pipeA, pipeB := loopback(t)
+	pipeA, pipeB := gittest.Loopback(t)
 	oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
 	done := make(chan struct{})
 	go func() {

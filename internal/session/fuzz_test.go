@@ -62,7 +62,7 @@ func FuzzConversation(f *testing.F) {
 				o = holding(o)
 			}
 			ear := new(recorder)
-			a, b := loopback(f)
+			a, b := gittest.Loopback(f)
 			ear.Pipe = b
 			var talking sync.WaitGroup
 			talking.Go(func() {

@@ -16,7 +16,7 @@ import (
 // held has a conversation between a side that holds and one that does not.
 func held(t *testing.T, a, b *side, refs []wire.Ref, hold func(context.Context, Offer) (*gitstore.Store, error)) {
 	t.Helper()
-	pipeA, pipeB := loopback(t)
+	pipeA, pipeB := gittest.Loopback(t)
 	ctx := t.Context()
 	oA, oB := a.options(t, ctx), b.options(t, ctx)
 	oA.Store, oA.Direction, oA.Hold = nil, wire.Pull, hold

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -64,34 +63,10 @@ func (d *side) run(ctx context.Context, t *testing.T, pipe Pipe, o Options) {
 	}
 }
 
-// loopback is a full-duplex pipe with two ends.
-func loopback(t testing.TB) (a, b *net.TCPConn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	accepted := make(chan net.Conn, 1)
-	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			t.Error(err)
-		}
-		accepted <- c
-	}()
-	dialled, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { dialled.Close() })
-	return dialled.(*net.TCPConn), (<-accepted).(*net.TCPConn)
-}
-
 // talk has a whole conversation between two sides.
 func talk(t *testing.T, a, b *side) {
 	t.Helper()
-	pipeA, pipeB := loopback(t)
+	pipeA, pipeB := gittest.Loopback(t)
 	ctx := t.Context()
 	oA, oB := a.options(t, ctx), b.options(t, ctx)
 	done := make(chan struct{})
@@ -234,7 +209,7 @@ func TestObjectFormatsDiffer(t *testing.T) {
 // A side that gives up says why, and the other one reports it.
 func TestReasonOfThePeerIsReported(t *testing.T) {
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
-	pipeA, pipeB := loopback(t)
+	pipeA, pipeB := gittest.Loopback(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	oA, oB := a.options(t, ctx), b.options(t, ctx)
 	// A is stopped before it says hello: B is sure to be waiting.

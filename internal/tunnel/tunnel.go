@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,23 +57,59 @@ func (e *EndedError) Error() string {
 
 func (e *EndedError) Unwrap() error { return io.ErrUnexpectedEOF }
 
-// Conn is the authenticated pipe. Write and CloseWrite are those of the one channel; Close ends the connection
-// and closes the pipe below.
+// AlteredError says that what came through the pipe is not what the peer sent.
+type AlteredError struct{ err error }
+
+func (e *AlteredError) Error() string {
+	return fmt.Sprintf("bytes were lost or altered between the two sides (%v): something in the transport is not clean, "+
+		"or somebody is at it", e.err)
+}
+
+func (e *AlteredError) Unwrap() error { return e.err }
+
+// Conn is the authenticated pipe. Write and CloseWrite are those of the one channel; Close ends the connection and closes
+// the pipe below.
 type Conn struct {
 	ssh.Channel
 	conn     ssh.Conn
 	services sync.WaitGroup // what answers the peer's other requests and channels, until the connection is over
+	over     chan struct{}  // closed when the connection is over and why is set
+	why      error
+}
+
+func newConn(conn ssh.Conn) *Conn {
+	c := &Conn{conn: conn, over: make(chan struct{})}
+	c.services.Go(func() {
+		c.why = conn.Wait()
+		close(c.over)
+	})
+	return c
 }
 
 // Read reads from the channel. An error beside bytes is dropped: it says that the peer was not to be told that they have
 // been read, and what a peer that has gone has said before is still to be read. The last of it says why it has gone.
+//
+// The end of the channel is io.EOF, and another error where it is not the peer's: an *AlteredError where what came had
+// not been sent.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Channel.Read(p)
-	if n > 0 {
-		err = nil
+	switch {
+	case n > 0:
+		return n, nil
+	case err == io.EOF:
+		select {
+		case <-c.over:
+			if broken := broken(c.why); broken != nil {
+				err = broken
+			}
+		case <-time.After(lastPacket):
+		}
 	}
 	return n, err
 }
+
+// lastPacket is how long after the end of the channel the connection may end because of the same packet.
+const lastPacket = 200 * time.Millisecond
 
 // SessionID is the exchange hash of the connection (RFC 4253, section 7.2): both sides have the same one, nobody else
 // could choose it, and it never comes twice.
@@ -134,12 +172,15 @@ func dial(under netConn, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, handshakeError(err, o, untrusted, refused)
 	}
-	c := &Conn{conn: conn}
+	c := newConn(conn)
 	c.services.Go(func() { ssh.DiscardRequests(reqs) })
 	c.services.Go(func() { rejectAll(chans) })
 	channel, channelReqs, err := conn.OpenChannel(channelType, nil)
 	if err != nil {
 		c.Close()
+		if !errors.As(err, new(*ssh.OpenChannelError)) {
+			err = cause(c.why) // x/crypto only says that there was no answer
+		}
 		return nil, fmt.Errorf("opening the channel: %w", err)
 	}
 	c.services.Go(func() { ssh.DiscardRequests(channelReqs) })
@@ -166,7 +207,7 @@ func serve(under netConn, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, handshakeError(err, o, untrusted, nil)
 	}
-	c := &Conn{conn: conn}
+	c := newConn(conn)
 	c.services.Go(func() { ssh.DiscardRequests(reqs) })
 	if c.Channel, err = c.accept(chans); err != nil {
 		c.Close()
@@ -180,7 +221,8 @@ func serve(under netConn, o Options) (*Conn, error) {
 func (c *Conn) accept(chans <-chan ssh.NewChannel) (ssh.Channel, error) {
 	newChannel, ok := <-chans
 	if !ok {
-		return nil, cause(c.conn.Wait())
+		<-c.over
+		return nil, cause(c.why)
 	}
 	if t := newChannel.ChannelType(); t != channelType {
 		newChannel.Reject(ssh.UnknownChannelType, "only "+channelType)
@@ -205,27 +247,61 @@ func rejectAll(chans <-chan ssh.NewChannel) {
 // handshakeError finds the reason that helps: ours (we do not trust the peer), the pipe's, then the peer's.
 func handshakeError(err error, o Options, untrusted, refused error) error {
 	var stalled *watchdog.StalledError
-	var unasked *ssh.ServerAuthError // without an attempt in it: the pipe ended before there was one
+	var unasked *ssh.ServerAuthError // without an attempt in it but "none": the pipe ended before there was one
+	noAttempt := func(err error) bool { return errors.Is(err, ssh.ErrNoAuth) }
 	switch {
 	case untrusted != nil:
 		return untrusted
-	case errors.As(err, &unasked) && len(unasked.Errors) == 0:
+	case errors.As(err, &unasked) && len(slices.DeleteFunc(unasked.Errors, noAttempt)) == 0:
 		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
 	case errors.As(err, &stalled):
 		return stalled
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, new(pipeFailure)):
+	case ended(err):
 		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
-	case refused != nil:
+	case refused != nil && saysNo(err):
 		return refused
+	case altered(err):
+		return &AlteredError{err}
 	}
 	return fmt.Errorf("SSH handshake with the peer: %w", err)
 }
 
-func cause(err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
-		return errors.New("the connection ended")
+// ended tells whether an SSH connection failed with the pipe below it, and not by what came through it.
+func ended(err error) bool {
+	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(pipeFailure))
+}
+
+// saysNo tells whether an SSH server has refused us, altered whether a packet has failed its integrity check, or could
+// not even be one. x/crypto/ssh has only texts for either.
+func saysNo(err error) bool {
+	return says(err, "ssh: unable to authenticate", "ssh: disconnect")
+}
+
+func altered(err error) bool {
+	return says(err, "message authentication failed", "MAC failure", "packet too large", "packet too small", "packet length")
+}
+
+func says(err error, texts ...string) bool {
+	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
+}
+
+// broken is why a connection is over, if it has not simply ended.
+func broken(why error) error {
+	switch {
+	case ended(why):
+		return nil
+	case altered(why):
+		return &AlteredError{why}
 	}
-	return err
+	return fmt.Errorf("the SSH connection with the peer failed: %w", why)
+}
+
+// cause is why a connection was over before there was a channel.
+func cause(why error) error {
+	if err := broken(why); err != nil {
+		return err
+	}
+	return errors.New("the connection ended")
 }
 
 // netConn lends a pipe the methods that x/crypto/ssh asks of a network connection, and marks the pipe's own failures so

@@ -23,32 +23,9 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"aig/internal/gittest"
 	"aig/internal/watchdog"
 )
-
-// loopback is a full-duplex pipe with two ends.
-func loopback(t *testing.T) (a, b net.Conn) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	accepted := make(chan net.Conn, 1)
-	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			t.Error(err)
-		}
-		accepted <- c
-	}()
-	if a, err = net.Dial("tcp", l.Addr().String()); err != nil {
-		t.Fatal(err)
-	}
-	b = <-accepted
-	t.Cleanup(func() { a.Close(); b.Close() })
-	return a, b
-}
 
 func signer(t *testing.T, kind string) ssh.Signer {
 	t.Helper()
@@ -94,7 +71,7 @@ func open(ctx context.Context, pipe io.ReadWriteCloser, o Options) (r opened) {
 // pair brings two sides together over a pipe.
 func pair(t *testing.T, a, b Options) (opened, opened) {
 	t.Helper()
-	pipeA, pipeB := loopback(t)
+	pipeA, pipeB := gittest.Loopback(t)
 	first := make(chan opened, 1)
 	go func() { first <- open(t.Context(), pipeA, a) }()
 	second := open(t.Context(), pipeB, b)
@@ -193,7 +170,7 @@ func (d *deafening) Write(p []byte) (int, error) {
 // What a peer has said before it went is read to its end, though there is nobody to whom the window could be adjusted.
 func TestLastWords(t *testing.T) {
 	keyA, keyB := signer(t, "ed25519"), signer(t, "ed25519")
-	pipeA, pipeB := loopback(t)
+	pipeA, pipeB := gittest.Loopback(t)
 	ours := &deafening{Conn: pipeA}
 	first := make(chan opened, 1)
 	go func() { first <- open(t.Context(), ours, Options{keyA, trusts(keyB), timing}) }()
@@ -217,15 +194,61 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
+// spoiler is a pipe that alters a bit of what it reads, once it is told to.
+type spoiler struct {
+	net.Conn
+	spoil atomic.Int32 // of the next read: 0 nothing, 1 its first byte, 2 its last one
+}
+
+func (s *spoiler) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	switch spoil := s.spoil.Load(); {
+	case n == 0:
+	case spoil == 1:
+		p[0] ^= 0x40
+	case spoil == 2:
+		p[n-1] ^= 1
+	}
+	return n, err
+}
+
+// What is altered on an open channel is said to be, and is no end that the peer has made: neither where it breaks a
+// packet's length nor where it breaks its seal.
+func TestAltered(t *testing.T) {
+	keyA, keyB := signer(t, "ed25519"), signer(t, "ed25519")
+	for _, spoil := range []int32{1, 2} {
+		pipeA, pipeB := gittest.Loopback(t)
+		spoiled := &spoiler{Conn: pipeA}
+		first := make(chan opened, 1)
+		go func() { first <- open(t.Context(), pipeB, Options{keyB, trusts(keyA), timing}) }()
+		a := open(t.Context(), spoiled, Options{keyA, trusts(keyB), timing})
+		b := <-first
+		if a.err != nil || b.err != nil {
+			t.Fatalf("%v; %v", a.err, b.err)
+		}
+		spoiled.spoil.Store(spoil)
+		if _, err := io.WriteString(b.conn, "question"); err != nil {
+			t.Fatal(err)
+		}
+		<-a.conn.over
+		var altered *AlteredError
+		if _, err := a.conn.Read(make([]byte, 8)); !errors.As(err, &altered) {
+			t.Errorf("spoilt %d: %v", spoil, err)
+		}
+		a.conn.Close()
+		b.conn.Close()
+	}
+}
+
 // stranger is a pipe on which somebody says something and then falls silent or leaves.
 func stranger(t *testing.T, says string, leaves bool) io.ReadWriteCloser {
 	t.Helper()
-	a, b := loopback(t)
+	a, b := gittest.Loopback(t)
 	if _, err := io.WriteString(b, says); err != nil {
 		t.Fatal(err)
 	}
 	if leaves {
-		b.(*net.TCPConn).CloseWrite()
+		b.CloseWrite()
 	}
 	return a
 }

@@ -1,0 +1,305 @@
+package torture
+
+import (
+	"bytes"
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"io/fs"
+	mathrand "math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"aig/internal/gitstore"
+	"aig/internal/gittest"
+	"aig/internal/identity"
+	"aig/internal/oid"
+	"aig/internal/peer"
+	"aig/internal/session"
+	"aig/internal/tunnel"
+	"aig/internal/wire"
+)
+
+// A peerSide is one of two people, with a repository.
+type peerSide struct {
+	name     string
+	dir      string // a bare repository
+	env      []string
+	store    *gitstore.Store
+	refs     []wire.Ref
+	identity *identity.Identity
+	trust    identity.Trust
+	context  string
+
+	before map[string]string // every file of the repository with what is in it
+	had    []string          // the names of its objects, ascending
+}
+
+// peers are two people who trust each other.
+type peers struct {
+	sides [2]*peerSide
+	union []string // the names of what either of them has
+}
+
+// drifted is what one side has and the other one has not.
+type drifted struct {
+	commits int // each with a file; a tag and a branch stand at the last one
+	blobs   int // in packs, and nothing points to them
+	loose   int // the same, but loose
+	size    int // of each of these blobs, which are random, in bytes
+	config  [2]string
+}
+
+// newPeers makes two repositories that have a few commits and a tag in common.
+func newPeers(t testing.TB, random *mathrand.Rand, drift [2]drifted) *peers {
+	t.Helper()
+	p := new(peers)
+	ids := [2]*identity.Identity{newIdentity(t), newIdentity(t)}
+	for i, name := range []string{"alice", "bob"} {
+		d := drift[i]
+		repo := gittest.New(t, "--bare", "--template=", "--initial-branch=common")
+		fastImport(repo, history("common", "both", 3))
+		if d.commits+d.blobs > 0 {
+			fastImport(repo, history(name, name, d.commits)+blobs(random, d.blobs, d.size))
+		}
+		if d.loose > 0 {
+			repo.GitIn(blobs(random, d.loose, d.size), "fast-import", "--quiet")
+		}
+		if d.config[0] != "" {
+			repo.Git("config", d.config[0], d.config[1])
+		}
+		s := &peerSide{name: name, dir: repo.Dir, env: repo.Env, identity: ids[i], trust: trusting(t, ids[1-i])}
+		var err error
+		if s.before, err = files(s.dir); err == nil {
+			s.had, err = s.objects()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.sides[i] = s
+	}
+	return join(p.sides[0], p.sides[1])
+}
+
+// join makes peers of two sides.
+func join(a, b *peerSide) *peers {
+	p := &peers{sides: [2]*peerSide{a, b}, union: slices.Concat(a.had, b.had)}
+	slices.Sort(p.union)
+	p.union = slices.Compact(p.union)
+	return p
+}
+
+// fastImport puts a stream into a pack.
+func fastImport(repo *gittest.Repo, stream string) {
+	repo.GitIn(stream, "-c", "fastimport.unpackLimit=1", "fast-import", "--quiet")
+}
+
+// history is commits on a branch, and an annotated tag, for git fast-import.
+func history(branch, what string, commits int) string {
+	const who = "committer A U Thor <author@example.com> 1112911993 -0700\n"
+	var s strings.Builder
+	for i := range commits {
+		text := fmt.Sprintf("%s %d\n", what, i)
+		fmt.Fprintf(&s, "commit refs/heads/%s\n%sdata %d\n%s", branch, who, len(text), text)
+		if branch != "common" && i == 0 {
+			s.WriteString("from refs/heads/common\n")
+		}
+		fmt.Fprintf(&s, "M 100644 inline %s\ndata %d\n%s\n", what, len(text), text)
+	}
+	if commits > 0 {
+		fmt.Fprintf(&s, "tag of-%s\nfrom refs/heads/%s\ntagger A U Thor <author@example.com> 1112911993 -0700\ndata 0\n\n", branch, branch)
+	}
+	return s.String()
+}
+
+// blobs is blobs of random content for git fast-import.
+func blobs(random *mathrand.Rand, n, size int) string {
+	var s strings.Builder
+	var seed [32]byte
+	for i := range seed {
+		seed[i] = byte(random.Uint32())
+	}
+	source := mathrand.NewChaCha8(seed)
+	b := make([]byte, size)
+	for range n {
+		source.Read(b)
+		fmt.Fprintf(&s, "blob\ndata %d\n%s\n", size, b)
+	}
+	return s.String()
+}
+
+// newIdentity is a key, and trusting the trust in one, as users have them.
+func newIdentity(t testing.TB) *identity.Identity {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, err := ssh.MarshalPrivateKey(key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "id")
+	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	id, err := identity.Load(t.Context(), identity.Options{File: file})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { id.Close() })
+	return id
+}
+
+func trusting(t testing.TB, id *identity.Identity) identity.Trust {
+	t.Helper()
+	trust, err := identity.ParseTrust([]string{id.Fingerprint()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return trust
+}
+
+// copyOf is the same two people with repositories of their own, ready to be synchronised.
+func (p *peers) copyOf(t testing.TB) *peers {
+	t.Helper()
+	dir := t.TempDir()
+	q := &peers{union: p.union}
+	for i, s := range p.sides {
+		c := *s
+		c.dir = filepath.Join(dir, s.name)
+		if err := os.CopyFS(c.dir, os.DirFS(s.dir)); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		q.sides[i] = &c
+	}
+	return q
+}
+
+// open does what need not be done anew for every session, since nothing in it depends on the wire.
+func (s *peerSide) open(ctx context.Context) error {
+	var err error
+	if s.store, err = gitstore.Open(ctx, s.gitstore()); err != nil {
+		return err
+	}
+	refs, err := s.store.Refs(ctx)
+	for _, r := range refs {
+		s.refs = append(s.refs, wire.Ref{OID: r.OID, Name: r.Name, Target: r.Target})
+	}
+	return err
+}
+
+func (s *peerSide) gitstore() gitstore.Git {
+	return gitstore.Git{Dir: s.dir, Env: s.env, Settings: new(gitstore.Settings)}
+}
+
+// ended is how a session ended for one side.
+type ended struct {
+	met  bool  // the peer has been authenticated
+	err  error // nil is the dot at the end of the report
+	took time.Duration
+}
+
+// sync is what git aig-sync does between its command line and its report, with `-` for a transport. It takes the same
+// parts and lets them decide.
+func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r ended) {
+	began := time.Now()
+	defer func() { r.took = time.Since(began) }()
+	type listing struct {
+		objects *oid.List
+		err     error
+	}
+	listed := make(chan listing, 1)
+	list := func() listing { // may be asked for twice
+		l := <-listed
+		listed <- l
+		return l
+	}
+	arrived := false
+	link, err := peer.Open(ctx, peer.Options{
+		Transport: "-", Stdin: e.in, Stdout: e.out, Stderr: io.Discard, Git: s.gitstore(),
+		Identity: s.identity, Trust: s.trust, Timing: tunnel.Timing{Wait: timeout, Timeout: timeout},
+		Arrived: func() {
+			arrived = true
+			go func() {
+				objects, err := s.store.List(ctx)
+				listed <- listing{objects, err}
+			}()
+		},
+	})
+	if err != nil {
+		return ended{err: err}
+	}
+	defer func() {
+		link.Close()
+		if arrived {
+			list() // it has ended
+		}
+	}()
+	conn, err := link.Meet(ctx)
+	if err != nil {
+		return ended{err: link.Explain(err)}
+	}
+	defer conn.Close()
+	result, err := session.Run(ctx, conn, session.Options{
+		Store: s.store, Direction: wire.Both, Context: s.context, Refs: s.refs,
+		Objects: func(context.Context) (*oid.List, error) { l := list(); return l.objects, l.err },
+		Secret:  conn.SessionID(), Timeout: timeout, Agent: "aig/torture",
+		Common: func(uint64) {}, Warn: func(string) {},
+	})
+	if result != nil {
+		result.Close()
+	}
+	return ended{met: true, err: link.Explain(err)}
+}
+
+// files is every file below a directory with what is in it, and every directory that is somebody's temporary one.
+func files(dir string) (map[string]string, error) {
+	all := make(map[string]string)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() && !strings.Contains(d.Name(), "tmp") {
+			return err
+		}
+		var b []byte
+		if !d.IsDir() {
+			if b, err = os.ReadFile(path); err != nil {
+				return err
+			}
+		}
+		all[path[len(dir)+1:]] = string(b)
+		return nil
+	})
+	return all, err
+}
+
+// objects is the names of all objects, ascending.
+func (s *peerSide) objects() ([]string, error) {
+	out, err := s.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--buffer")
+	return strings.Fields(out), err
+}
+
+// git runs git in the repository and returns all that it says.
+func (s *peerSide) git(args ...string) (string, error) {
+	cmd := exec.Command("git", args...)
+	cmd.Dir, cmd.Env = s.dir, s.env
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	err := cmd.Run()
+	if err != nil {
+		err = fmt.Errorf("git %s: %w: %s", args[0], err, said.String())
+	}
+	return said.String(), err
+}

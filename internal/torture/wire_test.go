@@ -1,0 +1,151 @@
+package torture
+
+import (
+	mathrand "math/rand/v2"
+	"testing"
+	"time"
+
+	"aig/internal/gittest"
+)
+
+const (
+	cutFirst  = 64 << 10 // the pipe breaks at every byte up to here
+	flipFirst = 4 << 10  // every byte up to here is altered
+)
+
+// one is a fault in one way, and nothing in the other.
+func one(way int, f fault) (faults [2]fault) {
+	faults[way] = f
+	return faults
+}
+
+var wayNames = [2]string{"Alice to Bob", "Bob to Alice"}
+
+// place is the byte of a round: in the long form one after the other, in the short one anywhere below n.
+func place(random *mathrand.Rand, round, n int) int64 {
+	if gittest.Torture {
+		return int64(round % n)
+	}
+	return random.Int64N(int64(n))
+}
+
+// A pipe that breaks at any byte of the first 64 KiB, either way, whoever is the SSH server: nobody says that both hold
+// everything unless they do, failures are exit status 128, the stores are what they were or have something whole more,
+// and the same again makes it good.
+//
+// Here one side has 66 KB to give, which the other one keeps as a pack, and the other side nothing.
+func TestTortureWireCutFirst(t *testing.T) {
+	random := newRandom(t)
+	for giver, name := range wayNames {
+		t.Run(name, func(t *testing.T) {
+			var drift [2]drifted
+			drift[giver] = drifted{blobs: 110, size: 600}
+			b := bench{peers: newPeers(t, random(-1), drift), timeout: 20 * time.Second, workers: 4, heal: 128}
+			y := b.play(t, gittest.Rounds(12, cutFirst), func(round int) play {
+				return play{
+					faults: one(giver, fault{kind: cut, at: place(random(round), round, cutFirst)}),
+					server: (round + giver) % 2,
+				}
+			})
+			y.figures(t, "cut in the first 64 KiB, of one pack")
+		})
+	}
+}
+
+// The same at every byte of small sessions in which both have something to give: commits, a tag and blobs that nothing
+// points to. Bob keeps what he gets as a pack, Alice hers loose.
+func TestTortureWireCutSmall(t *testing.T) {
+	random := newRandom(t)
+	b := bench{peers: newPeers(t, random(-1), small), timeout: 20 * time.Second, workers: 4, heal: 16}
+	lengths := b.lengths(t)
+	for way, name := range wayNames {
+		t.Run(name, func(t *testing.T) {
+			y := b.play(t, gittest.Rounds(24, 2*lengths[way]), func(round int) play {
+				at := round % lengths[way]
+				if !gittest.Torture { // where the packs are, and what is said behind them
+					at = lengths[way] - 1 - random(round).IntN(1500)
+				}
+				return play{faults: one(way, fault{kind: cut, at: int64(at)}), server: round / lengths[way] % 2}
+			})
+			y.figures(t, "cut at a byte of a small session, as server and client")
+		})
+	}
+}
+
+// small is two repositories that differ in some objects of each kind, and large in several MiB: three packs from Alice,
+// who has packs and gets loose objects, to Bob, who has loose objects and gets packs. (In the short form it is one MiB.)
+var (
+	small = [2]drifted{
+		{commits: 2, blobs: 5, size: 20},
+		{commits: 2, loose: 5, size: 20, config: [2]string{"fetch.unpackLimit", "1"}},
+	}
+	large = [2]drifted{
+		{commits: 3, blobs: gittest.Rounds(8, 92), size: 100_000},
+		{commits: 3, loose: gittest.Rounds(4, 16), size: 100_000, config: [2]string{"transfer.unpackLimit", "1"}},
+	}
+)
+
+// lengths is how many bytes go through each way in a session without a fault, and some more: sessions differ by a few.
+func (b *bench) lengths(t *testing.T) (n [2]int) {
+	t.Helper()
+	r := b.session(t, b.peers.copyOf(t), play{server: elected}, "a session without a fault")
+	if !r.done() {
+		t.Fatal(r)
+	}
+	for i, w := range r.ways {
+		n[i] = int(w.passed) + 50
+	}
+	return n
+}
+
+// A pipe that breaks anywhere in a session of several MiB each of whose packs is kept when it has come whole: at once,
+// or one way only, or by falling silent, which the watchdog ends.
+func TestTortureWireCutLater(t *testing.T) {
+	random := newRandom(t)
+	b := bench{peers: newPeers(t, random(-1), large), timeout: 20 * time.Second, workers: 3, heal: 64}
+	lengths := b.lengths(t)
+	later := func(round int, kind faultKind) play {
+		r, way := random(round), round%2
+		at := cutFirst + r.Int64N(int64(lengths[way]-cutFirst))
+		return play{faults: one(way, fault{kind: kind, at: at}), server: elected}
+	}
+	y := b.play(t, gittest.Rounds(2, 2000), func(round int) play { return later(round, cut) })
+	y.figures(t, "cut after the first 64 KiB, of several MiB")
+	y = b.play(t, gittest.Rounds(2, 400), func(round int) play { return later(round, half) })
+	y.figures(t, "one way cut after the first 64 KiB, of several MiB")
+	b.timeout, b.workers = 3*time.Second, 8
+	y = b.play(t, gittest.Rounds(2, 200), func(round int) play { return later(round, freeze) })
+	y.figures(t, "silent after the first 64 KiB, of several MiB; the timeout is 3 s")
+}
+
+// A bit of any of the first 4 KiB is altered, either way, whoever is the SSH server. It may go unnoticed only where it
+// does no harm: in the numbers of the election, or behind the goodbye.
+func TestTortureWireFlipFirst(t *testing.T) {
+	random := newRandom(t)
+	b := bench{peers: newPeers(t, random(-1), small), timeout: 3 * time.Second, workers: 12, heal: 128}
+	for way, name := range wayNames {
+		t.Run(name, func(t *testing.T) {
+			y := b.play(t, gittest.Rounds(12, 2*flipFirst), func(round int) play {
+				r := random(round)
+				return play{
+					faults: one(way, fault{kind: flip, at: place(r, round, flipFirst), mask: 1 << r.IntN(8)}),
+					server: round / flipFirst % 2,
+				}
+			})
+			y.figures(t, "a bit of a byte of the first 4 KiB altered, as server and client; the timeout is 3 s")
+		})
+	}
+}
+
+// The same anywhere in a session of several MiB.
+func TestTortureWireFlipLater(t *testing.T) {
+	random := newRandom(t)
+	b := bench{peers: newPeers(t, random(-1), large), timeout: 5 * time.Second, workers: 4, heal: 64}
+	lengths := b.lengths(t)
+	y := b.play(t, gittest.Rounds(2, 2000), func(round int) play {
+		r, way := random(round), round%2
+		at := flipFirst + r.Int64N(int64(lengths[way]-flipFirst))
+		return play{faults: one(way, fault{kind: flip, at: at, mask: 1 << r.IntN(8)}), server: elected}
+	})
+	y.figures(t, "a bit after the first 4 KiB altered, of several MiB; the timeout is 5 s")
+}
