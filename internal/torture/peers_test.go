@@ -40,15 +40,16 @@ type peerSide struct {
 	identity *identity.Identity
 	trust    identity.Trust
 	context  string
+	holds    bool // it is git-remote-aig, which looks at the references and then pulls
 
 	before map[string]string // every file of the repository with what is in it
 	had    []string          // the names of its objects, ascending
+	due    []string          // the same when all has been done, ascending
 }
 
 // peers are two people who trust each other.
 type peers struct {
 	sides [2]*peerSide
-	union []string // the names of what either of them has
 }
 
 // drifted is what one side has and the other one has not.
@@ -63,11 +64,18 @@ type drifted struct {
 // newPeers makes two repositories that have a few commits and a tag in common.
 func newPeers(t testing.TB, random *mathrand.Rand, drift [2]drifted) *peers {
 	t.Helper()
+	return newPeersOf(t, oid.SHA1, random, drift)
+}
+
+// newPeersOf is newPeers with that object format.
+func newPeersOf(t testing.TB, format oid.Format, random *mathrand.Rand, drift [2]drifted) *peers {
+	t.Helper()
 	p := new(peers)
 	ids := [2]*identity.Identity{newIdentity(t), newIdentity(t)}
 	for i, name := range []string{"alice", "bob"} {
 		d := drift[i]
-		repo := gittest.New(t, "--bare", "--template=", "--initial-branch=common")
+		repo := gittest.New(t, "--bare", "--template=", "--initial-branch=common",
+			"--object-format="+string(format))
 		fastImport(repo, history("common", "both", 3))
 		if d.commits+d.blobs > 0 {
 			fastImport(repo, history(name, name, d.commits)+blobs(random, d.blobs, d.size))
@@ -91,12 +99,25 @@ func newPeers(t testing.TB, random *mathrand.Rand, drift [2]drifted) *peers {
 	return join(p.sides[0], p.sides[1])
 }
 
-// join makes peers of two sides.
+// join makes peers of two sides: each is to get what the other one has.
 func join(a, b *peerSide) *peers {
-	p := &peers{sides: [2]*peerSide{a, b}, union: slices.Concat(a.had, b.had)}
-	slices.Sort(p.union)
-	p.union = slices.Compact(p.union)
+	p := &peers{sides: [2]*peerSide{a, b}}
+	union := slices.Concat(a.had, b.had)
+	slices.Sort(union)
+	union = slices.Compact(union)
+	for i, s := range p.sides {
+		c := *s
+		c.due = union
+		p.sides[i] = &c
+	}
 	return p
+}
+
+// fetching makes Alice git, which fetches from Bob: nothing goes from her to him.
+func (p *peers) fetching() *peers {
+	alice, bob := *p.sides[0], *p.sides[1]
+	alice.holds, bob.due = true, bob.had
+	return &peers{sides: [2]*peerSide{&alice, &bob}}
 }
 
 // fastImport puts a stream into a pack.
@@ -174,7 +195,7 @@ func trusting(t testing.TB, id *identity.Identity) identity.Trust {
 func (p *peers) copyOf(t testing.TB) *peers {
 	t.Helper()
 	dir := t.TempDir()
-	q := &peers{union: p.union}
+	q := new(peers)
 	for i, s := range p.sides {
 		c := *s
 		c.dir = filepath.Join(dir, s.name)
@@ -213,8 +234,8 @@ type ended struct {
 	took time.Duration
 }
 
-// sync is what git aig-sync does between its command line and its report, with `-` for a transport. It takes the same
-// parts and lets them decide.
+// sync is what git aig-sync does between its command line and its report, with `-` for a transport, or what git-remote-aig
+// does between git's two questions. It takes the same parts and lets them decide.
 func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r ended) {
 	began := time.Now()
 	defer func() { r.took = time.Since(began) }()
@@ -254,12 +275,17 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 		return ended{err: link.Explain(err)}
 	}
 	defer conn.Close()
-	result, err := session.Run(ctx, conn, session.Options{
+	o := session.Options{
 		Store: s.store, Direction: wire.Both, Context: s.context, Refs: s.refs,
 		Objects: func(context.Context) (*oid.List, error) { l := list(); return l.objects, l.err },
 		Secret:  conn.SessionID(), Timeout: timeout, Agent: "aig/torture",
 		Common: func(uint64) {}, Warn: func(string) {},
-	})
+	}
+	if s.holds {
+		o.Store, o.Objects, o.Refs, o.Direction = nil, nil, nil, wire.Pull
+		o.Hold = func(context.Context, session.Offer) (*gitstore.Store, error) { return s.store, nil }
+	}
+	result, err := session.Run(ctx, conn, o)
 	if result != nil {
 		result.Close()
 	}

@@ -197,7 +197,7 @@ func preferred(server bool) []byte {
 func (y *tally) judge(t *testing.T, p *peers, what string, r result) (dots int) {
 	all := true
 	for _, s := range p.sides {
-		whole, err := s.inspect(y, p.union)
+		whole, err := s.inspect(y)
 		if err != nil {
 			t.Errorf("%s: %s: %v (%v)", what, s.name, err, r)
 		}
@@ -224,11 +224,11 @@ func (y *tally) judge(t *testing.T, p *peers, what string, r result) (dots int) 
 }
 
 // stored is a file that may come into a repository.
-var stored = regexp.MustCompile(`^objects/(?:[0-9a-f]{2}/[0-9a-f]{38}|pack/(pack-[0-9a-f]{40})\.(?:pack|idx|rev))$`)
+var stored = regexp.MustCompile(`^objects/(?:[0-9a-f]{2}/[0-9a-f]{38,62}|pack/(pack-[0-9a-f]{40,64})\.(?:pack|idx|rev))$`)
 
 // inspect looks at everything in the repository. It must be as it was, or have whole packs or objects more, of what the
-// other side has, and nothing else. It tells whether it holds all that either side has.
-func (s *peerSide) inspect(y *tally, union []string) (whole bool, err error) {
+// other side has, and nothing else. It tells whether it holds all that it is to get.
+func (s *peerSide) inspect(y *tally) (whole bool, err error) {
 	now, err := files(s.dir)
 	if err != nil {
 		return false, err
@@ -240,7 +240,7 @@ func (s *peerSide) inspect(y *tally, union []string) (whole bool, err error) {
 		}
 	}
 	if len(now) == len(s.before) {
-		return len(s.had) == len(union), nil
+		return len(s.had) == len(s.due), nil
 	}
 	y.add(&y.grown)
 	for path := range now {
@@ -262,7 +262,7 @@ func (s *peerSide) inspect(y *tally, union []string) (whole bool, err error) {
 		return false, err
 	}
 	for _, name := range has {
-		if _, known := slices.BinarySearch(union, name); !known {
+		if _, known := slices.BinarySearch(s.due, name); !known {
 			y.add(&y.damaged)
 			return false, fmt.Errorf("damaged: nobody had object %s", name)
 		}
@@ -271,7 +271,7 @@ func (s *peerSide) inspect(y *tally, union []string) (whole bool, err error) {
 		y.add(&y.fsck)
 		return false, fmt.Errorf("git fsck says %q: %w", said, err)
 	}
-	return len(has) == len(union), nil
+	return len(has) == len(s.due), nil
 }
 
 // restore makes the repository what it was, if there is only something more in it.

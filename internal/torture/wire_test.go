@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"aig/internal/gittest"
+	"aig/internal/oid"
 )
 
 const (
@@ -68,6 +69,31 @@ func TestTortureWireCutSmall(t *testing.T) {
 				return play{faults: one(way, fault{kind: cut, at: int64(at)}), server: round / lengths[way] % 2}
 			})
 			y.figures(t, "cut at a byte of a small session, as server and client")
+		})
+	}
+}
+
+// The same in SHA-256 repositories, and where git fetches: then nothing comes to Bob, and what he says of Alice is true.
+func TestTortureWireCutOther(t *testing.T) {
+	random := newRandom(t)
+	for _, c := range []struct {
+		name  string
+		peers *peers
+	}{
+		{"SHA-256", newPeersOf(t, oid.SHA256, random(-1), small)},
+		{"fetch", newPeers(t, random(-1), small).fetching()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := bench{peers: c.peers, timeout: 20 * time.Second, workers: 4, heal: 16}
+			lengths := b.lengths(t)
+			y := b.play(t, gittest.Rounds(12, 2000), func(round int) play {
+				r, way := random(round), round%2
+				kind := []faultKind{cut, half}[r.IntN(2)]
+				// Half of them behind the handshake.
+				at := lengths[way] - 1 - r.IntN(lengths[way]/(1+r.IntN(2)))
+				return play{faults: one(way, fault{kind: kind, at: int64(at)}), server: elected}
+			})
+			y.figures(t, "cut, or one way cut, in a small session")
 		})
 	}
 }
