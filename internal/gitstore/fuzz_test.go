@@ -259,6 +259,63 @@ func FuzzConfig(f *testing.F) {
 	})
 }
 
+// FuzzSettings: a size, a duration, a number and a severity is one, or there is an error that names the variable and shows
+// nothing raw; and git gets nothing for an option but messages and severities.
+func FuzzSettings(f *testing.F) {
+	f.Add("1g", "2h", "100", "missingEmail", "warn")
+	f.Add("-1", "-1s", "-7", "zeroPaddedFilemode", "IGNORE")
+	f.Add("9223372036854775807k", "1e9h", "1.5", "noSuchMessage", "error")
+	f.Add("0x10\n", "\x1b[2J", "\xff", "a.b c", "error,badTree=ignore")
+	f.Add("", "", "", "gitmodulesMissing", "")
+	dir := f.TempDir()
+	env := gittest.Env(f)
+	f.Fuzz(func(t *testing.T, size, duration, limit, message, severity string) {
+		values := []string{size, size, duration, limit, severity}
+		keys := []string{"aig.maxInputSize", "aig.maxMemory", "aig.maxIndexTime", "fetch.unpackLimit", "fetch.fsck." + message}
+		if len(strings.Join(append(values, keys...), "")) > 2000 || strings.Contains(strings.Join(append(values, keys...), ""), "\x00") {
+			return // no variables of an environment
+		}
+		if strings.EqualFold(message, "skipList") {
+			return // a file, which may be any on this machine
+		}
+		g := Git{Dir: dir, Settings: new(Settings)}
+		g.Env = append(slices.Clone(env), "GIT_CONFIG_COUNT="+strconv.Itoa(len(keys)))
+		for i, key := range keys {
+			n := strconv.Itoa(i)
+			g.Env = append(g.Env, "GIT_CONFIG_KEY_"+n+"="+key, "GIT_CONFIG_VALUE_"+n+"="+values[i])
+		}
+		plain := func(what string, err error) {
+			if err != nil && strings.ContainsFunc(err.Error(), isControl) {
+				t.Errorf("%s: the error is %q", what, err)
+			}
+		}
+		b := new(budget)
+		err := b.read(t.Context(), g)
+		plain("budget", err)
+		if err == nil && (b.maxInput < 0 || b.maxTime < 0) {
+			t.Errorf("%q and %q are taken for %d and %d", size, duration, b.maxInput, b.maxTime)
+		}
+		memory, err := readMaxMemory(t.Context(), g)
+		plain("memory", err)
+		if err == nil && memory < 0 {
+			t.Errorf("%q is taken for %d", size, memory)
+		}
+		n, err := unpackLimit(t.Context(), g)
+		plain("limit", err)
+		if err == nil && n < 0 {
+			t.Errorf("%q is taken for %d", limit, n)
+		}
+		c, err := readChecks(t.Context(), g)
+		plain("severities", err)
+		if err == nil && c.severities != "" && c.severities != strings.ToLower(message)+"="+severity {
+			t.Errorf("%q=%q becomes %q", message, severity, c.severities)
+		}
+		if strings.Trim(c.severities, "abcdefghijklmnopqrstuvwxyz0123456789=") != "" || strings.Count(c.severities, "=") > 1 {
+			t.Errorf("git gets %q", c.severities)
+		}
+	})
+}
+
 // FuzzHideRefs: whatever transfer.hideRefs says, what git upload-pack would not tell is not told.
 func FuzzHideRefs(f *testing.F) {
 	for _, values := range []string{"refs/heads/a", "refs/heads\n!refs/heads/main", "^refs/tags/\n!refs/tags/v1", "HEAD", "!", "^", "", "refs/heads/main//", "!^refs/heads/a/b"} {
