@@ -127,12 +127,8 @@ func (s *synchronisation) run(ctx context.Context, link *peer.Link) error {
 		return err
 	}
 	defer conn.Close()
-	refs, err := s.told.wait()
-	if err != nil {
-		return err
-	}
 	result, err := session.Run(ctx, conn, session.Options{
-		Refs:      refs,
+		Refs:      func(context.Context) ([]wire.Ref, error) { return s.told.wait() },
 		Store:     s.store,
 		Direction: s.direction,
 		Context:   s.settings.Context,

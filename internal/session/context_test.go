@@ -61,7 +61,7 @@ func TestContext(t *testing.T) {
 			tapA, tapB := &tap{Pipe: pipeA}, &tap{Pipe: pipeB}
 			oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
 			oA.Context, oB.Context = c.a, c.b
-			oB.Refs = []wire.Ref{{OID: commit, Name: "refs/heads/secret"}}
+			oB.Refs = listed(wire.Ref{OID: commit, Name: "refs/heads/secret"})
 			asked := false
 			if holds {
 				store := oA.Store
@@ -71,7 +71,7 @@ func TestContext(t *testing.T) {
 					return store, nil
 				}
 			} else {
-				oA.Refs = []wire.Ref{{OID: commit, Name: "refs/heads/other"}}
+				oA.Refs = listed(wire.Ref{OID: commit, Name: "refs/heads/other"})
 			}
 			done := make(chan struct{})
 			go func() {

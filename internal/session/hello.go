@@ -17,7 +17,7 @@ func (s *session) sendHello(context.Context) error {
 	hello := wire.Hello{
 		Oldest: oldestVersion, Newest: wire.Version, Agent: s.o.Agent,
 		Format: wire.AnyFormat, Direction: s.o.Direction,
-		Context: s.o.Context, Refs: len(s.o.Refs), Hold: s.o.Hold != nil,
+		Context: s.o.Context, Refs: len(s.untold), Hold: s.o.Hold != nil,
 	}
 	if !hello.Hold {
 		hello.Format, hello.Objects = string(s.local.Format()), uint64(s.local.Len())

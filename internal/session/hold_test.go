@@ -20,7 +20,7 @@ func held(t *testing.T, a, b *side, refs []wire.Ref, hold func(context.Context, 
 	ctx := t.Context()
 	oA, oB := a.options(t, ctx), b.options(t, ctx)
 	oA.Store, oA.Direction, oA.Hold = nil, wire.Pull, hold
-	oB.Refs = refs
+	oB.Refs = listed(refs...)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -312,7 +312,7 @@ func (v *victims) hear(t *testing.T, lie tale, role tunnel.Role, timeout, patien
 	o := Options{
 		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Agent: "victim", Timeout: timeout, Patience: patience,
 		Objects: func(context.Context) (*oid.List, error) { return v.list, nil },
-		Common:  func(uint64) {}, Warn: func(string) {}, Refs: lie.refs, Hold: lie.hold,
+		Common:  func(uint64) {}, Warn: func(string) {}, Refs: listed(lie.refs...), Hold: lie.hold,
 	}
 	if lie.direction != "" {
 		o.Direction = lie.direction

@@ -36,8 +36,9 @@ type Options struct {
 	Context string
 	// Objects lists Store; nil is Store.List. It is called once, when the conversation begins.
 	Objects func(context.Context) (*oid.List, error)
-	// Refs is told to the peer; they are CanTell of package wire. There may be none.
-	Refs []wire.Ref
+	// Refs lists what is told to the peer of our references, when the conversation begins; they are CanTell of package
+	// wire. There may be none, or no function.
+	Refs func(context.Context) ([]wire.Ref, error)
 	// Hold, if it is there, is called when the peer's hello and references have come; Store and Objects are not used
 	// then. It returns the store that goes into the conversation, or nil: then both sides say goodbye, and nothing has
 	// moved. A side that holds must only Pull.
@@ -111,7 +112,7 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	// Our own context outlives the caller's for as long as it takes to tell the peer.
 	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
 	s := &session{
-		o: o, pipe: pipe, cancel: cancel, outer: outer, untold: o.Refs,
+		o: o, pipe: pipe, cancel: cancel, outer: outer,
 		watch:    watchdog.Watch(pipe, o.Timeout, "the peer's hello"),
 		steps:    steps{limit: o.patience()},
 		failed:   make(chan struct{}),
@@ -148,6 +149,12 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 func (s *session) converse(ctx context.Context) (*Result, error) {
 	if s.o.Hold == nil {
 		if err := s.list(ctx); err != nil {
+			return nil, s.fail(err)
+		}
+	}
+	if s.o.Refs != nil {
+		var err error
+		if s.untold, err = s.o.Refs(ctx); err != nil {
 			return nil, s.fail(err)
 		}
 	}

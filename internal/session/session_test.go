@@ -63,6 +63,11 @@ func (d *side) run(ctx context.Context, t *testing.T, pipe Pipe, o Options) {
 	}
 }
 
+// listed is Options.Refs.
+func listed(refs ...wire.Ref) func(context.Context) ([]wire.Ref, error) {
+	return func(context.Context) ([]wire.Ref, error) { return refs, nil }
+}
+
 // talk has a whole conversation between two sides.
 func talk(t *testing.T, a, b *side) {
 	t.Helper()
@@ -225,5 +230,35 @@ func TestReasonOfThePeerIsReported(t *testing.T) {
 	var peer *PeerError
 	if !errors.As(b.err, &peer) || !strings.Contains(peer.Error(), `"tired of \x1b[31mit"`) {
 		t.Errorf("error of the other side: %v", b.err)
+	}
+}
+
+// A side that takes its time to list its references is there meanwhile; and if it fails to, the other one hears why.
+func TestListingReferences(t *testing.T) {
+	const timeout = time.Second
+	for _, failure := range []error{nil, errors.New("out of luck")} {
+		a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
+		a.repo.Blobs("a", 1)
+		pipeA, pipeB := gittest.Loopback(t)
+		oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
+		oB.Timeout = timeout
+		oA.Refs = func(context.Context) ([]wire.Ref, error) {
+			time.Sleep(2 * timeout)
+			return nil, failure
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			a.run(t.Context(), t, pipeA, oA)
+		}()
+		b.run(t.Context(), t, pipeB, oB)
+		<-done
+		var told *PeerError
+		switch {
+		case failure == nil && (a.err != nil || b.err != nil || len(b.received) != 1):
+			t.Errorf("%v, %v, %d objects", a.err, b.err, len(b.received))
+		case failure != nil && (!errors.Is(a.err, failure) || !errors.As(b.err, &told) || told.Reason != failure.Error()):
+			t.Errorf("%v, %v", a.err, b.err)
+		}
 	}
 }
