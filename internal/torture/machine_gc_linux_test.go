@@ -129,7 +129,7 @@ func TestTortureRepack(t *testing.T) {
 				for who, name := range names {
 					o := r.outcome(who)
 					switch {
-					case !endedWell(o):
+					case !o.well():
 						t.Errorf("%s ended with %d: %s", name, o.status, o.said)
 					case !o.promise:
 						failed++

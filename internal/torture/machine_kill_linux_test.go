@@ -75,7 +75,7 @@ func TestTortureKill(t *testing.T) {
 		took := time.Since(began)
 		c := m.check(t, p, r)
 		for who := range names {
-			if o := r.outcome(who); !endedWell(o) {
+			if o := r.outcome(who); !o.well(syscall.SIGKILL, syscall.SIGTERM) {
 				t.Errorf("%s ended with %d: %s", names[who], o.status, o.said)
 			}
 		}
@@ -99,17 +99,4 @@ func TestTortureKill(t *testing.T) {
 	gittest.Figures(t, "kill -9", n, "true dots %d, false dots %d, objects lost %d, fsck findings %d, next runs failed %d, "+
 		"orphans %d, left for git prune %d and not swept %d, longest end %.1f s",
 		all.promises-all.falsePromises, all.falsePromises, all.lost, all.unsound, all.nextFailed, orphans, all.left, all.unswept, longest.Seconds())
-}
-
-// endedWell tells whether a side has ended as it should: done, failed with a reason, or killed.
-func endedWell(o outcome) bool {
-	switch o.status {
-	case 0:
-		return o.promise
-	case 128:
-		return !o.promise && o.fatal != ""
-	case unknown, 128 + int(syscall.SIGKILL):
-		return true
-	}
-	return false
 }

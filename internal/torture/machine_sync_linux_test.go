@@ -375,10 +375,13 @@ func (m *machine) newBoard(t *testing.T) *board {
 }
 
 // rounds runs f for each round, two at a time, since they mostly wait.
-func rounds(n int, f func(round int)) {
+func rounds(n int, f func(round int)) { roundsBeside(2, n, f) }
+
+// roundsBeside runs f for each round, so many at a time.
+func roundsBeside(width, n int, f func(round int)) {
 	var workers sync.WaitGroup
 	var next atomic.Int64
-	for range 2 {
+	for range width {
 		workers.Go(func() {
 			for {
 				round := int(next.Add(1)) - 1
@@ -408,6 +411,19 @@ func (m *machine) lasts(t *testing.T, p *pair) time.Duration {
 
 func moment(rng *rand.Rand, of time.Duration) time.Duration {
 	return time.Duration(rng.Float64() * float64(of))
+}
+
+// well tells whether a side has ended as it should: done, failed with a reason, or by a signal that it may have got.
+func (o outcome) well(signals ...syscall.Signal) bool {
+	switch o.status {
+	case 0:
+		return o.promise
+	case 128:
+		return !o.promise && o.fatal != ""
+	case unknown:
+		return true
+	}
+	return slices.ContainsFunc(signals, func(s syscall.Signal) bool { return o.status == 128+int(s) })
 }
 
 // end is how it ended, for a log.
