@@ -79,7 +79,8 @@ func (m *machine) start(t testing.TB, p *pair, dir string, o syncOptions) *runni
 	}
 	// expression runs a side in a shell, and notes its exit status.
 	expression := func(who int, transport string) string {
-		args := append([]string{"--timeout", timeout.String(), "--summary"}, o.args[who]...)
+		// A side whose peer is killed before it has come would wait for ever, as it is meant to.
+		args := append([]string{"--wait", "10s", "--timeout", timeout.String(), "--summary"}, o.args[who]...)
 		before := o.before[who]
 		if before != "" {
 			before += "; "
