@@ -1,0 +1,65 @@
+// Package t is about the tests themselves.
+package t
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+var (
+	// A test of Go, and a script.
+	named   = regexp.MustCompile(`\b((?:Test|Fuzz)[A-Z]\w*|t[0-9]{4}-[a-z-]+)\b`)
+	defined = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\((?:t \*testing\.T|f \*testing\.F)\)`)
+)
+
+// docs/security.md names tests for what it says. They exist, whatever they were called before; and fuzz targets are all
+// named there.
+func TestSecurityNamesItsTests(t *testing.T) {
+	tests := make(map[string]bool)
+	for _, dir := range []string{"../cmd", "../internal", "."} {
+		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			name := filepath.Base(path)
+			if script, ok := strings.CutSuffix(name, ".sh"); ok {
+				tests[script] = true
+			}
+			if !strings.HasSuffix(name, "_test.go") {
+				return nil
+			}
+			source, err := os.ReadFile(path)
+			for _, m := range defined.FindAllSubmatch(source, -1) {
+				tests[string(m[1])] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	doc, err := os.ReadFile("../docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range named.FindAllSubmatch(doc, -1) {
+		names = append(names, string(m[1]))
+		if !tests[string(m[1])] {
+			t.Errorf("docs/security.md names %s, and there is no such test", m[1])
+		}
+	}
+	if len(names) == 0 {
+		t.Error("docs/security.md names no test")
+	}
+	for name := range tests {
+		if strings.HasPrefix(name, "Fuzz") && !slices.Contains(names, name) {
+			t.Errorf("%s is not in docs/security.md", name)
+		}
+	}
+}
