@@ -56,12 +56,3 @@ func parseExec(payload []byte) (command, error) {
 	}
 	return command{token: string(text)}, nil
 }
-
-// marshal is the inverse of parseExec.
-func (c command) marshal() []byte {
-	text := c.token
-	if text == "" {
-		text = "new"
-	}
-	return append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...)
-}

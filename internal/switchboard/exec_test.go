@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strings"
 	"testing"
 )
@@ -43,6 +44,15 @@ func TestParseExec(t *testing.T) {
 			t.Errorf("%q: token %q and %v, want %q and %v", c.payload, got.token, err, c.token, c.err)
 		}
 	}
+}
+
+// marshal is the inverse of parseExec.
+func (c command) marshal() []byte {
+	text := c.token
+	if text == "" {
+		text = "new"
+	}
+	return append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...)
 }
 
 // Parse, then marshal, gives the input back; and an error never quotes it.

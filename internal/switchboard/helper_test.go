@@ -33,6 +33,13 @@ type board struct {
 	done chan struct{}      // closed when Serve has returned
 }
 
+// refused returns how often something was refused for this reason.
+func (b *board) refused(r reason) uint64 {
+	b.counters.mu.Lock()
+	defer b.counters.mu.Unlock()
+	return b.counters.counts[r]
+}
+
 // logBuffer is a log that can be read while it is written.
 type logBuffer struct {
 	mu  sync.Mutex

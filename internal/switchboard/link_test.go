@@ -206,7 +206,7 @@ func TestIdle(t *testing.T) {
 	}
 	a.refused("nothing has moved")
 	c.refused("nothing has moved")
-	if n := b.Refused("idle"); n != 1 {
+	if n := b.refused(idleLink); n != 1 {
 		t.Errorf("%d idle links counted", n)
 	}
 }
@@ -251,7 +251,7 @@ func TestTinyPackets(t *testing.T) {
 		t.Fatal("a window of packets of one byte was taken")
 	}
 	a.closed()
-	eventually(t, "it is counted", func() bool { return b.Refused("flood") == 1 })
+	eventually(t, "it is counted", func() bool { return b.refused(flooding) == 1 })
 	b.run(t, token).refused("nobody is waiting")
 
 	// On a link they are no backlog while the partner reads.

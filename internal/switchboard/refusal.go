@@ -58,12 +58,6 @@ func (c *counters) add(r reason) {
 	c.fresh = true
 }
 
-func (c *counters) get(r reason) uint64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.counts[r]
-}
-
 // report returns the counters as attributes, in the order of their names, or
 // nothing if none has moved since the last report.
 func (c *counters) report() []slog.Attr {

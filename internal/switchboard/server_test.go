@@ -183,7 +183,7 @@ func TestDeadSide(t *testing.T) {
 	m, a := dial()
 	token := a.session().exec("new").line()
 	close(m.frozen)
-	eventually(t, "it is noticed", func() bool { return b.Refused("dead") == 1 })
+	eventually(t, "it is noticed", func() bool { return b.refused(deadPeer) == 1 })
 	b.run(t, token).refused("nobody is waiting")
 
 	m, a = dial()
@@ -301,7 +301,7 @@ func TestSilentCrowd(t *testing.T) {
 	silence(t, b.addr, 100, "S")
 	a.write("ping")
 	c.read("ping")
-	eventually(t, "those who had to go are counted", func() bool { return b.Refused("connections") >= 600-64 })
+	eventually(t, "those who had to go are counted", func() bool { return b.refused(tooManyConnections) >= 600-64 })
 }
 
 // When every connection is in use for something, one more is told so.
@@ -351,7 +351,7 @@ func TestGuessing(t *testing.T) {
 	c.read("ping")
 	close(stop)
 	wait.Wait()
-	if got, want := int64(b.Refused("token")), tries.Load(); got != want {
+	if got, want := int64(b.refused(wrongToken)), tries.Load(); got != want {
 		t.Errorf("%d wrong tokens were counted, not %d", got, want)
 	}
 }
@@ -394,7 +394,7 @@ func TestFloods(t *testing.T) {
 				t.Errorf("%d were let through", n)
 			}
 			p.closed()
-			if got := b.Refused("flood"); got != 1 {
+			if got := b.refused(flooding); got != 1 {
 				t.Errorf("%d floods were counted", got)
 			}
 		})
@@ -510,7 +510,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	if _, err := io.Copy(io.Discard, silent); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("nobody was dropped")
 	}
-	if n := b.Refused("accept"); n != 3 {
+	if n := b.refused(outOfDescriptors); n != 3 {
 		t.Errorf("%d failures were counted", n)
 	}
 }

@@ -70,10 +70,6 @@ func New(opt Options) (*Server, error) {
 	}, nil
 }
 
-// Refused returns how often something was refused for the named reason, as
-// the log calls it.
-func (s *Server) Refused(name string) uint64 { return s.counters.get(reason(name)) }
-
 // Serve serves the connections that come in on ln, which it closes. When ctx
 // ends, it takes no new connection and no new command, sends away those who
 // wait, gives running links [Options.Grace] to end, and returns nil. Every
