@@ -37,6 +37,10 @@ func HostKey(file string) (ssh.Signer, error) {
 }
 
 func readHostKey(file string) (ssh.Signer, error) {
+	// Looked at before it is opened: opening a pipe would wait for a writer.
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("the host key %q is not a regular file", file)
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("opening the host key: %w", err)
@@ -45,9 +49,6 @@ func readHostKey(file string) (ssh.Signer, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("opening the host key: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("the host key %q is not a regular file", file)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("the host key %q may be read by others (mode %04o); run chmod 600 on it", file, mode)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/pem"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -16,6 +17,7 @@ import (
 
 // A missing key is made, for its owner's eyes only, and found again.
 func TestHostKeyMade(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "directory")
 	file := filepath.Join(dir, "key")
 	made, err := HostKey(file)
@@ -43,6 +45,7 @@ func TestHostKeyMade(t *testing.T) {
 
 // Many that start at once agree on one key.
 func TestHostKeyRace(t *testing.T) {
+	t.Parallel()
 	file := filepath.Join(t.TempDir(), "key")
 	keys := make([]string, 16)
 	var wait sync.WaitGroup
@@ -64,11 +67,8 @@ func TestHostKeyRace(t *testing.T) {
 }
 
 func TestHostKeyRefused(t *testing.T) {
+	t.Parallel()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	locked, err := ssh.MarshalPrivateKeyWithPassphrase(private, "", []byte("secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,13 +77,21 @@ func TestHostKeyRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
+	file := filepath.Join(dir, "made by ssh-keygen")
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", file).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+	locked, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		name string
 		text []byte
 		mode os.FileMode
 		want string
 	}{
-		{"locked", pem.EncodeToMemory(locked), 0o600, "passphrase"},
+		{"locked", locked, 0o600, "passphrase"},
 		{"readable", pem.EncodeToMemory(open), 0o640, "chmod 600"},
 		{"garbage", []byte("garbage"), 0o600, "can't be used"},
 		{"empty", nil, 0o600, "can't be used"},
@@ -99,6 +107,13 @@ func TestHostKeyRefused(t *testing.T) {
 		if text, err := os.ReadFile(file); err != nil || !bytes.Equal(text, c.text) {
 			t.Errorf("%s: the file has changed: %v", c.name, err)
 		}
+	}
+	pipe := filepath.Join(dir, "pipe")
+	if out, err := exec.Command("mkfifo", "-m", "600", pipe).CombinedOutput(); err != nil {
+		t.Fatalf("mkfifo: %v\n%s", err, out)
+	}
+	if _, err := HostKey(pipe); err == nil || !strings.Contains(err.Error(), "regular") {
+		t.Errorf("a pipe: %v", err)
 	}
 	if _, err := HostKey(dir); err == nil || !strings.Contains(err.Error(), "regular") {
 		t.Errorf("a directory: %v", err)
