@@ -87,13 +87,14 @@ func newGuesses(o *Options, now func() time.Time) *guesses {
 	}
 }
 
-// begin announces a guess and returns how long it has to wait. Unless it
-// returns an error, end follows with the same record.
+// begin announces a guess and returns how long it has to wait. Those under way
+// count as wrong until it is known, or many at once would all be free. Unless
+// it returns an error, end follows with the same record.
 func (g *guesses) begin(source netip.Prefix) (*guesser, time.Duration, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	r := g.record(source)
-	delay := g.delayAfter(r.wrong)
+	delay := g.delayAfter(r.wrong + r.pending)
 	if r.pending >= g.maxPending {
 		return nil, 0, &refusal{tooManyGuesses,
 			fmt.Sprintf("too many tokens from your address are being looked up; try again in %v", max(delay, time.Second))}

@@ -66,6 +66,46 @@ func TestGuessDelays(t *testing.T) {
 	}
 }
 
+// Guesses under way count: many at once are not all free. A right one counts
+// no longer than it takes.
+func TestGuessesUnderWay(t *testing.T) {
+	g, _ := newTestGuesses(DefaultOptions())
+	var under []*guesser
+	for i := range 10 {
+		r, delay, err := g.begin(sourceA)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if free := i < freeGuesses; free != (delay == 0) {
+			t.Errorf("guess %d costs %v", i, delay)
+		}
+		under = append(under, r)
+	}
+	for _, r := range under {
+		g.end(r, false)
+	}
+	if got := guess(t, g, sourceA, false); got != 0 {
+		t.Errorf("after ten right ones: %v", got)
+	}
+}
+
+// A clock that is set back or forward makes nobody wait longer than the
+// longest delay, and forgets nobody's guesses too soon.
+func TestGuessClockJumps(t *testing.T) {
+	g, c := newTestGuesses(DefaultOptions())
+	for range 10 {
+		guess(t, g, sourceA, true)
+	}
+	c.t = c.t.Add(-24 * time.Hour)
+	if got := guess(t, g, sourceA, true); got != 3*time.Second || g.recent() != 11 {
+		t.Errorf("set back: %v, %d recent ones", got, g.recent())
+	}
+	c.t = c.t.Add(48 * time.Hour)
+	if got := guess(t, g, sourceA, true); got != 0 || g.recent() != 1 {
+		t.Errorf("set forward: %v, %d recent ones", got, g.recent())
+	}
+}
+
 func TestGuessesAtOnce(t *testing.T) {
 	o := DefaultOptions()
 	o.MaxGuesses = 2
