@@ -222,6 +222,25 @@ test_expect_success 'the host key stays, and those who ask for nothing have to g
 	grep "msg=refused no_command=1" "$SWITCHBOARD_LOG"
 '
 
+test_expect_success 'who is not let in, or is slow, is told so before the handshake' '
+	mkfifo fifo_m &&
+	start_switchboard --max-connections 1 --handshake-time 300ms &&
+	perl -MSocket -e "
+		socket(my \$s, PF_INET, SOCK_STREAM, 0) or die;
+		connect(\$s, pack_sockaddr_in(\$ARGV[0], INADDR_LOOPBACK)) or die;
+		print <\$s>" "$SWITCHBOARD_PORT" >said &&
+	grep -a "switchboard: no handshake in 300ms" said &&
+	bg_ssh a fifo_m new &&
+	exec 8>fifo_m &&
+	token=$(sb_token a.err) &&
+	for i in $(test_seq 1 10); do
+		test_expect_code 255 sb_ssh "$token" </dev/null 2>err &&
+		grep "switchboard: too many connections are open" err || return 1
+	done &&
+	exec 8>&- &&
+	stop_switchboard
+'
+
 test_expect_success 'a second signal ends it at once' '
 	mkfifo fifo_z &&
 	start_switchboard --grace 1h &&

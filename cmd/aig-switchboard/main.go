@@ -54,13 +54,17 @@ the other's input. Everybody is let in; nothing is stored.
 
 limits:
 
-    --max-connections N     open connections in all; when one more comes, the
-                            one that has shown the least goes (default 1024)
+    --max-connections N     open connections in all; when one more comes, one
+                            of the source that has most of them goes, the one
+                            that has shown the least (default 1024)
     --max-waiting N         sides that wait, in all (default 256)
     --max-waiting-per-source N
                             sides that wait from one IPv4 address or IPv6 /64
                             (default 32)
-    --max-links N           links at the same time (default 128)
+    --max-links N           links at the same time, in all (default 128)
+    --max-links-per-source N
+                            links with a side of one IPv4 address or IPv6 /64
+                            (default 32)
     --max-guesses N         tokens of one source being looked up at the same
                             time (default 64)
     --guess-delay DURATION  longest delay before the token of a source that has
@@ -108,6 +112,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	flags.IntVar(&opt.MaxWaiting, "max-waiting", opt.MaxWaiting, "")
 	flags.IntVar(&opt.MaxWaitingPerSource, "max-waiting-per-source", opt.MaxWaitingPerSource, "")
 	flags.IntVar(&opt.MaxLinks, "max-links", opt.MaxLinks, "")
+	flags.IntVar(&opt.MaxLinksPerSource, "max-links-per-source", opt.MaxLinksPerSource, "")
 	flags.IntVar(&opt.MaxGuesses, "max-guesses", opt.MaxGuesses, "")
 	flags.IntVar(&opt.TokenDigits, "token-digits", opt.TokenDigits, "")
 	flags.DurationVar(&opt.GuessDelay, "guess-delay", opt.GuessDelay, "")

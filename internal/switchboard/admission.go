@@ -3,11 +3,23 @@ package switchboard
 import (
 	"net/netip"
 	"sync"
+	"time"
 )
 
-// spokenBytes is what a client has to send before it counts as one that
-// speaks SSH. A version line and a key exchange are several times as much.
-const spokenBytes = 256
+const (
+	// spokenBytes is what a client has to send before it counts as one that
+	// speaks SSH. A version line and a key exchange are several times as much.
+	spokenBytes = 256
+
+	// creditTime is how long what a client has shown counts. Whoever gets no
+	// further in it is treated as one who has shown nothing yet: else those who
+	// come half way and stay there would shut out all who begin.
+	creditTime = 5 * time.Second
+
+	// leastMost is how low the bound on connections goes by itself. Below it,
+	// honest clients would be evicted in the middle of their handshakes.
+	leastMost = 16
+)
 
 // admission bounds the number of open connections. Those whose command is not
 // known yet are unsettled, and when there are too many connections, one of
@@ -15,31 +27,39 @@ const spokenBytes = 256
 // does.
 type admission struct {
 	limit int // as configured
+	now   func() time.Time
 
-	mu        sync.Mutex
-	most      int // at most limit, and less when the system allows less
-	open      int
-	closed    bool
-	order     uint64
-	unsettled map[*visit]bool
-	perSource map[netip.Prefix]int // unsettled ones
+	mu     sync.Mutex
+	most   int // at most limit, and less when the system allows less
+	open   int
+	closed bool
+	crowds map[netip.Prefix]map[*visit]bool // the unsettled ones of each source
 }
 
-// visit is one open connection.
+// visit is one open connection. What can change is guarded by admission.mu.
 type visit struct {
 	source  netip.Prefix
-	order   uint64 // of arrival
 	meter   *meter
-	greeted bool // the handshake is done; guarded by admission.mu
+	stage   stage
+	since   time.Time // when it came to this stage
 	evicted bool
 }
 
-func newAdmission(most int) *admission {
+// stage is what a client has shown.
+type stage int
+
+const (
+	silent   stage = iota // less than spokenBytes
+	speaking              // in its handshake
+	known                 // the handshake is done
+)
+
+func newAdmission(most int, now func() time.Time) *admission {
 	return &admission{
-		limit:     most,
-		most:      most,
-		unsettled: make(map[*visit]bool),
-		perSource: make(map[netip.Prefix]int),
+		limit:  most,
+		now:    now,
+		most:   most,
+		crowds: make(map[netip.Prefix]map[*visit]bool),
 	}
 }
 
@@ -57,19 +77,17 @@ func (a *admission) enter(m *meter) (v *visit, evicted bool) {
 			return nil, false
 		}
 	}
-	v = &visit{source: sourceOf(m.RemoteAddr()), order: a.order, meter: m}
-	a.order++
+	v = &visit{source: sourceOf(m.RemoteAddr()), meter: m, since: a.now()}
 	a.open++
-	a.unsettled[v] = true
-	a.perSource[v.source]++
+	a.add(v)
 	return v, evicted
 }
 
-// greet notes that a connection has done its handshake.
-func (a *admission) greet(v *visit) {
+// advance notes that a connection has come to a stage.
+func (a *admission) advance(v *visit, to stage) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	v.greeted = true
+	v.stage, v.since = to, a.now()
 }
 
 // settle notes that a connection has named a command that is being served. It
@@ -77,7 +95,7 @@ func (a *admission) greet(v *visit) {
 func (a *admission) settle(v *visit) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.unsettled[v] {
+	if !a.crowds[v.source][v] {
 		return false
 	}
 	a.forget(v)
@@ -89,25 +107,21 @@ func (a *admission) settle(v *visit) bool {
 func (a *admission) unsettle(v *visit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.unsettled[v] = true
-	a.perSource[v.source]++
+	v.since = a.now()
+	a.add(v)
 }
 
 // leave notes that a connection has ended.
 func (a *admission) leave(v *visit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.unsettled[v] {
+	if a.crowds[v.source][v] {
 		a.forget(v)
 	}
 	if !v.evicted { // an evicted one has given up its place already
 		a.open--
 	}
 }
-
-// leastMost is how low the bound on connections goes by itself. Below it,
-// honest clients would be evicted in the middle of their handshakes.
-const leastMost = 16
 
 // shrink is called when the system allows no further connection. It closes
 // an eighth of all connections, as long as there are unsettled ones, and lowers
@@ -137,56 +151,73 @@ func (a *admission) wasEvicted(v *visit) bool {
 	return v.evicted
 }
 
-// close closes all unsettled connections and lets no further one in.
+// close closes all unsettled connections that serve no session, and lets no
+// further one in.
 func (a *admission) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
-	for v := range a.unsettled {
-		a.forget(v)
-		v.meter.Close()
+	for _, crowd := range a.crowds {
+		for v := range crowd {
+			a.forget(v)
+			v.meter.dismiss("the switchboard is going down")
+		}
 	}
 }
 
-// evict closes the unsettled connection that has shown the least: one that
-// has not spoken before one in its handshake before one that is waiting for
-// its command to be answered; among these one of the source that has most of
-// them; among these the oldest. It needs a.mu.
+// evict closes an unsettled connection of the source that has most of them,
+// so that whoever comes in crowds crowds out only himself; among these the one
+// that has shown the least, and among these the one that has been at it
+// for longest. It needs a.mu.
 func (a *admission) evict() bool {
-	var worst *visit
-	var worstStage, worstCrowd int
-	for v := range a.unsettled {
-		stage, crowd := v.stage(), a.perSource[v.source]
-		if worst == nil || stage < worstStage ||
-			stage == worstStage && (crowd > worstCrowd ||
-				crowd == worstCrowd && v.order < worst.order) {
-			worst, worstStage, worstCrowd = v, stage, crowd
-		}
+	largest := 0
+	for _, crowd := range a.crowds {
+		largest = max(largest, len(crowd))
 	}
-	if worst == nil {
+	if largest == 0 {
 		return false
+	}
+	stale := a.now().Add(-creditTime)
+	shown := func(v *visit) stage {
+		if v.since.Before(stale) {
+			return silent
+		}
+		return v.stage
+	}
+	var worst *visit
+	for _, crowd := range a.crowds {
+		if len(crowd) < largest {
+			continue
+		}
+		for v := range crowd {
+			if worst == nil || shown(v) < shown(worst) ||
+				shown(v) == shown(worst) && v.since.Before(worst.since) {
+				worst = v
+			}
+		}
 	}
 	a.forget(worst)
 	worst.evicted = true
 	a.open--
-	worst.meter.Close()
+	worst.meter.dismiss(tooManyLine)
 	return true
 }
 
-func (v *visit) stage() int {
-	switch {
-	case v.greeted:
-		return 2
-	case v.meter.total() >= spokenBytes:
-		return 1
+// add needs a.mu.
+func (a *admission) add(v *visit) {
+	crowd := a.crowds[v.source]
+	if crowd == nil {
+		crowd = make(map[*visit]bool)
+		a.crowds[v.source] = crowd
 	}
-	return 0
+	crowd[v] = true
 }
 
 // forget needs a.mu.
 func (a *admission) forget(v *visit) {
-	delete(a.unsettled, v)
-	if a.perSource[v.source]--; a.perSource[v.source] == 0 {
-		delete(a.perSource, v.source)
+	crowd := a.crowds[v.source]
+	delete(crowd, v)
+	if len(crowd) == 0 {
+		delete(a.crowds, v.source)
 	}
 }

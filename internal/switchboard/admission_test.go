@@ -1,8 +1,12 @@
 package switchboard
 
 import (
+	"bytes"
+	"fmt"
 	"net"
+	"strings"
 	"testing"
+	"time"
 )
 
 // stub is a connection that only knows where it comes from.
@@ -10,91 +14,153 @@ type stub struct {
 	net.Conn
 	from   string
 	closed bool
+	told   bytes.Buffer
 }
 
-func (s *stub) RemoteAddr() net.Addr { return address(s.from) }
-func (s *stub) Close() error         { s.closed = true; return nil }
+func (s *stub) RemoteAddr() net.Addr             { return address(s.from) }
+func (s *stub) Close() error                     { s.closed = true; return nil }
+func (s *stub) Write(p []byte) (int, error)      { return s.told.Write(p) }
+func (s *stub) SetWriteDeadline(time.Time) error { return nil }
 
-// Too many connections cost one of those their place who have shown the
-// least, and among these one of the largest crowd, the oldest first. Those who
+// hall is an admission with a clock of its own.
+type hall struct {
+	*admission
+	*clock
+	t *testing.T
+}
+
+func newHall(t *testing.T, most int) *hall {
+	c := &clock{time.Unix(1e9, 0)}
+	return &hall{newAdmission(most, c.now), c, t}
+}
+
+// visitor enters and comes to a stage. A moment passes.
+func (h *hall) visitor(from string, to stage) (*visit, *stub) {
+	h.t.Helper()
+	h.clock.t = h.clock.t.Add(time.Millisecond)
+	s := &stub{from: from}
+	v, _ := h.enter(newMeter(s, nil))
+	if v == nil {
+		h.t.Fatal("not let in")
+	}
+	if to != silent {
+		h.advance(v, to)
+	}
+	return v, s
+}
+
+// Too many connections cost one of the largest crowd its place: of that one
+// who has shown the least, the one that has been at it for longest. Those who
 // wait or are linked are safe.
 func TestEviction(t *testing.T) {
-	a := newAdmission(6)
-	enter := func(from string, received int64) (*visit, *stub) {
-		t.Helper()
-		s := &stub{from: from}
-		m := newMeter(s)
-		m.received = received
-		v, _ := a.enter(m)
-		if v == nil {
-			t.Fatal("not let in")
-		}
-		return v, s
-	}
-	settled, settledConn := enter("192.0.2.9:1", 0)
-	if !a.settle(settled) {
+	h := newHall(t, 7)
+	settled, settledConn := h.visitor("192.0.2.9:1", known)
+	if !h.settle(settled) {
 		t.Fatal("not settled")
 	}
-	greeted, greetedConn := enter("192.0.2.1:1", spokenBytes)
-	a.greet(greeted)
-	_, speaking := enter("192.0.2.1:2", spokenBytes)
-	_, silent := enter("192.0.2.2:3", spokenBytes-1)
-	_, crowd1 := enter("192.0.2.3:4", 0)
-	_, crowd2 := enter("192.0.2.3:5", 0)
-	order := []*stub{crowd1, silent, crowd2} // a crowd of two, then two of one each
-	for i := range order {
+	_, loner := h.visitor("192.0.2.2:1", silent)
+	var conns []*stub
+	for i, to := range []stage{known, speaking, silent, silent, speaking} {
+		_, s := h.visitor(fmt.Sprintf("192.0.2.1:%d", i), to)
+		conns = append(conns, s)
+	}
+	for i, next := range []int{2, 3, 1, 4} {
 		// The newcomer is of an address of its own, and speaks at once.
-		enter("198.51.100."+string(rune('1'+i))+":6", spokenBytes)
-		for j, s := range order {
-			if s.closed != (j <= i) {
-				t.Errorf("after %d newcomers, number %d is closed: %v", i+1, j, s.closed)
-			}
+		h.visitor(fmt.Sprintf("198.51.100.%d:6", i), speaking)
+		if !conns[next].closed {
+			t.Errorf("newcomer %d: number %d is still there", i, next)
 		}
 	}
-	// The silent have gone: the oldest of those who speak SSH is next.
-	enter("198.51.100.9:6", spokenBytes)
-	if !speaking.closed || greetedConn.closed || settledConn.closed {
-		t.Errorf("speaking %v, greeted %v, settled %v", speaking.closed, greetedConn.closed, settledConn.closed)
+	// All are alone now: the one that has shown least.
+	if conns[0].closed || loner.closed || settledConn.closed {
+		t.Errorf("known %v, alone %v, settled %v", conns[0].closed, loner.closed, settledConn.closed)
 	}
-	if a.open != 6 {
-		t.Errorf("%d are open", a.open)
+	h.visitor("198.51.100.9:6", silent)
+	if !loner.closed || conns[0].closed {
+		t.Errorf("known %v, alone %v", conns[0].closed, loner.closed)
+	}
+	if h.open != 7 {
+		t.Errorf("%d are open", h.open)
+	}
+	for _, s := range []*stub{conns[2], conns[4], loner} {
+		if !strings.HasPrefix(s.told.String(), serverVersion+"\r\n") || !strings.Contains(s.told.String(), "switchboard: "+tooManyLine) {
+			t.Errorf("it was told %q", s.told.String())
+		}
+	}
+}
+
+// However far the connections of one crowd have come, and however many more
+// of it come, one from elsewhere is not the one to go.
+func TestCrowdsOutItself(t *testing.T) {
+	for to := silent; to <= known; to++ {
+		h := newHall(t, 64)
+		for range 64 {
+			h.visitor("[2001:db8::1]:1", to)
+		}
+		_, honest := h.visitor("[2001:db8:0:1::1]:1", silent)
+		for i := range 1000 {
+			h.visitor(fmt.Sprintf("[2001:db8::%x]:1", i), to) // all of one /64
+		}
+		if honest.closed {
+			t.Errorf("a crowd at stage %d has shut out one that was not of it", to)
+		}
+	}
+}
+
+// Of one source, too, those who have come half way and stay there make room
+// for those who begin.
+func TestCreditEnds(t *testing.T) {
+	h := newHall(t, 64)
+	for range 64 {
+		h.visitor("192.0.2.1:1", known)
+	}
+	h.clock.t = h.clock.t.Add(creditTime)
+	_, honest := h.visitor("192.0.2.1:1", silent)
+	for range 63 {
+		h.visitor("192.0.2.1:1", silent)
+		if honest.closed {
+			t.Fatal("one that has just come had to go for those who stay half way")
+		}
+	}
+	h.visitor("192.0.2.1:1", silent)
+	if !honest.closed {
+		t.Error("it could stay for ever")
 	}
 }
 
 // When all are settled, nobody is let in; when one leaves or was refused, it
 // goes on.
 func TestAllSettled(t *testing.T) {
-	a := newAdmission(2)
+	h := newHall(t, 2)
 	var visits []*visit
 	for range 2 {
-		v, _ := a.enter(newMeter(&stub{from: "192.0.2.1:1"}))
-		a.settle(v)
+		v, _ := h.visitor("192.0.2.1:1", known)
+		h.settle(v)
 		visits = append(visits, v)
 	}
-	if v, _ := a.enter(newMeter(&stub{})); v != nil {
+	if v, _ := h.enter(newMeter(&stub{}, nil)); v != nil {
 		t.Error("a third was let in")
 	}
-	if a.shrink(); a.open != 2 || a.most != 2 {
-		t.Errorf("%d of %d are open", a.open, a.most)
+	if h.shrink(); h.open != 2 || h.most != 2 {
+		t.Errorf("%d of %d are open", h.open, h.most)
 	}
-	a.unsettle(visits[0])
-	v, evicted := a.enter(newMeter(&stub{}))
-	if v == nil || !evicted || a.settle(visits[0]) {
+	h.unsettle(visits[0])
+	v, evicted := h.enter(newMeter(&stub{}, nil))
+	if v == nil || !evicted || h.settle(visits[0]) {
 		t.Error("a refused one kept its place")
 	}
-	a.leave(visits[0])
-	a.leave(visits[1])
-	a.leave(v)
-	if a.open != 0 || len(a.unsettled) != 0 || len(a.perSource) != 0 {
-		t.Errorf("%d open, %v, %v", a.open, a.unsettled, a.perSource)
+	h.leave(visits[0])
+	h.leave(visits[1])
+	h.leave(v)
+	if h.open != 0 || len(h.crowds) != 0 {
+		t.Errorf("%d open, %v", h.open, h.crowds)
 	}
-	s := &stub{}
-	v, _ = a.enter(newMeter(s))
-	a.close()
-	if !s.closed || a.settle(v) {
+	v, s := h.visitor("192.0.2.1:1", silent)
+	h.close()
+	if !s.closed || h.settle(v) {
 		t.Error("an unsettled one outlived the end")
 	}
-	if v, _ := a.enter(newMeter(&stub{})); v != nil {
+	if v, _ := h.enter(newMeter(&stub{}, nil)); v != nil {
 		t.Error("one was let in after the end")
 	}
 }
@@ -102,38 +168,36 @@ func TestAllSettled(t *testing.T) {
 // When the system allows no more, the bound follows it down, those go who
 // have shown the least, and the bound comes back in time.
 func TestShrink(t *testing.T) {
-	a := newAdmission(1000)
+	h := newHall(t, 1000)
 	var conns []*stub
 	for range 80 {
-		s := &stub{from: "192.0.2.1:1"}
-		conns = append(conns, s)
-		v, _ := a.enter(newMeter(s))
-		if len(conns) <= 2 {
-			a.settle(v)
+		v, s := h.visitor("192.0.2.1:1", silent)
+		if conns = append(conns, s); len(conns) <= 2 {
+			h.settle(v)
 		}
 	}
-	a.shrink()
-	if a.open != 69 || a.most != 69 {
-		t.Errorf("%d of %d are open", a.open, a.most)
+	h.shrink()
+	if h.open != 69 || h.most != 69 {
+		t.Errorf("%d of %d are open", h.open, h.most)
 	}
 	for i, s := range conns {
 		if want := i >= 2 && i < 2+11; s.closed != want {
 			t.Errorf("number %d is closed: %v", i, s.closed)
 		}
 	}
-	if v, evicted := a.enter(newMeter(&stub{from: "192.0.2.1:1"})); v == nil || !evicted || a.open != 69 {
-		t.Errorf("one more: %v, %v, %d open", v, evicted, a.open)
+	if v, evicted := h.enter(newMeter(&stub{from: "192.0.2.1:1"}, nil)); v == nil || !evicted || h.open != 69 {
+		t.Errorf("one more: %v, %v, %d open", v, evicted, h.open)
 	}
 	for range 100 {
-		a.grow()
+		h.grow()
 	}
-	if a.most != 1000 {
-		t.Errorf("the bound came back to %d", a.most)
+	if h.most != 1000 {
+		t.Errorf("the bound came back to %d", h.most)
 	}
 	for range 100 {
-		a.shrink()
+		h.shrink()
 	}
-	if a.most != leastMost || a.open != 2 {
-		t.Errorf("%d of %d are open", a.open, a.most)
+	if h.most != leastMost || h.open != 2 {
+		t.Errorf("%d of %d are open", h.open, h.most)
 	}
 }

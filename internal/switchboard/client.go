@@ -2,8 +2,11 @@ package switchboard
 
 import (
 	"context"
+	"errors"
+	"io"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -29,8 +32,10 @@ type client struct {
 	ssh     *ssh.ServerConn
 	done    chan struct{} // closed when the SSH connection has ended
 	wait    sync.WaitGroup
-	session *session // the first and only one; written and read by serve alone
-	forward bool     // a port forward was asked for; written and read by serve alone
+	session atomic.Pointer[session] // the first and only one; written by serve alone
+	queue   <-chan []byte           // see packetQueue; nil before authentication
+	forward bool                    // a port forward was asked for; written and read by serve alone
+	flood   sync.Once
 
 	requests struct {
 		sync.Mutex
@@ -42,29 +47,38 @@ type client struct {
 // serve does the handshake and then services the connection until it ends.
 // All goroutines of the connection have ended when it returns.
 func (c *client) serve() {
-	c.meter.SetDeadline(time.Now().Add(c.server.opt.HandshakeTime))
-	conn, channels, requests, err := ssh.NewServerConn(c.meter, c.server.config)
+	opt := &c.server.opt
+	late := time.AfterFunc(opt.HandshakeTime, func() {
+		c.meter.dismiss("no handshake in " + opt.HandshakeTime.String())
+	})
+	conn, channels, requests, err := ssh.NewServerConn(c.meter, c.config())
+	late.Stop()
 	if err != nil {
+		c.drain()
 		if !c.server.admission.wasEvicted(c.visit) {
 			c.server.counters.add(noHandshake)
 		}
 		c.log.Debug("no handshake")
 		return
 	}
-	c.meter.SetDeadline(time.Time{})
 	c.ssh = conn
-	c.server.admission.greet(c.visit)
+	c.server.admission.advance(c.visit, known)
 	c.meter.greeted()
-	c.requests.tokens, c.requests.last = requestBurst, time.Now()
-	overdue := time.AfterFunc(c.server.opt.CommandTime, func() {
+	overdue := time.AfterFunc(opt.CommandTime, func() {
 		c.server.counters.add(noCommand)
 		c.close()
 	})
 	defer overdue.Stop()
 	c.wait.Go(c.keepAlive)
 
+	stopping := c.ctx.Done()
 	for channels != nil || requests != nil {
 		select {
+		case <-stopping:
+			stopping = nil
+			if c.session.Load() == nil {
+				c.close()
+			}
 		case r, ok := <-requests:
 			if !ok {
 				requests = nil
@@ -94,11 +108,18 @@ func (c *client) serve() {
 		}
 	}
 	close(c.done)
-	if c.meter.exceeded() {
-		c.server.counters.add(flooding)
-	}
+	c.drain()
 	c.ssh.Wait()
 	c.wait.Wait()
+}
+
+// drain makes SSH get rid of what it has read, when it has ended or failed.
+func (c *client) drain() {
+	c.close()
+	if c.queue != nil {
+		for range c.queue {
+		}
+	}
 }
 
 // request answers a global request (RFC 4254, section 4). None is granted;
@@ -121,15 +142,16 @@ func (c *client) open(ch ssh.NewChannel) bool {
 		return false
 	}
 	switch {
-	case ch.ChannelType() == "session" && c.session == nil:
+	case ch.ChannelType() == "session" && c.session.Load() == nil && c.ctx.Err() == nil:
 		channel, requests, err := ch.Accept()
 		if err != nil {
 			return false
 		}
-		c.session = newSession(c, channel, c.forward)
-		c.wait.Go(func() { c.session.serveRequests(requests) })
-		c.wait.Go(c.session.watchInput)
-		c.wait.Go(c.session.run)
+		s := newSession(c, channel, c.forward)
+		c.session.Store(s)
+		c.wait.Go(func() { s.serveRequests(requests) })
+		c.wait.Go(s.watchInput)
+		c.wait.Go(s.run)
 		return true
 	case ch.ChannelType() == "session":
 		c.server.counters.add(refusedChannel)
@@ -157,13 +179,69 @@ func (c *client) allow() bool {
 		c.requests.tokens--
 		return true
 	}
-	if c.requests.tokens == 0 { // once
-		c.requests.tokens--
-		c.server.counters.add(flooding)
-		c.log.Debug("too many requests")
-	}
-	c.close()
+	c.cut("too many requests have come")
 	return false
+}
+
+// cut ends a client that floods: nothing more of it is read, and if it has a
+// session, that is told a line and ended. It does not wait, and SSH has not
+// ended when it is called.
+func (c *client) cut(line string) {
+	c.flood.Do(func() {
+		c.server.counters.add(flooding)
+		c.log.Debug("a flood", "line", line)
+		c.meter.stop()
+		if s := c.session.Load(); s != nil {
+			c.wait.Go(func() { s.finish(1, line, false) })
+			return
+		}
+		c.close()
+	})
+}
+
+// config is SSH's for this client. A client may ask for new keys as often as it
+// likes; so each key exchange is counted, by its signature, and those are left
+// out in which a client can make the server reckon for milliseconds without
+// reckoning itself.
+func (c *client) config() *ssh.ServerConfig {
+	config := &ssh.ServerConfig{
+		Config: ssh.Config{KeyExchanges: []string{
+			ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
+			ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384,
+		}},
+		NoClientAuth:  true,
+		ServerVersion: serverVersion,
+		PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) {
+			c.queue = packetQueue(conn)
+			c.meter.authenticates()
+		},
+	}
+	config.AddHostKey(&countedKey{c.server.hostKey, c.allow})
+	return config
+}
+
+// countedKey is a host key that signs as often as allow says.
+type countedKey struct {
+	ssh.MultiAlgorithmSigner
+	allow func() bool
+}
+
+var errTooManyKeys = errors.New("too many key exchanges")
+
+// Sign implements [ssh.Signer].
+func (k *countedKey) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
+	if !k.allow() {
+		return nil, errTooManyKeys
+	}
+	return k.MultiAlgorithmSigner.Sign(rand, data)
+}
+
+// SignWithAlgorithm implements [ssh.AlgorithmSigner].
+func (k *countedKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
+	if !k.allow() {
+		return nil, errTooManyKeys
+	}
+	return k.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
 }
 
 // keepAlive asks the client for a sign of life from time to time, and closes

@@ -95,6 +95,14 @@ func (s *session) finish(status uint32, line string, sole bool) {
 // linger waits for the client to close its session, which shows that it has
 // got everything, and then its connection.
 func (s *session) linger() {
+	if s.client.meter.isStopped() {
+		// Nothing of it would be seen any more.
+		select {
+		case <-s.gone:
+		case <-time.After(leaveTime):
+		}
+		return
+	}
 	longest := time.NewTimer(maxLinger)
 	defer longest.Stop()
 	seen := s.client.meter.total()

@@ -8,9 +8,11 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"regexp"
 	"runtime"
 	"strings"
@@ -58,8 +60,24 @@ func (b *logBuffer) String() string {
 	return b.buf.String()
 }
 
+// TestMain runs the tests, and then makes sure that all goroutines of all SSH
+// connections have ended. Those of x/crypto can't be waited for: they end soon
+// after their connection has.
+func TestMain(m *testing.M) {
+	status := m.Run()
+	left := stacks()
+	for end := time.Now().Add(patience); left != "" && time.Now().Before(end); left = stacks() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	if left != "" {
+		fmt.Fprintf(os.Stderr, "goroutines left:\n%s\n", left)
+		status = 1
+	}
+	os.Exit(status)
+}
+
 // startBoard starts a switchboard on loopback. When the test is over, it is
-// stopped, and must have left no goroutine behind.
+// stopped, and has to end.
 func startBoard(tb testing.TB, change func(*Options)) *board {
 	tb.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -103,7 +121,6 @@ func startBoardOn(tb testing.TB, ln net.Listener, change func(*Options)) *board 
 		case <-time.After(patience):
 			tb.Errorf("Serve has not returned:\n%s", stacks())
 		}
-		noGoroutineLeft(tb)
 	})
 	return b
 }
@@ -122,16 +139,6 @@ func stacks() string {
 		}
 	}
 	return strings.Join(ours, "\n\n")
-}
-
-// noGoroutineLeft fails unless all goroutines of SSH connections end. Those of
-// x/crypto can't be waited for: they end soon after their connection has.
-func noGoroutineLeft(tb testing.TB) {
-	tb.Helper()
-	eventually(tb, "the goroutines have ended", func() bool { return stacks() == "" })
-	if s := stacks(); s != "" {
-		tb.Errorf("goroutines left:\n%s", s)
-	}
 }
 
 // eventually polls until a condition holds, and fails after patience.

@@ -8,11 +8,14 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"aig/internal/gittest"
 )
 
 // Each one's output is the other's input, and both get status 0 when both
 // have said their end of file, in whatever order.
 func TestLink(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
 	for _, waiterFirst := range []bool{true, false} {
 		a, c := b.link(t)
@@ -41,9 +44,10 @@ func TestLink(t *testing.T) {
 // burst, as OpenSSH does, and leaves when that is answered; the first may be
 // slow to read what is left. Both get status 0, time after time.
 func TestLastToFinish(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
 	data := strings.Repeat("0123456789abcdef", 1<<20/16)
-	for range 50 {
+	for range gittest.Rounds(10, 100) {
 		a, c := b.link(t)
 		a.ch.CloseWrite()
 		c.end()
@@ -62,6 +66,7 @@ func TestLastToFinish(t *testing.T) {
 // A status of 0 is no promise made early: whoever has heard the other's end
 // of file and goes on sending gets 1 when the other goes.
 func TestNoEarlyStatus(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
 	a, c := b.link(t)
 	c.ch.CloseWrite()
@@ -75,6 +80,7 @@ func TestNoEarlyStatus(t *testing.T) {
 // Bytes sent before the other side came are kept, as is an end of file, and so
 // is every byte after them.
 func TestEarlyBytes(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
 	a, token := b.wait(t)
 	early := make([]byte, 2<<20) // SSH's window
@@ -94,6 +100,7 @@ func TestEarlyBytes(t *testing.T) {
 
 // Much more than any window goes both ways at the same time.
 func TestBothWays(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
 	a, c := b.link(t)
 	data := make([]byte, 8<<20)
@@ -120,6 +127,7 @@ func TestBothWays(t *testing.T) {
 
 // What a client sends as its standard error is thrown away, window included.
 func TestClientStderr(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
 	a, c := b.link(t)
 	if _, err := io.Copy(a.ch.Stderr(), strings.NewReader(strings.Repeat("x", 5<<20))); err != nil {
@@ -133,6 +141,7 @@ func TestClientStderr(t *testing.T) {
 // other side, which gets every byte that had come, a line, the end of file
 // and status 1. Whether the broken side is the one that waited or not.
 func TestConnectionLost(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
 	for _, breakWaiter := range []bool{true, false} {
 		broken, other := b.link(t)
@@ -149,8 +158,9 @@ func TestConnectionLost(t *testing.T) {
 // The same, when the other side has said its end of file already and only
 // waits for what the broken one sends: a truncated stream is no clean end.
 func TestTruncated(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
-	for range 20 {
+	for range gittest.Rounds(5, 100) {
 		a, c := b.link(t)
 		c.ch.CloseWrite()
 		a.end()
@@ -164,6 +174,7 @@ func TestTruncated(t *testing.T) {
 // Everything that came before the break still arrives, though the reader is
 // late.
 func TestBytesBeforeTheBreak(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
 	a, c := b.link(t)
 	data := strings.Repeat("0123456789abcdef", 3<<20/16) // more than one window
@@ -176,6 +187,7 @@ func TestBytesBeforeTheBreak(t *testing.T) {
 // A side that closes its session, in good order but before the other has
 // finished, leaves the other with status 1.
 func TestLeftEarly(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
 	a, c := b.link(t)
 	a.ch.Close()
@@ -192,6 +204,7 @@ func TestLeftEarly(t *testing.T) {
 // A link on which nothing moves ends, and both are told. A byte in either
 // direction keeps it alive.
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, func(o *Options) { o.IdleTime = 2 * time.Second })
 	a, c := b.link(t)
 	for i := range 12 { // in all longer than the idle time
@@ -214,6 +227,7 @@ func TestIdle(t *testing.T) {
 // A side that doesn't read, while its partner pours, stalls the partner after
 // a bounded number of bytes and is cut off in the end.
 func TestStalledReader(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, func(o *Options) {
 		o.IdleTime = 300 * time.Millisecond
 		o.ControlTime = 300 * time.Millisecond
@@ -240,6 +254,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // A stream of tiny packets that nobody takes costs many times its size in
 // memory, and is cut off; see backlogBudget.
 func TestTinyPackets(t *testing.T) {
+	t.Parallel()
 	b := startBoard(t, nil)
 	a, token := b.wait(t)
 	var err error

@@ -4,14 +4,46 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 )
 
 const (
-	// openingBudget is how much a client may send before its command is
-	// known, in bytes on the wire. A handshake takes less than ten thousand;
-	// the rest is room for long commands, which are answered and not cut, and
-	// for what comes directly behind a command, before that is looked at.
-	openingBudget = 1 << 20
+	// handshakeBudget is how much a client may send in its handshake, in bytes
+	// on the wire. OpenSSH sends five thousand. It is small because SSH takes
+	// the names in a key exchange's offer apart before it looks at them, and a
+	// comma costs 16 bytes of memory.
+	handshakeBudget = 32 << 10
+
+	// keyedBudget is how much of that a client may send between the answer to
+	// its key exchange and its authentication: its new keys in 16 bytes, and 16
+	// packets of at least 28. The clients known send 300 bytes. What makes it a
+	// limit is x/crypto, see packetQueue: the queue can't be had before.
+	keyedBudget = 16 + 16*28
+
+	// keyedWrite is the most that x/crypto writes at once in that time, in
+	// bytes: 308, unless the client begins another key exchange. Then it offers
+	// its algorithms again, in 640 or more, and whoever has not yet looked at
+	// the outcome of the first finds none, which ends the program (v0.58.0). So
+	// that must not happen.
+	keyedWrite = 512
+
+	// openingBudget is how much a client may send from there until its command
+	// is known: what comes directly behind a command, before that is looked at.
+	openingBudget = 64 << 10
+
+	// largeRead is the number of bytes that only a packet larger than any that
+	// SSH obliges us to take makes x/crypto read at once (RFC 4253, section 6.1:
+	// 35,000). Smaller ones go through a buffer of 4 KiB or are at most as large.
+	largeRead = 35_000
+
+	// largeBudget is what a client may send beyond openingBudget if it may
+	// send a large packet: a command, which is answered however long it is.
+	// x/crypto takes no packet of more than 256 KiB.
+	largeBudget = 272 << 10
+
+	// maxLarge is how many clients may be sending large packets before their
+	// commands at the same time. Others wait.
+	maxLarge = 16
 
 	// backlogBudget is how much of one client may lie here unread, in bytes on
 	// the wire. SSH's window holds 2 MiB of data, but a client may send it in
@@ -20,70 +52,242 @@ const (
 	// packets of at least 72 bytes pass, and memory stays below twice this
 	// figure, where the window alone would allow 128 MiB.
 	backlogBudget = 3 << 20
+
+	// writesInPlain is how often x/crypto writes before it answers to a key
+	// exchange: its version, its offer of algorithms.
+	writesInPlain = 2
+
+	// farewellTime is how long a line may take to go to a client that is being
+	// sent away. There is room for it in the system's buffers, as a rule.
+	farewellTime = 100 * time.Millisecond
 )
 
-var errBacklog = errors.New("the client has sent more than may lie here unread")
+var (
+	errBudget = errors.New("the client has sent more than it may")
+	errEarly  = errors.New("the client has begun a second key exchange before its authentication")
+)
 
-// meter is a connection that counts what arrives on it and fails when too
-// much arrives that nobody takes. It counts against the budget while counting
-// is set: not while somebody reads, since then nothing lies here. Between the
-// handshake and the command it doesn't fail but pauses: the command may be
-// known already and only not have been looked at yet.
+// phase is what a client is doing, as far as its budget goes.
+type phase int
+
+const (
+	handshaking    phase = iota // too much is a failure
+	keyed                       // the handshake between key exchange and authentication: too much has to wait
+	authenticating              // the rest of the handshake
+	opening                     // too much has to wait: the command may be known already, and only not have been looked at yet
+	obeying                     // too much is a flood
+	stopped                     // nothing more is read
+)
+
+// meter is a connection that counts what arrives on it and does not let more
+// come than may lie here. It counts against the budget while counting is set:
+// not while somebody reads, since then nothing lies here.
 type meter struct {
 	net.Conn
+	large   chan struct{}     // has room for maxLarge clients
+	spoken  func()            // called when spokenBytes have come
+	flooded func(line string) // called, and may not wait, when too much has come of one that is obeyed
 
 	mu       sync.Mutex
+	phase    phase
 	received int64 // bytes handed to SSH so far
 	budget   int64
+	keyed    int // what is left of keyedBudget
 	counting bool
-	over     bool
-	pausing  bool
-	resumed  chan struct{} // closed when pausing ends
-	resume   func()        // closes it
+	hasPlace bool          // in large
+	changed  chan struct{} // closed when the phase changes
+	closed   bool
+	writes   int // how often SSH has written
 
 	beyond chan struct{} // closed when received exceeds mark; nil if nobody waits
 	mark   int64
 }
 
-func newMeter(conn net.Conn) *meter {
-	resumed := make(chan struct{})
+func newMeter(conn net.Conn, large chan struct{}) *meter {
 	return &meter{
-		Conn: conn, budget: openingBudget, counting: true,
-		resumed: resumed, resume: sync.OnceFunc(func() { close(resumed) }),
+		Conn: conn, large: large, spoken: func() {}, flooded: func(string) {},
+		budget: handshakeBudget, keyed: keyedBudget, counting: true, changed: make(chan struct{}),
 	}
 }
 
 // Close implements [net.Conn].
 func (m *meter) Close() error {
 	err := m.Conn.Close()
-	m.resume()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.closed = true
+	m.turn(stopped)
 	return err
 }
 
-// Read implements [net.Conn].
-func (m *meter) Read(p []byte) (int, error) {
-	m.mu.Lock()
-	pause := m.pausing && m.budget < 0
-	m.mu.Unlock()
-	if pause {
-		<-m.resumed
+// turn needs m.mu.
+func (m *meter) turn(p phase) {
+	if m.phase == stopped && p != stopped {
+		return
 	}
-	n, err := m.Conn.Read(p)
+	m.phase = p
+	if p != opening && m.hasPlace {
+		m.hasPlace = false
+		<-m.large
+	}
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// Read implements [net.Conn], for one reader.
+func (m *meter) Read(p []byte) (int, error) {
+	large := len(p) > largeRead
+	if large {
+		m.takePlace()
+	}
+	for {
+		line, changed, err := m.check(large)
+		switch {
+		case err != nil:
+			return 0, err
+		case line != "":
+			m.flooded(line)
+		case changed == nil:
+			return m.read(p)
+		}
+		<-changed
+	}
+}
+
+// check tells whether the client may be read from: it may not if there is an
+// error, a line to tell it, or a change to wait for, in this order.
+func (m *meter) check(large bool) (line string, changed <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	switch tooMuch := m.budget < 0; {
+	case m.closed:
+		return "", nil, net.ErrClosed
+	case m.phase < opening && (large || tooMuch):
+		return "", nil, errBudget
+	case m.phase == keyed && m.keyed == 0 || m.phase == opening && tooMuch || m.phase == stopped:
+		return "", m.changed, nil
+	case m.phase == obeying && large:
+		return "a packet is larger than any has to be", m.changed, nil
+	case m.phase == obeying && tooMuch:
+		return "more has come than may lie here unread", m.changed, nil
+	}
+	return "", nil, nil
+}
+
+// takePlace waits until the client may send a large packet before its command.
+func (m *meter) takePlace() {
+	m.mu.Lock()
+	needed, changed := m.phase == opening && !m.hasPlace, m.changed
+	m.mu.Unlock()
+	if !needed {
+		return
+	}
+	select {
+	case m.large <- struct{}{}:
+	case <-changed:
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.phase != opening {
+		<-m.large
+		return
+	}
+	m.hasPlace = true
+	m.budget += largeBudget
+}
+
+func (m *meter) read(p []byte) (int, error) {
+	n, err := m.Conn.Read(p[:m.atOnce(len(p))])
+	if m.note(n) {
+		m.spoken()
+	}
+	return n, err
+}
+
+// atOnce returns how many of n bytes may be read now.
+func (m *meter) atOnce(n int) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.phase == keyed {
+		return min(n, m.keyed)
+	}
+	return n
+}
+
+// note counts n bytes that have come, and tells whether they are the first to
+// say something.
+func (m *meter) note(n int) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	before := m.received
 	m.received += int64(n)
+	if m.phase == keyed {
+		m.keyed -= n
+	}
 	if m.counting {
 		m.budget -= int64(n)
-	}
-	if m.budget < 0 && !m.pausing {
-		m.over = true
-		return 0, errBacklog
 	}
 	if m.beyond != nil && m.received > m.mark {
 		close(m.beyond)
 		m.beyond = nil
 	}
-	return n, err
+	return before < spokenBytes && m.received >= spokenBytes
+}
+
+// Write implements [net.Conn].
+func (m *meter) Write(p []byte) (int, error) {
+	m.mu.Lock()
+	early := m.phase == keyed && len(p) > keyedWrite
+	if m.writes++; m.writes > writesInPlain && m.phase == handshaking {
+		m.turn(keyed)
+	}
+	m.mu.Unlock()
+	if early {
+		m.Close()
+		return 0, errEarly
+	}
+	return m.Conn.Write(p)
+}
+
+// dismiss closes the connection of a client whose handshake is not done, and
+// tells it a line, if it can.
+func (m *meter) dismiss(line string) {
+	m.tell(line)
+	m.Close()
+}
+
+// tell says why a connection ends before its handshake is done, if no more
+// than the version and the offer of a key exchange has been sent: afterwards
+// the client would not understand.
+func (m *meter) tell(line string) {
+	m.mu.Lock()
+	var farewell []byte
+	switch {
+	case m.writes == 0:
+		farewell = append([]byte(serverVersion+"\r\n"), disconnect(line)...)
+	case m.writes <= writesInPlain:
+		farewell = disconnect(line)
+	}
+	m.mu.Unlock()
+	if farewell != nil {
+		m.Conn.SetWriteDeadline(time.Now().Add(farewellTime))
+		m.Conn.Write(farewell)
+	}
+}
+
+// stop makes reading wait until the connection is closed.
+func (m *meter) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.turn(stopped)
+}
+
+// isStopped tells whether nothing more is read.
+func (m *meter) isStopped() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.phase == stopped
 }
 
 // total returns the number of bytes handed to SSH so far.
@@ -91,13 +295,6 @@ func (m *meter) total() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.received
-}
-
-// exceeded tells whether the connection failed for its backlog.
-func (m *meter) exceeded() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.over
 }
 
 // further returns a channel that is closed when SSH gets bytes beyond the
@@ -110,20 +307,28 @@ func (m *meter) further() (<-chan struct{}, int64) {
 	return m.beyond, m.mark
 }
 
+// authenticates ends the time between key exchange and authentication.
+func (m *meter) authenticates() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.turn(authenticating)
+}
+
 // greeted begins the time between a client's handshake and its command, which
 // is bounded by somebody who closes the connection.
 func (m *meter) greeted() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.pausing = true
+	m.budget = openingBudget
+	m.turn(opening)
 }
 
 // waits begins the time between a client's command and its link.
 func (m *meter) waits() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.budget, m.counting, m.pausing = backlogBudget, true, false
-	m.resume()
+	m.budget, m.counting = backlogBudget, true
+	m.turn(obeying)
 }
 
 // reading says that a goroutine takes whatever arrives.

@@ -2,7 +2,6 @@ package switchboard
 
 import (
 	"errors"
-	"io"
 	"net"
 	"testing"
 	"time"
@@ -14,20 +13,31 @@ type endless struct{ net.Conn }
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 func (endless) Close() error               { return nil }
 
-// receive reads until a number of bytes has come or the meter has enough.
+// receive reads until a number of bytes has come or the meter has enough. It
+// reads no more at once than an ordinary packet has.
 func receive(m *meter, n int) error {
-	_, err := io.CopyN(io.Discard, m, int64(n))
-	return err
+	buf := make([]byte, 32<<10)
+	for n > 0 {
+		got, err := m.Read(buf[:min(n, len(buf))])
+		if err != nil {
+			return err
+		}
+		n -= got
+	}
+	return nil
 }
 
+// What may come in each phase, and what may not.
 func TestMeter(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		do   func(m *meter) error
 		over bool
 	}{
-		{"as much as the opening may take", func(m *meter) error { return receive(m, openingBudget) }, false},
-		{"more", func(m *meter) error { return receive(m, openingBudget+1) }, true},
+		{"as much as a handshake may take", func(m *meter) error { return receive(m, handshakeBudget) }, false},
+		{"more", func(m *meter) error { receive(m, handshakeBudget+1); return receive(m, 1) }, true},
+		{"a large packet in it", func(m *meter) error { _, err := m.Read(make([]byte, largeRead+1)); return err }, true},
 		{"more of a command's company", func(m *meter) error {
 			m.greeted()
 			if err := receive(m, openingBudget+1); err != nil {
@@ -37,8 +47,19 @@ func TestMeter(t *testing.T) {
 			return receive(m, backlogBudget)
 		}, false},
 		{"a full window while waiting", func(m *meter) error { m.waits(); return receive(m, backlogBudget) }, false},
-		{"more while waiting", func(m *meter) error { m.waits(); return receive(m, backlogBudget+1) }, true},
-		{"anything while somebody reads", func(m *meter) error { m.reading(); return receive(m, 100<<20) }, false},
+		{"more while waiting", func(m *meter) error { m.waits(); receive(m, backlogBudget+1); return receive(m, 1) }, true},
+		{"a large packet while waiting", func(m *meter) error {
+			m.waits()
+			_, err := m.Read(make([]byte, largeRead+1))
+			return err
+		}, true},
+		{"a large packet on a link", func(m *meter) error {
+			m.waits()
+			m.reading()
+			_, err := m.Read(make([]byte, largeRead+1))
+			return err
+		}, true},
+		{"anything while somebody reads", func(m *meter) error { m.waits(); m.reading(); return receive(m, 100<<20) }, false},
 		{"backlog after a read that took all", func(m *meter) error {
 			m.waits()
 			for range 10 {
@@ -75,7 +96,7 @@ func TestMeter(t *testing.T) {
 		{"window adjustments for what was given", func(m *meter) error {
 			m.waits()
 			m.took(1, true)
-			for range 100_000 {
+			for range 100_000 { // 3.6 MB
 				m.gave(96 << 10)
 				if err := receive(m, 36); err != nil {
 					return err
@@ -85,7 +106,7 @@ func TestMeter(t *testing.T) {
 		}, false},
 		{"signs of life", func(m *meter) error {
 			m.waits()
-			for range 100_000 {
+			for range 100_000 { // 4.4 MB
 				m.asked()
 				if err := receive(m, 44); err != nil {
 					return err
@@ -94,17 +115,24 @@ func TestMeter(t *testing.T) {
 			return nil
 		}, false},
 	} {
-		m := newMeter(endless{})
+		m := newMeter(endless{}, nil)
+		floods := 0
+		m.flooded = func(string) {
+			floods++
+			m.stop()
+			m.Close()
+		}
 		err := c.do(m)
-		if over := errors.Is(err, errBacklog); over != c.over || over != m.exceeded() || err != nil && !over {
-			t.Errorf("%s: %v", c.name, err)
+		if over := errors.Is(err, errBudget) || floods == 1 && errors.Is(err, net.ErrClosed); over != c.over || err != nil && !over {
+			t.Errorf("%s: %v, %d floods", c.name, err, floods)
 		}
 	}
 }
 
 // The wait for further bytes ends with the first of them.
 func TestMeterFurther(t *testing.T) {
-	m := newMeter(endless{})
+	t.Parallel()
+	m := newMeter(endless{}, nil)
 	receive(m, 10)
 	further, before := m.further()
 	if before != 10 || isClosed(further) {
@@ -116,27 +144,70 @@ func TestMeterFurther(t *testing.T) {
 	}
 }
 
+// waitsFor expects a reader to wait until something is done.
+func waitsFor(t *testing.T, read, do func()) {
+	t.Helper()
+	done := make(chan struct{})
+	go func() { read(); close(done) }()
+	select {
+	case <-done:
+		t.Fatal("no pause")
+	case <-time.After(50 * time.Millisecond):
+	}
+	do()
+	select {
+	case <-done:
+	case <-time.After(patience):
+		t.Fatal("the pause has no end")
+	}
+}
+
 // Between the handshake and the command, too much makes the reader pause,
-// until the command is known or the connection is closed.
+// until the command is known or the connection is closed; and so does a flood,
+// until the connection is closed.
 func TestMeterPauses(t *testing.T) {
+	t.Parallel()
 	for _, end := range []func(*meter){(*meter).waits, func(m *meter) { m.Close() }} {
-		m := newMeter(endless{})
+		m := newMeter(endless{}, nil)
 		m.greeted()
 		if err := receive(m, openingBudget+1); err != nil {
 			t.Fatal(err)
 		}
-		read := make(chan error)
-		go func() { read <- receive(m, 1) }()
-		select {
-		case err := <-read:
-			t.Fatalf("no pause: %v", err)
-		case <-time.After(50 * time.Millisecond):
+		waitsFor(t, func() { receive(m, 1) }, func() { end(m) })
+	}
+	m := newMeter(endless{}, nil)
+	m.waits()
+	m.stop()
+	waitsFor(t, func() { receive(m, 1) }, func() { m.Close() })
+}
+
+// No more clients than there is room for send large packets before their
+// commands, each once; a place is free again when the command is known or the
+// connection is closed.
+func TestMeterLarge(t *testing.T) {
+	t.Parallel()
+	places := make(chan struct{}, 2)
+	open := func() *meter {
+		m := newMeter(endless{}, places)
+		m.greeted()
+		return m
+	}
+	read := func(m *meter) {
+		t.Helper()
+		if n, err := m.Read(make([]byte, 262_000)); n != 262_000 || err != nil {
+			t.Errorf("%d bytes, %v", n, err)
 		}
-		end(m)
-		select {
-		case <-read:
-		case <-time.After(patience):
-			t.Fatal("the pause has no end")
-		}
+	}
+	a, b := open(), open()
+	read(a)
+	read(b)
+	for _, free := range []func(){a.waits, func() { b.Close() }} {
+		m := open()
+		waitsFor(t, func() { read(m) }, free)
+	}
+	m := open()
+	waitsFor(t, func() { m.Read(make([]byte, 262_000)) }, func() { m.Close() })
+	if len(places) != 2 {
+		t.Errorf("%d places are taken", len(places))
 	}
 }

@@ -17,7 +17,8 @@ type Options struct {
 	MaxConnections      int // open connections, in all
 	MaxWaiting          int // sides that wait for their other side, in all
 	MaxWaitingPerSource int // and from one IPv4 address or one IPv6 /64
-	MaxLinks            int // links at the same time
+	MaxLinks            int // links at the same time, in all
+	MaxLinksPerSource   int // and with a side of one IPv4 address or one IPv6 /64
 	MaxGuesses          int // tokens of one source being looked up at the same time
 	TokenDigits         int // least length of a token, 5 to 16
 
@@ -46,6 +47,7 @@ func DefaultOptions() Options {
 		MaxWaiting:          256,
 		MaxWaitingPerSource: 32,
 		MaxLinks:            128,
+		MaxLinksPerSource:   32,
 		MaxGuesses:          64,
 		TokenDigits:         minTokenDigits,
 
@@ -74,6 +76,7 @@ func (o *Options) Check() error {
 		{"waiting sides", o.MaxWaiting},
 		{"waiting sides of a source", o.MaxWaitingPerSource},
 		{"links", o.MaxLinks},
+		{"links of a source", o.MaxLinksPerSource},
 		{"guesses of a source", o.MaxGuesses},
 	} {
 		if n.value < 1 {

@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"cmp"
+	"encoding/binary"
 	"log/slog"
 	"slices"
 	"sync"
@@ -12,26 +13,31 @@ import (
 type reason string
 
 const (
-	tooManyConnections reason = "connections"    // cut or not let in: the most connections are open
-	noHandshake        reason = "handshake"      // no SSH handshake in time, or a broken one
-	noCommand          reason = "no_command"     // no command in time
-	unknownCommand     reason = "command"        // not a command of ours
-	refusedRequest     reason = "request"        // shell, pty, subsystem, agent, X11
-	refusedForward     reason = "forward"        // a port forward
-	refusedChannel     reason = "channel"        // a further or foreign channel
-	tooManyWaiting     reason = "waiting"        // the most sides are waiting
-	tooManyOfSource    reason = "waiting_source" // the most sides of this source are waiting
-	waitedLong         reason = "waited"         // nobody came in time
-	wrongToken         reason = "token"          // nobody waits under this token
-	tooManyGuesses     reason = "guesses"        // too many wrong tokens from this source
-	tooManyLinks       reason = "links"          // the most links are running
-	idleLink           reason = "idle"           // nothing moved on a link in time
-	deadPeer           reason = "dead"           // no sign of life in time
-	flooding           reason = "flood"          // too many requests, or too many tiny packets
-	goingDown          reason = "going_down"     // the switchboard is being stopped
-	slowReader         reason = "slow"           // did not take a line or an exit status in time
-	outOfDescriptors   reason = "accept"         // accepting failed, and was slowed down
+	tooManyConnections   reason = "connections"    // cut or not let in: the most connections are open
+	noHandshake          reason = "handshake"      // no SSH handshake in time, or a broken one
+	noCommand            reason = "no_command"     // no command in time
+	unknownCommand       reason = "command"        // not a command of ours
+	refusedRequest       reason = "request"        // shell, pty, subsystem, agent, X11
+	refusedForward       reason = "forward"        // a port forward
+	refusedChannel       reason = "channel"        // a further or foreign channel
+	tooManyWaiting       reason = "waiting"        // the most sides are waiting
+	tooManyOfSource      reason = "waiting_source" // the most sides of this source are waiting
+	waitedLong           reason = "waited"         // nobody came in time
+	wrongToken           reason = "token"          // nobody waits under this token
+	tooManyGuesses       reason = "guesses"        // too many wrong tokens from this source
+	tooManyLinks         reason = "links"          // the most links are running
+	tooManyLinksOfSource reason = "links_source"   // the most links of this source, or of the other side's, are running
+	idleLink             reason = "idle"           // nothing moved on a link in time
+	deadPeer             reason = "dead"           // no sign of life in time
+	flooding             reason = "flood"          // too many requests, or too many tiny packets
+	goingDown            reason = "going_down"     // the switchboard is being stopped
+	slowReader           reason = "slow"           // did not take a line or an exit status in time
+	outOfDescriptors     reason = "accept"         // accepting failed, and was slowed down
 )
+
+// tooManyLine is what a client is told that is not let in, or has to go for
+// another one.
+const tooManyLine = "too many connections are open; try again later"
 
 // refusal is the error that a client is told.
 type refusal struct {
@@ -40,6 +46,22 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string { return r.line }
+
+// disconnect is the packet by which SSH says that a connection ends, as it is
+// before the first key exchange (RFC 4253, sections 6 and 11.1). Clients show
+// its line.
+func disconnect(line string) []byte {
+	const message, byApplication, block = 1, 11, 8
+	payload := []byte{message}
+	payload = binary.BigEndian.AppendUint32(payload, byApplication)
+	for _, text := range []string{"switchboard: " + line, "en"} {
+		payload = append(binary.BigEndian.AppendUint32(payload, uint32(len(text))), text...)
+	}
+	padding := 2*block - (5+len(payload))%block // at least 4 bytes
+	packet := binary.BigEndian.AppendUint32(nil, uint32(1+len(payload)+padding))
+	packet = append(packet, byte(padding))
+	return append(append(packet, payload...), make([]byte, padding)...)
+}
 
 // counters count refusals. The zero value is ready.
 type counters struct {

@@ -17,16 +17,18 @@ const spentTokens = 4096
 // A token stands in the table from add to the first of take and remove; both
 // are atomic, so that a side is linked once or not at all.
 type rendezvous struct {
-	maxWaiting   int // sides that wait, in all
-	maxPerSource int // and from one source
-	maxLinks     int // links at the same time
-	digits       int // least length of a token
-	random       io.Reader
+	maxWaiting        int // sides that wait, in all
+	maxPerSource      int // and from one source
+	maxLinks          int // links at the same time, in all
+	maxLinksPerSource int // and with a side of one source
+	digits            int // least length of a token
+	random            io.Reader
 
 	mu        sync.Mutex
 	waiting   map[string]*waiter
-	perSource map[netip.Prefix]int
+	perSource map[netip.Prefix]int // of those who wait
 	links     int
+	linked    map[netip.Prefix]int // links that have a side of this source
 	spent     map[string]bool
 	order     []string // the spent tokens, oldest at next once it is full
 	next      int
@@ -42,14 +44,16 @@ type waiter struct {
 
 func newRendezvous(o *Options, random io.Reader) *rendezvous {
 	return &rendezvous{
-		maxWaiting:   o.MaxWaiting,
-		maxPerSource: o.MaxWaitingPerSource,
-		maxLinks:     o.MaxLinks,
-		digits:       o.TokenDigits,
-		random:       random,
-		waiting:      make(map[string]*waiter),
-		perSource:    make(map[netip.Prefix]int),
-		spent:        make(map[string]bool),
+		maxWaiting:        o.MaxWaiting,
+		maxPerSource:      o.MaxWaitingPerSource,
+		maxLinks:          o.MaxLinks,
+		maxLinksPerSource: o.MaxLinksPerSource,
+		digits:            o.TokenDigits,
+		random:            random,
+		waiting:           make(map[string]*waiter),
+		perSource:         make(map[netip.Prefix]int),
+		linked:            make(map[netip.Prefix]int),
+		spent:             make(map[string]bool),
 	}
 }
 
@@ -75,9 +79,9 @@ func (r *rendezvous) add(s *session, source netip.Prefix, wrong int) (*waiter, e
 }
 
 // take ends the wait of the side under this token, for a link of it and the
-// caller; release follows when that link has ended. A link too many is
-// refused before the token is spent.
-func (r *rendezvous) take(token string) (*waiter, error) {
+// caller, who comes from this source; release follows when that link has ended.
+// A link too many is refused before the token is spent.
+func (r *rendezvous) take(token string, source netip.Prefix) (*waiter, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := r.waiting[token]
@@ -87,16 +91,40 @@ func (r *rendezvous) take(token string) (*waiter, error) {
 	if r.links >= r.maxLinks {
 		return nil, &refusal{tooManyLinks, "too many links are running; the token is still good, try again later"}
 	}
+	sides := sidesOf(w, source)
+	for _, side := range sides {
+		if r.linked[side] >= r.maxLinksPerSource {
+			return nil, &refusal{tooManyLinksOfSource, "too many links of your address, or of the other side's, are running; " +
+				"the token is still good, try again later"}
+		}
+	}
 	r.links++
+	for _, side := range sides {
+		r.linked[side]++
+	}
 	r.drop(w)
 	return w, nil
 }
 
-// release gives the place of a link back.
-func (r *rendezvous) release() {
+// release gives the places of a link back.
+func (r *rendezvous) release(w *waiter, source netip.Prefix) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.links--
+	for _, side := range sidesOf(w, source) {
+		if r.linked[side]--; r.linked[side] == 0 {
+			delete(r.linked, side)
+		}
+	}
+}
+
+// sidesOf returns the sources of the two sides of a link, once if they are the
+// same.
+func sidesOf(w *waiter, source netip.Prefix) []netip.Prefix {
+	if w.source == source {
+		return []netip.Prefix{source}
+	}
+	return []netip.Prefix{w.source, source}
 }
 
 // remove ends a wait without a link. It returns false if take was faster: a

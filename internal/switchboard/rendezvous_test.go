@@ -38,12 +38,12 @@ func TestTokenWorksOnce(t *testing.T) {
 	if !regexp.MustCompile(`^[0-9a-f]{5}$`).MatchString(w.token) {
 		t.Errorf("the token is %q", w.token)
 	}
-	_, err = r.take("00000" + w.token)
+	_, err = r.take("00000"+w.token, sourceB)
 	mustRefuse(t, err, wrongToken)
-	if got, err := r.take(w.token); got != w || err != nil {
+	if got, err := r.take(w.token, sourceB); got != w || err != nil {
 		t.Errorf("take: %v, %v", got, err)
 	}
-	_, err = r.take(w.token)
+	_, err = r.take(w.token, sourceB)
 	mustRefuse(t, err, wrongToken)
 	if r.remove(w) {
 		t.Error("a side that was taken could be removed")
@@ -53,7 +53,7 @@ func TestTokenWorksOnce(t *testing.T) {
 	if !r.remove(w) || r.remove(w) {
 		t.Error("a side that waits can be removed once")
 	}
-	_, err = r.take(w.token)
+	_, err = r.take(w.token, sourceB)
 	mustRefuse(t, err, wrongToken)
 	if len(r.waiting) != 0 || len(r.perSource) != 0 {
 		t.Errorf("the table holds %v, %v", r.waiting, r.perSource)
@@ -78,7 +78,7 @@ func TestTakenOnce(t *testing.T) {
 					if r.remove(w) {
 						winners.Add(1)
 					}
-				} else if _, err := r.take(w.token); err == nil {
+				} else if _, err := r.take(w.token, sourceB); err == nil {
 					winners.Add(1)
 				}
 			})
@@ -109,17 +109,57 @@ func TestWaitingLimits(t *testing.T) {
 	_, err = r.add(nil, sourceB, 0)
 	mustRefuse(t, err, tooManyWaiting)
 
-	if _, err := r.take(first.token); err != nil {
+	if _, err := r.take(first.token, sourceB); err != nil {
 		t.Fatal(err)
 	}
 	// A link too many does not spend the token.
-	_, err = r.take(second.token)
+	_, err = r.take(second.token, sourceB)
 	mustRefuse(t, err, tooManyLinks)
-	r.release()
-	if _, err := r.take(second.token); err != nil {
+	r.release(first, sourceB)
+	if _, err := r.take(second.token, sourceB); err != nil {
 		t.Errorf("after a link has ended: %v", err)
 	}
 	add(sourceA)
+}
+
+// A link counts for the sources of both its sides, once if they are the same,
+// and gives its places back.
+func TestLinksPerSource(t *testing.T) {
+	o := DefaultOptions()
+	o.MaxLinksPerSource = 2
+	r := newRendezvous(&o, rand.Reader)
+	add := func(source netip.Prefix) *waiter {
+		t.Helper()
+		w, err := r.add(nil, source, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	take := func(w *waiter, source netip.Prefix) {
+		t.Helper()
+		if got, err := r.take(w.token, source); got != w || err != nil {
+			t.Fatalf("%v, %v", got, err)
+		}
+	}
+	own, mixed := add(sourceA), add(sourceA)
+	take(own, sourceA)
+	take(mixed, sourceB)
+	for _, sides := range [][2]netip.Prefix{{sourceA, sourceB}, {sourceB, sourceA}, {sourceA, sourceA}} {
+		w := add(sides[0])
+		_, err := r.take(w.token, sides[1])
+		mustRefuse(t, err, tooManyLinksOfSource)
+		if !r.remove(w) {
+			t.Error("the token was spent")
+		}
+	}
+	take(add(sourceB), sourceB)
+	r.release(mixed, sourceB)
+	r.release(own, sourceA)
+	r.release(&waiter{source: sourceB}, sourceB)
+	if r.links != 0 || len(r.linked) != 0 {
+		t.Errorf("left are %d links, %v", r.links, r.linked)
+	}
 }
 
 // A token drawn again, while it waits or soon after, is not given out again.

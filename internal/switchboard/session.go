@@ -266,14 +266,14 @@ func (s *session) runToken(token string) error {
 		server.guesses.end(guess, false)
 		return nil
 	}
-	w, err := server.rendezvous.take(token)
+	w, err := server.rendezvous.take(token, s.client.visit.source)
 	var refused *refusal
 	server.guesses.end(guess, errors.As(err, &refused) && refused.reason == wrongToken)
 	if err != nil {
 		server.admission.unsettle(s.client.visit)
 		return err
 	}
-	defer server.rendezvous.release()
+	defer server.rendezvous.release(w, s.client.visit.source)
 	l := newLink(w.session, s, server.opt.IdleTime, &server.counters)
 	defer close(l.done)
 	w.matched <- l

@@ -16,8 +16,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,6 +32,13 @@ const (
 	// reportInterval is the time between two lines of counters in the log.
 	reportInterval = time.Minute
 
+	// serverVersion is our version string (RFC 4253, section 4.2).
+	serverVersion = "SSH-2.0-aig-switchboard"
+
+	// maxFarewells is how many clients that are not let in are told so at the
+	// same time.
+	maxFarewells = 64
+
 	// Bounds of the pause after a failure to accept.
 	minAcceptPause = 5 * time.Millisecond
 	maxAcceptPause = time.Second
@@ -39,7 +48,9 @@ const (
 type Server struct {
 	opt        Options
 	log        *slog.Logger
-	config     *ssh.ServerConfig
+	hostKey    ssh.MultiAlgorithmSigner
+	large      chan struct{} // see meter
+	farewells  chan struct{} // has room for maxFarewells
 	rendezvous *rendezvous
 	guesses    *guesses
 	admission  *admission
@@ -55,24 +66,26 @@ func New(opt Options) (*Server, error) {
 	if err := opt.Check(); err != nil {
 		return nil, fmt.Errorf("switchboard options: %w", err)
 	}
-	config := &ssh.ServerConfig{
-		NoClientAuth:  true,
-		ServerVersion: "SSH-2.0-aig-switchboard",
+	hostKey, ok := opt.HostKey.(ssh.MultiAlgorithmSigner)
+	if !ok {
+		return nil, errors.New("switchboard options: the host key does not name its algorithms")
 	}
-	config.AddHostKey(opt.HostKey)
 	return &Server{
 		opt:        opt,
 		log:        opt.Logger,
-		config:     config,
+		hostKey:    hostKey,
+		large:      make(chan struct{}, maxLarge),
+		farewells:  make(chan struct{}, maxFarewells),
 		rendezvous: newRendezvous(&opt, rand.Reader),
 		guesses:    newGuesses(&opt, time.Now),
-		admission:  newAdmission(opt.MaxConnections),
+		admission:  newAdmission(opt.MaxConnections, time.Now),
 	}, nil
 }
 
 // Serve serves the connections that come in on ln, which it closes. When ctx
 // ends, it takes no new connection and no new command, sends away those who
-// wait, gives running links [Options.Grace] to end, and returns nil. Every
+// wait, gives running links [Options.Grace] to end and then every client
+// [Options.ControlTime] to take what it is told, and returns nil. Every
 // goroutine it has started has ended when it returns. The error is that of a
 // listener which failed for good.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
@@ -82,6 +95,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	defer stop()
 	linkCtx, stopLinks := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopLinks()
+	lastCtx, stopAll := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopAll()
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
 
 	var clients, reporter sync.WaitGroup
@@ -99,6 +114,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 				return
 			}
 			defer s.admission.leave(c.visit)
+			defer context.AfterFunc(lastCtx, c.close)()
 			c.ctx, c.linkCtx = ctx, linkCtx
 			c.serve()
 		})
@@ -108,8 +124,10 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	s.log.Info("going down", "grace", s.opt.Grace.String())
 	s.admission.close()
 	grace := time.AfterFunc(s.opt.Grace, stopLinks)
+	last := time.AfterFunc(s.opt.Grace+s.opt.ControlTime, stopAll)
 	clients.Wait()
 	grace.Stop()
+	last.Stop()
 	close(reported)
 	reporter.Wait()
 	s.log.Info("stopped")
@@ -139,7 +157,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 			if pause == minAcceptPause || pause > maxAcceptPause/8 {
 				s.admission.shrink()
 			}
-		case errors.Is(err, syscall.ECONNABORTED):
+		case passing(err):
 		default:
 			return fmt.Errorf("accepting on %v: %w", ln.Addr(), err)
 		}
@@ -156,18 +174,25 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 // exhausted tells whether an error means that the process or the system has
 // run out of something that ended connections give back.
 func exhausted(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	return isOneOf(err, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM)
+}
+
+// passing tells whether an error is that of one connection or of the network
+// just now, as Linux passes it on from accept, and not of the listener.
+func passing(err error) bool {
+	return isOneOf(err, syscall.ECONNABORTED, syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EPROTO, syscall.EPERM,
+		syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH)
+}
+
+func isOneOf(err error, errnos ...syscall.Errno) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) && slices.Contains(errnos, errno)
 }
 
 // admit lets a connection in, or returns nil.
 func (s *Server) admit(conn net.Conn) *client {
 	held := newTail(conn)
-	m := newMeter(held)
+	m := newMeter(held, s.large)
 	v, evicted := s.admission.enter(m)
 	if v == nil || evicted {
 		s.counters.add(tooManyConnections)
@@ -175,7 +200,7 @@ func (s *Server) admit(conn net.Conn) *client {
 	if v == nil {
 		return nil
 	}
-	return &client{
+	c := &client{
 		server: s,
 		tail:   held,
 		meter:  m,
@@ -183,13 +208,29 @@ func (s *Server) admit(conn net.Conn) *client {
 		done:   make(chan struct{}),
 		log:    s.log.With("from", conn.RemoteAddr().String()),
 	}
+	c.requests.tokens, c.requests.last = requestBurst, time.Now()
+	m.spoken = func() { s.admission.advance(v, speaking) }
+	m.flooded = c.cut
+	return c
 }
 
-// turnAway tells a client that is not let in so, by a line before the version
-// string, as RFC 4253, section 4.2, allows.
+// turnAway tells a client that is not let in so, and takes what it sends for a
+// moment: a connection that is closed under a client's hands is all that it
+// would hear of. When there are too many such clients, it does just that.
 func (s *Server) turnAway(conn net.Conn) {
-	conn.SetWriteDeadline(time.Now().Add(s.opt.ControlTime))
-	fmt.Fprintf(conn, "switchboard: too many connections are open; try again later\r\n")
+	select {
+	case s.farewells <- struct{}{}:
+	default:
+		return
+	}
+	defer func() { <-s.farewells }()
+	deadline := time.Now().Add(leaveTime)
+	conn.SetDeadline(deadline)
+	newMeter(conn, nil).tell(tooManyLine)
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		half.CloseWrite()
+	}
+	io.CopyN(io.Discard, conn, handshakeBudget)
 }
 
 // report logs the counters whenever they have changed, until done is closed,

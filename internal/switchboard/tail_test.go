@@ -74,6 +74,7 @@ func nothing(t *testing.T, bursts <-chan string) {
 
 // Everything comes in the end, in order, when no end of file does.
 func TestTailHandsOn(t *testing.T) {
+	t.Parallel()
 	tl, far, bursts := tailPair(t)
 	io.WriteString(far, "before")
 	expect(t, bursts, "before")
@@ -91,6 +92,7 @@ func TestTailHandsOn(t *testing.T) {
 
 // The connection's end comes after the last byte.
 func TestTailEnd(t *testing.T) {
+	t.Parallel()
 	tl, far, bursts := tailPair(t)
 	tl.begin()
 	io.WriteString(far, "last words")
@@ -108,6 +110,7 @@ func TestTailEnd(t *testing.T) {
 // all that follows wait until they are let go; whether the connection has
 // ended by then or not.
 func TestTailKeeps(t *testing.T) {
+	t.Parallel()
 	for _, ends := range []bool{false, true} {
 		tl, far, bursts := tailPair(t)
 		tl.begin()
@@ -141,6 +144,7 @@ func TestTailKeeps(t *testing.T) {
 
 // The same when the end of file came alone and was proven by what followed.
 func TestTailKeepsWhatFollows(t *testing.T) {
+	t.Parallel()
 	tl, far, bursts := tailPair(t)
 	tl.begin()
 	io.WriteString(far, "EOF")
@@ -158,6 +162,7 @@ func TestTailKeepsWhatFollows(t *testing.T) {
 
 // An end of file that was proven before the tail begins parks it at once.
 func TestTailBeginsLate(t *testing.T) {
+	t.Parallel()
 	tl, far, bursts := tailPair(t)
 	if proven, kept := tl.end(); proven || kept {
 		t.Fatal("nothing is missing")

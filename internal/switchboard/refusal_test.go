@@ -1,0 +1,177 @@
+package switchboard
+
+import (
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// reasons returns every reason that refusal.go names.
+func reasons(t *testing.T) map[reason]bool {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "refusal.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[reason]bool)
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.ValueSpec); ok {
+			if of, ok := spec.Type.(*ast.Ident); ok && of.Name == "reason" {
+				text, err := strconv.Unquote(spec.Values[0].(*ast.BasicLit).Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				all[reason(text)] = true
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// Every refusal is counted, once and for its own reason, and whoever is
+// refused is told one line, except who can't be: who has nothing left to hear
+// it with, takes nothing, or is not there yet.
+func TestEveryRefusal(t *testing.T) {
+	t.Parallel()
+	local := netip.MustParsePrefix("127.0.0.1/32")
+	exhausted := func(t *testing.T, change func(*Options)) *board {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &failingListener{Listener: ln, errno: errExhausted}
+		l.failures.Store(1)
+		return startBoardOn(t, l, change)
+	}
+	open := func(t *testing.T, p *peer, kind string) {
+		t.Helper()
+		_, err := p.open(kind)
+		var refused *ssh.OpenChannelError
+		if !errors.As(err, &refused) || refused.Message == "" || strings.Contains(refused.Message, "\n") {
+			t.Errorf("%s: %v", kind, err)
+		}
+	}
+	none := func(*Options) {}
+	covered := make(map[reason]bool)
+	for _, c := range []struct {
+		reason reason
+		change func(*Options)
+		refuse func(t *testing.T, b *board)
+	}{
+		{tooManyConnections, func(o *Options) { o.MaxConnections = 1 }, func(t *testing.T, b *board) {
+			b.wait(t)
+			r := dialRaw(t, b.addr)
+			r.versions()
+			r.dismissed("too many connections are open")
+		}},
+		{noHandshake, func(o *Options) { o.HandshakeTime = 50 * time.Millisecond }, func(t *testing.T, b *board) {
+			r := dialRaw(t, b.addr)
+			r.versions()
+			r.dismissed("no handshake in 50ms")
+		}},
+		{noCommand, func(o *Options) { o.CommandTime = 100 * time.Millisecond }, func(t *testing.T, b *board) {
+			b.dial(t).session().refused("no command came in time")
+		}},
+		{unknownCommand, none, func(t *testing.T, b *board) { b.run(t, "id").refused("neither new nor a token") }},
+		{refusedRequest, none, func(t *testing.T, b *board) {
+			p := b.dial(t).session()
+			p.request("shell", nil)
+			p.refused("no shell here")
+		}},
+		{refusedForward, none, func(t *testing.T, b *board) { open(t, b.dial(t), "direct-tcpip") }},
+		{refusedChannel, none, func(t *testing.T, b *board) { open(t, b.dial(t), "x11") }},
+		{tooManyWaiting, func(o *Options) { o.MaxWaiting = 1 }, func(t *testing.T, b *board) {
+			b.wait(t)
+			b.run(t, "new").refused("too many are waiting")
+		}},
+		{tooManyOfSource, func(o *Options) { o.MaxWaitingPerSource = 1 }, func(t *testing.T, b *board) {
+			b.wait(t)
+			b.run(t, "new").refused("too many from your address are waiting")
+		}},
+		{waitedLong, func(o *Options) { o.WaitTime = 50 * time.Millisecond }, func(t *testing.T, b *board) {
+			p, _ := b.wait(t)
+			p.refused("nobody came in 50ms")
+		}},
+		{wrongToken, none, func(t *testing.T, b *board) { b.run(t, "00000").refused("nobody is waiting") }},
+		{tooManyGuesses, func(o *Options) { o.MaxGuesses = 1 }, func(t *testing.T, b *board) {
+			if _, _, err := b.guesses.begin(local); err != nil {
+				t.Fatal(err)
+			}
+			b.run(t, "00000").refused("too many tokens from your address")
+		}},
+		{tooManyLinks, func(o *Options) { o.MaxLinks = 1 }, func(t *testing.T, b *board) {
+			b.link(t)
+			_, token := b.wait(t)
+			b.run(t, token).refused("too many links are running")
+		}},
+		{tooManyLinksOfSource, func(o *Options) { o.MaxLinksPerSource = 1 }, func(t *testing.T, b *board) {
+			b.link(t)
+			_, token := b.wait(t)
+			b.run(t, token).refused("too many links of your address")
+		}},
+		{idleLink, func(o *Options) { o.IdleTime = 100 * time.Millisecond }, func(t *testing.T, b *board) {
+			a, c := b.link(t)
+			a.refused("nothing has moved for 100ms")
+			c.refused("nothing has moved for 100ms")
+		}},
+		{deadPeer, func(o *Options) {
+			o.KeepaliveInterval = 50 * time.Millisecond
+			o.KeepaliveTime = 50 * time.Millisecond
+		}, func(t *testing.T, b *board) {
+			r := b.execs(t, "new") // and answers no question
+			r.ended()
+		}},
+		{flooding, none, func(t *testing.T, b *board) {
+			p, _ := b.wait(t)
+			for range 2 * requestBurst {
+				p.ch.SendRequest("env", false, nil)
+			}
+			p.refused("too many requests have come")
+		}},
+		{goingDown, none, func(t *testing.T, b *board) {
+			p, _ := b.wait(t)
+			b.stop()
+			p.refused("going down")
+		}},
+		{slowReader, func(o *Options) { o.ControlTime = 50 * time.Millisecond }, func(t *testing.T, b *board) {
+			r := b.connected(t)
+			r.openSession(0, 1<<15)
+			r.request("exec", lengthPrefixed("new"))
+			r.ended()
+		}},
+		{outOfDescriptors, nil, func(t *testing.T, b *board) { b.wait(t) }},
+	} {
+		covered[c.reason] = true
+		t.Run(string(c.reason), func(t *testing.T) {
+			t.Parallel()
+			var b *board
+			if c.change == nil {
+				b = exhausted(t, c.change)
+			} else {
+				b = startBoard(t, c.change)
+			}
+			c.refuse(t, b)
+			eventually(t, "it is counted", func() bool { return b.refused(c.reason) > 0 })
+			b.counters.mu.Lock()
+			defer b.counters.mu.Unlock()
+			if len(b.counters.counts) != 1 || b.counters.counts[c.reason] != 1 {
+				t.Errorf("the counters are %v", b.counters.counts)
+			}
+		})
+	}
+	for r := range reasons(t) {
+		if !covered[r] {
+			t.Errorf("nothing here is refused for %q", r)
+		}
+	}
+}
