@@ -8,11 +8,9 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"os"
 	"regexp"
 	"runtime"
 	"strings"
@@ -58,22 +56,6 @@ func (b *logBuffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.buf.String()
-}
-
-// TestMain runs the tests, and then makes sure that all goroutines of all SSH
-// connections have ended. Those of x/crypto can't be waited for: they end soon
-// after their connection has.
-func TestMain(m *testing.M) {
-	status := m.Run()
-	left := stacks()
-	for end := time.Now().Add(patience); left != "" && time.Now().Before(end); left = stacks() {
-		time.Sleep(10 * time.Millisecond)
-	}
-	if left != "" {
-		fmt.Fprintf(os.Stderr, "goroutines left:\n%s\n", left)
-		status = 1
-	}
-	os.Exit(status)
 }
 
 // startBoard starts a switchboard on loopback. When the test is over, it is
