@@ -37,6 +37,11 @@ func (s *synchronisation) tellRefs(ctx context.Context) ([]wire.Ref, error) {
 			told = append(told, ref)
 		}
 	}
+	if size := wire.RefsSize(told); size > wire.MaxRefsSize {
+		fmt.Fprintf(s.screen, "warning: our references have %d bytes, more than the %d that can be told: the peer is told none\n",
+			size, wire.MaxRefsSize)
+		return nil, nil
+	}
 	return told, nil
 }
 

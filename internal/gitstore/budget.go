@@ -58,6 +58,16 @@ func readMaxMemory(ctx context.Context, g Git) (int64, error) {
 	return n, err
 }
 
+// AllowMemory tells whether something that this program itself would have to remember of the peer's fits into
+// aig.maxMemory. Its error is a *LimitError.
+func (s *Store) AllowMemory(bytes uint64, what string) error {
+	if most := s.git.maxMemory; most > 0 && bytes > uint64(most) {
+		return &LimitError{fmt.Sprintf("%s may take %s of memory, and aig.maxMemory lets it use %s (raise it; 0 is no limit)",
+			what, byteSize(int64(bytes)), byteSize(most))}
+	}
+	return nil
+}
+
 // configSize is a number of bytes, which may have git's suffixes k, m and g.
 func configSize(ctx context.Context, g Git, key string) (n int64, ok bool, err error) {
 	v, ok, err := g.Config(ctx, key, "int")

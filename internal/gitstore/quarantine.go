@@ -32,6 +32,7 @@ type Incoming struct {
 	written int64  // bytes of the pack
 	bad     error  // what is wrong with the header
 	ended   bool   // git has taken no more
+	dropped int64  // bytes that came nevertheless
 	pack    string // path without extension, once indexed
 }
 
@@ -99,8 +100,12 @@ func quoteAlternate(path string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
 }
 
-// Write feeds the pack. What is wrong with the pack, Finish says, and the rest of it is dropped. An error of Write's is a
-// *LimitError.
+// maxDropped is how many bytes of a pack are dropped when it is known already that it is no good. A peer that means well
+// can't know that yet; one that goes on without end doesn't.
+const maxDropped = 256 << 20
+
+// Write feeds the pack. What is wrong with the pack, Finish says, and the rest of it is dropped. An error of Write's is
+// for all packs: a *LimitError, or a *PackError where a pack goes on and on that is no good.
 func (in *Incoming) Write(p []byte) (int, error) {
 	if err := in.store.budget.take(len(p)); err != nil {
 		return 0, err
@@ -116,6 +121,9 @@ func (in *Incoming) Write(p []byte) (int, error) {
 		in.feed(in.header.b[:])
 	}
 	in.feed(p)
+	if in.dropped > maxDropped {
+		return 0, &PackError{fmt.Sprintf("the peer goes on with a pack that is no good, for %s now", byteSize(in.dropped))}
+	}
 	return n, nil
 }
 
@@ -123,7 +131,9 @@ func (in *Incoming) feed(p []byte) {
 	if in.bad == nil && !in.ended {
 		_, err := in.stdin.Write(p)
 		in.ended = err != nil
+		return
 	}
+	in.dropped += int64(len(p))
 }
 
 // checkHeader is made before git sees the number of objects: it allocates memory by it.

@@ -54,7 +54,7 @@ func (s *session) readHello(context.Context) error {
 
 // readRefs takes the references that the peer has announced, unless they have come.
 func (s *session) readRefs(context.Context) error {
-	for len(s.peerRefs) < s.peer.Refs {
+	for size := 0; len(s.peerRefs) < s.peer.Refs; {
 		body, err := s.expect(wire.TypeRefs, "the peer's references")
 		if err != nil {
 			return err
@@ -62,6 +62,9 @@ func (s *session) readRefs(context.Context) error {
 		refs, err := wire.ParseRefs(body)
 		if err != nil {
 			return err
+		}
+		if size += len(body); size > wire.MaxRefsSize {
+			return fmt.Errorf("the peer's references have more than the %d bytes that are taken", wire.MaxRefsSize)
 		}
 		s.peerRefs = append(s.peerRefs, refs...)
 	}
@@ -128,6 +131,9 @@ func (s *session) hold(ctx context.Context) (goesOn bool, err error) {
 		return false, fmt.Errorf("our repository has %s objects and the peer's %s: only stores of one object format "+
 			"can be made equal", ours, format)
 	}
+	if err := s.checkObjects(); err != nil {
+		return false, err
+	}
 	if err := s.list(ctx); err != nil {
 		return false, err
 	}
@@ -162,5 +168,8 @@ func (s *session) checkObjects() error {
 		return fmt.Errorf("the peer says that it holds %d objects, more than the %d that can be numbered",
 			s.peer.Objects, maxObjects)
 	}
-	return nil
+	if s.o.Store == nil { // a side that holds has none yet
+		return nil
+	}
+	return s.o.Store.AllowMemory(s.peer.Objects*bytesPerObject, fmt.Sprintf("the list of the peer's %d objects", s.peer.Objects))
 }

@@ -104,6 +104,24 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.pack(0, 2, twice)
 			leaves(l)
 		}, refused: "twice", want: "the pipe ended"},
+		{name: "what is no pack, without end", tell: func(l *liar) {
+			l.give(a)
+			part := make([]byte, wire.MaxBody)
+			l.every(0, func() error { return l.out.Write(wire.TypePack, part) })
+		}, want: "goes on with a pack that is no good, for 256 MiB now", once: true},
+		{name: "more and more behind the end of a pack", tell: func(l *liar) {
+			l.give(a)
+			l.say(wire.TypePack, packA)
+			part := make([]byte, wire.MaxBody)
+			l.every(0, func() error { return l.out.Write(wire.TypePack, part) })
+		}, want: "goes on with a pack that is no good, for 256 MiB now", once: true},
+		{name: "2^32-1 objects in the pack's header", tell: func(l *liar) {
+			l.give(a)
+			header := bytes.Clone(packA)
+			binary.BigEndian.PutUint32(header[8:], 1<<32-1)
+			l.pack(0, 1, header)
+			leaves(l)
+		}, refused: "holds 4294967295 objects, where from 1 to 1 are due", want: "the pipe ended"},
 		{name: "a pack where none is due", tell: func(l *liar) {
 			l.give()
 			l.pack(0, 1, packA)

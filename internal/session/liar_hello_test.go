@@ -40,6 +40,35 @@ func TestTortureLiarsHello(t *testing.T) {
 		{name: "20,000 unknown keys", tell: hello("agent", strings.Repeat("x\n", 20000)+"agent", "both", "\x1b"), want: "not a direction"},
 		{name: "no line end", tell: hello("\n", ""), want: "cut short"},
 		{name: "an empty hello", tell: func(l *liar) { l.say(wire.TypeHello) }, want: "does not say"},
+		{name: "references of 500 MB", tell: func(l *liar) {
+			l.hello(5, "agent", "refs 131072\nagent")
+			line := "0 " + strings.Repeat("x", 4000) + "\n"
+			l.every(0, func() error { return l.out.Write(wire.TypeRefs, []byte(strings.Repeat(line, 16))) })
+		}, want: "references have more than the 33554432 bytes"},
+		{name: "more references than announced", tell: func(l *liar) {
+			l.hello(5, "agent", "refs 2\nagent")
+			l.say(wire.TypeRefs, []byte("0 a\n0 b\n0 c\n"))
+		}, want: "tells 3 references and announced 2"},
+		{name: "references that nobody announced", tell: func(l *liar) {
+			l.hello(5)
+			l.say(wire.TypeRefs, []byte("0 a\n"))
+		}, want: "of type 'F' where"},
+		{name: "a reference with an escape, and no name", tell: func(l *liar) {
+			l.hello(5, "agent", "refs 2\nagent")
+			l.say(wire.TypeRefs, []byte("\x1b[2J\r\x00\xff\n"))
+		}, want: `tells a reference "\x1b[2J\r\x00\xff"`},
+		{name: "a reference of 4,096 bytes", tell: func(l *liar) {
+			l.hello(5, "agent", "refs 2\nagent")
+			l.say(wire.TypeRefs, []byte("0 "+strings.Repeat("\x1b", 4094)+"\n"))
+		}, want: `tells a reference "0 \x1b`},
+		{name: "a reference without an end", tell: func(l *liar) {
+			l.hello(5, "agent", "refs 2\nagent")
+			l.say(wire.TypeRefs, []byte("0 refs/heads/main"))
+		}, want: "tells a reference"},
+		{name: "no reference in a message of them", tell: func(l *liar) {
+			l.hello(5, "agent", "refs 2\nagent")
+			l.say(wire.TypeRefs)
+		}, want: "tells no reference where some were due"},
 		{name: "two hellos", tell: func(l *liar) {
 			l.hello(5)
 			l.hello(5)

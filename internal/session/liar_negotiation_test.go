@@ -2,10 +2,12 @@ package session
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"math/rand/v2"
 	"testing"
 
+	"aig/internal/gitstore"
 	"aig/internal/reconcile"
 	"aig/internal/wire"
 )
@@ -23,6 +25,8 @@ const counted, plain = 18, 16
 // A peer that lies in the negotiation, where it is about lists: both sides have few objects.
 func TestTortureLiarsLists(t *testing.T) {
 	v := newVictims(t, 20)
+	v.repo.Git("config", "aig.maxMemory", "1g")
+	v.open(v.repo)
 	shorts := func(l *liar, n int) []byte {
 		f, _ := l.until(wire.TypeList)
 		return f.Body[:min(len(f.Body), 8*n)]
@@ -54,8 +58,21 @@ func TestTortureLiarsLists(t *testing.T) {
 			s := shorts(l, 1)
 			l.say(wire.TypeList, s, entry(1), s)
 		}, want: "a name twice"},
-		{name: "2^31-1 objects, and a list that ends early", tell: func(l *liar) {
-			l.hello(1<<31 - 1)
+		{name: "2^31-1 objects", tell: func(l *liar) { l.hello(1<<31 - 1) },
+			want: "the list of the peer's 2147483647 objects may take 39 GiB of memory, and aig.maxMemory lets it use 1 GiB"},
+		{name: "2^31-1 objects of a side that holds", tell: func(l *liar) {
+			l.hello(0, "agent", "hold 1\nagent", "both", "pull", "sha1", "any")
+			l.say(wire.TypeGo, count(1<<31-1))
+		}, want: "the list of the peer's 2147483647 objects may take"},
+		{name: "2^31-1 objects to a side that holds", tell: func(l *liar) { l.hello(1<<31 - 1) },
+			want: "the list of the peer's 2147483647 objects may take", direction: wire.Pull,
+			hold: func(context.Context, Offer) (*gitstore.Store, error) { return v.store, nil }},
+		{name: "2^63 objects of a side that holds", tell: func(l *liar) {
+			l.hello(0, "agent", "hold 1\nagent", "both", "pull", "sha1", "any")
+			l.say(wire.TypeGo, count(1<<63))
+		}, want: "holds 9223372036854775808 objects, more than"},
+		{name: "many objects, and a list that ends early", tell: func(l *liar) {
+			l.hello(50_000_000)
 			body := make([]byte, 60000)
 			for i := range uint64(130) { // a million names
 				for j := range uint64(len(body) / 8) {

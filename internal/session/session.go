@@ -24,6 +24,9 @@ const (
 	lastWords = 2 * time.Second
 	// maxObjects bounds a store, ours and the peer's: positions are 32-bit.
 	maxObjects = reconcile.MaxLen
+	// bytesPerObject is what at most is remembered of each object that the peer announces: its short name, twice while the
+	// list of them grows, and whether it has come.
+	bytesPerObject = 20
 )
 
 // Options is what a conversation is about.
@@ -37,7 +40,7 @@ type Options struct {
 	// Objects lists Store; nil is Store.List. It is called once, when the conversation begins.
 	Objects func(context.Context) (*oid.List, error)
 	// Refs lists what is told to the peer of our references, when the conversation begins; they are CanTell of package
-	// wire. There may be none, or no function.
+	// wire, and of at most its MaxRefsSize together. There may be none, or no function.
 	Refs func(context.Context) ([]wire.Ref, error)
 	// Hold, if it is there, is called when the peer's hello and references have come; Store and Objects are not used
 	// then. It returns the store that goes into the conversation, or nil: then both sides say goodbye, and nothing has

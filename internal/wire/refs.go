@@ -10,6 +10,9 @@ import (
 // MaxRefs is how many references a side tells at most.
 const MaxRefs = 1 << 17
 
+// MaxRefsSize is how many bytes a side's references have at most, in all of its TypeRefs frames.
+const MaxRefsSize = 32 << 20
+
 // maxRefLine is how long a line of a TypeRefs frame can be in bytes.
 const maxRefLine = 4096
 
@@ -44,6 +47,17 @@ func AppendRefs(b []byte, refs []Ref) (body []byte, rest []Ref) {
 func CanTell(r Ref) bool {
 	return len(r.OID)+len(r.Name)+len(r.Target)+2 < maxRefLine &&
 		r.OID != "" && r.Name != "" && !strings.ContainsAny(r.OID+r.Name+r.Target, " \n")
+}
+
+// RefsSize is how many bytes references have that are told.
+func RefsSize(refs []Ref) (size int) {
+	for _, r := range refs {
+		size += len(r.OID) + len(r.Name) + 2
+		if r.Target != "" {
+			size += len(r.Target) + 1
+		}
+	}
+	return size
 }
 
 // ParseRefs reads the body of a TypeRefs frame.

@@ -148,6 +148,15 @@ func TestRefs(t *testing.T) {
 		}
 		got = append(got, refs...)
 	}
+	var size int
+	for rest := told; len(rest) > 0; {
+		var body []byte
+		body, rest = AppendRefs(nil, rest)
+		size += len(body)
+	}
+	if size != RefsSize(told) {
+		t.Errorf("%d bytes of references, RefsSize says %d", size, RefsSize(told))
+	}
 	if !reflect.DeepEqual(got, told) || frames < 4 {
 		t.Errorf("%d references came back of %d, in %d frames", len(got), len(told), frames)
 	}
