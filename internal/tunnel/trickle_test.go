@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"aig/internal/gittest"
 	"aig/internal/watchdog"
 )
 
@@ -64,9 +65,9 @@ func TestHandshakeHasAnEnd(t *testing.T) {
 				}
 			})
 			if err == nil || took > 2*time.Minute {
-				t.Errorf("as %v, %s: after %s: %v", role, what, took, err)
+				t.Fatalf("as %v, %s: after %s: %v", role, what, took, err)
 			}
-			mustBeClean(t, err)
+			gittest.MustBeClean(t, err.Error())
 		}
 	}
 }
@@ -105,16 +106,5 @@ func TestElectHasAnEnd(t *testing.T) {
 	}
 	if took, err = elected(10*time.Second, true, 0); err != nil {
 		t.Errorf("without a pause: after %s: %v", took, err)
-	}
-}
-
-// mustBeClean checks that an error can be shown anywhere: one line, nothing raw, and not for ever.
-func mustBeClean(t *testing.T, err error) {
-	t.Helper()
-	if err == nil {
-		return
-	}
-	if s := err.Error(); strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' && r != '…' }) || len(s) > 2000 {
-		t.Errorf("an error of %d bytes: %.300q", len(s), s)
 	}
 }

@@ -7,9 +7,12 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
 
@@ -181,7 +184,7 @@ func dial(under netConn, o Options) (*Conn, error) {
 		if !errors.As(err, new(*ssh.OpenChannelError)) {
 			err = cause(c.why) // x/crypto only says that there was no answer
 		}
-		return nil, fmt.Errorf("opening the channel: %w", err)
+		return nil, fmt.Errorf("opening the channel: %w", ofPeer(err))
 	}
 	c.services.Go(func() { ssh.DiscardRequests(channelReqs) })
 	c.Channel = channel
@@ -211,7 +214,7 @@ func serve(under netConn, o Options) (*Conn, error) {
 	c.services.Go(func() { ssh.DiscardRequests(reqs) })
 	if c.Channel, err = c.accept(chans); err != nil {
 		c.Close()
-		return nil, fmt.Errorf("waiting for the peer to open the channel: %w", err)
+		return nil, fmt.Errorf("waiting for the peer to open the channel: %w", ofPeer(err))
 	}
 	c.services.Go(func() { rejectAll(chans) })
 	return c, nil
@@ -248,11 +251,11 @@ func rejectAll(chans <-chan ssh.NewChannel) {
 func handshakeError(err error, o Options, untrusted, refused error) error {
 	var stalled *watchdog.StalledError
 	var unasked *ssh.ServerAuthError // without an attempt in it but "none": the pipe ended before there was one
-	noAttempt := func(err error) bool { return errors.Is(err, ssh.ErrNoAuth) }
+	attempt := func(err error) bool { return !errors.Is(err, ssh.ErrNoAuth) }
 	switch {
 	case untrusted != nil:
 		return untrusted
-	case errors.As(err, &unasked) && len(slices.DeleteFunc(unasked.Errors, noAttempt)) == 0:
+	case errors.As(err, &unasked) && !slices.ContainsFunc(unasked.Errors, attempt):
 		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
 	case errors.As(err, &stalled):
 		return stalled
@@ -261,10 +264,31 @@ func handshakeError(err error, o Options, untrusted, refused error) error {
 	case refused != nil && saysNo(err):
 		return refused
 	case altered(err):
-		return &AlteredError{err}
+		return &AlteredError{ofPeer(err)}
 	}
-	return fmt.Errorf("SSH handshake with the peer: %w", err)
+	return fmt.Errorf("SSH handshake with the peer: %w", ofPeer(err))
 }
+
+// sshError is an error of x/crypto/ssh, which can hold the peer's words, and as many of them as fit into a packet.
+type sshError struct{ error }
+
+const maxSSHError = 300 // bytes of its text
+
+func ofPeer(err error) error { return sshError{err} }
+
+func (e sshError) Error() string {
+	text := e.error.Error()
+	cut := text[:min(len(text), maxSSHError)]
+	if strings.ContainsFunc(cut, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(cut) {
+		cut = strconv.Quote(cut)
+	}
+	if len(text) > maxSSHError {
+		cut += "…"
+	}
+	return cut
+}
+
+func (e sshError) Unwrap() error { return e.error }
 
 // ended tells whether an SSH connection failed with the pipe below it, and not by what came through it.
 func ended(err error) bool {
@@ -287,13 +311,16 @@ func says(err error, texts ...string) bool {
 
 // broken is why a connection is over, if it has not simply ended.
 func broken(why error) error {
+	var stalled *watchdog.StalledError
 	switch {
+	case errors.As(why, &stalled):
+		return stalled
 	case ended(why):
 		return nil
 	case altered(why):
-		return &AlteredError{why}
+		return &AlteredError{ofPeer(why)}
 	}
-	return fmt.Errorf("the SSH connection with the peer failed: %w", why)
+	return fmt.Errorf("the SSH connection with the peer failed: %w", ofPeer(why))
 }
 
 // cause is why a connection was over before there was a channel.

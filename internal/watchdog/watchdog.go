@@ -139,7 +139,7 @@ func (c *Conn) Stop() {
 
 // Read reads from the pipe, within the limit.
 func (c *Conn) Read(p []byte) (int, error) {
-	if err := c.begin(&c.read); err != nil {
+	if _, err := c.begin(&c.read); err != nil {
 		return 0, err
 	}
 	n, err := c.ReadWriteCloser.Read(p)
@@ -160,9 +160,13 @@ func (c *Conn) Read(p []byte) (int, error) {
 // Write writes to the pipe, each piece within the limit.
 func (c *Conn) Write(p []byte) (written int, err error) {
 	for {
-		part := p[written:min(len(p), written+piece)]
-		if err := c.begin(&c.write); err != nil {
+		watched, err := c.begin(&c.write)
+		if err != nil {
 			return written, err
+		}
+		part := p[written:]
+		if watched {
+			part = part[:min(len(part), piece)]
 		}
 		n, err := c.ReadWriteCloser.Write(part)
 		written += n
@@ -178,19 +182,19 @@ func (c *Conn) Write(p []byte) (written int, err error) {
 	}
 }
 
-// begin notes that a call begins to wait.
-func (c *Conn) begin(w *wait) error {
+// begin notes that a call begins to wait, and tells whether it is watched.
+func (c *Conn) begin(w *wait) (watched bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stalled != nil {
-		return c.stalled
+		return false, c.stalled
 	}
 	w.begin()
 	if w == &c.read {
 		c.reads++
 	}
 	c.arm()
-	return nil
+	return !c.off, nil
 }
 
 func (c *Conn) tick() time.Duration { return c.limit/ticks + 1 }
