@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"aig/internal/gittest"
 )
 
 // theMachine is what the tests of machines share: it is made when the first of them asks for it.
@@ -19,7 +21,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	theMachine = sync.OnceValues(func() (*machine, error) { return makeMachine(dir) })
-	status := m.Run()
+	status := gittest.Main(m)
 	os.RemoveAll(dir)
 	os.Exit(status)
 }
