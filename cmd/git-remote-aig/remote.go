@@ -194,6 +194,9 @@ func (r *remote) progress(ctx context.Context, o remotehelper.FetchOptions) {
 // close ends what List has opened.
 func (r *remote) close() {
 	if r.over != nil {
+		if r.ctx.Err() != nil {
+			<-r.over // the conversation ends by itself, and tells the peer why
+		}
 		r.link.Close()
 		<-r.over
 	}

@@ -46,7 +46,8 @@ func Open(ctx context.Context, o Options) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := transport.Start(ctx, transport.Options{
+	// Its end is Close alone, not that of ctx: who stops us is to stop a conversation first, which tells the peer why.
+	t, err := transport.Start(context.WithoutCancel(ctx), transport.Options{
 		Expression: o.Transport,
 		Env:        env,
 		Stderr:     func(line string) { io.WriteString(o.Stderr, transport.Shown(line)) },
