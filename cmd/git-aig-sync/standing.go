@@ -55,11 +55,14 @@ func (s *synchronisation) showStanding(ctx context.Context, result *session.Resu
 	if s.refs == refsOff || result.Left || len(result.PeerRefs) == 0 || s.quiet && s.refs != refsPorcelain {
 		return nil
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, standingTime, fmt.Errorf("it takes longer than %s", standingTime))
+	limited, cancel := context.WithTimeoutCause(ctx, standingTime, fmt.Errorf("it takes longer than %s", standingTime))
 	defer cancel()
-	report, err := s.standing(ctx, result)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
+	report, err := s.standing(limited, result)
+	switch {
+	case ctx.Err() != nil:
+		return nil // who stops us doesn't want to know
+	case limited.Err() != nil:
+		err = context.Cause(limited)
 	}
 	if err != nil {
 		fmt.Fprintf(s.screen, "warning: where the peer stands could not be found out: %v\n", err)
@@ -68,7 +71,8 @@ func (s *synchronisation) showStanding(ctx context.Context, result *session.Resu
 	if s.refs == refsPorcelain {
 		return report.WritePorcelain(porcelain)
 	}
-	return report.WriteText(s.screen)
+	report.WriteText(s.screen) // if nobody is there to read it, nothing is lost
+	return nil
 }
 
 func (s *synchronisation) standing(ctx context.Context, result *session.Result) (*standing.Report, error) {
