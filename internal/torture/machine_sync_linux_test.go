@@ -35,7 +35,8 @@ type syncOptions struct {
 	args    [2][]string   // further arguments
 	before  [2]string     // shell commands before each side's git
 	env     []string
-	board   *board // for relayed
+	board   *board   // for relayed
+	tty     *os.File // Alice's controlling terminal, if she has one; she is its session's leader
 }
 
 // side is what became of one side.
@@ -106,6 +107,10 @@ func (m *machine) start(t testing.TB, p *pair, dir string, o syncOptions) *runni
 		}
 		s.cmd.Env = m.env(who, env...)
 		s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a job of its own, as at a terminal
+		if o.tty != nil && who == alice {
+			s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true, Ctty: 3}
+			s.cmd.ExtraFiles = []*os.File{o.tty}
+		}
 		files := []*os.File{create(t, s.out), create(t, s.err)}
 		s.cmd.Stdout, s.cmd.Stderr = files[0], files[1]
 		if pipe != nil {

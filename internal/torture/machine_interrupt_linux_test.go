@@ -1,0 +1,161 @@
+package torture
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"aig/internal/gittest"
+)
+
+// interruption is a way in which people and shells end a command.
+type interruption struct {
+	name   string
+	signal syscall.Signal // that the status says
+	tty    bool           // Alice sits at a terminal
+	do     func(r *running, group int, master *os.File)
+}
+
+var interruptions = []interruption{
+	{"Ctrl-C", syscall.SIGINT, true, func(_ *running, _ int, master *os.File) { master.WriteString("\x03") }},
+	{"SIGINT to the group", syscall.SIGINT, false, func(_ *running, group int, _ *os.File) { syscall.Kill(-group, syscall.SIGINT) }},
+	{"SIGTERM", syscall.SIGTERM, false, func(r *running, _ int, _ *os.File) { r.signal("git-aig-sync", syscall.SIGTERM) }},
+	{"SIGTERM to git", syscall.SIGTERM, false, func(r *running, _ int, _ *os.File) { r.signal("git aig-sync", syscall.SIGTERM) }},
+	{"hang-up", syscall.SIGHUP, true, func(_ *running, _ int, master *os.File) { master.Close() }},
+	{"SIGHUP", syscall.SIGHUP, false, func(r *running, _ int, _ *os.File) { r.signal("git-aig-sync", syscall.SIGHUP) }},
+}
+
+// signal sends a signal to Alice's process of that kind.
+func (r *running) signal(kind string, signal syscall.Signal) {
+	for _, one := range r.live() {
+		if one.kind == kind && one.who == alice {
+			syscall.Kill(one.pid, signal)
+		}
+	}
+}
+
+// hasAny tells whether there is a live process of that side.
+func (r *running) hasAny(who int) bool {
+	return slices.ContainsFunc(r.live(), func(p process) bool { return p.who == who })
+}
+
+// chatter is what Alice's standard error has to say apart from what her transport says and where Bob stands.
+var chatter = regexp.MustCompile(`(?m)^(fatal|error|warning|panic|usage)`)
+
+// Alice is interrupted at a random moment, as a terminal, a shell or a supervisor does it: she ends soon, says nothing
+// about it, has the status that says so, and nothing is left of it, neither processes nor anything in a store.
+func TestTortureInterrupt(t *testing.T) {
+	m := newMachine(t)
+	board := m.newBoard(t)
+	expected := map[*pair]time.Duration{m.small: m.lasts(t, m.small), m.large: m.lasts(t, m.large)}
+	forms := []string{nested, relayed, fifos}
+	n := gittest.Rounds(6, 90)
+	var mu sync.Mutex
+	var all checked
+	done, stopped, loud, remains, orphans := 0, 0, 0, 0, 0
+	var longest time.Duration
+	rounds(n, func(round int) {
+		rng := m.random(round)
+		how := interruptions[round%len(interruptions)]
+		from := []*pair{m.small, m.large, m.large}[rng.IntN(3)]
+		o := syncOptions{form: forms[rng.IntN(len(forms))], board: board}
+		var master *os.File
+		if how.tty {
+			master, o.tty = gittest.Terminal(t)
+			defer master.Close()
+		}
+		dir := t.TempDir()
+		p := from.copyOf(t, dir)
+		r := m.start(t, p, dir, o)
+		if how.tty {
+			o.tty.Close()
+		}
+		after := moment(rng, expected[from])
+		time.Sleep(time.Until(r.began.Add(after)))
+		began := time.Now()
+		how.do(r, r.sides[alice].cmd.Process.Pid, master)
+		for r.hasAny(alice) && time.Since(began) < tooLong {
+			time.Sleep(5 * time.Millisecond)
+		}
+		took := time.Since(began)
+		left := r.end(t, 10*time.Second+tooLong) // Bob may be waiting for her first byte
+		c := m.check(t, p, r)
+		a, b := r.outcome(alice), r.outcome(bob)
+		mu.Lock()
+		defer mu.Unlock()
+		switch a.status {
+		case 0:
+			done++
+		case 128 + int(how.signal):
+			stopped++
+		default:
+			t.Errorf("round %d, %s, %s: Alice ended with %d: %s", round, how.name, o.form, a.status, a.said)
+		}
+		if a.status != 0 && chatter.MatchString(a.said) {
+			t.Errorf("round %d, %s: Alice said: %s", round, how.name, a.said)
+			loud++
+		}
+		if !b.well(syscall.SIGTERM, syscall.SIGKILL) {
+			t.Errorf("round %d, %s: Bob ended with %d: %s", round, how.name, b.status, b.said)
+		}
+		if c.left > 0 {
+			t.Errorf("round %d, %s: left: %v %v", round, how.name, leftovers(p.dir[alice]), leftovers(p.dir[bob]))
+			remains += c.left
+		}
+		c.add(m.next(t, p, fmt.Sprint(dir, "/next")))
+		all.add(c)
+		orphans += len(left)
+		longest = max(longest, took)
+		if testing.Verbose() {
+			t.Logf("round %d, %s, %s: %v after the start, ended in %v with %q and %q", round, how.name, o.form, after, took, a.end(), b.end())
+		}
+	})
+	gittest.Figures(t, "interrupted by Ctrl-C, SIGINT, SIGTERM or SIGHUP", n, "done before %d, status 128 and the signal %d, loud %d, "+
+		"left in objects/ %d, processes left %d, false dots %d, objects lost %d, next runs failed %d, longest end %.1f s",
+		done, stopped, loud, remains, orphans, all.falsePromises, all.lost, all.nextFailed, longest.Seconds())
+}
+
+// Standard streams that nobody reads, or that are closed, are no reason to die, to hang or to lie.
+func TestTortureClosedStreams(t *testing.T) {
+	m := newMachine(t)
+	wrong, unequal := 0, 0
+	tests := []struct {
+		name, streams string
+		status        int
+	}{
+		{"nobody reads the report", `| true`, 128},
+		{"nobody reads standard error", `2>&1 >report | true`, 0},
+		{"no standard output", `>&-`, 0}, // git opens /dev/null then
+		{"no standard error", `2>&-`, 0},
+		{"no standard input", `<&-`, 0},
+		{"no standard streams", `<&- >&- 2>&-`, 0},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			dir := t.TempDir()
+			p := m.small.copyOf(t, dir)
+			bobs := fmt.Sprintf("HOME=%s TRUST=%s git -C %s aig-sync --timeout 20s -", quote(m.home[bob]), quote(m.key[alice]), quote(p.dir[bob]))
+			cmd := exec.Command("sh", "-c", fmt.Sprintf("{ git -C %s aig-sync --timeout 20s %s; echo $? >status; } %s; exit $(cat status)",
+				quote(p.dir[alice]), quote(bobs), test.streams))
+			cmd.Env, cmd.Dir = m.env(alice), dir
+			cmd.Run()
+			if status := cmd.ProcessState.ExitCode(); status != test.status {
+				t.Errorf("status %d", status)
+				wrong++
+			}
+			for who, name := range names {
+				if has, err := m.objects(p.dir[who]); err != nil || len(without(p.union, has)) > 0 {
+					t.Errorf("%s has %d objects of %d (%v)", name, len(has), len(p.union), err)
+					unequal++
+				}
+			}
+		})
+	}
+	gittest.Figures(t, "standard streams closed or not read", len(tests), "wrong statuses %d, stores not equal %d", wrong, unequal)
+}
