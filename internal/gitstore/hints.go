@@ -21,6 +21,10 @@ const (
 	maxPathBytes = 4 << 20
 	// maxParents bounds the parents that are looked at for bases. The newest commits are seen first.
 	maxParents = 1024
+	// A walk that says more than maxWalk bytes, and maxWalkObject for each object of the store, is broken off. In trees
+	// that are thousands deep, as nobody has who means it, a megabyte of trees has a gigabyte of paths.
+	maxWalk       = 64 << 20
+	maxWalkObject = 512
 )
 
 // hints is the paths at which given objects are found in trees. git pack-objects looks for deltas among objects of like
@@ -101,14 +105,21 @@ func (w *treeWalk) run(ctx context.Context) error {
 // rev-list cuts it.
 func (w *treeWalk) read(r *bufio.Reader) error {
 	digits := hex.EncodedLen(w.list.Format().Size())
+	room := maxWalk + maxWalkObject*int64(w.list.Len())
 	for {
 		line, err := r.ReadSlice('\n')
 		if err == io.EOF && len(line) == 0 {
 			return nil
 		}
-		for err == bufio.ErrBufferFull { // longer than anything of use: the name is enough
+		room -= int64(len(line))
+		for err == bufio.ErrBufferFull && room >= 0 { // longer than anything of use: the name is enough
 			line = slices.Clone(line[:digits])
-			_, err = r.ReadSlice('\n')
+			var rest []byte
+			rest, err = r.ReadSlice('\n')
+			room -= int64(len(rest))
+		}
+		if room < 0 {
+			return errors.New("git rev-list says too much")
 		}
 		if err != nil {
 			return err

@@ -1,6 +1,7 @@
 package gitstore
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
@@ -306,4 +307,47 @@ func TestPackHeader(t *testing.T) {
 			t.Errorf("%q: %d objects", bad, n)
 		}
 	}
+}
+
+// endless is a path that is longer than any.
+type endless struct{ begin string }
+
+func (e *endless) Read(p []byte) (int, error) {
+	n := copy(p, e.begin)
+	e.begin = e.begin[n:]
+	for i := range p[n:] {
+		p[n+i] = 'a'
+	}
+	return len(p), nil
+}
+
+// A walk that says more than there can be is broken off: trees that are thousands deep have paths without end.
+func TestEndlessWalk(t *testing.T) {
+	l := named(t, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")
+	for begin, line := range map[string]string{"4b825dc642cb6eb9a060e54bf8d69288fbee4904 ": "", "": strings.Repeat("a", 40) + " b\n"} {
+		p := &planner{list: l, give: []uint32{0}, given: newBitmap(1, []uint32{0})}
+		w := &treeWalk{planner: p, hints: &hints{give: p.give, path: make([]uint32, 1), paths: []string{""}}, left: slices.Clone(p.given),
+			numbers: make(map[string]uint32), name: make([]byte, 20)}
+		var r io.Reader = &endless{begin}
+		if line != "" {
+			r = &repeated{text: line}
+		}
+		if err := w.read(bufio.NewReaderSize(r, 1<<16)); err == nil || !strings.Contains(err.Error(), "too much") {
+			t.Errorf("%q: %v", line, err)
+		}
+	}
+}
+
+// repeated is the same text again and again.
+type repeated struct {
+	text string
+	at   int
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = r.text[r.at]
+		r.at = (r.at + 1) % len(r.text)
+	}
+	return len(p), nil
 }

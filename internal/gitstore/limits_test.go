@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -123,7 +122,7 @@ func TestMaxMemory(t *testing.T) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
-		used := in.index.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+		used := maxMemory(in.index.ProcessState)
 		t.Logf("%s: %d bytes of pack, %d MiB used, in %s", name, len(pack), used>>20, in.index.ProcessState.UserTime())
 		// The program itself and its maps count here too.
 		if used > 160<<20 {
@@ -205,4 +204,39 @@ func TestConfiguredSizes(t *testing.T) {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}
 	}
+}
+
+// A few kilobytes of deltas that ask for gigabytes, or for hours, get what the limits say, and the store stays as it was.
+func TestTortureDeltaBombs(t *testing.T) {
+	asked := gittest.Rounds(256<<20, 2<<30)
+	to := gittest.New(t)
+	to.Git("config", "aig.maxMemory", fmt.Sprint(asked/4))
+	before := to.Files()
+	pack := bomb(1, uint64(asked))
+	in, err := receive(t, open(t, to), pack)
+	var failed *GitError
+	if runtime.GOOS == "linux" && (!errors.As(err, &failed) || !failed.OutOfMemory()) {
+		t.Errorf("%v", err)
+	}
+	in.Discard()
+	unchanged(t, "memory", to, before)
+	gittest.Figures(t, "bytes that deltas ask for", asked, "%d KiB of pack; git used at most %d MiB of the %d that it may",
+		len(pack)>>10, maxMemory(in.index.ProcessState)>>20, asked/4>>20)
+
+	deltas := gittest.Rounds(50, 1800)
+	limit := time.Duration(gittest.Rounds(1, 10)) * 200 * time.Millisecond
+	to.Git("config", "aig.maxIndexTime", limit.String())
+	before = to.Files()
+	pack = bomb(deltas, 60<<20)
+	start := time.Now()
+	in, err = receive(t, open(t, to), pack)
+	took := time.Since(start)
+	var late *LimitError
+	if !errors.As(err, &late) {
+		t.Errorf("%v", err)
+	}
+	in.Discard()
+	unchanged(t, "time", to, before)
+	gittest.Figures(t, "deltas that make 60 MiB each", deltas, "%d KiB of pack; git was ended after %.1f s, with a limit of %s and a minute for each MiB",
+		len(pack)>>10, took.Seconds(), limit)
 }

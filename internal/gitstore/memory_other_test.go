@@ -1,0 +1,8 @@
+//go:build !linux
+
+package gitstore
+
+import "os"
+
+// maxMemory is not known: systems count it in different units, if at all.
+func maxMemory(*os.ProcessState) int64 { return 0 }
