@@ -223,6 +223,7 @@ func TestTortureDeltaBombs(t *testing.T) {
 	gittest.Figures(t, "bytes that deltas ask for", asked, "%d KiB of pack; git used at most %d MiB of the %d that it may",
 		len(pack)>>10, maxMemory(in.index.ProcessState)>>20, asked/4>>20)
 
+	to.Git("config", "--unset", "aig.maxMemory")
 	deltas := gittest.Rounds(50, 1800)
 	limit := time.Duration(gittest.Rounds(1, 10)) * 200 * time.Millisecond
 	to.Git("config", "aig.maxIndexTime", limit.String())
