@@ -144,8 +144,8 @@ func TestTortureWireCutLater(t *testing.T) {
 	y.figures(t, "silent after the first 64 KiB, of several MiB; the timeout is 3 s")
 }
 
-// A bit of any of the first 4 KiB is altered, either way, whoever is the SSH server. It may go unnoticed only where it
-// does no harm: in the numbers of the election, or behind the goodbye.
+// A bit of any of the first 4 KiB is altered, either way, whoever is the SSH server. It goes unnoticed only where nothing
+// depends on it: in the numbers of the election, and in the padding of those SSH packets that come before the keys.
 func TestTortureWireFlipFirst(t *testing.T) {
 	random := newRandom(t)
 	b := bench{peers: newPeers(t, random(-1), small), timeout: 3 * time.Second, workers: 12, heal: 128}
