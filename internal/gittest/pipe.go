@@ -11,18 +11,19 @@ const PipeRoom = 64 << 10
 
 // Pipe is the two ends of a full-duplex pipe in memory. Unlike a real one it can be used in a bubble of package
 // testing/synctest, and unlike net.Pipe it has room.
-func Pipe() (a, b io.ReadWriteCloser) {
+func Pipe() (a, b PipeEnd) {
 	there, back := newHalf(), newHalf()
-	return pipeEnd{back, there}, pipeEnd{there, back}
+	return PipeEnd{back, there}, PipeEnd{there, back}
 }
 
-type pipeEnd struct{ in, out *half }
+// PipeEnd is an end of a Pipe.
+type PipeEnd struct{ in, out *half }
 
-func (e pipeEnd) Read(p []byte) (int, error)  { return e.in.read(p) }
-func (e pipeEnd) Write(p []byte) (int, error) { return e.out.write(p) }
+func (e PipeEnd) Read(p []byte) (int, error)  { return e.in.read(p) }
+func (e PipeEnd) Write(p []byte) (int, error) { return e.out.write(p) }
 
 // Close is felt by both ends: what is left to read can still be read there, and not here.
-func (e pipeEnd) Close() error {
+func (e PipeEnd) Close() error {
 	e.in.close(true)
 	e.out.close(false)
 	return nil

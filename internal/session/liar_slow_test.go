@@ -1,0 +1,180 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"aig/internal/gittest"
+	"aig/internal/oid"
+	"aig/internal/tunnel"
+	"aig/internal/wire"
+)
+
+// large is a blob of so many bytes that can't be compressed, in our store.
+func (v *victims) large(bytes int) {
+	v.t.Helper()
+	content := make([]byte, bytes)
+	rand.Read(content)
+	file := filepath.Join(v.t.TempDir(), "large")
+	if err := os.WriteFile(file, content, 0o666); err != nil {
+		v.t.Fatal(err)
+	}
+	v.repo.Git("hash-object", "-w", file)
+	v.open(v.repo)
+}
+
+// A peer that keeps us waiting while a git of ours works on a pack: in real time, since a child of git's knows of no other,
+// and all at once, since they mostly wait. No child is left, and no goroutine (which TestMain sees).
+func TestTortureLiarsSlow(t *testing.T) {
+	timeout := time.Duration(gittest.Rounds(2, 60)) * time.Second
+	patience := 2 * timeout
+	v := newVictims(t, 3)
+	v.large(8 << 20) // more than SSH's window and all buffers
+	them := newStock(t)
+	a := them.names[0]
+	// blob is the beginning of a pack of one blob of 2^40 bytes: whatever comes, there is more to come.
+	blob := []byte("PACK\x00\x00\x00\x02\x00\x00\x00\x01")
+	for size, first := uint64(1<<40), true; size > 0; first = false {
+		b := byte(size & 0x7f)
+		if first {
+			b, size = 3<<4|byte(size&15), size>>4
+		} else {
+			size >>= 7
+		}
+		if size > 0 {
+			b |= 0x80
+		}
+		blob = append(blob, b)
+	}
+	blob = append(blob, gittest.Deflate(make([]byte, 1<<20))[:200]...)
+	alive := func(body ...byte) func(*liar) error {
+		return func(l *liar) error { return l.out.Write(wire.TypeAlive, body) }
+	}
+	repeat := func(do func(*liar) error) func(*liar) {
+		return func(l *liar) { l.every(timeout/20, func() error { return do(l) }) }
+	}
+	unread := func(then func(*liar)) func(*liar) {
+		return func(l *liar) {
+			l.mute = true
+			l.common(a)
+			l.say(wire.TypePack, blob)
+			then(l)
+		}
+	}
+	giving := func(then func(*liar)) func(*liar) {
+		return func(l *liar) {
+			l.give(a)
+			l.say(wire.TypePack, blob)
+			then(l)
+		}
+	}
+	zeros := bytes.Repeat([]byte{0, 0, 0, 0xff, 0xff}, 2000) // empty blocks of Deflate (RFC 1951): nothing of the blob comes of it
+	lies := []tale{
+		{name: "never reads our pack, and is silent", tell: unread(func(*liar) {}), want: " for " + timeout.String() + " while waiting for"},
+		{name: "never reads our pack, and is alive", tell: unread(repeat(alive())),
+			want: "the peer took nothing of what it was sent for " + timeout.String()},
+		{name: "never reads our pack, and sends a pack", tell: unread(repeat(func(l *liar) error { return l.out.Write(wire.TypePack, zeros[:1000]) })),
+			want: "the peer took nothing of what it was sent for " + timeout.String()},
+		{name: "never reads our pack, and is busy", tell: unread(repeat(alive(1))), within: patience,
+			want: "the peer is there but has not got on for " + patience.String()},
+		{name: "a pack that stops", tell: giving(func(*liar) {}), want: "nothing came from the peer for " + timeout.String()},
+		{name: "a pack that stops within a message", tell: giving(func(l *liar) { l.raw("fff0P") }), want: "from the peer "},
+		{name: "a pack that stops, of a peer that is busy", tell: giving(repeat(alive(1))), within: patience,
+			want: "the peer is there but has not got on for " + patience.String() + ", while waiting for the peer's packs"},
+		{name: "a pack by single bytes within a message", tell: giving(func(l *liar) {
+			l.raw("fff0P")
+			l.every(timeout/20, func() error {
+				_, err := l.conn.Write(zeros[:1])
+				return err
+			})
+		}), want: "bytes came from the peer in " + timeout.String()},
+		{name: "a pack by single bytes, each a message", tell: giving(repeat(func(l *liar) error { return l.out.Write(wire.TypePack, zeros[:1]) })),
+			within: patience, want: "the peer is there but has not got on for " + patience.String()},
+	}
+	var mu sync.Mutex
+	var all []outcome
+	failed := 0
+	note := func(t *testing.T, out outcome) {
+		mu.Lock()
+		defer mu.Unlock()
+		all = append(all, out)
+		if t.Failed() {
+			failed++
+		}
+	}
+	grown := peak(t)
+	var telling sync.WaitGroup // t.Parallel would tell no more at once than there are processors
+	for i, lie := range lies {
+		telling.Go(func() {
+			t.Run(lie.name, func(t *testing.T) {
+				role := tunnel.Client
+				if i%2 > 0 {
+					role = tunnel.Server
+				}
+				if lie.within == 0 {
+					lie.within = timeout
+				}
+				lie.within += lastWords + 30*time.Second // other processes may be at work here
+				out := v.hear(t, lie, role, timeout, patience)
+				v.verdict(t, lie, out)
+				note(t, out)
+			})
+		})
+	}
+	for _, role := range []tunnel.Role{tunnel.Client, tunnel.Server} {
+		telling.Go(func() {
+			t.Run("never reads what SSH has to say", func(t *testing.T) {
+				out := v.unreadSSH(t, role, timeout)
+				v.verdict(t, tale{want: " for " + timeout.String() + " while waiting for", within: timeout + lastWords + 30*time.Second}, out)
+				note(t, out)
+			})
+		})
+	}
+	telling.Wait()
+	if all[0].memory = grown(); all[0].memory > lieMemory {
+		t.Errorf("they took %d MiB of memory", all[0].memory>>20)
+	}
+	v.untouched(t, tale{})
+	if left := gittest.Children(t); len(left) > 0 {
+		t.Errorf("children left: %v", left)
+	}
+	figures(t, "slow while a git works, never reads a pack", all, failed)
+}
+
+// unreadSSH is a conversation with a peer that asks for answers of SSH's, and never reads them.
+func (v *victims) unreadSSH(t *testing.T, role tunnel.Role, timeout time.Duration) (out outcome) {
+	ours, liar := v.bare(t, ssh.Config{}, role, timeout)
+	resume := liar.pipe.stop()
+	var talking sync.WaitGroup
+	talking.Go(func() {
+		for {
+			if _, _, err := liar.SendRequest(esc, false, make([]byte, 1000)); err != nil {
+				return
+			}
+			if _, err := liar.channel.Write([]byte("0005A")); err != nil {
+				return
+			}
+			go liar.OpenChannel(esc, nil) // the answer never comes
+			time.Sleep(time.Millisecond)
+		}
+	})
+	start := time.Now()
+	_, err := Run(t.Context(), ours, Options{
+		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Agent: "victim", Timeout: timeout,
+		Objects: func(context.Context) (*oid.List, error) { return v.list, nil }, Common: func(uint64) {}, Warn: func(string) {},
+	})
+	out.err, out.took = err, time.Since(start)
+	ours.Close()
+	resume()
+	liar.Close()
+	talking.Wait()
+	return out
+}

@@ -1,0 +1,291 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"aig/internal/gitstore"
+	"aig/internal/gittest"
+	"aig/internal/oid"
+	"aig/internal/tunnel"
+	"aig/internal/wire"
+)
+
+// bareSSH is a liar's side of the SSH connection, without the manners of package tunnel.
+type bareSSH struct {
+	ssh.Conn
+	channel ssh.Channel
+	pipe    *stoppable
+	kexes   atomic.Int32 // key exchanges, as counted by whoever is the client
+}
+
+// stoppable is a pipe that its owner can leave unread.
+type stoppable struct {
+	io.ReadWriteCloser
+	mu     sync.Mutex
+	unread chan struct{} // closed when it is to be read again
+}
+
+func (s *stoppable) Read(p []byte) (int, error) {
+	s.mu.Lock()
+	unread := s.unread
+	s.mu.Unlock()
+	if unread != nil {
+		<-unread
+	}
+	return s.ReadWriteCloser.Read(p)
+}
+
+// stop leaves the pipe unread until the function is called.
+func (s *stoppable) stop() (resume func()) {
+	unread := make(chan struct{})
+	s.mu.Lock()
+	s.unread = unread
+	s.mu.Unlock()
+	return func() {
+		s.mu.Lock()
+		s.unread = nil
+		s.mu.Unlock()
+		close(unread)
+	}
+}
+
+// bare is a tunnel of ours to a liar without one.
+func (v *victims) bare(t *testing.T, config ssh.Config, role tunnel.Role, timeout time.Duration) (*tunnel.Conn, *bareSSH) {
+	a, b := gittest.Pipe()
+	liar := &bareSSH{pipe: &stoppable{ReadWriteCloser: b}}
+	counts := func(ssh.PublicKey) bool {
+		liar.kexes.Add(1)
+		return true
+	}
+	opened := make(chan error, 1)
+	go func() {
+		opened <- func() (err error) {
+			var chans <-chan ssh.NewChannel
+			var requests, channelRequests <-chan *ssh.Request
+			conn := testConn{liar.pipe}
+			if role == tunnel.Client {
+				liar.Conn, chans, requests, err = ssh.NewClientConn(conn, "", &ssh.ClientConfig{Config: config,
+					Auth: []ssh.AuthMethod{ssh.PublicKeys(v.keys[1])}, HostKeyCallback: func(string, net.Addr, ssh.PublicKey) error {
+						counts(nil)
+						return nil
+					}})
+			} else {
+				c := &ssh.ServerConfig{Config: config,
+					PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }}
+				c.AddHostKey(v.keys[1])
+				liar.Conn, chans, requests, err = ssh.NewServerConn(conn, c)
+			}
+			if err != nil {
+				return err
+			}
+			go ssh.DiscardRequests(requests)
+			if role == tunnel.Client {
+				liar.channel, channelRequests, err = liar.OpenChannel("sync@aig.invalid", nil)
+			} else {
+				liar.channel, channelRequests, err = (<-chans).Accept()
+			}
+			if err != nil {
+				return err
+			}
+			go ssh.DiscardRequests(channelRequests)
+			go func() {
+				for c := range chans {
+					c.Reject(ssh.Prohibited, "")
+				}
+			}()
+			return nil
+		}()
+	}()
+	other := tunnel.Client
+	if role == tunnel.Client {
+		other = tunnel.Server
+	}
+	ours, err := tunnel.Open(t.Context(), a, other, tunnel.Options{
+		Signer: v.keys[0], Trusted: counts, Timing: tunnel.Timing{Timeout: timeout},
+	})
+	if err := errors.Join(err, <-opened); err != nil {
+		t.Fatal(err)
+	}
+	return ours, liar
+}
+
+// sshTale is a lie that is told by means of SSH beside a conversation that is honest.
+type sshTale struct {
+	name   string
+	config ssh.Config
+	tell   func(l *bareSSH)
+	want   string // "" is success
+	// In place of the honest conversation.
+	instead func(l *bareSSH)
+}
+
+// beside has a conversation with a peer whose SSH lies, and returns what came of it.
+func (v *victims) beside(t *testing.T, lie sshTale, theirs *gitstore.Store, role tunnel.Role, timeout time.Duration) (out outcome) {
+	ours, liar := v.bare(t, lie.config, role, timeout)
+	o := Options{
+		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Agent: "victim", Timeout: timeout,
+		Objects: func(context.Context) (*oid.List, error) { return v.list, nil }, Common: func(uint64) {}, Warn: func(string) {},
+	}
+	p := o
+	p.Store, p.Objects, p.Secret = theirs, nil, liar.SessionID()
+	var talking sync.WaitGroup
+	talking.Go(func() {
+		if lie.instead != nil {
+			lie.instead(liar)
+			return
+		}
+		if result, err := Run(t.Context(), liar.channel, p); err == nil {
+			result.Close()
+		}
+	})
+	if lie.tell != nil {
+		talking.Go(func() { lie.tell(liar) })
+	}
+	start := time.Now()
+	result, err := Run(t.Context(), ours, o)
+	out.err, out.took = err, time.Since(start)
+	if result != nil {
+		result.Close()
+	}
+	ours.Close()
+	liar.Close()
+	talking.Wait()
+	if n := liar.kexes.Load(); lie.config.RekeyThreshold > 0 && n < 10 {
+		t.Errorf("%d key exchanges", n)
+	}
+	return out
+}
+
+// testConn lends a pipe what x/crypto/ssh asks for.
+type testConn struct{ io.ReadWriteCloser }
+
+func (testConn) LocalAddr() net.Addr              { return &net.UnixAddr{} }
+func (testConn) RemoteAddr() net.Addr             { return &net.UnixAddr{} }
+func (testConn) SetDeadline(time.Time) error      { return nil }
+func (testConn) SetReadDeadline(time.Time) error  { return nil }
+func (testConn) SetWriteDeadline(time.Time) error { return nil }
+
+// forever repeats what succeeds.
+func forever(do func() error) {
+	for do() == nil {
+	}
+}
+
+// What SSH can do beside the one channel costs us little and disturbs nothing, in a bubble with a clock of its own; what
+// ends or fills the channel ends the conversation.
+func TestTortureLiarsSSH(t *testing.T) {
+	large := []byte(strings.Repeat(esc, 2000))
+	rejected := func(err error) error {
+		if errors.As(err, new(*ssh.OpenChannelError)) {
+			return nil
+		}
+		return err
+	}
+	lies := []sshTale{
+		{name: "further channels", tell: func(l *bareSSH) {
+			forever(func() error {
+				_, _, err := l.OpenChannel(esc, large)
+				return rejected(err)
+			})
+		}},
+		{name: "global requests", tell: func(l *bareSSH) {
+			forever(func() error {
+				_, _, err := l.SendRequest(esc, true, large)
+				return err
+			})
+		}},
+		{name: "global requests that want no answer", tell: func(l *bareSSH) {
+			forever(func() error {
+				_, _, err := l.SendRequest(esc, false, large)
+				return err
+			})
+		}},
+		{name: "channel requests", tell: func(l *bareSSH) {
+			forever(func() error {
+				_, err := l.channel.SendRequest(esc, true, large)
+				return err
+			})
+		}},
+		{name: "signals and exit statuses", tell: func(l *bareSSH) {
+			forever(func() error {
+				_, err := l.channel.SendRequest("exit-status", false, []byte{0, 0, 0, 0})
+				if err == nil {
+					_, err = l.channel.SendRequest("exit-signal", false, large)
+				}
+				return err
+			})
+		}},
+		{name: "rekeying all the time", config: ssh.Config{RekeyThreshold: 256}, tell: func(l *bareSSH) { // the least there is
+			forever(func() error {
+				_, _, err := l.SendRequest(esc, true, nil)
+				return err
+			})
+		}},
+		{name: "a MiB of extended data", tell: func(l *bareSSH) { l.channel.Stderr().Write(make([]byte, 1<<20)) }},
+		{name: "the end of the channel", instead: func(l *bareSSH) { l.channel.CloseWrite() }, want: "the pipe ended"},
+		{name: "the channel closed", instead: func(l *bareSSH) { l.channel.Close() }, want: "the pipe ended"},
+		{name: "the connection closed", instead: func(l *bareSSH) { l.Close() }, want: "the pipe ended"},
+		{name: "nothing but extended data", instead: func(l *bareSSH) { io.Copy(l.channel.Stderr(), neverEnding{}) },
+			want: "nothing came from the peer for 1m0s"},
+		{name: "nothing but channels, with pauses", instead: func(l *bareSSH) {
+			forever(func() error {
+				time.Sleep(time.Second)
+				_, _, err := l.OpenChannel(esc, large)
+				return rejected(err)
+			})
+		}, want: "nothing came from the peer for 1m0s"},
+		{name: "nothing but requests, with pauses", instead: func(l *bareSSH) {
+			forever(func() error {
+				time.Sleep(time.Second)
+				_, _, err := l.SendRequest(esc, true, large)
+				return err
+			})
+		}, want: "nothing came from the peer for 1m0s"},
+	}
+	var all []outcome
+	failed := 0
+	for i, lie := range lies {
+		ok := t.Run(lie.name, func(t *testing.T) {
+			v := newVictims(t, 3)
+			them := newStock(t)
+			for _, role := range []tunnel.Role{tunnel.Client, tunnel.Server}[:gittest.Rounds(1, 2)] {
+				if i%2 > 0 {
+					role = tunnel.Client + tunnel.Server - role
+				}
+				store, err := gitstore.Open(t.Context(), gitstore.Git{Dir: them.repo.Dir, Env: them.repo.Env})
+				if err != nil {
+					t.Fatal(err)
+				}
+				grown := peak(t)
+				var out outcome
+				synctest.Test(t, func(t *testing.T) { out = v.beside(t, lie, store, role, lieTimeout) })
+				out.memory = grown()
+				v.check(t, tale{want: lie.want, within: lieTimeout, stores: lie.want == ""}, out)
+				if lie.want == "" && v.repo.Objects() != them.repo.Objects() {
+					t.Error("the stores differ")
+				}
+				v.open(v.repo)
+				all = append(all, out)
+			}
+		})
+		if !ok {
+			failed++
+		}
+	}
+	figures(t, "SSH's extras beside a conversation", all, failed)
+}
+
+type neverEnding struct{}
+
+func (neverEnding) Read(p []byte) (int, error) { return len(p), nil }

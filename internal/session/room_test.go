@@ -1,0 +1,122 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"aig/internal/gitstore"
+	"aig/internal/gittest"
+	"aig/internal/oid"
+	"aig/internal/reconcile"
+	"aig/internal/wire"
+)
+
+// noRoom is a pipe of 64 KiB each way, without anything of SSH's.
+type noRoom struct{ gittest.PipeEnd }
+
+func (noRoom) CloseWrite() error { return nil }
+
+// A peer may send far ahead in the negotiation, and need not read before it has done so. We know the difference by then,
+// and still have to tell what the peer needs to know it too; but we go on reading meanwhile, or both would wait for ever.
+func TestMuchToTellAndNoRoom(t *testing.T) {
+	const common, only = 24_000, 3_000 // those that only one side has, for each side
+	secret := []byte("of a test")
+	key := (&session{o: Options{Secret: secret}}).key()
+	random := rand.NewChaCha8([32]byte{})
+	ours, theirs := oid.NewList(oid.SHA1), reconcile.NewSet(key)
+	ourSet := reconcile.NewSet(key)
+	for i := range uint32(common + 2*only) {
+		name := make([]byte, oid.SHA1.Size())
+		random.Read(name)
+		name[0], name[1], name[2] = byte(i>>16), byte(i>>8), byte(i) // ascending
+		if i < common || i%2 == 0 {
+			ours.Append(name)
+			ourSet.Add(name)
+		}
+		if i < common || i%2 == 1 {
+			theirs.Add(name)
+		}
+	}
+	symbols := symbolsOf(t, theirs, ourSet)
+	repo := gittest.New(t)
+	store, err := gitstore.Open(t.Context(), gitstore.Git{Dir: repo.Dir, Env: repo.Env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		a, b := gittest.Pipe()
+		peer := make(chan error, 1)
+		go func() {
+			out, in := wire.NewWriter(b), wire.NewReader(b)
+			hello := wire.Hello{Oldest: 1, Newest: 1, Format: "sha1", Direction: wire.Both, Objects: common + only, Agent: "test"}
+			err := out.Write(wire.TypeHello, hello.Append(nil))
+			for len(symbols) > 0 && err == nil {
+				part := symbols[:min(len(symbols), 112*18)] // a whole number of either kind
+				symbols = symbols[len(part):]
+				err = out.Write(wire.TypeSymbols, part)
+			}
+			for range 15_000 / 100 { // it may send that much, by our estimate
+				if err == nil {
+					err = out.Write(wire.TypeSymbols, make([]byte, 100*reconcile.SymbolSize))
+				}
+			}
+			for err == nil {
+				var f wire.Frame
+				if f, err = in.Next(); f.Type == wire.TypeCommon {
+					err = out.Write(wire.TypeAbort, []byte("enough"))
+					break
+				}
+			}
+			peer <- err
+		}()
+		_, err := Run(t.Context(), noRoom{a}, Options{
+			Store: store, Direction: wire.Both, Secret: secret, Timeout: time.Minute, Agent: "test",
+			Objects: func(context.Context) (*oid.List, error) { return ours, nil },
+			Common:  func(uint64) {}, Warn: func(string) {},
+		})
+		var said *PeerError
+		if !errors.As(err, &said) || said.Reason != "enough" {
+			t.Errorf("%v", err)
+		}
+		a.Close()
+		if err := <-peer; err != nil {
+			t.Errorf("the peer: %v", err)
+		}
+		b.Close()
+	})
+}
+
+// symbolsOf is the symbols of a set that another set needs to know the difference.
+func symbolsOf(t *testing.T, set, other *reconcile.Set) (symbols []byte) {
+	t.Helper()
+	a, err := reconcile.NewExchange(set, other.Len())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := reconcile.NewExchange(other, set.Len())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for !a.Finished() || !b.Finished() {
+		for _, pair := range [][2]*reconcile.Exchange{{a, b}, {b, a}} {
+			batch, mode, n := pair[0].Next(nil, reconcile.FirstBlock)
+			if n == 0 {
+				continue
+			}
+			if mode != reconcile.Symbols {
+				t.Fatal("lists")
+			}
+			if pair[0] == a {
+				symbols = append(symbols, batch...)
+			}
+			if err := pair[1].Receive(mode, batch); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return symbols
+}
