@@ -180,7 +180,7 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 				l.pack(0, len(c.pack.names), c.pack.Bytes())
 				l.judged()
 			}}
-			grown := peak()
+			grown := peak(t)
 			out := v.hear(t, lie, tunnel.Client, lieTimeout, 0) // in real time, which git takes
 			out.memory = grown()
 			v.check(t, lie, out)
