@@ -131,8 +131,17 @@ func TestMaxMemory(t *testing.T) {
 		in.Discard()
 		unchanged(t, name, to, before)
 	}
+	// Threads take of it too: each has a stack.
+	to.Git("config", "pack.threads", "64")
+	in, err := receive(t, open(t, to), packs["many"])
+	var failed *GitError
+	if !errors.As(err, &failed) || !failed.OutOfMemory() || !strings.Contains(err.Error(), "aig.maxMemory") {
+		t.Errorf("64 threads: %v", err)
+	}
+	in.Discard()
 	// Without the limit there is nothing wrong with the first one.
 	to.Git("config", "aig.maxMemory", "0")
+	to.Git("config", "--unset", "pack.threads")
 	if _, err := receive(t, open(t, to), packs["one delta"]); err != nil {
 		t.Errorf("without a limit: %v", err)
 	}

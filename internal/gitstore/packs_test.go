@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"aig/internal/gittest"
+	"aig/internal/oid"
 )
 
 // accept takes a pack in as a session does, and installs it if its names are the wanted ones.
@@ -40,8 +41,8 @@ func accept(t *testing.T, s *Store, pack []byte, want []string) error {
 const base = "a base that has been there before, of a length that can be copied from\n"
 
 // goodPack is a commit, a tree and two blobs, of which one is a delta, and their names.
-func goodPack(store *gittest.Repo) (pack *gittest.Pack, names []string) {
-	pack = new(gittest.Pack)
+func goodPack(sha256 bool) (pack *gittest.Pack, names []string) {
+	pack = &gittest.Pack{SHA256: sha256}
 	one := pack.Object(gittest.PackBlob, []byte("one\n"))
 	pack.RefDelta(pack.Name(gittest.PackBlob, []byte(base)), gittest.Delta(uint64(len(base)), 8, gittest.Copy(0, 4), gittest.Insert("two\n")))
 	two := pack.Name(gittest.PackBlob, []byte(base[:4]+"two\n"))
@@ -227,7 +228,7 @@ func TestMalformedPacks(t *testing.T) {
 		unchanged(t, name, to, before)
 	}
 	gittest.Figures(t, "malformed packs", len(packs), "accepted 0, stores changed 0, children left 0")
-	good, names := goodPack(to)
+	good, names := goodPack(false)
 	names = append(names, hex.EncodeToString(have)) // which git appends
 	slices.Sort(names)
 	if err := accept(t, open(t, to), good.Bytes(), names); err != nil {
@@ -239,20 +240,25 @@ func TestMalformedPacks(t *testing.T) {
 // A pack that is cut anywhere, or in which anything is flipped, is refused; also where its checksum is right again. At
 // most it holds just the objects that were announced: some bits of a deflated stream mean nothing.
 func TestTortureDamagedPacks(t *testing.T) {
-	to := gittest.New(t)
+	t.Run("sha1", func(t *testing.T) { testDamagedPacks(t, oid.SHA1) })
+	t.Run("sha256", func(t *testing.T) { testDamagedPacks(t, oid.SHA256) })
+}
+
+func testDamagedPacks(t *testing.T, format oid.Format) {
+	to := gittest.New(t, "--object-format="+string(format))
 	have, err := hex.DecodeString(to.GitIn(base, "hash-object", "-w", "--stdin"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	good, names := goodPack(to)
+	good, names := goodPack(format == oid.SHA256)
 	names = append(names, hex.EncodeToString(have))
 	slices.Sort(names)
 	whole := good.Bytes()
-	body := whole[:len(whole)-20]
+	body := whole[:len(whole)-format.Size()]
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
-	rounds := gittest.Rounds(40, 4000)
+	rounds := gittest.Rounds(40, 2000)
 	before := to.Files()
 	store := open(t, to)
 	refused, same := 0, 0
