@@ -108,10 +108,11 @@ func (n *fsckNotes) add(name []byte, file special) bool {
 	if n.format.Parse(binary, name) != nil {
 		return false
 	}
-	n.many = n.many || len(n.missing) >= n.most
-	if !n.many {
-		n.missing[string(binary)] |= file
+	if _, known := n.missing[string(binary)]; !known && len(n.missing) >= n.most {
+		n.many = true
+		return true
 	}
+	n.missing[string(binary)] |= file
 	return true
 }
 

@@ -32,6 +32,9 @@ func TestSpecialFilesInOtherPacks(t *testing.T) {
 	t.Run("checks as they are", func(t *testing.T) { testSpecialFiles(t, "hasDotgit", "error") })
 	// Any severity makes an older git check in another way.
 	t.Run("a severity", func(t *testing.T) { testSpecialFiles(t, "hasDotgit", "ignore") })
+	// What is missing must be heard of, whatever the user thinks of it.
+	t.Run("missing modules", func(t *testing.T) { testSpecialFiles(t, "gitmodulesMissing", "ignore") })
+	t.Run("missing attributes", func(t *testing.T) { testSpecialFiles(t, "gitattributesMissing", "warn") })
 }
 
 func testSpecialFiles(t *testing.T, message, severity string) {

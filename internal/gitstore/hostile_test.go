@@ -115,6 +115,11 @@ func TestHostileObjects(t *testing.T) {
 		lax.Git("config", "fsck.badTimezone", "ignore")
 		lax.Git("config", "receive.fsck.badTimezone", "ignore")
 		lax.Git("config", "fetch.fsck.noSuchMessage", "ignore")
+		global := filepath.Join(t.TempDir(), "config")
+		if err := os.WriteFile(global, []byte("[fsck]\n\tbadTimezone = ignore\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		lax.Env = append(lax.Env, "GIT_CONFIG_GLOBAL="+global)
 		for _, name := range slices.Sorted(maps.Keys(objects)) {
 			h := objects[name]
 			if ok, err := taken(t, lax, h); ok != slices.Contains(demoted, h.id) {
@@ -207,7 +212,7 @@ var hostileModules = map[string]string{
 	"update is a command":  "[submodule \"a\"]\n\tpath = a\n\turl = https://example.com/a\n\tupdate = !touch x\n",
 	"url has a line feed":  "[submodule \"a\"]\n\tpath = a\n\turl = \"https://example.com/\\nhost=x\"\n",
 	"url without a host":   "[submodule \"a\"]\n\tpath = a\n\turl = https:///example.com/a\n",
-	"lies about the error": "[submodule \"a\"]\n\tpath = a\n\turl = \"-\\nfatal: No space left on device\\nerror: object 1: x: \x1b[31m\"\n",
+	"lies about the error": "[submodule \"a\"]\n\tpath = a\n\turl = \"-\\nfatal: x\\nerror: \x1b[31mNo space left on device\"\n",
 }
 
 // A hostile .gitmodules is refused in the pack of its tree, in one before and in one after, within a run of the command;

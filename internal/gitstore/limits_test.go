@@ -2,11 +2,13 @@ package gitstore
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"aig/internal/gittest"
@@ -163,19 +165,35 @@ func TestMaxIndexTime(t *testing.T) {
 	t.Logf("%d bytes of pack: %s, of which %s are allowed", len(pack), time.Since(start), allowed)
 	in.Discard()
 	unchanged(t, "too long", to, before)
-	// What has been spent is spent.
-	s := open(t, to)
-	s.budget.spent = allowed
-	if in, err = receive(t, s, pack); !errors.As(err, &limit) {
-		t.Errorf("the second one: %v", err)
-	}
-	in.Discard()
 	for value, ok := range map[string]bool{"2h": true, "0": true, "-1s": false, "soon": false, "60": false} {
 		to.Git("config", "aig.maxIndexTime", value)
 		if _, err := Open(t.Context(), Git{Dir: to.Dir, Env: to.Env}); (err == nil) != ok {
 			t.Errorf("aig.maxIndexTime=%s: %v", value, err)
 		}
 	}
+}
+
+// What one pack has taken of the time is lacking for the next; and each MiB that has come adds a minute.
+func TestIndexTimeIsOfAllPacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget{maxTime: time.Hour}
+		if err := b.take(3 << 20); err != nil {
+			t.Fatal(err)
+		}
+		for i, lasts := range []time.Duration{20 * time.Minute, 42 * time.Minute, 2 * time.Minute} {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			c := b.start(cancel)
+			time.Sleep(lasts)
+			if late := context.Cause(ctx) != nil; late != (i == 2) {
+				t.Errorf("pack %d: %v", i, context.Cause(ctx))
+			}
+			c.stop()
+			cancel(nil)
+		}
+		if b.spent != 64*time.Minute {
+			t.Errorf("spent: %s", b.spent)
+		}
+	})
 }
 
 // Sizes are git's, and what is none is refused with the variable's name.

@@ -2,6 +2,7 @@ package gitstore
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 
@@ -27,5 +28,25 @@ func TestNotesOfBothStreams(t *testing.T) {
 	streams.Wait()
 	if len(n.missing) != 2*each || n.other {
 		t.Errorf("%d special files noted of %d, other: %v", len(n.missing), 2*each, n.other)
+	}
+}
+
+// A file that is missing under both of its names is noted under both, whichever comes first.
+func TestNotesOfTwoNames(t *testing.T) {
+	name := strings.Repeat("a1", 20)
+	modules := []byte(name)
+	attributes := []byte("error: object " + name + ": gitattributesMissing: unable to read .gitattributes blob")
+	for _, first := range []bool{true, false} {
+		n := &fsckNotes{format: oid.SHA1, most: 1, missing: make(specialFiles)}
+		if first {
+			n.stdout(modules)
+		}
+		n.stderr(attributes)
+		n.stdout(modules)
+		for _, file := range n.missing {
+			if file != modulesFile|attributesFile || len(n.missing) != 1 {
+				t.Errorf("noted as %d", file)
+			}
+		}
 	}
 }
