@@ -205,8 +205,9 @@ func TestTortureLongIndexing(t *testing.T) {
 	a.repo.GitIn(string(m.Bytes()), "index-pack", "--stdin")
 	pipeA, pipeB := gittest.Loopback(t)
 	oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
-	oA.Timeout = time.Second
-	oB.Timeout = time.Second
+	// Patience, sixty times that, has to be enough for all of it.
+	oA.Timeout = time.Duration(gittest.Rounds(1, 10)) * time.Second
+	oB.Timeout = oA.Timeout
 	done := make(chan struct{})
 	start := time.Now()
 	go func() {
