@@ -309,45 +309,30 @@ func TestPackHeader(t *testing.T) {
 	}
 }
 
-// endless is a path that is longer than any.
-type endless struct{ begin string }
-
-func (e *endless) Read(p []byte) (int, error) {
-	n := copy(p, e.begin)
-	e.begin = e.begin[n:]
-	for i := range p[n:] {
-		p[n+i] = 'a'
-	}
-	return len(p), nil
-}
-
 // A walk that says more than there can be is broken off: trees that are thousands deep have paths without end.
 func TestEndlessWalk(t *testing.T) {
 	l := named(t, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")
-	for begin, line := range map[string]string{"4b825dc642cb6eb9a060e54bf8d69288fbee4904 ": "", "": strings.Repeat("a", 40) + " b\n"} {
+	for _, c := range [][2]string{
+		{"4b825dc642cb6eb9a060e54bf8d69288fbee4904 ", strings.Repeat("a", 1<<16)}, // one line
+		{"", strings.Repeat(strings.Repeat("a", 40)+" b\n", 1000)},
+	} {
 		p := &planner{list: l, give: []uint32{0}, given: newBitmap(1, []uint32{0})}
 		w := &treeWalk{planner: p, hints: &hints{give: p.give, path: make([]uint32, 1), paths: []string{""}}, left: slices.Clone(p.given),
 			numbers: make(map[string]uint32), name: make([]byte, 20)}
-		var r io.Reader = &endless{begin}
-		if line != "" {
-			r = &repeated{text: line}
-		}
-		if err := w.read(bufio.NewReaderSize(r, 1<<16)); err == nil || !strings.Contains(err.Error(), "too much") {
-			t.Errorf("%q: %v", line, err)
+		if err := w.read(bufio.NewReaderSize(&endless{rest: c[0], again: c[1]}, 1<<16)); err == nil || !strings.Contains(err.Error(), "too much") {
+			t.Errorf("%.50q: %v", c, err)
 		}
 	}
 }
 
-// repeated is the same text again and again.
-type repeated struct {
-	text string
-	at   int
-}
+// endless is a text, and then another one again and again.
+type endless struct{ rest, again string }
 
-func (r *repeated) Read(p []byte) (int, error) {
-	for i := range p {
-		p[i] = r.text[r.at]
-		r.at = (r.at + 1) % len(r.text)
+func (e *endless) Read(p []byte) (int, error) {
+	if e.rest == "" {
+		e.rest = e.again
 	}
-	return len(p), nil
+	n := copy(p, e.rest)
+	e.rest = e.rest[n:]
+	return n, nil
 }

@@ -70,11 +70,11 @@ func hostileObjects() map[string]hostile {
 }
 
 // taken tells whether a pack of that object alone is taken in, and why not.
-func taken(t *testing.T, to *gittest.Repo, h hostile) (bool, error) {
+func taken(t *testing.T, to *gittest.Repo, store *Store, h hostile) (bool, error) {
 	t.Helper()
 	var p gittest.Pack
 	name := hex.EncodeToString(p.Object(h.kind, []byte(h.content)))
-	err := accept(t, open(t, to), p.Bytes(), []string{name})
+	err := accept(t, store, p.Bytes(), []string{name})
 	if err != nil && !OfPeer(err) {
 		t.Errorf("%q: %v", h.content, err)
 	}
@@ -90,9 +90,10 @@ func TestHostileObjects(t *testing.T) {
 	objects := hostileObjects()
 	strict := gittest.New(t)
 	before := strict.Files()
+	store := open(t, strict)
 	for _, name := range slices.Sorted(maps.Keys(objects)) {
 		h := objects[name]
-		ok, err := taken(t, strict, h)
+		ok, err := taken(t, strict, store, h)
 		if ok {
 			t.Errorf("%s: taken in", name)
 			continue
@@ -120,9 +121,10 @@ func TestHostileObjects(t *testing.T) {
 			t.Fatal(err)
 		}
 		lax.Env = append(lax.Env, "GIT_CONFIG_GLOBAL="+global)
+		store := open(t, lax)
 		for _, name := range slices.Sorted(maps.Keys(objects)) {
 			h := objects[name]
-			if ok, err := taken(t, lax, h); ok != slices.Contains(demoted, h.id) {
+			if ok, err := taken(t, lax, store, h); ok != slices.Contains(demoted, h.id) {
 				t.Errorf("unpackLimit %s: %s: taken in: %v (%v)", limit, name, ok, err)
 			}
 		}
@@ -141,8 +143,9 @@ func TestSkipList(t *testing.T) {
 			t.Fatal(err)
 		}
 		to.Git("config", "--add", "fetch.fsck.skipList", list)
+		store := open(t, to)
 		for j, name := range []string{".git", "two authors", "git~1", "no committer"} {
-			if ok, err := taken(t, to, objects[name]); ok != (j <= i) {
+			if ok, err := taken(t, to, store, objects[name]); ok != (j <= i) {
 				t.Errorf("%d lists: %s: taken in: %v (%v)", i+1, name, ok, err)
 			}
 		}
@@ -196,8 +199,9 @@ func TestSeveritiesAndOtherErrors(t *testing.T) {
 	if err := accept(t, open(t, to), p.Bytes(), nil); !OfPeer(err) || !strings.Contains(err.Error(), "fullPathname: ") {
 		t.Errorf("an object that is as bad as its base: %v", err)
 	}
+	store := open(t, to)
 	for name, bad := range badPacks(base) {
-		if err := accept(t, open(t, to), bad.pack, nil); err == nil {
+		if err := accept(t, store, bad.pack, nil); err == nil {
 			t.Errorf("%s: taken in", name)
 		}
 	}

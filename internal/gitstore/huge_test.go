@@ -143,7 +143,7 @@ func TestTortureTinyObjects(t *testing.T) {
 // An object as large as its header says, which takes almost nothing in the pack, is not held in memory where git
 // streams it, and is not stored loose.
 func TestTortureLargeObject(t *testing.T) {
-	size := gittest.Rounds(64<<20, 4<<30+1)
+	size := gittest.Rounds(20<<20, 4<<30+1)
 	to := gittest.New(t)
 	to.Git("config", "core.bigFileThreshold", "1m")
 	to.Git("config", "aig.maxMemory", "48m")

@@ -210,9 +210,10 @@ func TestMalformedPacks(t *testing.T) {
 	to.Git("repack", "-adq")
 	before := to.Files()
 	packs := badPacks(have)
+	store := open(t, to)
 	for _, name := range slices.Sorted(maps.Keys(packs)) {
 		bad := packs[name]
-		err := accept(t, open(t, to), bad.pack, nil)
+		err := accept(t, store, bad.pack, nil)
 		// What git can't get memory for it is not said to be the peer's fault, nor what git dies of.
 		if err == nil || !OfPeer(err) && !strings.Contains(bad.said, "ut of memory") && !strings.Contains(bad.said, "total_in") {
 			t.Errorf("%s: %v", name, err)
@@ -231,7 +232,7 @@ func TestMalformedPacks(t *testing.T) {
 	good, names := goodPack(false)
 	names = append(names, hex.EncodeToString(have)) // which git appends
 	slices.Sort(names)
-	if err := accept(t, open(t, to), good.Bytes(), names); err != nil {
+	if err := accept(t, store, good.Bytes(), names); err != nil {
 		t.Errorf("a good pack after all that: %v", err)
 	}
 	to.Git("fsck", "--strict")

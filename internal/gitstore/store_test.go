@@ -21,7 +21,7 @@ import (
 
 func open(t *testing.T, r *gittest.Repo, env ...string) *Store {
 	t.Helper()
-	s, err := Open(t.Context(), Git{Dir: r.Dir, Env: append(slices.Clone(r.Env), env...)})
+	s, err := Open(t.Context(), Git{Dir: r.Dir, Env: append(slices.Clone(r.Env), env...), Settings: new(Settings)})
 	if err != nil {
 		t.Fatal(err)
 	}
