@@ -66,6 +66,7 @@ func TestFileNamesInjectNothing(t *testing.T) {
 	if hinted < 10 {
 		t.Errorf("%d objects have a hint", hinted)
 	}
+	to.Git("config", "fetch.fsck.largePathname", "ignore") // a git from 2.45 on takes such names for errors
 	in, err := receive(t, open(t, to), packPiece(t, s, pieces[0]))
 	if err != nil {
 		t.Fatal(err)
