@@ -232,12 +232,23 @@ func TestTortureLiarsSSH(t *testing.T) {
 				return err
 			})
 		}},
-		{name: "a MiB of extended data", tell: func(l *bareSSH) { l.channel.Stderr().Write(make([]byte, 1<<20)) }},
+		{name: "extended data", tell: func(l *bareSSH) { io.Copy(l.channel.Stderr(), neverEnding{}) }},
+		{name: "extended data in single bytes", tell: func(l *bareSSH) {
+			forever(func() error {
+				_, err := l.channel.Stderr().Write([]byte{0})
+				return err
+			})
+		}},
 		{name: "the end of the channel", instead: func(l *bareSSH) { l.channel.CloseWrite() }, want: "the pipe ended"},
 		{name: "the channel closed", instead: func(l *bareSSH) { l.channel.Close() }, want: "the pipe ended"},
 		{name: "the connection closed", instead: func(l *bareSSH) { l.Close() }, want: "the pipe ended"},
-		{name: "nothing but extended data", instead: func(l *bareSSH) { io.Copy(l.channel.Stderr(), neverEnding{}) },
-			want: "nothing came from the peer for 1m0s"},
+		{name: "nothing but extended data", instead: func(l *bareSSH) {
+			forever(func() error {
+				time.Sleep(time.Second)
+				_, err := l.channel.Stderr().Write(make([]byte, 1<<20))
+				return err
+			})
+		}, want: "nothing came from the peer for 1m0s"},
 		{name: "nothing but channels, with pauses", instead: func(l *bareSSH) {
 			forever(func() error {
 				time.Sleep(time.Second)

@@ -186,7 +186,7 @@ func dial(under netConn, o Options) (*Conn, error) {
 		}
 		return nil, fmt.Errorf("opening the channel: %w", ofPeer(err))
 	}
-	c.services.Go(func() { ssh.DiscardRequests(channelReqs) })
+	c.attend(channel, channelReqs)
 	c.Channel = channel
 	return c, nil
 }
@@ -236,8 +236,14 @@ func (c *Conn) accept(chans <-chan ssh.NewChannel) (ssh.Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.services.Go(func() { ssh.DiscardRequests(requests) })
+	c.attend(channel, requests)
 	return channel, nil
+}
+
+// attend answers what is asked on the channel, and drops its extended data, which would take up the window for ever.
+func (c *Conn) attend(channel ssh.Channel, requests <-chan *ssh.Request) {
+	c.services.Go(func() { ssh.DiscardRequests(requests) })
+	c.services.Go(func() { io.Copy(io.Discard, channel.Stderr()) })
 }
 
 // rejectAll answers every further channel: what nobody answers stalls an SSH connection.
