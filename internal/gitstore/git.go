@@ -115,6 +115,9 @@ func (e *GitError) Error() string {
 	switch {
 	case e.Said == "":
 		return fmt.Sprintf("%s: %v", e.Command, e.Err)
+	case e.maxMemory > 0 && e.said(noThread): // which has two causes, and git is told of neither
+		return fmt.Sprintf("%s can start no more threads: there is a limit of processes that is too low (ulimit -u), "+
+			"or aig.maxMemory is, which is %s: %q", e.Command, byteSize(e.maxMemory), e.Said)
 	case e.maxMemory > 0 && e.OutOfMemory():
 		return fmt.Sprintf("%s needs more memory than aig.maxMemory lets it use, which is %s (raise it; 0 is no limit): %q",
 			e.Command, byteSize(e.maxMemory), e.Said)
@@ -133,8 +136,10 @@ func (e *GitError) OfMachine() bool {
 
 // OutOfMemory tells whether git got no more memory: the machine has none, or the limit was reached.
 func (e *GitError) OutOfMemory() bool {
-	return e.said("Cannot allocate memory", "ut of memory", "unable to create thread")
+	return e.said("Cannot allocate memory", "ut of memory", noThread)
 }
+
+const noThread = "unable to create thread"
 
 // said tells whether git said one of the texts, by itself. What it says of an object that its checks reject can have
 // the object's own words in it.
