@@ -3,7 +3,6 @@ package torture
 import (
 	"fmt"
 	"math/rand/v2"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -42,9 +41,7 @@ func (m *machine) racing(t *testing.T, p *pair, commands []string, pause time.Du
 				}
 				command := commands[rng.IntN(len(commands))]
 				args := strings.Fields(command)
-				cmd := exec.Command("git", args...)
-				cmd.Dir, cmd.Env = p.dir[who], m.env(who)
-				if out, err := cmd.CombinedOutput(); err != nil {
+				if out, err := m.git(p, who, args...).CombinedOutput(); err != nil {
 					t.Logf("%s's git %v: %v: %s", names[who], args, err, out)
 				}
 				mu.Lock()
@@ -61,11 +58,9 @@ func (m *machine) racing(t *testing.T, p *pair, commands []string, pause time.Du
 }
 
 // reachable is the objects that a repository's references lead to, ascending.
-func (m *machine) reachable(t *testing.T, dir string) []string {
+func (m *machine) reachable(t *testing.T, p *pair, who int) []string {
 	t.Helper()
-	cmd := exec.Command("git", "rev-list", "--objects", "--no-object-names", "--all")
-	cmd.Dir, cmd.Env = dir, m.env(alice)
-	names := strings.Fields(mustRun(t, cmd))
+	names := strings.Fields(mustRun(t, m.git(p, who, "rev-list", "--objects", "--no-object-names", "--all")))
 	slices.Sort(names)
 	return slices.Compact(names)
 }
@@ -79,7 +74,7 @@ func TestTortureRepack(t *testing.T) {
 	var reachable [2][2][]string
 	for i, p := range pairs {
 		for who := range names {
-			reachable[i][who] = m.reachable(t, p.dir[who])
+			reachable[i][who] = m.reachable(t, p, who)
 		}
 	}
 	for _, kind := range []struct {
@@ -113,7 +108,7 @@ func TestTortureRepack(t *testing.T) {
 				}
 				var missing [2][]string
 				for who, name := range names {
-					has, err := m.objects(p.dir[who])
+					has, err := m.objects(p, who)
 					if err != nil {
 						t.Error(err)
 					}
@@ -122,7 +117,7 @@ func TestTortureRepack(t *testing.T) {
 						lost += len(gone)
 					}
 					missing[who] = without(want, has)
-					if said := m.fsck(p.dir[who]); said != "" {
+					if said := m.fsck(p, who); said != "" {
 						t.Errorf("%s's git fsck: %s", name, said)
 					}
 				}

@@ -105,7 +105,7 @@ func TestTortureInterrupt(t *testing.T) {
 			t.Errorf("round %d, %s: Bob ended with %d: %s", round, how.name, b.status, b.said)
 		}
 		if c.left > 0 {
-			t.Errorf("round %d, %s: left: %v %v", round, how.name, leftovers(p.dir[alice]), leftovers(p.dir[bob]))
+			t.Errorf("round %d, %s: left: %v %v", round, how.name, p.leftovers(alice), p.leftovers(bob))
 			remains += c.left
 		}
 		c.add(m.next(t, p, fmt.Sprint(dir, "/next")))
@@ -150,7 +150,7 @@ func TestTortureClosedStreams(t *testing.T) {
 				wrong++
 			}
 			for who, name := range names {
-				if has, err := m.objects(p.dir[who]); err != nil || len(without(p.union, has)) > 0 {
+				if has, err := m.objects(p, who); err != nil || len(without(p.union, has)) > 0 {
 					t.Errorf("%s has %d objects of %d (%v)", name, len(has), len(p.union), err)
 					unequal++
 				}

@@ -121,6 +121,8 @@ func mustRun(t testing.TB, cmd *exec.Cmd) string {
 // pair is two repositories that have drifted apart, and what they held when they were made.
 type pair struct {
 	dir     [2]string
+	via     [2][]string // what commands on them are run by, if they are not as others are
+	root    [2]string   // under which their files are seen from here
 	objects [2][]string // ascending
 	union   []string    // of both
 	outside [2]string   // a checksum of all files that are no objects
@@ -179,10 +181,10 @@ func (p *pair) look(m *machine) error {
 	p.union = nil
 	for who := range names {
 		var err error
-		if p.objects[who], err = m.objects(p.dir[who]); err != nil {
+		if p.objects[who], err = m.objects(p, who); err != nil {
 			return err
 		}
-		if p.outside[who], err = outside(p.dir[who]); err != nil {
+		if p.outside[who], err = outside(p.files(who)); err != nil {
 			return err
 		}
 		p.union = append(p.union, p.objects[who]...)
@@ -262,22 +264,26 @@ func (p *pair) copyOf(t testing.TB, dir string) *pair {
 	return &c
 }
 
+// files is where the files of a repository are seen.
+func (p *pair) files(who int) string { return p.root[who] + p.dir[who] }
+
+// git is a git command in a repository.
+func (m *machine) git(p *pair, who int, args ...string) *exec.Cmd {
+	args = append(append(slices.Clone(p.via[who]), "git", "-C", p.dir[who]), args...)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = m.env(who)
+	return cmd
+}
+
 // objects is the names of all objects of a store, ascending.
-func (m *machine) objects(dir string) ([]string, error) {
-	cmd := exec.Command("git", "cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--buffer")
-	cmd.Dir, cmd.Env = dir, m.env(alice)
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s: git cat-file: %w", dir, err)
-	}
-	return strings.Fields(string(out)), nil
+func (m *machine) objects(p *pair, who int) ([]string, error) {
+	out, err := run(m.git(p, who, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--buffer"))
+	return strings.Fields(out), err
 }
 
 // fsck is what git has to say against a store.
-func (m *machine) fsck(dir string) string {
-	cmd := exec.Command("git", "fsck", "--full", "--strict", "--no-dangling", "--no-progress")
-	cmd.Dir, cmd.Env = dir, m.env(alice)
-	out, err := cmd.CombinedOutput()
+func (m *machine) fsck(p *pair, who int) string {
+	out, err := m.git(p, who, "fsck", "--full", "--strict", "--no-dangling", "--no-progress").CombinedOutput()
 	if err != nil {
 		return fmt.Sprintf("%s%v", out, err)
 	}
@@ -309,10 +315,10 @@ func outside(dir string) (string, error) {
 }
 
 // leftovers is the temporary files and directories in an object directory.
-func leftovers(dir string) []string {
+func (p *pair) leftovers(who int) []string {
 	var all []string
 	for _, pattern := range []string{"tmp_*", "pack/tmp_*", "pack/.tmp*", "??/tmp_*"} {
-		found, _ := filepath.Glob(filepath.Join(dir, "objects", pattern))
+		found, _ := filepath.Glob(filepath.Join(p.files(who), "objects", pattern))
 		all = append(all, found...)
 	}
 	return all

@@ -34,6 +34,7 @@ type syncOptions struct {
 	timeout time.Duration // --timeout of both sides
 	args    [2][]string   // further arguments
 	before  [2]string     // shell commands before each side's git
+	vars    [2]string     // assignments to variables for it
 	env     []string
 	board   *board   // for relayed
 	tty     *os.File // Alice's controlling terminal, if she has one; she is its session's leader
@@ -86,7 +87,8 @@ func (m *machine) start(t testing.TB, p *pair, dir string, o syncOptions) *runni
 		if before != "" {
 			before += "; "
 		}
-		return fmt.Sprintf("%sgit -C %s aig-sync %s %s", before, quote(p.dir[who]), strings.Join(args, " "), quote(transport))
+		return fmt.Sprintf("%s%s %s git -C %s aig-sync %s %s", before, o.vars[who], strings.Join(p.via[who], " "),
+			quote(p.dir[who]), strings.Join(args, " "), quote(transport))
 	}
 	nestedBob := func() string {
 		b := r.sides[bob]
@@ -101,9 +103,9 @@ func (m *machine) start(t testing.TB, p *pair, dir string, o syncOptions) *runni
 	}
 	launch := func(who int, transport string, pipe *os.File) {
 		s := r.sides[who]
-		s.cmd = exec.Command("sh", "-c", "exec "+expression(who, transport))
-		if o.before[who] != "" {
-			s.cmd.Args[2] = expression(who, transport)
+		s.cmd = exec.Command("sh", "-c", expression(who, transport))
+		if o.before[who]+o.vars[who] == "" {
+			s.cmd.Args[2] = "exec " + s.cmd.Args[2]
 		}
 		s.cmd.Env = m.env(who, env...)
 		s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a job of its own, as at a terminal
@@ -271,7 +273,7 @@ func (m *machine) check(t testing.TB, p *pair, r *running) (c checked) {
 	whole := true
 	for who, name := range names {
 		var err error
-		if has[who], err = m.objects(p.dir[who]); err != nil {
+		if has[who], err = m.objects(p, who); err != nil {
 			t.Error(err)
 			c.unsound++
 		}
@@ -280,15 +282,15 @@ func (m *machine) check(t testing.TB, p *pair, r *running) (c checked) {
 			c.lost += len(lost)
 		}
 		whole = whole && len(without(p.union, has[who])) == 0
-		if now, err := outside(p.dir[who]); now != p.outside[who] {
+		if now, err := outside(p.files(who)); now != p.outside[who] {
 			t.Errorf("%s's repository has changed outside of objects/ (%v)", name, err)
 			c.changed++
 		}
-		if said := m.fsck(p.dir[who]); said != "" {
+		if said := m.fsck(p, who); said != "" {
 			t.Errorf("%s's git fsck: %s", name, said)
 			c.unsound++
 		}
-		c.left += len(leftovers(p.dir[who]))
+		c.left += len(p.leftovers(who))
 	}
 	for who, name := range names {
 		o := r.outcome(who)
@@ -315,19 +317,17 @@ func (m *machine) next(t testing.TB, p *pair, dir string) (c checked) {
 			t.Errorf("the next run: %s ended with %d: %s", name, o.status, o.said)
 			c.nextFailed = 1
 		}
-		if has, err := m.objects(p.dir[who]); err != nil || !slices.Equal(has, p.union) {
+		if has, err := m.objects(p, who); err != nil || !slices.Equal(has, p.union) {
 			t.Errorf("after the next run %s has %d objects of %d (%v)", name, len(has), len(p.union), err)
 			c.nextFailed = 1
 		}
-		if said := m.fsck(p.dir[who]); said != "" {
+		if said := m.fsck(p, who); said != "" {
 			t.Errorf("after the next run %s's git fsck: %s", name, said)
 			c.unsound++
 		}
-		if len(leftovers(p.dir[who])) > 0 {
-			cmd := exec.Command("git", "prune", "--expire=now")
-			cmd.Dir, cmd.Env = p.dir[who], m.env(who)
-			mustRun(t, cmd)
-			if left := leftovers(p.dir[who]); len(left) > 0 {
+		if len(p.leftovers(who)) > 0 {
+			mustRun(t, m.git(p, who, "prune", "--expire=now"))
+			if left := p.leftovers(who); len(left) > 0 {
 				t.Errorf("git prune does not sweep %v", left)
 				c.unswept += len(left)
 			}

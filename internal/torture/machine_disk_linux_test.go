@@ -1,0 +1,193 @@
+package torture
+
+import (
+	"bufio"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"aig/internal/gittest"
+)
+
+// disk is a small file system, a tmpfs in a mount namespace of its own. It needs no root, but a kernel that lets users
+// have namespaces, as Debian's does, and containers often don't.
+type disk struct {
+	dir string
+	pid int
+}
+
+// newDisk makes a file system that is seen at dir by those who come by way of enter.
+func newDisk(t *testing.T, dir string) *disk {
+	t.Helper()
+	cmd := exec.Command("unshare", "-rm", "sh", "-c", "mount -t tmpfs none "+quote(dir)+" && echo ready && exec cat")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when a test times out
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stdin.Close()
+		cmd.Wait()
+	})
+	if said, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		t.Fatalf("no file system can be mounted: %q, %v", said, err)
+	}
+	return &disk{dir: dir, pid: cmd.Process.Pid}
+}
+
+func (d *disk) enter() []string {
+	return []string{"nsenter", "-t", fmt.Sprint(d.pid), "-U", "-m", "--preserve-credentials", "--"}
+}
+
+func (d *disk) root() string { return fmt.Sprintf("/proc/%d/root", d.pid) }
+
+func (d *disk) run(t testing.TB, args ...string) string {
+	t.Helper()
+	args = append(d.enter(), args...)
+	return mustRun(t, exec.Command(args[0], args[1:]...))
+}
+
+// free leaves room for so many bytes, or for any number of them if that is negative.
+func (d *disk) free(t testing.TB, bytes int64) {
+	t.Helper()
+	if bytes >= 0 {
+		var now syscall.Statfs_t
+		if err := syscall.Statfs(d.root()+d.dir, &now); err != nil {
+			t.Fatal(err)
+		}
+		bytes += int64(now.Blocks-now.Bfree) * now.Bsize
+	} else {
+		bytes = 1 << 30
+	}
+	d.run(t, "mount", "-o", fmt.Sprintf("remount,size=%d", bytes), "none", d.dir)
+}
+
+// onDisk moves a side's repository to a disk of its own.
+func (p *pair) onDisk(t *testing.T, who int, dir string) *disk {
+	t.Helper()
+	at := filepath.Join(dir, "disk")
+	if err := os.Mkdir(at, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	d := newDisk(t, at)
+	d.run(t, "cp", "-r", p.dir[who], at)
+	p.dir[who], p.via[who], p.root[who] = filepath.Join(at, filepath.Base(p.dir[who])), d.enter(), d.root()
+	return d
+}
+
+// size is how many bytes the files of a directory have.
+func size(t *testing.T, dir string) (n int64) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			var info fs.FileInfo
+			if info, err = d.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A disk that gets full at any moment, or files that may not grow any further: the side says so, the other one hears
+// it, nothing is left, and with more room the next run completes.
+func TestTortureFullDisk(t *testing.T) {
+	m := newMachine(t)
+	for _, kind := range []struct {
+		name  string
+		n     int
+		limit bool // of the size of a file, instead of a full disk
+	}{{"a small tmpfs", gittest.Rounds(2, 60), false}, {"RLIMIT_FSIZE", gittest.Rounds(1, 20), true}} {
+		t.Run(kind.name, func(t *testing.T) {
+			var mu sync.Mutex
+			var all checked
+			done, failed, unclear := 0, 0, 0
+			reasons := make(map[string]int)
+			rounds(kind.n, func(round int) {
+				rng := m.random(round)
+				who := rng.IntN(2)
+				from := []*pair{m.small, m.large}[round%2]
+				dir := t.TempDir()
+				p := from.copyOf(t, dir)
+				// A little more than what comes, or than the largest pack of it.
+				room := int64(rng.Float64() * 1.3 * float64(size(t, from.dir[1-who])))
+				o := syncOptions{form: nested}
+				var d *disk
+				if !kind.limit {
+					d = p.onDisk(t, who, dir)
+					if rng.IntN(3) == 0 { // what else we write is there, too
+						tmp := filepath.Join(d.dir, "tmp")
+						d.run(t, "mkdir", tmp)
+						o.vars[who] = "TMPDIR=" + quote(tmp)
+					}
+					d.free(t, room)
+				} else {
+					room /= 3
+					o.before[who] = fmt.Sprintf("ulimit -f %d", room/512) // in dash's blocks
+				}
+				r := m.start(t, p, dir, o)
+				r.end(t, 10+tooLong)
+				c := m.check(t, p, r)
+				if c.left > 0 {
+					t.Errorf("round %d: left: %v", round, p.leftovers(who))
+				}
+				fails := 0
+				for side, name := range names {
+					s := r.outcome(side)
+					if !s.well() {
+						t.Errorf("round %d, %d bytes: %s ended with %d: %s", round, room, name, s.status, s.said)
+					}
+					if s.status == 0 {
+						continue
+					}
+					fails++
+					if !strings.Contains(s.fatal, "o space left on device") && !strings.Contains(s.fatal, "file size limit exceeded") {
+						t.Errorf("round %d, %d bytes at %s: %s does not say what to mend: %s", round, room, names[who], name, s.said)
+						unclear++
+					}
+					mu.Lock()
+					reasons[s.fatal]++
+					mu.Unlock()
+				}
+				if d != nil {
+					d.free(t, -1)
+				}
+				c.add(m.next(t, p, fmt.Sprint(dir, "/next")))
+				mu.Lock()
+				defer mu.Unlock()
+				all.add(c)
+				if fails > 0 {
+					failed++
+				} else {
+					done++
+				}
+			})
+			if testing.Verbose() {
+				for reason, times := range reasons {
+					t.Logf("%d times: %s", times, reason)
+				}
+			}
+			gittest.Figures(t, "full: "+kind.name, kind.n, "done all the same %d, failed %d, not clear why %d, false dots %d, "+
+				"objects lost %d, fsck findings %d, left in objects/ %d, next runs failed %d",
+				done, failed, unclear, all.falsePromises, all.lost, all.unsound, all.left, all.nextFailed)
+		})
+	}
+}

@@ -1,0 +1,97 @@
+package torture
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"aig/internal/gittest"
+)
+
+// unprivileged runs a command as somebody whom the permissions of files bind: root without the capabilities not to be,
+// or whoever we are.
+func unprivileged() []string {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	return []string{"setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"}
+}
+
+// A store that can't be written to gives what it has, and says why it takes nothing; the other side hears it. With the
+// right to write the next run completes.
+func TestTortureReadOnly(t *testing.T) {
+	m := newMachine(t)
+	clear, gave, next, n := 0, 0, 0, 0
+	for i, kind := range []struct {
+		name, says string
+		from       *pair
+		lock       func(t *testing.T, p *pair, who int, dir string) (unlock func())
+	}{
+		{"a file system mounted read-only", "ead-only file system", m.small, func(t *testing.T, p *pair, who int, dir string) func() {
+			d := p.onDisk(t, who, dir)
+			d.run(t, "mount", "-o", "remount,ro", "none", d.dir)
+			return func() { d.run(t, "mount", "-o", "remount,rw", "none", d.dir) }
+		}},
+		{"directories without the right to write", "ermission denied", m.small, func(t *testing.T, p *pair, who int, _ string) func() {
+			p.via[who] = unprivileged()
+			objects := filepath.Join(p.dir[who], "objects")
+			chmod(t, "a-w", objects)
+			return func() { chmod(t, "u+w", objects) }
+		}},
+		{"a directory for packs without it", "ermission denied", m.large, func(t *testing.T, p *pair, who int, _ string) func() {
+			p.via[who] = unprivileged()
+			packs := filepath.Join(p.dir[who], "objects", "pack")
+			chmod(t, "a-w", packs)
+			return func() { chmod(t, "u+w", packs) }
+		}},
+	} {
+		for who, name := range names {
+			if !gittest.Torture && who != i%2 {
+				continue
+			}
+			t.Run(kind.name+", "+name, func(t *testing.T) {
+				n++
+				dir := t.TempDir()
+				p := kind.from.copyOf(t, dir)
+				unlock := kind.lock(t, p, who, dir)
+				defer unlock()
+				r := m.start(t, p, dir, syncOptions{form: nested})
+				r.end(t, tooLong)
+				m.check(t, p, r)
+				for side, name := range names {
+					o := r.outcome(side)
+					if o.status != 128 || o.promise || !strings.Contains(o.fatal, kind.says) {
+						t.Errorf("%s ended with %d: %s", name, o.status, o.said)
+					} else {
+						clear++
+					}
+				}
+				// What is not written to it, it gives.
+				o := syncOptions{form: nested}
+				o.args[who] = []string{"--push"}
+				r = m.start(t, p, dir, o)
+				r.end(t, tooLong)
+				for side, name := range names {
+					if o := r.outcome(side); o.status != 0 || !o.promise {
+						t.Errorf("%s gives, and %s ended with %d: %s", names[who], name, o.status, o.said)
+					} else {
+						gave++
+					}
+				}
+				unlock()
+				next += m.next(t, p, fmt.Sprint(dir, "/next")).nextFailed
+			})
+		}
+	}
+	gittest.Figures(t, "a store that can't be written to", n, "sides that said why %d of %d, sides that were done where it only gave %d, "+
+		"next runs failed %d", clear, 2*n, gave, next)
+}
+
+// chmod sets the rights to a directory and to those below it.
+func chmod(t *testing.T, mode, dir string) {
+	t.Helper()
+	mustRun(t, exec.Command("find", dir, "-type", "d", "-exec", "chmod", mode, "{}", "+"))
+}
