@@ -186,6 +186,16 @@ func (t *tail) last() string {
 	return line
 }
 
+// complaint is what a child that has succeeded nonetheless had to say of an error: git leaves out what it can't read.
+func (c *child) complaint() error {
+	for l := range bytes.Lines(c.stderr.b) {
+		if s, ok := strings.CutPrefix(strings.TrimSpace(string(l)), "error: "); ok {
+			return fmt.Errorf("%s says %q, and can't have seen all that is there: git fsck says more", c.name, s)
+		}
+	}
+	return nil
+}
+
 // WithoutLocalEnv is env without the variables that tie git to one repository (`git rev-parse --local-env-vars`):
 // what a program that may open another repository must be started with.
 func (g Git) WithoutLocalEnv(ctx context.Context, env []string) ([]string, error) {

@@ -69,8 +69,17 @@ func (s *Store) Format() oid.Format { return s.format }
 
 // List is the names of all objects that are present, ascending, each once: those in packs, loose ones and those of
 // alternates. What a partial clone has promised but not got is not among them. Names of objects that turn out corrupt
-// can be.
+// can be. A list that may not be complete is an error (see listing.go).
 func (s *Store) List(ctx context.Context) (*oid.List, error) {
+	var list *oid.List
+	err := s.amidRepacking(ctx, func() (err error) {
+		list, err = s.list(ctx)
+		return err
+	})
+	return list, err
+}
+
+func (s *Store) list(ctx context.Context) (*oid.List, error) {
 	c := s.git.command(ctx, nil, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--buffer")
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -86,6 +95,9 @@ func (s *Store) List(ctx context.Context) (*oid.List, error) {
 	}
 	if err := c.Wait(); err != nil && (parseErr == nil || c.stderr.last() != "") {
 		return nil, c.explain(err)
+	}
+	if parseErr == nil {
+		parseErr = c.complaint()
 	}
 	return list, parseErr
 }

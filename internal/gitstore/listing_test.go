@@ -1,0 +1,112 @@
+//go:build unix
+
+package gitstore
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"aig/internal/gittest"
+)
+
+// packed is a repository with a pack of three blobs and another one of as many, and the paths of these without
+// extensions.
+func packed(t *testing.T) (r *gittest.Repo, paths [2]string) {
+	t.Helper()
+	r = gittest.New(t)
+	for i, what := range []string{"some", "other"} {
+		names := strings.Join(r.Blobs(what, 3), "\n")
+		paths[i] = filepath.Join(r.ObjectDir(), "pack", "pack-"+r.GitIn(names, "pack-objects", "-q", filepath.Join(r.ObjectDir(), "pack", "pack")))
+		r.Git("prune-packed", "-q")
+	}
+	return r, paths
+}
+
+// A pack that a repacking takes away before git has looked into it, and whose successor git doesn't see, is not missed.
+func TestListAmidRepacking(t *testing.T) {
+	r, paths := packed(t)
+	want := r.Objects()
+	s := open(t, r)
+	once := filepath.Join(t.TempDir(), "once")
+	// git sees one pack without its index; by the time it has ended, the same objects are in another.
+	instead(t, "cat-file", "ONCE="+once+" PACK="+paths[0]+`
+if test ! -e "$ONCE"; then
+	: >"$ONCE"
+	mv "$PACK.idx" "$ONCE.idx"
+	$git "$@"
+	status=$?
+	mv "$ONCE.idx" "$PACK-2.idx" && mv "$PACK.pack" "$PACK-2.pack"
+	exit $status
+fi
+exec $git "$@"`)
+	if got := hexNames(list(t, s)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if _, err := os.Stat(once); err != nil {
+		t.Error("nothing was tested")
+	}
+}
+
+// A store that is repacked without end is not listed without end.
+func TestListAmidEndlessRepacking(t *testing.T) {
+	r, paths := packed(t)
+	s := open(t, r)
+	instead(t, "cat-file", "PACK="+paths[0]+`
+for from in "$PACK"*.pack; do
+	to=$PACK-$$
+	mv "${from%.pack}.pack" "$to.pack" && mv "${from%.pack}.idx" "$to.idx"
+done
+exec $git "$@"`)
+	if _, err := s.List(t.Context()); err == nil || !strings.Contains(err.Error(), "git repack") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Half of a pack is an error that says what to mend, and so is what git itself says of an index that it can't use; half
+// of one that is just coming or going is none.
+func TestListOfDamagedPacks(t *testing.T) {
+	for name, test := range map[string]struct {
+		damage func(path string) error
+		want   string // "" for no error
+	}{
+		"index missing": {func(path string) error { return os.Remove(path + ".idx") }, "has no index"},
+		"pack missing":  {func(path string) error { return os.Remove(path + ".pack") }, "has no pack"},
+		"index cut short": {func(path string) error {
+			os.Chmod(path+".idx", 0o600)
+			return os.Truncate(path+".idx", 100)
+		}, "git fsck"},
+		"index comes in a moment": {func(path string) error {
+			if err := os.Rename(path+".idx", path+".later"); err != nil {
+				return err
+			}
+			time.AfterFunc(5*packPause, func() { os.Rename(path+".later", path+".idx") })
+			return nil
+		}, ""},
+		"of no pack of git's": {func(path string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(path), "tmp_pack_x.pack"), nil, 0o600)
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, alternate := range []bool{false, true} {
+				r, paths := packed(t)
+				if err := test.damage(paths[1]); err != nil {
+					t.Fatal(err)
+				}
+				if alternate {
+					of := r
+					r = gittest.New(t)
+					if err := os.WriteFile(filepath.Join(r.ObjectDir(), "info", "alternates"), []byte(of.ObjectDir()+"\n"), 0o666); err != nil {
+						t.Fatal(err)
+					}
+				}
+				_, err := open(t, r).List(t.Context())
+				if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+					t.Errorf("alternate %v: %v", alternate, err)
+				}
+			}
+		})
+	}
+}
