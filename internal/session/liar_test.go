@@ -278,6 +278,11 @@ func (v *victims) names() (names []string) {
 // tunnel is a tunnel between us and the liar over a pipe in memory.
 func (v *victims) tunnel(t *testing.T, role tunnel.Role) (ours, theirs *tunnel.Conn) {
 	a, b := gittest.Pipe()
+	return v.tunnelOver(t, a, b, role)
+}
+
+// tunnelOver is a tunnel over any pipe.
+func (v *victims) tunnelOver(t *testing.T, a, b io.ReadWriteCloser, role tunnel.Role) (ours, theirs *tunnel.Conn) {
 	trusts := func(key ssh.Signer) func(ssh.PublicKey) bool {
 		return func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.PublicKey().Marshal()) }
 	}
