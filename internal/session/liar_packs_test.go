@@ -37,6 +37,7 @@ func announced(packs ...*made) (names []string) {
 func bombs(n, size int) *made {
 	m := new(made)
 	const baseSize = 1 << 20
+	content := make([]byte, size)
 	base := m.Offset()
 	m.object(gittest.PackBlob, string(make([]byte, baseSize)))
 	for i := range n {
@@ -46,7 +47,8 @@ func bombs(n, size int) *made {
 			instructions = append(instructions, gittest.Copy(0, uint32(min(left, baseSize))))
 		}
 		m.OfsDelta(uint64(m.Offset()-base), gittest.Delta(baseSize, uint64(size), instructions...))
-		m.names = append(m.names, hex.EncodeToString(m.Name(gittest.PackBlob, append([]byte(text), make([]byte, size-len(text))...))))
+		copy(content, text)
+		m.names = append(m.names, hex.EncodeToString(m.Name(gittest.PackBlob, content)))
 	}
 	return m
 }
@@ -166,7 +168,7 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 	}{
 		"aig.maxMemory":    {"64m", bombs(1, 100<<20)},
 		"aig.maxInputSize": {"1k", large},
-		"aig.maxIndexTime": {"100ms", bombs(gittest.Rounds(60, 300), 20<<20)},
+		"aig.maxIndexTime": {"100ms", bombs(gittest.Rounds(30, 300), 20<<20)},
 	} {
 		t.Run(setting, func(t *testing.T) {
 			if setting == "aig.maxMemory" && runtime.GOOS != "linux" {
@@ -174,6 +176,7 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 			}
 			v := newVictims(t, 20)
 			v.repo.Git("config", setting, c.value)
+			v.repo.Git("config", "pack.threads", "1")
 			v.open(v.repo)
 			lie := tale{want: setting, within: lieTimeout, tell: func(l *liar) {
 				l.give(announced(c.pack)...)
