@@ -15,6 +15,7 @@ need () { # <package> <path or command that it brings>
 need git git
 need openssh-client ssh
 need openssh-client ssh-keygen
+need procps ps
 need perl prove
 need sharness /usr/share/sharness/sharness.sh
 need shellcheck shellcheck

@@ -203,13 +203,13 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 // short its timeout is against that.
 func TestTortureLongIndexing(t *testing.T) {
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
-	m := bombs(gittest.Rounds(40, 1000), 20<<20)
+	m := bombs(gittest.Rounds(40, 400), 20<<20)
 	b.repo.Git("config", "pack.threads", "1")
 	a.repo.GitIn(string(m.Bytes()), "index-pack", "--stdin")
 	pipeA, pipeB := gittest.Loopback(t)
 	oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
 	// Patience, sixty times that, has to be enough for all of it.
-	oA.Timeout = time.Duration(gittest.Rounds(1, 10)) * time.Second
+	oA.Timeout = time.Duration(gittest.Rounds(1, 5)) * time.Second
 	oB.Timeout = oA.Timeout
 	done := make(chan struct{})
 	start := time.Now()
