@@ -90,7 +90,7 @@ func TestTortureWireEcho(t *testing.T) {
 		}},
 		{"the preface alone", "a tie", func(heard io.Reader, say io.WriteCloser) { io.CopyN(say, heard, prefaceSize) }},
 	}
-	for range gittest.Rounds(1, 25) {
+	for range gittest.Rounds(1, 10) {
 		for _, c := range cases {
 			for i, s := range p.sides {
 				y.rounds++
@@ -145,7 +145,7 @@ func TestTortureWireReplay(t *testing.T) {
 // An election that is rewritten swaps the roles, which changes nothing, or leaves two servers or two clients, which ends
 // it. (Equal numbers are an echo of the preface.)
 func TestTortureWireElection(t *testing.T) {
-	b := bench{peers: newPeers(t, newRandom(t)(0), small), timeout: time.Second, workers: 1}
+	b := bench{peers: newPeers(t, newRandom(t)(0), small), workers: 6}
 	larger, smaller := preferred(true), preferred(false)
 	cases := []struct {
 		name   string
@@ -159,6 +159,10 @@ func TestTortureWireElection(t *testing.T) {
 		{"two clients", larger, larger, false},
 	}
 	for _, c := range cases {
+		b.timeout = time.Second
+		if c.passes {
+			b.timeout = 20 * time.Second
+		}
 		y := b.play(t, gittest.Rounds(2, 50), func(int) play {
 			return play{server: elected, faults: [2]fault{
 				{patch: c.toBob, patchAt: prefaceNumber, harmful: !c.passes}, {patch: c.toAl, patchAt: prefaceNumber},
