@@ -106,12 +106,11 @@ func TestTortureLiarsPacks(t *testing.T) {
 			part := make([]byte, wire.MaxBody)
 			l.every(0, func() error { return l.out.Write(wire.TypePack, part) })
 		}, want: "goes on with a pack that is no good, for 256 MiB now"},
-		{name: "more and more behind the end of a pack", tell: func(l *liar) {
+		{name: "more behind the end of a pack", tell: func(l *liar) {
 			l.give(a)
-			l.say(wire.TypePack, packA)
-			part := make([]byte, wire.MaxBody)
-			l.every(0, func() error { return l.out.Write(wire.TypePack, part) })
-		}, want: "goes on with a pack that is no good, for 256 MiB now"},
+			l.pack(0, 1, append(bytes.Clone(packA), make([]byte, 100_000)...))
+			leaves(l)
+		}, refused: "there is more behind the end of the pack", want: "the pipe ended"},
 		{name: "2^32-1 objects in the pack's header", tell: func(l *liar) {
 			l.give(a)
 			header := bytes.Clone(packA)
@@ -121,6 +120,15 @@ func TestTortureLiarsPacks(t *testing.T) {
 		}, refused: "holds 4294967295 objects, where from 1 to 1 are due", want: "the pipe ended"},
 		{name: "a pack where none is due", tell: func(l *liar) {
 			l.give()
+			l.pack(0, 1, packA)
+		}, want: "sends a pack, though it has given everything it announced"},
+		{name: "a pack to a side that only gives", direction: wire.Push, tell: func(l *liar) {
+			l.common(a)
+			l.pack(0, 1, packA)
+		}, want: "sends a pack, though it has given everything it announced"},
+		{name: "a pack of a side that only receives", tell: func(l *liar) {
+			l.greeting = []string{"both", "pull"}
+			l.common(a)
 			l.pack(0, 1, packA)
 		}, want: "sends a pack, though it has given everything it announced"},
 		{name: "the end of no pack", tell: func(l *liar) {
@@ -261,6 +269,14 @@ func TestTortureLiarsVerdicts(t *testing.T) {
 			given(l)
 			l.say(wire.TypeDone, count(20))
 		}, want: "is done with 20 objects, but has confirmed 0 of the 20 we give"},
+		{name: "wanting what was not offered", direction: wire.Pull, tell: func(l *liar) {
+			l.common()
+			l.say(wire.TypeStored, number(0))
+		}, want: "has a verdict on pack 0, which waits for none"},
+		{name: "done with what was not offered", direction: wire.Pull, tell: func(l *liar) {
+			l.common()
+			l.say(wire.TypeDone, count(20))
+		}, want: "is done with 20 objects, but has confirmed 0 of the 0 we give"},
 		{name: "done with 2^64-1", tell: func(l *liar) {
 			given(l)
 			l.say(wire.TypeStored, number(0))

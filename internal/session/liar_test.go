@@ -241,7 +241,7 @@ type victims struct {
 }
 
 func newVictims(t *testing.T, blobs int) *victims {
-	v := &victims{t: t, repo: gittest.New(t)}
+	v := &victims{t: t, repo: gittest.New(t, "--template=")}
 	v.repo.Blobs("ours", blobs)
 	v.open(v.repo)
 	for i := range v.keys {
