@@ -115,7 +115,7 @@ func TestTortureFullDisk(t *testing.T) {
 		name  string
 		n     int
 		limit bool // of the size of a file, instead of a full disk
-	}{{"a small tmpfs", gittest.Rounds(2, 60), false}, {"RLIMIT_FSIZE", gittest.Rounds(1, 20), true}} {
+	}{{"a small tmpfs", gittest.Rounds(1, 60), false}, {"RLIMIT_FSIZE", gittest.Rounds(1, 20), true}} {
 		t.Run(kind.name, func(t *testing.T) {
 			var mu sync.Mutex
 			var all checked
@@ -124,7 +124,7 @@ func TestTortureFullDisk(t *testing.T) {
 			rounds(kind.n, func(round int) {
 				rng := m.random(round)
 				who := rng.IntN(2)
-				from := []*pair{m.small, m.large}[round%2]
+				from := []*pair{m.large, m.small}[round%2]
 				dir := t.TempDir()
 				p := from.copyOf(t, dir)
 				// A little more than what comes, or than the largest pack of it.

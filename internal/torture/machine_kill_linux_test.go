@@ -28,7 +28,7 @@ func TestTortureKill(t *testing.T) {
 	pairs := []*pair{m.small, m.large}
 	forms := []string{nested, sockets, fifos, relayed}
 	expected := []time.Duration{m.lasts(t, pairs[0]), m.lasts(t, pairs[1])}
-	n := gittest.Rounds(4, 200)
+	n := gittest.Rounds(3, 200)
 	var mu sync.Mutex
 	var all checked
 	killed := make(map[string]int)
@@ -51,7 +51,7 @@ func TestTortureKill(t *testing.T) {
 			p = pairs[i].copyOf(t, fmt.Sprint(dir, "/", try))
 			r = m.start(t, p, fmt.Sprint(dir, "/", try), o)
 			time.Sleep(time.Until(r.began.Add(after)))
-			for {
+			for ; ; time.Sleep(glance) {
 				live := r.live()
 				if len(live) == 0 {
 					break

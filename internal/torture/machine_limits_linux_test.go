@@ -21,10 +21,7 @@ func TestTortureDescriptors(t *testing.T) {
 	if !gittest.Torture {
 		limits = []int{64, 12}
 	}
-	n := 3 * len(limits)
-	if !gittest.Torture {
-		n = len(limits)
-	}
+	n := gittest.Rounds(1, 3) * len(limits)
 	var mu sync.Mutex
 	var all checked
 	least, clear, failed := 0, 0, 0

@@ -83,7 +83,7 @@ func TestTortureOrphans(t *testing.T) {
 
 // stop waits for a process of that kind and stops it. The result is empty if the sync has ended without one.
 func (r *running) stop(kind string) process {
-	for {
+	for ; ; time.Sleep(glance) {
 		live := r.live()
 		if len(live) == 0 {
 			return process{}

@@ -117,6 +117,9 @@ func kindOf(pid int) string {
 	return kind
 }
 
+// glance is how long it is between two looks for a process that may live for a few milliseconds only.
+const glance = time.Millisecond
+
 // await waits until there is no live process, and returns those that are left after the limit, killed.
 func (p *processes) await(limit time.Duration) []process {
 	deadline := time.Now().Add(limit)
@@ -131,6 +134,6 @@ func (p *processes) await(limit time.Duration) []process {
 			}
 			return left
 		}
-		time.Sleep(5 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 }

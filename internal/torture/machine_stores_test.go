@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -34,10 +35,19 @@ type machine struct {
 	key          [2]string // fingerprint
 	seed         uint64
 	small, large *pair
+	lasting      *lasting
 }
 
+// lasting is how long a sync of a pair takes with nothing done to it.
+type lasting struct {
+	sync.Mutex
+	of map[*pair]time.Duration
+}
+
+// newMachine also lets the test run beside others of its kind: they mostly wait.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
+	t.Parallel()
 	m, err := theMachine()
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +57,10 @@ func newMachine(t *testing.T) *machine {
 }
 
 func makeMachine(dir string) (*machine, error) {
-	m := &machine{bin: filepath.Join(dir, "bin"), dir: dir, seed: uint64(time.Now().UnixNano())}
+	m := &machine{
+		bin: filepath.Join(dir, "bin"), dir: dir, seed: uint64(time.Now().UnixNano()),
+		lasting: &lasting{of: make(map[*pair]time.Duration)},
+	}
 	if s := os.Getenv("AIG_TORTURE_SEED"); s != "" { // a failure is to be run again
 		var err error
 		if m.seed, err = strconv.ParseUint(s, 10, 64); err != nil {
