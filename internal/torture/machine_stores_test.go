@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"aig/internal/gittest"
 )
 
 // The two sides.
@@ -152,8 +154,8 @@ type drift struct {
 var (
 	// Some objects, which are taken in loose.
 	smallDrift = drift{commits: 5, blobs: 5, size: 2 << 10, loose: 5}
-	// Several packs each way, with deltas against what both have.
-	largeDrift = drift{commits: 40, blobs: 200, size: 60 << 10, loose: 20}
+	// A pack each way, or several in the long form, with deltas against what both have.
+	largeDrift = drift{commits: 40, blobs: gittest.Rounds(70, 200), size: 60 << 10, loose: 20}
 )
 
 // newPair makes two bare repositories of a common past in a directory.
