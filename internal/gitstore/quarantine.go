@@ -1,16 +1,13 @@
 package gitstore
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 )
 
@@ -196,182 +193,6 @@ func (in *Incoming) why(err error) error {
 func (in *Incoming) Objects() uint32 {
 	n, _ := in.header.objects()
 	return n
-}
-
-// Names goes through the names of the objects of a finished pack, ascending, appended delta bases among them. A name is
-// valid until the next one. The error that may come last is about the pack (OfPeer) or this side.
-func (in *Incoming) Names() iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		whole, came, all := true, uint32(0), uint32(0)
-		err := in.eachEntry(func(name []byte, appended bool) bool {
-			all++
-			if !appended {
-				came++
-			}
-			whole = yield(name, nil)
-			return whole
-		})
-		if err == nil && whole {
-			err = in.checkEnd(came, all)
-		}
-		if err != nil && whole {
-			yield(nil, in.why(err))
-		}
-	}
-}
-
-// checkEnd finds what came behind the end of the pack, by where its objects lie: came of them before the end of what was
-// written, all with those that git appended from there on.
-func (in *Incoming) checkEnd(came, all uint32) error {
-	if came == in.Objects() && all == came {
-		file, err := os.Stat(in.pack + ".pack")
-		if err != nil || file.Size() == in.written {
-			return err
-		}
-	} else if came == in.Objects() {
-		return nil
-	}
-	return &PackError{behindTheEnd}
-}
-
-// eachEntry goes through the index of a finished pack. An appended object is one that git has added at the end, in the
-// place of the checksum (gitformat-pack(5)) with which the pack had ended.
-func (in *Incoming) eachEntry(yield func(name []byte, appended bool) bool) error {
-	idx, err := os.Open(in.pack + ".idx")
-	if err != nil {
-		return err
-	}
-	defer idx.Close()
-	format := in.store.format
-	c := in.store.git.command(in.ctx, nil, "show-index", "--object-format="+string(format))
-	c.Stdin = idx
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := c.Start(); err != nil {
-		return c.explain(err)
-	}
-	end := uint64(in.written) - uint64(format.Size())
-	lines := bufio.NewScanner(out)
-	name := make([]byte, format.Size())
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text()) // offset, name, checksum
-		var offset uint64
-		if len(fields) < 2 {
-			err = fmt.Errorf("git show-index said %q", lines.Text())
-		} else if offset, err = strconv.ParseUint(fields[0], 10, 63); err == nil {
-			err = format.Parse(name, []byte(fields[1]))
-		}
-		if err != nil || !yield(name, offset >= end) {
-			out.Close()
-			c.Wait() // it died of the pipe that was closed on it
-			return err
-		}
-	}
-	if err := errors.Join(lines.Err(), c.explain(c.Wait())); err != nil {
-		return err
-	}
-	return nil
-}
-
-// Install moves a finished pack into the store, or its objects where they are few and small; nothing that is there is
-// ever replaced. A pack is complete from the moment its index appears; of loose objects each is for itself.
-//
-// Several packs can be on their way at once, but are installed one after the other: a .gitmodules or .gitattributes in
-// one of them may be named by a tree in another, and is checked here, too late for Finish. A *GitError that is not
-// OfMachine is such a file that git rejects.
-//
-// What git fetch makes durable is durable when Install returns, by git's own children and under the user's core.fsync:
-// packs and their indices are synced by index-pack, and their directory here; loose objects, by git's default, are left
-// to the operating system, which after a power failure may have lost them.
-func (in *Incoming) Install() error {
-	err := in.why(in.install())
-	if errors.Is(err, errSwept) {
-		return fmt.Errorf("our store: %w", err)
-	}
-	return err
-}
-
-func (in *Incoming) install() error {
-	in.store.unchecked.mu.Lock()
-	defer in.store.unchecked.mu.Unlock()
-	if err := in.checkSpecial(&in.store.unchecked); err != nil {
-		return err
-	}
-	few, small, err := in.small()
-	if err != nil {
-		return fmt.Errorf("our store: %w", err)
-	}
-	if small {
-		return in.installLoose(few)
-	}
-	return in.installPack()
-}
-
-func (in *Incoming) installPack() error {
-	packDir := filepath.Join(in.store.objectDir, "pack")
-	if err := in.store.makeDir(packDir); err != nil {
-		return fmt.Errorf("our store: %w", err)
-	}
-	// git finds packs by their .idx, so that comes last.
-	for _, ext := range []string{".pack", ".rev", ".idx"} {
-		err := moveNew(in.pack+ext, filepath.Join(packDir, filepath.Base(in.pack)+ext))
-		if ext == ".rev" && errors.Is(err, fs.ErrNotExist) {
-			continue // pack.writeReverseIndex=false, or an older git
-		}
-		if err != nil {
-			return fmt.Errorf("our store: %w", err)
-		}
-	}
-	return syncDir(packDir)
-}
-
-// makeDir makes a directory inside the object directory, with the permissions of the object directory itself: that is
-// what core.sharedRepository has left there.
-func (s *Store) makeDir(dir string) error {
-	err := os.Mkdir(dir, 0o777)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	of, err := os.Stat(s.objectDir)
-	if err != nil {
-		return err
-	}
-	return os.Chmod(dir, of.Mode()&(fs.ModePerm|fs.ModeSetgid))
-}
-
-// moveNew moves a file and never replaces one: what is in a store stays as it is. A pack of the same name holds the
-// same objects.
-func moveNew(from, to string) error {
-	err := os.Link(from, to)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	// A file system without hard links.
-	if _, err := os.Lstat(to); err == nil {
-		return nil
-	}
-	return os.Rename(from, to)
-}
-
-// syncDir makes renames durable. Systems that cannot sync a directory (Windows) say so by an error that means nothing.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrInvalid) {
-		return fmt.Errorf("our store: %w", err)
-	}
-	return nil
 }
 
 // Discard ends index-pack if it still runs, and removes what is left of the quarantine.
