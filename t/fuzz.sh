@@ -17,9 +17,12 @@ targets () {
 run () { # <package> <target>
 	name=$logs/${1##*/}.$2
 	log=$name.log
+	# A worker is killed at the end of its time, and leaves its files behind.
+	TMPDIR=$(mktemp -d) && export TMPDIR
 	# Left to itself, go test may spend a minute on making each interesting input smaller, and the ten on that alone.
 	go test -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 2s -parallel 1 "$1" >"$log" 2>&1
 	status=$?
+	rm -rf "$TMPDIR"
 	# fuzz: elapsed: 10m0s, execs: 5217 (8/sec), new interesting: 3 (total: 12)
 	execs=$(sed -n 's/.*, execs: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
 	new=$(sed -n 's/.*new interesting: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
