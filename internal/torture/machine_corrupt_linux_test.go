@@ -112,8 +112,8 @@ func TestTortureDamage(t *testing.T) {
 		if err := how.do(rng, file, files); err != nil {
 			t.Fatal(err)
 		}
-		r := m.start(t, p, dir, syncOptions{form: nested})
-		r.end(t, 10+tooLong)
+		r := m.start(t, p, dir, syncOptions{form: sockets})
+		r.end(t, tooLong)
 		what := fmt.Sprintf("round %d, %s's %s: %s", round, names[who], strings.TrimPrefix(file, p.dir[who]), how.name)
 
 		// The other store: nothing lost, and sound.
@@ -212,11 +212,11 @@ func TestTortureVanished(t *testing.T) {
 			t.Run(test.name+", "+name, func(t *testing.T) {
 				dir := t.TempDir()
 				p := test.from.copyOf(t, dir)
-				o := syncOptions{form: nested}
+				o := syncOptions{form: sockets}
 				o.shim[who] = test.script
 				o.args[who] = test.args
 				r := m.start(t, p, dir, o)
-				r.end(t, 10+tooLong)
+				r.end(t, tooLong)
 				has, err := m.objects(p, 1-who)
 				if err != nil {
 					t.Fatal(err)

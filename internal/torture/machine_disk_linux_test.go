@@ -129,7 +129,7 @@ func TestTortureFullDisk(t *testing.T) {
 				p := from.copyOf(t, dir)
 				// A little more than what comes, or than the largest pack of it.
 				room := int64(rng.Float64() * 1.3 * float64(size(t, from.dir[1-who])))
-				o := syncOptions{form: nested}
+				o := syncOptions{form: sockets}
 				var d *disk
 				if !kind.limit {
 					d = p.onDisk(t, who, dir)
@@ -144,7 +144,7 @@ func TestTortureFullDisk(t *testing.T) {
 					o.before[who] = fmt.Sprintf("ulimit -f %d", room/512) // in dash's blocks
 				}
 				r := m.start(t, p, dir, o)
-				r.end(t, 10+tooLong)
+				r.end(t, tooLong)
 				c := m.check(t, p, r)
 				if c.left > 0 {
 					t.Errorf("round %d: left: %v", round, p.leftovers(who))

@@ -51,7 +51,7 @@ func (m *machine) racing(t *testing.T, p *pair, commands []string, pause time.Du
 			}
 		})
 	}
-	r.end(t, 3*time.Minute)
+	r.end(t, tooLong)
 	close(stop)
 	both.Wait()
 	return ran, dropped
@@ -92,7 +92,7 @@ func TestTortureRepack(t *testing.T) {
 				i := rng.IntN(len(pairs))
 				dir := t.TempDir()
 				p := pairs[i].copyOf(t, dir)
-				r := m.start(t, p, dir, syncOptions{form: nested, timeout: time.Minute})
+				r := m.start(t, p, dir, syncOptions{form: sockets})
 				ran, dropped := m.racing(t, p, kind.commands, kind.pause, rng, r)
 				mu.Lock()
 				defer mu.Unlock()

@@ -64,7 +64,7 @@ func TestTortureInterrupt(t *testing.T) {
 		rng := m.random(round)
 		how := interruptions[round%len(interruptions)]
 		from := []*pair{m.small, m.large, m.large}[rng.IntN(3)]
-		o := syncOptions{form: forms[rng.IntN(len(forms))], board: board}
+		o := syncOptions{form: forms[rng.IntN(len(forms))], board: board, timeout: 10 * time.Second}
 		var master *os.File
 		if how.tty {
 			master, o.tty = gittest.Terminal(t)
@@ -84,7 +84,7 @@ func TestTortureInterrupt(t *testing.T) {
 			time.Sleep(5 * time.Millisecond)
 		}
 		took := time.Since(began)
-		left := r.end(t, 10*time.Second+tooLong) // Bob may be waiting for her first byte
+		left := r.end(t, tooLong) // Bob may be waiting for her first byte
 		c := m.check(t, p, r)
 		a, b := r.outcome(alice), r.outcome(bob)
 		mu.Lock()

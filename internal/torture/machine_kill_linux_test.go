@@ -37,7 +37,7 @@ func TestTortureKill(t *testing.T) {
 	rounds(n, func(round int) {
 		rng := m.random(round)
 		i, j := rng.IntN(len(pairs)), rng.IntN(len(forms))
-		o := syncOptions{form: forms[j], board: board}
+		o := syncOptions{form: forms[j], board: board, timeout: 10 * time.Second}
 		wanted := kinds[rng.IntN(len(kinds))]
 		after := moment(rng, expected[i])
 		pick := rng.Uint32()
@@ -71,7 +71,7 @@ func TestTortureKill(t *testing.T) {
 			}
 		}
 		began := time.Now()
-		left := r.end(t, 10*time.Second+tooLong)
+		left := r.end(t, tooLong)
 		took := time.Since(began)
 		c := m.check(t, p, r)
 		for who := range names {

@@ -57,7 +57,7 @@ func TestTortureOrphans(t *testing.T) {
 				p = m.small
 			}
 			p = p.copyOf(t, dir)
-			r = m.start(t, p, dir, syncOptions{form: form, board: board})
+			r = m.start(t, p, dir, syncOptions{form: form, board: board, timeout: 10 * time.Second})
 			child = r.stop(kind)
 		}
 		began := time.Now()
@@ -66,7 +66,7 @@ func TestTortureOrphans(t *testing.T) {
 				syscall.Kill(one.pid, syscall.SIGKILL)
 			}
 		}
-		left := r.end(t, 10*time.Second+tooLong)
+		left := r.end(t, tooLong)
 		took := time.Since(began)
 		r.reap()
 		c := m.check(t, p, r)

@@ -58,7 +58,7 @@ func TestTortureReadOnly(t *testing.T) {
 				p := kind.from.copyOf(t, dir)
 				unlock := kind.lock(t, p, who, dir)
 				defer unlock()
-				r := m.start(t, p, dir, syncOptions{form: nested})
+				r := m.start(t, p, dir, syncOptions{form: sockets})
 				r.end(t, tooLong)
 				m.check(t, p, r)
 				for side, name := range names {
@@ -70,7 +70,7 @@ func TestTortureReadOnly(t *testing.T) {
 					}
 				}
 				// What is not written to it, it gives.
-				o := syncOptions{form: nested}
+				o := syncOptions{form: sockets}
 				o.args[who] = []string{"--push"}
 				r = m.start(t, p, dir, o)
 				r.end(t, tooLong)

@@ -22,7 +22,7 @@ func TestTortureStop(t *testing.T) {
 		{"git pack-objects", nested}, {"git cat-file", sockets}, {"git index-pack", relayed}, {"git show-index", fifos},
 		{"git aig-sync", nested}, {"ssh", relayed}, {"sh", nested}, {"sh", relayed},
 	}
-	stopped, timeout, n := 3*time.Second, time.Second, 3
+	stopped, timeout, n := 5*time.Second, 2*time.Second, 3
 	if gittest.Torture {
 		stopped, timeout, n = time.Minute, 15*time.Second, 2*len(cases)
 	}

@@ -31,7 +31,7 @@ const (
 // syncOptions say how a sync is run.
 type syncOptions struct {
 	form    string
-	timeout time.Duration // --timeout of both sides
+	timeout time.Duration // --timeout of both sides, and --wait; 0 is a minute
 	args    [2][]string   // further arguments
 	before  [2]string     // shell commands before each side's git
 	vars    [2]string     // assignments to variables for it
@@ -78,12 +78,12 @@ func (m *machine) start(t testing.TB, p *pair, dir string, o syncOptions) *runni
 	}
 	timeout := o.timeout
 	if timeout == 0 {
-		timeout = 10 * time.Second
+		timeout = time.Minute
 	}
 	// expression runs a side in a shell, and notes its exit status.
 	expression := func(who int, transport string) string {
 		// A side whose peer is killed before it has come would wait for ever, as it is meant to.
-		args := append([]string{"--wait", "10s", "--timeout", timeout.String(), "--summary"}, o.args[who]...)
+		args := append([]string{"--wait", max(timeout, 10*time.Second).String(), "--timeout", timeout.String(), "--summary"}, o.args[who]...)
 		before := o.before[who]
 		if before != "" {
 			before += "; "
@@ -220,7 +220,7 @@ func token(t testing.TB, s *side) string {
 
 // tooLong is how long a sync may take to end, beyond its --timeout: what it takes to end a transport that has to be
 // killed, and a slow machine.
-const tooLong = 40 * time.Second
+const tooLong = 2 * time.Minute
 
 // end waits until no process of the sync is left. What is left after the limit is an error.
 func (r *running) end(t testing.TB, limit time.Duration) (left []process) {
@@ -333,8 +333,8 @@ func (m *machine) check(t testing.TB, p *pair, r *running) (c checked) {
 // is left in them.
 func (m *machine) next(t testing.TB, p *pair, dir string) (c checked) {
 	t.Helper()
-	r := m.start(t, p, dir, syncOptions{form: nested, timeout: time.Minute})
-	r.end(t, 3*time.Minute)
+	r := m.start(t, p, dir, syncOptions{form: sockets})
+	r.end(t, tooLong)
 	for who, name := range names {
 		if o := r.outcome(who); o.status != 0 || !o.promise {
 			t.Errorf("the next run: %s ended with %d: %s", name, o.status, o.said)
@@ -433,8 +433,8 @@ func (m *machine) lasts(t *testing.T, p *pair) time.Duration {
 		return took
 	}
 	dir := t.TempDir()
-	r := m.start(t, p.copyOf(t, dir), dir, syncOptions{form: nested})
-	r.end(t, time.Minute+tooLong)
+	r := m.start(t, p.copyOf(t, dir), dir, syncOptions{form: sockets})
+	r.end(t, tooLong)
 	for who := range names {
 		if o := r.outcome(who); o.status != 0 || !o.promise {
 			t.Fatalf("%s ended with %d: %s", names[who], o.status, o.said)
