@@ -279,7 +279,10 @@ test_expect_success 'every option of the usage exists, and every option is in it
 	sed -n "s/.*flags\\.[A-Za-z0-9]*Var(&[^,]*, \"\\([a-z-]*\\)\".*/\\1/p
 		s/.*flags\\.[A-Za-z0-9]*(\"\\([a-z-]*\\)\".*/\\1/p" \
 		"$SHARNESS_TEST_SRCDIR/../cmd/aig-switchboard/main.go" | sort >defined &&
-	test_cmp defined described
+	test_cmp defined described &&
+	sed "s/\\\\-/-/g" "$SHARNESS_TEST_SRCDIR/../docs/man/aig-switchboard.1" |
+		grep -o -e "--[a-z-]*" | sed "s/^--//" | sort -u >in_man &&
+	test_cmp defined in_man
 '
 
 test_done

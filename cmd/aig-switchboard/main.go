@@ -55,8 +55,8 @@ the other's input. Everybody is let in; nothing is stored.
 limits:
 
     --max-connections N     open connections in all; when one more comes, one
-                            of the source that has most of them goes, the one
-                            that has shown the least (default 1024)
+                            that has no command yet goes, of the source that
+                            has most of them (default 1024)
     --max-waiting N         sides that wait, in all (default 256)
     --max-waiting-per-source N
                             sides that wait from one IPv4 address or IPv6 /64

@@ -1,20 +1,17 @@
 package switchboard
 
 import (
+	"container/list"
 	"net/netip"
 	"sync"
-	"time"
 )
 
 const (
-	// spokenBytes is what a client has to send before it counts as one that
-	// speaks SSH. A version line and a key exchange are several times as much.
-	spokenBytes = 256
-
-	// creditTime is how long what a client has shown counts. Whoever gets no
-	// further in it is treated as one who has shown nothing yet: else those who
-	// come half way and stay there would shut out all who begin.
-	creditTime = 5 * time.Second
+	// What a client has to send, in bytes, before it counts as one that has
+	// begun to speak SSH, which clients do without waiting for us, and as one
+	// that goes on: a version line, and part of a key exchange.
+	begunBytes    = 9
+	speakingBytes = 256
 
 	// leastMost is how low the bound on connections goes by itself. Below it,
 	// honest clients would be evicted in the middle of their handshakes.
@@ -23,17 +20,29 @@ const (
 
 // admission bounds the number of open connections. Those whose command is not
 // known yet are unsettled, and when there are too many connections, one of
-// them has to go, so that thousands that never speak don't shut out one that
-// does.
+// them has to go.
+//
+// Whoever comes in crowds crowds out only his own: the one to go is of the
+// source that has most of the unsettled connections, and of those one at the
+// stage that most of them have come to, the one that has been there for
+// longest. So thousands that never speak don't shut out one that does, nor do
+// thousands that come half way and stay there. Those who are asking are so few
+// of each source (see guesses) and so near their end that they go last of all.
 type admission struct {
 	limit int // as configured
-	now   func() time.Time
 
 	mu     sync.Mutex
 	most   int // at most limit, and less when the system allows less
 	open   int
 	closed bool
-	crowds map[netip.Prefix]map[*visit]bool // the unsettled ones of each source
+	crowds map[netip.Prefix]*crowd
+}
+
+// crowd is the unsettled connections of one source, by stage, each in the
+// order in which they came to it.
+type crowd struct {
+	size   int // but for those who are asking
+	stages [asking + 1]list.List
 }
 
 // visit is one open connection. What can change is guarded by admission.mu.
@@ -41,7 +50,7 @@ type visit struct {
 	source  netip.Prefix
 	meter   *meter
 	stage   stage
-	since   time.Time // when it came to this stage
+	place   *list.Element // in the crowd; nil when settled, evicted or gone
 	evicted bool
 }
 
@@ -49,18 +58,27 @@ type visit struct {
 type stage int
 
 const (
-	silent   stage = iota // less than spokenBytes
+	silent   stage = iota // less than begunBytes
+	begun                 // less than speakingBytes
 	speaking              // in its handshake
 	known                 // the handshake is done
+	asking                // a token has been named, and has yet to be looked up
 )
 
-func newAdmission(most int, now func() time.Time) *admission {
-	return &admission{
-		limit:  most,
-		now:    now,
-		most:   most,
-		crowds: make(map[netip.Prefix]map[*visit]bool),
+// stageAfter returns the stage of a client in its handshake that has sent n
+// bytes.
+func stageAfter(n int64) stage {
+	switch {
+	case n < begunBytes:
+		return silent
+	case n < speakingBytes:
+		return begun
 	}
+	return speaking
+}
+
+func newAdmission(most int) *admission {
+	return &admission{limit: most, most: most, crowds: make(map[netip.Prefix]*crowd)}
 }
 
 // enter lets a connection in, unless none may come any more or all others are
@@ -77,7 +95,7 @@ func (a *admission) enter(m *meter) (v *visit, evicted bool) {
 			return nil, false
 		}
 	}
-	v = &visit{source: sourceOf(m.RemoteAddr()), meter: m, since: a.now()}
+	v = &visit{source: sourceOf(m.RemoteAddr()), meter: m}
 	a.open++
 	a.add(v)
 	return v, evicted
@@ -87,7 +105,11 @@ func (a *admission) enter(m *meter) (v *visit, evicted bool) {
 func (a *admission) advance(v *visit, to stage) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	v.stage, v.since = to, a.now()
+	if v.place != nil {
+		a.forget(v)
+		v.stage = to
+		a.add(v)
+	}
 }
 
 // settle notes that a connection has named a command that is being served. It
@@ -95,7 +117,7 @@ func (a *admission) advance(v *visit, to stage) {
 func (a *admission) settle(v *visit) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.crowds[v.source][v] {
+	if v.place == nil {
 		return false
 	}
 	a.forget(v)
@@ -107,7 +129,7 @@ func (a *admission) settle(v *visit) bool {
 func (a *admission) unsettle(v *visit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	v.since = a.now()
+	v.stage = known
 	a.add(v)
 }
 
@@ -115,7 +137,7 @@ func (a *admission) unsettle(v *visit) {
 func (a *admission) leave(v *visit) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.crowds[v.source][v] {
+	if v.place != nil {
 		a.forget(v)
 	}
 	if !v.evicted { // an evicted one has given up its place already
@@ -151,73 +173,72 @@ func (a *admission) wasEvicted(v *visit) bool {
 	return v.evicted
 }
 
-// close closes all unsettled connections that serve no session, and lets no
-// further one in.
+// close sends those away whose handshake is not done, and lets no further one
+// in. The others are told by whoever serves them.
 func (a *admission) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
-	for _, crowd := range a.crowds {
-		for v := range crowd {
-			a.forget(v)
-			v.meter.dismiss("the switchboard is going down")
+	for _, c := range a.crowds {
+		for s := range known {
+			for e := c.stages[s].Front(); e != nil; e = e.Next() {
+				e.Value.(*visit).meter.dismiss("the switchboard is going down")
+			}
 		}
 	}
 }
 
-// evict closes an unsettled connection of the source that has most of them,
-// so that whoever comes in crowds crowds out only himself; among these the one
-// that has shown the least, and among these the one that has been at it
-// for longest. It needs a.mu.
+// evict makes one of the unsettled connections go. It needs a.mu.
 func (a *admission) evict() bool {
-	largest := 0
-	for _, crowd := range a.crowds {
-		largest = max(largest, len(crowd))
+	var largest *crowd
+	for _, c := range a.crowds {
+		if largest == nil || c.size > largest.size ||
+			c.size == largest.size && c.stages[asking].Len() > largest.stages[asking].Len() {
+			largest = c
+		}
 	}
-	if largest == 0 {
+	if largest == nil {
 		return false
 	}
-	stale := a.now().Add(-creditTime)
-	shown := func(v *visit) stage {
-		if v.since.Before(stale) {
-			return silent
-		}
-		return v.stage
-	}
-	var worst *visit
-	for _, crowd := range a.crowds {
-		if len(crowd) < largest {
-			continue
-		}
-		for v := range crowd {
-			if worst == nil || shown(v) < shown(worst) ||
-				shown(v) == shown(worst) && v.since.Before(worst.since) {
-				worst = v
-			}
+	fullest := &largest.stages[silent]
+	for s := range asking {
+		if largest.stages[s].Len() > fullest.Len() {
+			fullest = &largest.stages[s]
 		}
 	}
-	a.forget(worst)
-	worst.evicted = true
+	if largest.size == 0 {
+		fullest = &largest.stages[asking]
+	}
+	v := fullest.Front().Value.(*visit)
+	a.forget(v)
+	v.evicted = true
 	a.open--
-	worst.meter.dismiss(tooManyLine)
+	v.meter.dismiss(tooManyLine)
 	return true
 }
 
 // add needs a.mu.
 func (a *admission) add(v *visit) {
-	crowd := a.crowds[v.source]
-	if crowd == nil {
-		crowd = make(map[*visit]bool)
-		a.crowds[v.source] = crowd
+	c := a.crowds[v.source]
+	if c == nil {
+		c = new(crowd)
+		a.crowds[v.source] = c
 	}
-	crowd[v] = true
+	v.place = c.stages[v.stage].PushBack(v)
+	if v.stage != asking {
+		c.size++
+	}
 }
 
 // forget needs a.mu.
 func (a *admission) forget(v *visit) {
-	crowd := a.crowds[v.source]
-	delete(crowd, v)
-	if len(crowd) == 0 {
+	c := a.crowds[v.source]
+	c.stages[v.stage].Remove(v.place)
+	v.place = nil
+	if v.stage != asking {
+		c.size--
+	}
+	if c.size == 0 && c.stages[asking].Len() == 0 {
 		delete(a.crowds, v.source)
 	}
 }

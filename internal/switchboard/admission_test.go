@@ -22,22 +22,17 @@ func (s *stub) Close() error                     { s.closed = true; return nil }
 func (s *stub) Write(p []byte) (int, error)      { return s.told.Write(p) }
 func (s *stub) SetWriteDeadline(time.Time) error { return nil }
 
-// hall is an admission with a clock of its own.
+// hall is an admission of a test.
 type hall struct {
 	*admission
-	*clock
 	t *testing.T
 }
 
-func newHall(t *testing.T, most int) *hall {
-	c := &clock{time.Unix(1e9, 0)}
-	return &hall{newAdmission(most, c.now), c, t}
-}
+func newHall(t *testing.T, most int) *hall { return &hall{newAdmission(most), t} }
 
-// visitor enters and comes to a stage. A moment passes.
+// visitor enters and comes to a stage.
 func (h *hall) visitor(from string, to stage) (*visit, *stub) {
 	h.t.Helper()
-	h.clock.t = h.clock.t.Add(time.Millisecond)
 	s := &stub{from: from}
 	v, _ := h.enter(newMeter(s, nil))
 	if v == nil {
@@ -50,39 +45,36 @@ func (h *hall) visitor(from string, to stage) (*visit, *stub) {
 }
 
 // Too many connections cost one of the largest crowd its place: of that one
-// who has shown the least, the one that has been at it for longest. Those who
-// wait or are linked are safe.
+// at the stage that most of them have come to, the one that has been there for
+// longest. Those who wait or are linked are safe.
 func TestEviction(t *testing.T) {
-	h := newHall(t, 7)
+	h := newHall(t, 8)
 	settled, settledConn := h.visitor("192.0.2.9:1", known)
 	if !h.settle(settled) {
 		t.Fatal("not settled")
 	}
 	_, loner := h.visitor("192.0.2.2:1", silent)
+	var visits []*visit
 	var conns []*stub
-	for i, to := range []stage{known, speaking, silent, silent, speaking} {
-		_, s := h.visitor(fmt.Sprintf("192.0.2.1:%d", i), to)
-		conns = append(conns, s)
+	for i, to := range []stage{silent, speaking, known, speaking, known, known} {
+		v, s := h.visitor(fmt.Sprintf("192.0.2.1:%d", i), to)
+		visits, conns = append(visits, v), append(conns, s)
 	}
-	for i, next := range []int{2, 3, 1, 4} {
-		// The newcomer is of an address of its own, and speaks at once.
-		h.visitor(fmt.Sprintf("198.51.100.%d:6", i), speaking)
+	h.advance(visits[1], known) // and so it is the last there
+	for i, next := range []int{2, 4, 5, 0, 3} {
+		// The newcomer is of an address of its own.
+		h.visitor(fmt.Sprintf("198.51.100.%d:6", i), silent)
 		if !conns[next].closed {
 			t.Errorf("newcomer %d: number %d is still there", i, next)
 		}
 	}
-	// All are alone now: the one that has shown least.
-	if conns[0].closed || loner.closed || settledConn.closed {
-		t.Errorf("known %v, alone %v, settled %v", conns[0].closed, loner.closed, settledConn.closed)
+	if conns[1].closed || loner.closed || settledConn.closed {
+		t.Errorf("known %v, alone %v, settled %v", conns[1].closed, loner.closed, settledConn.closed)
 	}
-	h.visitor("198.51.100.9:6", silent)
-	if !loner.closed || conns[0].closed {
-		t.Errorf("known %v, alone %v", conns[0].closed, loner.closed)
-	}
-	if h.open != 7 {
+	if h.open != 8 {
 		t.Errorf("%d are open", h.open)
 	}
-	for _, s := range []*stub{conns[2], conns[4], loner} {
+	for _, s := range []*stub{conns[0], conns[3]} {
 		if !strings.HasPrefix(s.told.String(), serverVersion+"\r\n") || !strings.Contains(s.told.String(), "switchboard: "+tooManyLine) {
 			t.Errorf("it was told %q", s.told.String())
 		}
@@ -107,24 +99,48 @@ func TestCrowdsOutItself(t *testing.T) {
 	}
 }
 
-// Of one source, too, those who have come half way and stay there make room
-// for those who begin.
-func TestCreditEnds(t *testing.T) {
-	h := newHall(t, 64)
-	for range 64 {
-		h.visitor("192.0.2.1:1", known)
-	}
-	h.clock.t = h.clock.t.Add(creditTime)
-	_, honest := h.visitor("192.0.2.1:1", silent)
-	for range 63 {
-		h.visitor("192.0.2.1:1", silent)
-		if honest.closed {
-			t.Fatal("one that has just come had to go for those who stay half way")
+// Of one source, too: however many are at some stage and whatever comes, one
+// that is at another is not the one to go.
+func TestCrowdsOutItsStage(t *testing.T) {
+	for crowded := silent; crowded <= known; crowded++ {
+		for to := silent; to <= known; to++ {
+			if to == crowded {
+				continue
+			}
+			h := newHall(t, 64)
+			for range 64 {
+				h.visitor("192.0.2.1:1", crowded)
+			}
+			_, honest := h.visitor("192.0.2.1:1", to)
+			for range 1000 {
+				h.visitor("192.0.2.1:1", crowded)
+			}
+			if honest.closed {
+				t.Errorf("a crowd at stage %d has shut out one at stage %d", crowded, to)
+			}
 		}
 	}
-	h.visitor("192.0.2.1:1", silent)
-	if !honest.closed {
-		t.Error("it could stay for ever")
+}
+
+// Those whose token is being looked up go last, and only if nobody else is
+// left: of the source that has most of them.
+func TestAskingGoLast(t *testing.T) {
+	h := newHall(t, 6)
+	var asks []*stub
+	for i := range 4 {
+		_, s := h.visitor(fmt.Sprintf("192.0.2.1:%d", i), asking)
+		asks = append(asks, s)
+	}
+	_, other := h.visitor("192.0.2.2:1", asking)
+	_, last := h.visitor("192.0.2.3:1", known)
+	v, _ := h.visitor("192.0.2.4:1", silent)
+	h.settle(v)
+	if !last.closed {
+		t.Error("one that asks for nothing is still there")
+	}
+	h.enter(newMeter(&stub{from: "192.0.2.4:2"}, nil))
+	if !asks[0].closed || asks[1].closed || other.closed {
+		t.Errorf("gone are %v, %v, of another source %v", asks[0].closed, asks[1].closed, other.closed)
 	}
 }
 
@@ -155,10 +171,12 @@ func TestAllSettled(t *testing.T) {
 	if h.open != 0 || len(h.crowds) != 0 {
 		t.Errorf("%d open, %v", h.open, h.crowds)
 	}
-	v, s := h.visitor("192.0.2.1:1", silent)
+	h = newHall(t, 2)
+	_, s := h.visitor("192.0.2.1:1", speaking)
+	_, served := h.visitor("192.0.2.1:1", known)
 	h.close()
-	if !s.closed || h.settle(v) {
-		t.Error("an unsettled one outlived the end")
+	if !s.closed || served.closed {
+		t.Errorf("at the end: in its handshake %v, served %v", s.closed, served.closed)
 	}
 	if v, _ := h.enter(newMeter(&stub{}, nil)); v != nil {
 		t.Error("one was let in after the end")

@@ -15,8 +15,8 @@ import (
 const (
 	// What a client may ask beside its one command: OpenSSH sends a handful of
 	// requests before it and, if told to, a keepalive every few seconds.
-	requestBurst   = 256
-	requestsPerSec = 4
+	requestBurst    = 256
+	requestInterval = time.Second / 4
 )
 
 // client is one SSH connection.
@@ -29,19 +29,14 @@ type client struct {
 	linkCtx context.Context // ends when links must end
 	log     *slog.Logger    // names the client's address: for the debug level only
 
-	ssh     *ssh.ServerConn
-	done    chan struct{} // closed when the SSH connection has ended
-	wait    sync.WaitGroup
-	session atomic.Pointer[session] // the first and only one; written by serve alone
-	queue   <-chan []byte           // see packetQueue; nil before authentication
-	forward bool                    // a port forward was asked for; written and read by serve alone
-	flood   sync.Once
-
-	requests struct {
-		sync.Mutex
-		tokens int
-		last   time.Time
-	}
+	ssh      *ssh.ServerConn
+	done     chan struct{} // closed when the SSH connection has ended
+	wait     sync.WaitGroup
+	session  atomic.Pointer[session] // the first and only one; written by serve alone
+	queue    <-chan []byte           // see packetQueue; nil before authentication
+	forward  bool                    // a port forward was asked for; written and read by serve alone
+	flood    sync.Once
+	requests *bucket
 }
 
 // serve does the handshake and then services the connection until it ends.
@@ -169,14 +164,7 @@ func (c *client) open(ch ssh.NewChannel) bool {
 // allow counts a request or a channel, and cuts the connection off if there
 // are too many of them.
 func (c *client) allow() bool {
-	c.requests.Lock()
-	defer c.requests.Unlock()
-	if n := int(time.Since(c.requests.last) / (time.Second / requestsPerSec)); n > 0 {
-		c.requests.tokens = min(c.requests.tokens+n, requestBurst)
-		c.requests.last = c.requests.last.Add(time.Duration(n) * time.Second / requestsPerSec)
-	}
-	if c.requests.tokens > 0 {
-		c.requests.tokens--
+	if c.requests.take() {
 		return true
 	}
 	c.cut("too many requests have come")

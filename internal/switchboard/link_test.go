@@ -252,30 +252,43 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // A stream of tiny packets that nobody takes costs many times its size in
-// memory, and is cut off; see backlogBudget.
+// memory, and is cut off; see backlogBudget. On a link they are no backlog
+// while the partner reads.
 func TestTinyPackets(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
-	a, token := b.wait(t)
+	r := b.execs(t, "new")
+	token := r.line()
 	var err error
-	sent := 0
-	for ; err == nil && sent < 2<<20; sent++ {
-		_, err = a.ch.Write([]byte{0})
+	for n := 0; err == nil && n < 2<<20; n++ { // at most a window of them
+		err = r.queue(r.data([]byte{0}), msgChannelData)
 	}
 	if err == nil {
 		t.Fatal("a window of packets of one byte was taken")
 	}
-	a.closed()
+	if line := r.line(); !strings.Contains(line, "more has come than may lie here unread") {
+		t.Errorf("the line is %q", line)
+	}
+	r.ended()
 	eventually(t, "it is counted", func() bool { return b.refused(flooding) == 1 })
 	b.run(t, token).refused("nobody is waiting")
 
-	// On a link they are no backlog while the partner reads.
-	a, c := b.link(t)
-	go io.Copy(io.Discard, c.ch)
-	for range 200_000 {
-		if _, err := a.ch.Write([]byte{0}); err != nil {
+	r = b.execs(t, "new")
+	c := b.join(t, r.line())
+	const more = backlogBudget/36 + 10_000
+	read := make(chan int64)
+	go func() {
+		n, _ := io.CopyN(io.Discard, c.ch, more)
+		read <- n
+	}()
+	for range more {
+		if err := r.queue(r.data([]byte{0}), msgChannelData); err != nil {
 			t.Fatal(err)
 		}
+	}
+	r.fatal("sending", r.out.Flush())
+	if n := <-read; n != more {
+		t.Errorf("%d of %d came", n, more)
 	}
 }
 

@@ -12,7 +12,7 @@ const (
 	// on the wire. OpenSSH sends five thousand. It is small because SSH takes
 	// the names in a key exchange's offer apart before it looks at them, and a
 	// comma costs 16 bytes of memory.
-	handshakeBudget = 32 << 10
+	handshakeBudget = 16 << 10
 
 	// keyedBudget is how much of that a client may send between the answer to
 	// its key exchange and its authentication: its new keys in 16 bytes, and 16
@@ -31,10 +31,12 @@ const (
 	// is known: what comes directly behind a command, before that is looked at.
 	openingBudget = 64 << 10
 
-	// largeRead is the number of bytes that only a packet larger than any that
-	// SSH obliges us to take makes x/crypto read at once (RFC 4253, section 6.1:
-	// 35,000). Smaller ones go through a buffer of 4 KiB or are at most as large.
-	largeRead = 35_000
+	// A packet is large if x/crypto reads more of it at once, in bytes; what is
+	// smaller goes through a buffer of 4 KiB. Once there is a command it is one
+	// that is larger than any that SSH obliges us to take (RFC 4253, section
+	// 6.1); before, it is one that is larger than has to be for a command of ours.
+	largeRead        = 35_000
+	largeOpeningRead = 8 << 10
 
 	// largeBudget is what a client may send beyond openingBudget if it may
 	// send a large packet: a command, which is answered however long it is.
@@ -85,7 +87,7 @@ const (
 type meter struct {
 	net.Conn
 	large   chan struct{}     // has room for maxLarge clients
-	spoken  func()            // called when spokenBytes have come
+	shown   func(to stage)    // called when a client in its handshake has come to a stage
 	flooded func(line string) // called, and may not wait, when too much has come of one that is obeyed
 
 	mu       sync.Mutex
@@ -105,7 +107,7 @@ type meter struct {
 
 func newMeter(conn net.Conn, large chan struct{}) *meter {
 	return &meter{
-		Conn: conn, large: large, spoken: func() {}, flooded: func(string) {},
+		Conn: conn, large: large, shown: func(stage) {}, flooded: func(string) {},
 		budget: handshakeBudget, keyed: keyedBudget, counting: true, changed: make(chan struct{}),
 	}
 }
@@ -136,12 +138,11 @@ func (m *meter) turn(p phase) {
 
 // Read implements [net.Conn], for one reader.
 func (m *meter) Read(p []byte) (int, error) {
-	large := len(p) > largeRead
-	if large {
+	if len(p) > largeOpeningRead {
 		m.takePlace()
 	}
 	for {
-		line, changed, err := m.check(large)
+		line, changed, err := m.check(len(p) > largeRead)
 		switch {
 		case err != nil:
 			return 0, err
@@ -199,8 +200,8 @@ func (m *meter) takePlace() {
 
 func (m *meter) read(p []byte) (int, error) {
 	n, err := m.Conn.Read(p[:m.atOnce(len(p))])
-	if m.note(n) {
-		m.spoken()
+	if before, after := m.note(n); before != after {
+		m.shown(after)
 	}
 	return n, err
 }
@@ -215,12 +216,12 @@ func (m *meter) atOnce(n int) int {
 	return n
 }
 
-// note counts n bytes that have come, and tells whether they are the first to
-// say something.
-func (m *meter) note(n int) bool {
+// note counts n bytes that have come, and returns the client's stages before
+// and after that.
+func (m *meter) note(n int) (before, after stage) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	before := m.received
+	before = stageAfter(m.received)
 	m.received += int64(n)
 	if m.phase == keyed {
 		m.keyed -= n
@@ -232,7 +233,7 @@ func (m *meter) note(n int) bool {
 		close(m.beyond)
 		m.beyond = nil
 	}
-	return before < spokenBytes && m.received >= spokenBytes
+	return before, stageAfter(m.received)
 }
 
 // Write implements [net.Conn].

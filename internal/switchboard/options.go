@@ -36,11 +36,12 @@ type Options struct {
 }
 
 // DefaultOptions returns options for a small public host, without a HostKey
-// and a Logger. Memory is bounded for each connection whose command is not
-// known by what it may send until then (1 MiB, see openingBudget), for each
-// waiting side by 6 MiB and for each link by 12 MiB, if its clients mean harm
-// (see backlogBudget); honest clients leave at most SSH's window of 2 MiB
-// unread, in each direction.
+// and a Logger. What clients can make the process hold is below 0.75 MiB for
+// each connection whose command is not known (see handshakeBudget and
+// openingBudget), 6 MiB for each waiting side and 12 MiB for each link (see
+// backlogBudget), the heap's own slack included: 3.4 GiB if all of these places
+// are taken by clients that mean harm. Honest ones leave at most SSH's window
+// of 2 MiB unread, in each direction. The system's own buffers come on top.
 func DefaultOptions() Options {
 	return Options{
 		MaxConnections:      1024,

@@ -7,6 +7,8 @@ import (
 	"go/token"
 	"net"
 	"net/netip"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -169,9 +171,16 @@ func TestEveryRefusal(t *testing.T) {
 			}
 		})
 	}
+	page, err := os.ReadFile("../../docs/man/aig-switchboard.1")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for r := range reasons(t) {
 		if !covered[r] {
 			t.Errorf("nothing here is refused for %q", r)
+		}
+		if !regexp.MustCompile(`(?m)^(\w+, )?` + string(r) + `[,\t]`).Match(page) {
+			t.Errorf("the man page does not explain %q", r)
 		}
 	}
 }

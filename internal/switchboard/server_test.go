@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"os"
 	"strings"
@@ -601,5 +602,24 @@ func TestOptions(t *testing.T) {
 		if _, err := New(o); err == nil {
 			t.Errorf("no error for %+v", o)
 		}
+	}
+}
+
+// However many links there are, the log does not grow with them.
+func TestLogIsBounded(t *testing.T) {
+	t.Parallel()
+	buf := new(logBuffer)
+	b := startBoard(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(buf, nil)) })
+	b.link(t)
+	for b.linkLines.take() {
+	}
+	b.link(t)
+	b.stop()
+	<-b.done
+	if n := strings.Count(buf.String(), "msg=linked "); n != 1 {
+		t.Errorf("%d links were logged", n)
+	}
+	if !strings.Contains(buf.String(), "links were not logged") {
+		t.Errorf("the log does not say that it is not all:\n%s", buf)
 	}
 }

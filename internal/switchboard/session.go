@@ -1,8 +1,10 @@
 package switchboard
 
 import (
+	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -249,6 +251,7 @@ func (s *session) runToken(token string) error {
 	if err != nil {
 		return err
 	}
+	server.admission.advance(s.client.visit, asking)
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
@@ -279,11 +282,15 @@ func (s *session) runToken(token string) error {
 	w.matched <- l
 
 	s.stderr("switched")
-	log := server.log.With("link", server.linkNumber.Add(1))
-	log.Info("linked")
+	log, level := server.log.With("link", server.linkNumber.Add(1)), slog.LevelInfo
+	if !server.linkLines.take() {
+		server.unlogged.Add(1)
+		level = slog.LevelDebug
+	}
+	log.Log(context.Background(), level, "linked")
 	began := time.Now()
 	end := l.run(s.client.linkCtx)
-	log.Info("link ended", "how", end, "bytes", l.ab.bytes.Load(), "back", l.ba.bytes.Load(),
+	log.Log(context.Background(), level, "link ended", "how", end, "bytes", l.ab.bytes.Load(), "back", l.ba.bytes.Load(),
 		"seconds", int64(time.Since(began).Seconds()))
 	return nil
 }

@@ -32,6 +32,11 @@ const (
 	// reportInterval is the time between two lines of counters in the log.
 	reportInterval = time.Minute
 
+	// A link is logged by two lines, but no more of them than these: strangers
+	// can make hundreds a second, and must not fill the disk that way.
+	linkLineBurst    = 100
+	linkLineInterval = 10 * time.Second
+
 	// serverVersion is our version string (RFC 4253, section 4.2).
 	serverVersion = "SSH-2.0-aig-switchboard"
 
@@ -56,6 +61,8 @@ type Server struct {
 	admission  *admission
 	counters   counters
 	linkNumber atomic.Uint64
+	linkLines  *bucket       // how many links are logged
+	unlogged   atomic.Uint64 // how many were not
 }
 
 // New returns a server, or what is wrong with the options.
@@ -78,7 +85,8 @@ func New(opt Options) (*Server, error) {
 		farewells:  make(chan struct{}, maxFarewells),
 		rendezvous: newRendezvous(&opt, rand.Reader),
 		guesses:    newGuesses(&opt, time.Now),
-		admission:  newAdmission(opt.MaxConnections, time.Now),
+		linkLines:  newBucket(linkLineBurst, linkLineInterval, time.Now),
+		admission:  newAdmission(opt.MaxConnections),
 	}, nil
 }
 
@@ -201,15 +209,15 @@ func (s *Server) admit(conn net.Conn) *client {
 		return nil
 	}
 	c := &client{
-		server: s,
-		tail:   held,
-		meter:  m,
-		visit:  v,
-		done:   make(chan struct{}),
-		log:    s.log.With("from", conn.RemoteAddr().String()),
+		server:   s,
+		tail:     held,
+		meter:    m,
+		visit:    v,
+		done:     make(chan struct{}),
+		log:      s.log.With("from", conn.RemoteAddr().String()),
+		requests: newBucket(requestBurst, requestInterval, time.Now),
 	}
-	c.requests.tokens, c.requests.last = requestBurst, time.Now()
-	m.spoken = func() { s.admission.advance(v, speaking) }
+	m.shown = func(to stage) { s.admission.advance(v, to) }
 	m.flooded = c.cut
 	return c
 }
@@ -247,6 +255,9 @@ func (s *Server) report(done <-chan struct{}) {
 		}
 		if attrs := s.counters.report(); attrs != nil {
 			s.log.LogAttrs(context.Background(), slog.LevelInfo, "refused", attrs...)
+		}
+		if n := s.unlogged.Swap(0); n > 0 {
+			s.log.Info("links were not logged", "number", n)
 		}
 	}
 }
