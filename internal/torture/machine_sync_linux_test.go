@@ -1,8 +1,6 @@
 package torture
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -364,42 +362,51 @@ func (m *machine) next(t testing.TB, p *pair, dir string) (c checked) {
 }
 
 // board is a real switchboard.
-type board struct{ ssh string }
+type board struct {
+	ssh string // a vanilla ssh to it, for a command to be appended
+	cmd *exec.Cmd
+}
 
+// newBoard starts one that is there until the end of the test, and ends well.
 func (m *machine) newBoard(t *testing.T) *board {
+	t.Helper()
+	b := m.startBoard(t)
+	t.Cleanup(func() {
+		b.cmd.Process.Signal(syscall.SIGTERM)
+		if err := b.cmd.Wait(); err != nil {
+			t.Errorf("the switchboard ended with %v", err)
+		}
+	})
+	return b
+}
+
+func (m *machine) startBoard(t *testing.T) *board {
 	t.Helper()
 	dir := t.TempDir()
 	hostKey, known := filepath.Join(dir, "host key"), filepath.Join(dir, "known_hosts")
 	cmd := exec.Command(filepath.Join(m.bin, "aig-switchboard"), "--listen", "127.0.0.1:0", "--host-key", hostKey)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when a test times out
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	log := create(t, filepath.Join(dir, "log"))
+	defer log.Close()
+	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	lines := bufio.NewReader(log)
-	first, err := lines.ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	var logging sync.WaitGroup
-	logging.Go(func() { lines.WriteTo(&bytes.Buffer{}) })
-	t.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		logging.Wait()
-		if err := cmd.Wait(); err != nil {
-			t.Errorf("the switchboard ended with %v", err)
+	first := ""
+	for !strings.HasSuffix(first, "\n") {
+		time.Sleep(5 * time.Millisecond)
+		text, err := os.ReadFile(log.Name())
+		if first = string(text); err != nil || cmd.Process.Signal(syscall.Signal(0)) != nil {
+			t.Fatal("no switchboard", err, first)
 		}
-	})
+	}
 	_, rest, _ := strings.Cut(first, "addr=127.0.0.1:")
 	port, _, _ := strings.Cut(rest, " ")
 	key := mustRun(t, exec.Command("ssh-keygen", "-y", "-f", hostKey))
 	if err := os.WriteFile(known, []byte("[127.0.0.1]:"+port+" "+key), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &board{ssh: "ssh -F none -o BatchMode=yes -o IdentityAgent=none -o IdentitiesOnly=yes" +
+	return &board{cmd: cmd, ssh: "ssh -F none -o BatchMode=yes -o IdentityAgent=none -o IdentitiesOnly=yes" +
 		" -o GlobalKnownHostsFile=none -o UserKnownHostsFile=" + quote(`"`+known+`"`) + " -p " + port + " 127.0.0.1"}
 }
 
