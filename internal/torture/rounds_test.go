@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -289,6 +289,7 @@ func (s *peerSide) restore() error {
 type leaks struct {
 	goroutines int
 	files      int
+	children   []int
 	temp       string
 }
 
@@ -296,7 +297,7 @@ func newLeaks(t *testing.T) leaks {
 	t.Helper()
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
-	return leaks{runtime.NumGoroutine(), openFiles(), temp}
+	return leaks{runtime.NumGoroutine(), openFiles(), children(), temp}
 }
 
 // openFiles is how many files this process has open; -1 where that cannot be told.
@@ -306,6 +307,27 @@ func openFiles() int {
 		return -1
 	}
 	return len(fds)
+}
+
+// children is the processes that this one has started, ended ones for which nobody has waited among them; none where that
+// cannot be told.
+func children() (pids []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, file := range files {
+		stat, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has gone
+		}
+		// proc(5): number, name in parentheses, state, parent's number
+		var pid, parent int
+		var state string
+		_, rest, _ := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
+		if _, err := fmt.Sscan(rest, &state, &parent); err == nil && parent == os.Getpid() {
+			fmt.Sscan(string(stat), &pid)
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // check waits for what is about to end, and fails for what does not.
@@ -323,8 +345,10 @@ func (l leaks) check(t *testing.T) {
 	if n := openFiles(); n > l.files {
 		t.Errorf("%d open files before, %d after", l.files, n)
 	}
-	if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
-		t.Errorf("there are children (%d, %v)", pid, err)
+	for _, pid := range children() {
+		if !slices.Contains(l.children, pid) {
+			t.Errorf("there is a child: %d", pid)
+		}
 	}
 	if left, err := os.ReadDir(l.temp); err != nil || len(left) > 0 {
 		t.Errorf("temporary files: %v, %v", left, err)
