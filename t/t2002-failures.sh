@@ -129,6 +129,25 @@ test_expect_success 'a full disk: ours says so, the other side hears it, and the
 	test_must_be_empty left.objects && test_must_be_empty left.tmp
 '
 
+test_expect_success 'a pack that has lost its index is named, and what makes one' '
+	as alice git repack -adq &&
+	pack=$(echo alice/repo/.git/objects/pack/pack-*.pack) && rm -f "${pack%.pack}.idx" &&
+	alice "$(bob_trusting "$(fingerprint alice)")" &&
+	sync_fails "git index-pack" && grep -F "$pack" alice.fatal &&
+	as alice git index-pack "$SHARNESS_TRASH_DIRECTORY/$pack" &&
+	unchanged
+'
+
+test_expect_success 'kill -9: the transport ends as well, and nobody waits at the switchboard any more' '
+	rm -f alice.err &&
+	sync_as alice bob "echo \$PPID \$\$ >pid; exec $(sb_command) new" &
+	killed=$! &&
+	sb_transport_token alice.err >token &&
+	read -r us transport <alice/repo/pid && kill -9 "$us" &&
+	sb_wait_gone "$transport" && wait "$killed" &&
+	unchanged
+'
+
 test_expect_success 'bad usage is 129 on standard error, -h is 0 on standard output' '
 	test_expect_code 129 git aig-sync 2>err && grep "^usage: git aig-sync" err &&
 	test_expect_code 129 git aig-sync --nonsense x 2>err && grep "^error: .*nonsense" err &&
