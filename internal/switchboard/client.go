@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/sshqueue"
 )
 
 const (
@@ -33,7 +35,7 @@ type client struct {
 	done     chan struct{} // closed when the SSH connection has ended
 	wait     sync.WaitGroup
 	session  atomic.Pointer[session] // the first and only one; written by serve alone
-	queue    <-chan []byte           // see packetQueue; nil before authentication
+	queue    <-chan []byte           // see sshqueue; nil before authentication
 	forward  bool                    // a port forward was asked for; written and read by serve alone
 	flood    sync.Once
 	requests *bucket
@@ -111,10 +113,7 @@ func (c *client) serve() {
 // drain makes SSH get rid of what it has read, when it has ended or failed.
 func (c *client) drain() {
 	c.close()
-	if c.queue != nil {
-		for range c.queue {
-		}
-	}
+	sshqueue.Drain(c.queue)
 }
 
 // request answers a global request (RFC 4254, section 4). None is granted;
@@ -200,7 +199,7 @@ func (c *client) config() *ssh.ServerConfig {
 		NoClientAuth:  true,
 		ServerVersion: serverVersion,
 		PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) {
-			c.queue = packetQueue(conn)
+			c.queue = sshqueue.Of(conn)
 			c.meter.authenticates()
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"aig/internal/gittest"
+	"aig/internal/sshtest"
 )
 
 // A client that stops anywhere in its handshake, or goes on a byte at a time,
@@ -20,10 +21,10 @@ func TestSlowHandshake(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) { o.HandshakeTime = 700 * time.Millisecond })
 	half := func(r *raw) {
-		mine := r.packet(r.kexInit())
+		mine := r.Packet(r.Offer())
 		r.net.Write(mine[:len(mine)/2])
 	}
-	wholes := func(r *raw) { r.send(r.kexInit()[1:], msgKexInit) }
+	wholes := func(r *raw) { r.Send(r.Offer()[1:], sshtest.KexInit) }
 	for _, c := range []struct {
 		name  string
 		told  bool
@@ -32,18 +33,18 @@ func TestSlowHandshake(t *testing.T) {
 		{"says nothing", true, func(r *raw) {}},
 		{"half a version", true, func(r *raw) { io.WriteString(r.net, "SSH-2.") }},
 		{"lines that are no version", true, func(r *raw) { io.WriteString(r.net, strings.Repeat("x\n", 100)) }},
-		{"a version", true, func(r *raw) { io.WriteString(r.net, rawVersion+"\r\n") }},
-		{"half an offer of algorithms", true, func(r *raw) { io.WriteString(r.net, rawVersion+"\r\n"); half(r) }},
-		{"an offer of algorithms", true, func(r *raw) { io.WriteString(r.net, rawVersion+"\r\n"); wholes(r) }},
+		{"a version", true, func(r *raw) { io.WriteString(r.net, sshtest.Version+"\r\n") }},
+		{"half an offer of algorithms", true, func(r *raw) { io.WriteString(r.net, sshtest.Version+"\r\n"); half(r) }},
+		{"an offer of algorithms", true, func(r *raw) { io.WriteString(r.net, sshtest.Version+"\r\n"); wholes(r) }},
 		{"no new keys", false, func(r *raw) {
 			r.versions()
-			r.rekeyUntil = msgNewKeys
-			r.rekey()
+			r.StopAt = sshtest.NewKeys
+			r.Exchange()
 		}},
 		{"no authentication", false, func(r *raw) {
 			r.versions()
-			r.fatal("key exchange", r.rekey())
-			r.fatal("asking", r.send(lengthPrefixed("ssh-userauth"), msgServiceRequest))
+			r.fatal("key exchange", r.Exchange())
+			r.fatal("asking", r.Send(sshtest.Strings("ssh-userauth"), sshtest.ServiceRequest))
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -54,8 +55,8 @@ func TestSlowHandshake(t *testing.T) {
 				r.ended()
 				return
 			}
-			if r.theirs == "" {
-				line, err := r.in.ReadString('\n')
+			if r.Theirs == "" {
+				line, err := r.In.ReadString('\n')
 				if err != nil || line != serverVersion+"\r\n" {
 					t.Fatalf("%q, %v", line, err)
 				}
@@ -63,12 +64,13 @@ func TestSlowHandshake(t *testing.T) {
 			r.dismissed("no handshake in 700ms")
 		})
 	}
+	offer := sshtest.New(nil)
 	for _, c := range []struct {
 		name string
 		text []byte
 	}{
-		{"version", []byte(rawVersion)},
-		{"offer", append([]byte(rawVersion+"\r\n"), (&raw{}).packet(newRaw(t, nil).kexInit())...)},
+		{"version", []byte(sshtest.Version)},
+		{"offer", append([]byte(sshtest.Version+"\r\n"), offer.Packet(offer.Offer())...)},
 		{"lines", []byte(strings.Repeat("x\n", 1000))},
 	} {
 		t.Run("trickled "+c.name, func(t *testing.T) {
@@ -100,9 +102,9 @@ func TestFatHandshake(t *testing.T) {
 		send func(r *raw) error
 	}{
 		{"offer", func(r *raw) error {
-			r.kexPieces[8] = []byte(strings.Repeat(",", 255_000))
+			r.Lists[8] = []byte(strings.Repeat(",", 255_000))
 			r.versions()
-			return r.rekey()
+			return r.Exchange()
 		}},
 		{"lines", func(r *raw) error {
 			_, err := io.WriteString(r.net, strings.Repeat(strings.Repeat("x", 200)+"\n", 1000))
@@ -115,20 +117,20 @@ func TestFatHandshake(t *testing.T) {
 		{"key exchanges", func(r *raw) error {
 			r.versions()
 			for {
-				if err := r.rekey(); err != nil {
+				if err := r.Exchange(); err != nil {
 					return err
 				}
 			}
 		}},
 		{"passwords", func(r *raw) error {
 			r.versions()
-			if err := r.rekey(); err != nil {
+			if err := r.Exchange(); err != nil {
 				return err
 			}
-			r.send(lengthPrefixed("ssh-userauth"), msgServiceRequest)
+			r.Send(sshtest.Strings("ssh-userauth"), sshtest.ServiceRequest)
 			for {
-				if err := r.send(append(lengthPrefixed("root", "ssh-connection", "password"), append([]byte{0}, lengthPrefixed("12345")...)...),
-					msgUserAuth); err != nil {
+				if err := r.Send(append(sshtest.Strings("root", "ssh-connection", "password"), append([]byte{0}, sshtest.Strings("12345")...)...),
+					sshtest.UserAuthRequest); err != nil {
 					return err
 				}
 			}
@@ -168,7 +170,7 @@ func TestKeyExchangeFlood(t *testing.T) {
 		}
 		n, err := 0, error(nil)
 		for ; err == nil; n++ {
-			err = r.rekey()
+			err = r.Exchange()
 		}
 		if n < 100 || n > 2*requestBurst {
 			t.Errorf("%d key exchanges were done", n)
@@ -187,8 +189,8 @@ func TestLargePackets(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
 	offer := func(r *raw) error {
-		r.kexPieces[8] = []byte(strings.Repeat(",", 255_000))
-		return r.send(r.kexInit()[1:], msgKexInit)
+		r.Lists[8] = []byte(strings.Repeat(",", 255_000))
+		return r.Send(r.Offer()[1:], sshtest.KexInit)
 	}
 	// Many offer algorithms without end before their commands, and leave it at
 	// that. What they offer takes 16 times as much memory as on the wire.
@@ -202,10 +204,10 @@ func TestLargePackets(t *testing.T) {
 	const n = 2 * maxLarge
 	for range n {
 		r := b.connected(t)
-		r.out = nil // as large as an offer, and no part of the server's
+		r.Out = nil // as large as an offer, and no part of the server's
 		go func() {
-			r.kexPieces[8] = []byte(strings.Repeat(",", 255_000))
-			r.net.Write(r.packet(r.kexInit()))
+			r.Lists[8] = []byte(strings.Repeat(",", 255_000))
+			r.net.Write(r.Packet(r.Offer()))
 		}()
 	}
 	eventually(t, "all places are taken", func() bool { return len(b.large) == maxLarge })
@@ -246,14 +248,14 @@ func TestNothingTaken(t *testing.T) {
 	})
 	r := b.connected(t)
 	r.openSession(0, 1<<15)
-	r.request("exec", lengthPrefixed("new"))
+	r.request("exec", sshtest.Strings("new"))
 	r.ended()
 	if n := b.refused(slowReader); n != 1 {
 		t.Errorf("%d slow readers are counted", n)
 	}
 	// Answers to pings are the one thing that a client can ask for without end.
 	r = b.execs(t, "new")
-	for r.send(lengthPrefixed(strings.Repeat("x", 30_000)), msgPing) == nil {
+	for r.Send(sshtest.Strings(strings.Repeat("x", 30_000)), sshtest.Ping) == nil {
 	}
 	eventually(t, "nobody waits", func() bool {
 		b.rendezvous.mu.Lock()
@@ -270,25 +272,25 @@ func TestRulesBroken(t *testing.T) {
 	u32 := func(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 	for name, breach := range map[string]func(r *raw){
 		"a window of more than 4 GiB": func(r *raw) {
-			r.send(r.onChannel(u32(1<<32-1)...), msgWindowAdjust)
-			r.send(r.onChannel(u32(1<<32-1)...), msgWindowAdjust)
+			r.Send(r.onChannel(u32(1<<32-1)...), sshtest.WindowAdjust)
+			r.Send(r.onChannel(u32(1<<32-1)...), sshtest.WindowAdjust)
 		},
 		"more than the window": func(r *raw) {
 			for range 100 {
-				r.send(r.data(make([]byte, 32<<10)), msgChannelData)
+				r.Send(r.data(make([]byte, 32<<10)), sshtest.ChannelData)
 			}
 		},
-		"more than a packet may hold": func(r *raw) { r.send(r.data(make([]byte, 33<<10)), msgChannelData) },
-		"a length that is not true":   func(r *raw) { r.send(r.onChannel(0, 0, 0, 9, 'x'), msgChannelData) },
-		"another channel":             func(r *raw) { r.send(append(u32(99), u32(1)...), msgWindowAdjust) },
-		"half a message":              func(r *raw) { r.send([]byte{0}, msgChannelData) },
-		"an unknown message":          func(r *raw) { r.send(r.onChannel(), 255) },
+		"more than a packet may hold": func(r *raw) { r.Send(r.data(make([]byte, 33<<10)), sshtest.ChannelData) },
+		"a length that is not true":   func(r *raw) { r.Send(r.onChannel(0, 0, 0, 9, 'x'), sshtest.ChannelData) },
+		"another channel":             func(r *raw) { r.Send(append(u32(99), u32(1)...), sshtest.WindowAdjust) },
+		"half a message":              func(r *raw) { r.Send([]byte{0}, sshtest.ChannelData) },
+		"an unknown message":          func(r *raw) { r.Send(r.onChannel(), 255) },
 		"authentication again": func(r *raw) {
-			r.send(lengthPrefixed("root", "ssh-connection", "none"), msgUserAuth)
+			r.Send(sshtest.Strings("root", "ssh-connection", "none"), sshtest.UserAuthRequest)
 		},
-		"new keys out of turn": func(r *raw) { r.send(nil, msgNewKeys) },
+		"new keys out of turn": func(r *raw) { r.Send(nil, sshtest.NewKeys) },
 		"an altered packet": func(r *raw) {
-			p := r.packet([]byte{msgChannelEOF, 0, 0, 0, 0})
+			p := r.Packet([]byte{sshtest.ChannelEOF, 0, 0, 0, 0})
 			p[len(p)-1] ^= 1
 			r.net.Write(p)
 		},
@@ -316,8 +318,8 @@ func TestRulesBroken(t *testing.T) {
 func TestStorms(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) { o.CommandTime = time.Second })
-	closing := func(r *raw) { r.send(r.onChannel(), msgChannelClose) }
-	eof := func(r *raw) { r.send(r.onChannel(), msgChannelEOF) }
+	closing := func(r *raw) { r.Send(r.onChannel(), sshtest.ChannelClose) }
+	eof := func(r *raw) { r.Send(r.onChannel(), sshtest.ChannelEOF) }
 	for name, storm := range map[string]func(r *raw){
 		"closed before a command": func(r *raw) {
 			r.openSession(1<<21, 1<<15)
@@ -325,7 +327,7 @@ func TestStorms(t *testing.T) {
 		},
 		"closed again and again": func(r *raw) {
 			r.openSession(1<<21, 1<<15)
-			r.request("exec", lengthPrefixed("new"))
+			r.request("exec", sshtest.Strings("new"))
 			for range 1000 {
 				closing(r)
 			}
@@ -333,14 +335,14 @@ func TestStorms(t *testing.T) {
 		"a command after the close": func(r *raw) {
 			r.openSession(1<<21, 1<<15)
 			closing(r)
-			r.request("exec", lengthPrefixed("new"))
+			r.request("exec", sshtest.Strings("new"))
 		},
 		"ends of file": func(r *raw) {
 			r.openSession(1<<21, 1<<15)
 			for range 100 {
 				eof(r)
 			}
-			r.request("exec", lengthPrefixed("new"))
+			r.request("exec", sshtest.Strings("new"))
 			for range 100 {
 				eof(r)
 			}
@@ -348,30 +350,30 @@ func TestStorms(t *testing.T) {
 		},
 		"data after the end of file": func(r *raw) {
 			r.openSession(1<<21, 1<<15)
-			r.request("exec", lengthPrefixed("new"))
+			r.request("exec", sshtest.Strings("new"))
 			eof(r)
-			r.send(r.data([]byte("x")), msgChannelData)
+			r.Send(r.data([]byte("x")), sshtest.ChannelData)
 			closing(r)
 		},
 		"sessions after the close": func(r *raw) {
 			for range 2 * requestBurst {
-				r.send(append(lengthPrefixed("session"), make([]byte, 12)...), msgChannelOpen)
+				r.Send(append(sshtest.Strings("session"), make([]byte, 12)...), sshtest.ChannelOpen)
 			}
 		},
 		"packets that can hold nothing": func(r *raw) {
-			body := lengthPrefixed("session")
+			body := sshtest.Strings("session")
 			for _, n := range []uint32{7, 1 << 21, 8} {
 				body = binary.BigEndian.AppendUint32(body, n)
 			}
-			r.send(body, msgChannelOpen)
-			r.until(msgOpenFailure)
+			r.Send(body, sshtest.ChannelOpen)
+			r.until(sshtest.OpenFailure)
 			r.net.Close()
 		},
 		"answers to nothing": func(r *raw) {
 			r.openSession(1<<21, 1<<15)
 			for range 1000 {
-				r.send(r.onChannel(), msgChannelSuccess)
-				r.send(nil, 82) // REQUEST_FAILURE
+				r.Send(r.onChannel(), sshtest.ChannelSuccess)
+				r.Send(nil, sshtest.RequestFailure)
 			}
 			closing(r)
 		},
@@ -420,12 +422,12 @@ func TestSmallestPackets(t *testing.T) {
 	b := startBoard(t, nil)
 	r := b.connected(t)
 	r.openSession(1<<21, 9)
-	r.request("exec", lengthPrefixed("new"))
+	r.request("exec", sshtest.Strings("new"))
 	c := b.join(t, r.line())
 	c.write("0123456789abcdefghij")
 	got := ""
 	for len(got) < 20 {
-		got += string(r.until(msgChannelData)[8:])
+		got += string(r.until(sshtest.ChannelData)[8:])
 	}
 	if got != "0123456789abcdefghij" {
 		t.Errorf("%q came", got)
@@ -471,15 +473,15 @@ func TestNothingForeignInLog(t *testing.T) {
 	r.ended()
 	r = dialRaw(t, b.addr)
 	r.versions()
-	r.fatal("key exchange", r.rekey())
-	r.send(lengthPrefixed(evil), msgServiceRequest)
+	r.fatal("key exchange", r.Exchange())
+	r.Send(sshtest.Strings(evil), sshtest.ServiceRequest)
 	r.ended()
 	b.run(t, evil).refused("neither new nor")
 	p := b.dial(t).session()
-	p.request("subsystem", lengthPrefixed(evil, evil))
+	p.request("subsystem", sshtest.Strings(evil, evil))
 	p.refused("no subsystem")
 	p = b.dial(t).session()
-	p.request(evil, lengthPrefixed(evil, evil))
+	p.request(evil, sshtest.Strings(evil, evil))
 	p.exec("new\n" + evil).refused("neither new nor")
 	p = b.dial(t)
 	p.conn.SendRequest(evil, true, []byte(evil))
@@ -658,7 +660,7 @@ func TestStopUnderLoad(t *testing.T) {
 		r := b.execs(t, command)
 		r.net.SetDeadline(time.Now().Add(2 * patience))
 		wait.Go(func() {
-			for r.send(nil, 2) == nil { // IGNORE
+			for r.Send(nil, sshtest.Ignore) == nil {
 				time.Sleep(50 * time.Millisecond)
 			}
 		})
@@ -682,28 +684,28 @@ func TestFailsInTheMiddle(t *testing.T) {
 	b := startBoard(t, nil)
 	tail := func(r *raw, message byte) {
 		for range 200 {
-			r.queue(lengthPrefixed("nonsense"), message)
+			r.Queue(sshtest.Strings("nonsense"), message)
 		}
-		r.out.Flush()
+		r.Out.Flush()
 	}
 	for range gittest.Rounds(20, 2000) {
 		r := dialRaw(t, b.addr)
 		r.versions()
-		r.fatal("key exchange", r.rekey())
-		tail(r, msgServiceRequest)
+		r.fatal("key exchange", r.Exchange())
+		tail(r, sshtest.ServiceRequest)
 		r.net.Close()
 
 		r = dialRaw(t, b.addr)
 		r.versions()
-		r.fatal("key exchange", r.rekey())
-		r.send(lengthPrefixed("ssh-userauth"), msgServiceRequest)
-		r.until(msgServiceAccept)
-		tail(r, msgUserAuth)
+		r.fatal("key exchange", r.Exchange())
+		r.Send(sshtest.Strings("ssh-userauth"), sshtest.ServiceRequest)
+		r.until(sshtest.ServiceAccept)
+		tail(r, sshtest.UserAuthRequest)
 		r.net.Close()
 
 		r = b.connected(t)
-		r.queue([]byte{0}, msgChannelData)
-		tail(r, msgPing)
+		r.Queue([]byte{0}, sshtest.ChannelData)
+		tail(r, sshtest.Ping)
 		r.net.Close()
 	}
 	eventually(t, "all have left", func() bool {
@@ -725,13 +727,11 @@ func TestTortureEarlyKeyExchange(t *testing.T) {
 			for range rounds / 8 {
 				r := dialRaw(t, b.addr)
 				r.versions()
-				r.rekeyTail = func() {
-					for i := range r.kexPieces {
-						r.kexPieces[i] = nil
-					}
-					r.queue(r.kexInit()[1:], msgKexInit)
+				r.Tail = func() error {
+					clear(r.Lists)
+					return r.Queue(r.Offer()[1:], sshtest.KexInit)
 				}
-				r.rekey()
+				r.Exchange()
 				r.ended()
 				r.net.Close()
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"aig/internal/gittest"
+	"aig/internal/sshtest"
 )
 
 // Each one's output is the other's input, and both get status 0 when both
@@ -261,7 +262,7 @@ func TestTinyPackets(t *testing.T) {
 	token := r.line()
 	var err error
 	for n := 0; err == nil && n < 2<<20; n++ { // at most a window of them
-		err = r.queue(r.data([]byte{0}), msgChannelData)
+		err = r.Queue(r.data([]byte{0}), sshtest.ChannelData)
 	}
 	if err == nil {
 		t.Fatal("a window of packets of one byte was taken")
@@ -282,11 +283,11 @@ func TestTinyPackets(t *testing.T) {
 		read <- n
 	}()
 	for range more {
-		if err := r.queue(r.data([]byte{0}), msgChannelData); err != nil {
+		if err := r.Queue(r.data([]byte{0}), sshtest.ChannelData); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r.fatal("sending", r.out.Flush())
+	r.fatal("sending", r.Out.Flush())
 	if n := <-read; n != more {
 		t.Errorf("%d of %d came", n, more)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"aig/internal/gittest"
+	"aig/internal/sshtest"
 )
 
 // hoarder is a kind of client that makes the switchboard hold as much as it
@@ -30,11 +31,11 @@ func (r *raw) pour(size int, until time.Time) {
 	r.net.SetWriteDeadline(until)
 	n := min(2<<20, backlogBudget*9/10/(size+35)*size) / size
 	for range n {
-		if r.queue(r.data(make([]byte, size)), msgChannelData) != nil {
+		if r.Queue(r.data(make([]byte, size)), sshtest.ChannelData) != nil {
 			return
 		}
 	}
-	r.out.Flush()
+	r.Out.Flush()
 }
 
 // hoarders are all the places where something can lie: SSH's queues, its
@@ -42,8 +43,8 @@ func (r *raw) pour(size int, until time.Time) {
 func hoarders() []hoarder {
 	commas := func(n int) []byte { return []byte(strings.Repeat(",", n)) }
 	offer := func(r *raw, n int) {
-		r.kexPieces[8] = commas(n)
-		r.send(r.kexInit()[1:], msgKexInit)
+		r.Lists[8] = commas(n)
+		r.Send(r.Offer()[1:], sshtest.KexInit)
 	}
 	// link joins two raw clients that hardly give each other a window.
 	link := func(t *testing.T, b *board) (*raw, *raw) {
@@ -52,7 +53,7 @@ func hoarders() []hoarder {
 		for range 2 {
 			r := b.connected(t)
 			r.openSession(100, 1<<15)
-			r.request("exec", lengthPrefixed(command))
+			r.request("exec", sshtest.Strings(command))
 			command = r.line()
 			sides = append(sides, r)
 		}
@@ -91,7 +92,7 @@ func hoarders() []hoarder {
 		{"a link whose one side reads no answers", 2, 2, 24, 6, func(t *testing.T, b *board, lasts time.Duration) {
 			a := b.connected(t)
 			a.openSession(1<<31, 1<<15)
-			a.request("exec", lengthPrefixed("new"))
+			a.request("exec", sshtest.Strings("new"))
 			c := b.join(t, a.line())
 			end := time.Now().Add(lasts)
 			c.net.SetDeadline(end)
@@ -101,12 +102,12 @@ func hoarders() []hoarder {
 			large := strings.Repeat("x", 34_000)
 			a.net.SetWriteDeadline(end)
 			for range 18 {
-				a.queue(append(lengthPrefixed(large), 1), msgGlobalRequest)
-				a.queue(append(lengthPrefixed(large), make([]byte, 12)...), msgChannelOpen)
-				a.queue(a.onChannel(append(append(lengthPrefixed("env"), 1), large...)...), msgChannelRequest)
+				a.Queue(append(sshtest.Strings(large), 1), sshtest.GlobalRequest)
+				a.Queue(append(sshtest.Strings(large), make([]byte, 12)...), sshtest.ChannelOpen)
+				a.Queue(a.onChannel(append(append(sshtest.Strings("env"), 1), large...)...), sshtest.ChannelRequest)
 			}
 			for range 18 {
-				a.queue(lengthPrefixed(large), msgPing)
+				a.Queue(sshtest.Strings(large), sshtest.Ping)
 			}
 			offer(a, 34_000)
 			wait.Wait()

@@ -17,7 +17,7 @@ const (
 	// keyedBudget is how much of that a client may send between the answer to
 	// its key exchange and its authentication: its new keys in 16 bytes, and 16
 	// packets of at least 28. The clients known send 300 bytes. What makes it a
-	// limit is x/crypto, see packetQueue: the queue can't be had before.
+	// limit is x/crypto, see sshqueue: the queue can't be had before.
 	keyedBudget = 16 + 16*28
 
 	// keyedWrite is the most that x/crypto writes at once in that time, in

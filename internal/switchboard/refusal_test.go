@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/sshtest"
 )
 
 // reasons returns every reason that refusal.go names.
@@ -148,7 +150,7 @@ func TestEveryRefusal(t *testing.T) {
 		{slowReader, func(o *Options) { o.ControlTime = 50 * time.Millisecond }, func(t *testing.T, b *board) {
 			r := b.connected(t)
 			r.openSession(0, 1<<15)
-			r.request("exec", lengthPrefixed("new"))
+			r.request("exec", sshtest.Strings("new"))
 			r.ended()
 		}},
 		{outOfDescriptors, nil, func(t *testing.T, b *board) { b.wait(t) }},

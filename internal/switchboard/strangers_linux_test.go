@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"aig/internal/gittest"
+	"aig/internal/sshtest"
 )
 
 // gathering is strangers of every kind at one switchboard.
@@ -128,7 +129,7 @@ func (c *gathering) guess(sources, atOnce, each int) int {
 				for n := 0; n < each && !isClosed(c.stop); {
 					guessed := &stranger{source: source, act: c.known(func(r *raw) {
 						r.openSession(1<<15, 1<<15)
-						r.request("exec", lengthPrefixed(fmt.Sprintf("%09x", i*each+n)))
+						r.request("exec", sshtest.Strings(fmt.Sprintf("%09x", i*each+n)))
 						if strings.Contains(r.line(), "nobody is waiting") {
 							answered.Add(1)
 							n++
@@ -152,10 +153,10 @@ func (c *gathering) strangers(silent, waiting int) []*stranger {
 		func(p *peer) { p.request("auth-agent-req@openssh.com", nil); p.exec("new").refused("no agent") },
 		func(p *peer) { p.request("x11-req", nil); p.exec("new").refused("no X11") },
 		func(p *peer) { p.request("shell", nil); p.refused("no shell") },
-		func(p *peer) { p.request("subsystem", lengthPrefixed("sftp")); p.refused("no subsystem") },
+		func(p *peer) { p.request("subsystem", sshtest.Strings("sftp")); p.refused("no subsystem") },
 	}
 	forward := func(p *peer) {
-		p.conn.SendRequest("tcpip-forward", true, append(lengthPrefixed("", ""), 0, 0, 0, 0))
+		p.conn.SendRequest("tcpip-forward", true, append(sshtest.Strings("", ""), 0, 0, 0, 0))
 		p.session().exec("new").refused("no port forwarding")
 	}
 	var turn atomic.Int64
@@ -176,14 +177,14 @@ func (c *gathering) strangers(silent, waiting int) []*stranger {
 		}},
 		{name: "half a handshake", number: scale(10, 200), source: elsewhere, pause: more, act: c.raw(func(r *raw) {
 			r.versions()
-			r.rekeyUntil = msgNewKeys
-			r.rekey()
+			r.StopAt = sshtest.NewKeys
+			r.Exchange()
 			io.Copy(io.Discard, r.net)
 		})},
 		{name: "no command", number: scale(10, 200), pause: more, act: c.known(func(r *raw) { io.Copy(io.Discard, r.net) })},
 		{name: "guesses from one address", number: scale(8, 40), pause: second, act: c.known(func(r *raw) {
 			r.openSession(1<<15, 1<<15)
-			r.request("exec", lengthPrefixed(fmt.Sprintf("%07x", turn.Add(1))))
+			r.request("exec", sshtest.Strings(fmt.Sprintf("%07x", turn.Add(1))))
 			r.line()
 		})},
 		{name: "commands of 262,000 bytes", number: scale(1, 4), pause: second, act: c.ssh(func(p *peer) {
@@ -209,8 +210,8 @@ func (c *gathering) strangers(silent, waiting int) []*stranger {
 		})},
 		{name: "key exchange floods", number: scale(1, 4), pause: second, act: c.known(func(r *raw) {
 			r.openSession(1<<15, 1<<15)
-			r.request("exec", lengthPrefixed("new"))
-			for r.rekey() == nil {
+			r.request("exec", sshtest.Strings("new"))
+			for r.Exchange() == nil {
 			}
 		})},
 		{name: "ptys, agents, X11, shells, subsystems", number: scale(2, 10), pause: second, act: c.ssh(func(p *peer) {
@@ -237,7 +238,7 @@ func (c *gathering) strangers(silent, waiting int) []*stranger {
 		})},
 		{name: "sides that wait", number: waiting, source: elsewhere, pause: second, act: c.known(func(r *raw) {
 			r.openSession(1<<15, 1<<15)
-			r.request("exec", lengthPrefixed("new"))
+			r.request("exec", sshtest.Strings("new"))
 			io.Copy(io.Discard, r.net)
 		})},
 	}

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"aig/internal/sshqueue"
 	"aig/internal/watchdog"
 )
 
@@ -80,8 +81,12 @@ type Conn struct {
 	why      error
 }
 
-func newConn(conn ssh.Conn) *Conn {
+func newConn(conn ssh.Conn, requests <-chan *ssh.Request) *Conn {
 	c := &Conn{conn: conn, over: make(chan struct{})}
+	c.services.Go(func() {
+		ssh.DiscardRequests(requests)
+		sshqueue.Drain(sshqueue.Of(conn)) // or it would not end
+	})
 	c.services.Go(func() {
 		c.why = conn.Wait()
 		close(c.over)
@@ -136,7 +141,7 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*
 	if role == Server {
 		open = serve
 	}
-	conn, err := open(netConn{watched}, o)
+	conn, err := open(netConn{watched, &firstKeys{role: role}}, o)
 	// From here on the conversation on the channel has its own watch, which knows when we are the busy ones.
 	watched.Stop()
 	inTime := late.Stop()
@@ -175,8 +180,7 @@ func dial(under netConn, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, handshakeError(err, o, untrusted, refused)
 	}
-	c := newConn(conn)
-	c.services.Go(func() { ssh.DiscardRequests(reqs) })
+	c := newConn(conn, reqs)
 	c.services.Go(func() { rejectAll(chans) })
 	channel, channelReqs, err := conn.OpenChannel(channelType, nil)
 	if err != nil {
@@ -203,15 +207,15 @@ func serve(under netConn, o Options) (*Conn, error) {
 			}
 			return nil, nil
 		},
-		ServerVersion: "SSH-2.0-aig",
+		ServerVersion:       "SSH-2.0-aig",
+		PreAuthConnCallback: func(ssh.ServerPreAuthConn) { under.first.lookedAt() },
 	}
 	config.AddHostKey(o.Signer)
 	conn, chans, reqs, err := ssh.NewServerConn(under, config)
 	if err != nil {
 		return nil, handshakeError(err, o, untrusted, nil)
 	}
-	c := newConn(conn)
-	c.services.Go(func() { ssh.DiscardRequests(reqs) })
+	c := newConn(conn, reqs)
 	if c.Channel, err = c.accept(chans); err != nil {
 		c.Close()
 		return nil, fmt.Errorf("waiting for the peer to open the channel: %w", ofPeer(err))
@@ -339,7 +343,10 @@ func cause(why error) error {
 
 // netConn lends a pipe the methods that x/crypto/ssh asks of a network connection, and marks the pipe's own failures so
 // that they can be told from what SSH says. Deadlines are the watchdog's.
-type netConn struct{ *watchdog.Conn }
+type netConn struct {
+	*watchdog.Conn
+	first *firstKeys
+}
 
 type pipeFailure struct{ error }
 
@@ -361,7 +368,13 @@ func (c netConn) Read(p []byte) (int, error) {
 	return ofPipe(n, err)
 }
 
-func (c netConn) Write(p []byte) (int, error) { return ofPipe(c.Conn.Write(p)) }
+func (c netConn) Write(p []byte) (int, error) {
+	if c.first.refuses(len(p)) {
+		c.Close()
+		return 0, errKeysTwice
+	}
+	return ofPipe(c.Conn.Write(p))
+}
 
 type pipeAddr struct{}
 

@@ -1,0 +1,96 @@
+package tunnel
+
+import (
+	"encoding/binary"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"aig/internal/gittest"
+	"aig/internal/sshtest"
+)
+
+// Somebody on the pipe without a key begins a second key exchange, which cannot succeed, together with the new keys of the
+// first. That is an error like any other, time after time, and not the end of the process.
+func TestTortureLiarsKeysTwice(t *testing.T) {
+	ours := signer(t, "ed25519")
+	rounds := gittest.Rounds(50, 5000)
+	for range rounds {
+		pipe, theirs := gittest.Loopback(t)
+		told := make(chan struct{})
+		go func() {
+			defer close(told)
+			client := sshtest.New(theirs)
+			if client.Versions() == nil {
+				client.Tail = func() error {
+					clear(client.Lists)
+					return client.Queue(client.Offer()[1:], sshtest.KexInit)
+				}
+				client.Exchange()
+			}
+			io.Copy(io.Discard, theirs)
+		}()
+		conn, err := Open(t.Context(), pipe, Server, Options{ours, trusts(ours), timing})
+		if err == nil {
+			conn.Close()
+			t.Fatal("it was let in")
+		}
+		if !strings.Contains(err.Error(), "SSH handshake") && !strings.Contains(err.Error(), "the pipe ended") {
+			t.Fatalf("%v", err)
+		}
+		<-told
+		theirs.Close()
+	}
+	gittest.Figures(t, "second key exchanges before authentication", rounds, "crashes 0")
+}
+
+// A peer whose key we trust sends half a message and much behind it. Reading ends with an error, and closing returns.
+func TestTortureLiarsQueue(t *testing.T) {
+	ours, peers := signer(t, "ed25519"), signer(t, "ed25519")
+	rounds := gittest.Rounds(5, 500)
+	for range rounds {
+		pipe, theirs := gittest.Loopback(t)
+		told := make(chan error, 1)
+		go func() {
+			client := sshtest.New(theirs)
+			err := client.Versions()
+			if err == nil {
+				err = client.Exchange()
+			}
+			if err == nil {
+				err = client.Authenticate(peers)
+			}
+			body := sshtest.Strings(channelType)
+			for _, n := range []uint32{0, 1 << 21, 1 << 15} { // number, window, packet size
+				body = binary.BigEndian.AppendUint32(body, n)
+			}
+			client.Queue(body, sshtest.ChannelOpen)
+			client.Queue([]byte{0}, sshtest.ChannelData)
+			for range 200 {
+				client.Queue(nil, sshtest.Ping)
+			}
+			client.Out.Flush()
+			told <- err
+			io.Copy(io.Discard, theirs)
+		}()
+		conn, err := Open(t.Context(), pipe, Server, Options{ours, trusts(peers), timing})
+		if handshake := <-told; handshake != nil {
+			t.Fatalf("%v, and %v", handshake, err)
+		}
+		if err == nil {
+			if _, err := conn.Read(make([]byte, 1)); err == nil || err == io.EOF {
+				t.Errorf("reading: %v", err)
+			}
+			closed := make(chan struct{})
+			go func() { conn.Close(); close(closed) }()
+			select {
+			case <-closed:
+			case <-time.After(30 * time.Second):
+				t.Fatal("it can't be closed")
+			}
+		}
+		theirs.Close()
+	}
+	gittest.Figures(t, "connections that fail with much unread", rounds, "left open 0")
+}
