@@ -46,6 +46,35 @@ func TestNothingSurvivesOurDeath(t *testing.T) {
 	}
 }
 
+// Nor does it survive if we are killed by the very first thing that it does.
+func TestNothingSurvivesOurEarlyDeath(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var pids []int
+	for round := range 20 {
+		file := filepath.Join(dir, strconv.Itoa(round))
+		us := exec.Command(os.Args[0])
+		us.Env = append(os.Environ(), "FILE="+file,
+			`TRANSPORT_TEST_EXPRESSION=kill -KILL $PPID; echo $$ >"$FILE"; exec sleep 1000 <"$FILE"`)
+		if err := us.Run(); err == nil {
+			t.Fatal("not killed")
+		}
+		inTime(t, "the process's number", func() {
+			for {
+				text, _ := os.ReadFile(file)
+				if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+					pids = append(pids, pid)
+					return
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	for _, pid := range pids {
+		awaitGone(t, pid)
+	}
+}
+
 // A member of the group that has ended and that its parent takes no notice of
 // isn't waited for.
 func TestEndedMember(t *testing.T) {

@@ -23,7 +23,13 @@ type guard struct {
 // does, with [DefaultGrace].
 const guardScript = `read -r _; trap "" TERM; sleep 2; kill -TERM 0; kill -CONT 0; sleep 2; kill -KILL 0`
 
-// callGuard starts a guard in that process group, or returns nil.
+// guardName is the last argument of a guard, by which it is known in a list of
+// processes.
+const guardName = "aig-guard"
+
+// callGuard starts a guard in that process group, or as the leader of a new one
+// if it is 0; or returns nil. Also its number stays the group's until it is
+// dismissed.
 func callGuard(sh string, group int) *guard {
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -35,7 +41,7 @@ func callGuard(sh string, group int) *guard {
 		return nil
 	}
 	defer stdin.Close()
-	pid, err := syscall.ForkExec(sh, []string{"sh", "-c", guardScript}, &syscall.ProcAttr{
+	pid, err := syscall.ForkExec(sh, []string{"sh", "-c", guardScript, guardName}, &syscall.ProcAttr{
 		Dir:   "/", // it mustn't hold on to any other
 		Env:   os.Environ(),
 		Files: []uintptr{stdin.Fd(), null.Fd(), null.Fd()},

@@ -38,20 +38,11 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 		ending:   make(chan struct{}),
 		exited:   make(chan struct{}),
 	}
-	attr := &syscall.ProcAttr{
-		Env: o.Env,
-		Sys: &syscall.SysProcAttr{Setpgid: true},
-	}
+	attr := &syscall.ProcAttr{Env: o.Env, Sys: p.prepareGroup(sh, o.Env)}
 	for _, f := range files {
 		// Fd also puts our pipe's other end into blocking mode, which is what
 		// programs expect of their standard streams.
 		attr.Files = append(attr.Files, f.Fd())
-	}
-	if p.terminal.prepare(attr.Sys) {
-		if p.witness = callWitness(attr.Sys, o.Env); p.witness != nil {
-			p.group = p.witness.pid
-			attr.Sys = &syscall.SysProcAttr{Setpgid: true, Pgid: p.group}
-		}
 	}
 
 	// Not os.StartProcess: that one's Wait sees the end of a process only,
@@ -59,6 +50,7 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 	pid, err := syscall.ForkExec(sh, []string{"sh", "-c", o.Expression}, attr)
 	if err != nil {
 		p.takeTerminal()
+		p.guard.dismiss()
 		return nil, err
 	}
 	p.pid = pid
@@ -66,9 +58,30 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 		p.group = pid
 	}
 	p.terminal.started(p.group)
-	p.guard = callGuard(sh, p.group) // while the shell isn't reaped, so that the group is there
+	if p.guard == nil {
+		p.guard = callGuard(sh, p.group) // while the shell isn't reaped, so that the group is there
+	}
 	go p.reap()
 	return p, nil
+}
+
+// prepareGroup starts what is to be in the process group before the shell, and
+// returns what puts the shell there. The guard comes first so that our death,
+// at whatever moment, leaves no shell that nobody would end.
+func (p *process) prepareGroup(sh string, env []string) *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Setpgid: true}
+	if p.terminal.prepare(attr) {
+		p.witness = callWitness(attr, env)
+		if p.witness == nil {
+			return attr // the shell has to take the foreground, hence to be the first
+		}
+		p.group = p.witness.pid
+	}
+	p.guard = callGuard(sh, p.group)
+	if p.group == 0 && p.guard != nil {
+		p.group = p.guard.pid
+	}
+	return &syscall.SysProcAttr{Setpgid: true, Pgid: p.group}
 }
 
 // reap waits for the shell: the only place where that is done.
