@@ -81,7 +81,8 @@ func TestTortureOrphans(t *testing.T) {
 		strings.ReplaceAll(strings.Join(children, ", "), "git ", ""), orphans, longest.Seconds())
 }
 
-// stop waits for a process of that kind and stops it. The result is empty if the sync has ended without one.
+// stop waits for a process of that kind that our programs have started, and stops it. The result is empty if the sync has
+// ended without one.
 func (r *running) stop(kind string) process {
 	for ; ; time.Sleep(glance) {
 		live := r.live()
@@ -89,7 +90,7 @@ func (r *running) stop(kind string) process {
 			return process{}
 		}
 		for _, one := range live {
-			if one.kind == kind && syscall.Kill(one.pid, syscall.SIGSTOP) == nil && kindOf(one.pid) == kind {
+			if one.kind == kind && !r.started(one.pid) && syscall.Kill(one.pid, syscall.SIGSTOP) == nil && kindOf(one.pid) == kind {
 				return one
 			}
 		}

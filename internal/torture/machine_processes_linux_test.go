@@ -16,7 +16,7 @@ import (
 type process struct {
 	pid  int
 	who  int    // whose it is, by its environment
-	kind string // "git-aig-sync", "git index-pack", "sh"
+	kind string // "git-aig-sync", "git index-pack", "sh", "guard"
 }
 
 func (p process) String() string { return fmt.Sprintf("%s's %s (%d)", names[p.who], p.kind, p.pid) }
@@ -54,7 +54,9 @@ func (p *processes) live() []process {
 		}
 		who, known := p.seen[pid]
 		if !known {
-			who = p.whose(pid)
+			if who, known = p.whose(pid); !known {
+				continue
+			}
 		}
 		seen[pid] = who
 		if who == notOurs {
@@ -68,10 +70,15 @@ func (p *processes) live() []process {
 	return live
 }
 
-func (p *processes) whose(pid int) int {
+// whose tells whose a process is. In the moment in which it becomes another program it has no environment, and it isn't
+// known yet.
+func (p *processes) whose(pid int) (who int, known bool) {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
-		return notOurs
+		return notOurs, true
+	}
+	if len(env) == 0 {
+		return notOurs, false
 	}
 	who, marked := notOurs, false
 	for kv := range bytes.SplitSeq(env, []byte{0}) {
@@ -83,9 +90,9 @@ func (p *processes) whose(pid int) int {
 		}
 	}
 	if !marked {
-		return notOurs
+		return notOurs, true
 	}
-	return who
+	return who, true
 }
 
 // kindOf is what a process runs; "" if it has ended.
@@ -104,6 +111,9 @@ func kindOf(pid int) string {
 	}
 	args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
 	kind := filepath.Base(args[0])
+	if args[len(args)-1] == "aig-guard" {
+		return "guard" // of a transport, not the transport itself
+	}
 	if kind == "git" {
 		for i := 1; i < len(args); i++ {
 			switch {
