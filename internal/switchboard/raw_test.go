@@ -16,7 +16,7 @@ import (
 
 // raw is an SSH client with a session that can break every rule.
 type raw struct {
-	*sshtest.Client
+	*sshtest.Conn
 	tb      testing.TB
 	net     net.Conn
 	channel uint32 // the server's number of the session channel
@@ -35,7 +35,7 @@ func dialRaw(tb testing.TB, addr string) *raw {
 func newRaw(tb testing.TB, conn net.Conn) *raw {
 	tb.Cleanup(func() { conn.Close() })
 	conn.SetDeadline(time.Now().Add(patience)) // no test hangs
-	return &raw{Client: sshtest.New(conn), tb: tb, net: conn}
+	return &raw{Conn: sshtest.New(conn), tb: tb, net: conn}
 }
 
 func (r *raw) versions() {

@@ -11,38 +11,44 @@ import (
 	"aig/internal/sshtest"
 )
 
-// Somebody on the pipe without a key begins a second key exchange, which cannot succeed, together with the new keys of the
-// first. That is an error like any other, time after time, and not the end of the process.
+// Somebody on the pipe begins a second key exchange, which cannot succeed, together with the new keys of the first: as our
+// client without any key, as our server with the one that we trust. That is an error like any other, time after time, and
+// not the end of the process.
 func TestTortureLiarsKeysTwice(t *testing.T) {
-	ours := signer(t, "ed25519")
+	ours, peers := signer(t, "ed25519"), signer(t, "ed25519")
 	rounds := gittest.Rounds(50, 5000)
-	for range rounds {
+	for round := range rounds {
 		pipe, theirs := gittest.Loopback(t)
+		role := [2]Role{Client, Server}[round%2]
 		told := make(chan struct{})
 		go func() {
 			defer close(told)
-			client := sshtest.New(theirs)
-			if client.Versions() == nil {
-				client.Tail = func() error {
-					clear(client.Lists)
-					return client.Queue(client.Offer()[1:], sshtest.KexInit)
+			conn := sshtest.New(theirs)
+			if conn.Versions() == nil {
+				conn.Tail = func() error {
+					clear(conn.Lists)
+					return conn.Queue(conn.Offer()[1:], sshtest.KexInit)
 				}
-				client.Exchange()
+				if role == Server {
+					conn.Exchange()
+				} else {
+					conn.Answer(peers)
+				}
 			}
 			io.Copy(io.Discard, theirs)
 		}()
-		conn, err := Open(t.Context(), pipe, Server, Options{ours, trusts(ours), timing})
+		conn, err := Open(t.Context(), pipe, role, Options{ours, trusts(peers), timing})
 		if err == nil {
 			conn.Close()
 			t.Fatal("it was let in")
 		}
 		if !strings.Contains(err.Error(), "SSH handshake") && !strings.Contains(err.Error(), "the pipe ended") {
-			t.Fatalf("%v", err)
+			t.Fatalf("as role %d: %v", role, err)
 		}
 		<-told
 		theirs.Close()
 	}
-	gittest.Figures(t, "second key exchanges before authentication", rounds, "crashes 0")
+	gittest.Figures(t, "second key exchanges before authentication, by a client or a server", rounds, "crashes 0")
 }
 
 // A peer whose key we trust sends half a message and much behind it. Reading ends with an error, and closing returns.
