@@ -6,13 +6,8 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
 
@@ -34,42 +29,6 @@ type Options struct {
 	Trusted func(key ssh.PublicKey) bool // whether a key is the peer's
 	Timing  Timing                       // as for Elect; the whole handshake may take twice Timeout
 }
-
-// UntrustedError says that the peer has a key that is not trusted. As server we name the key that was offered; the peer
-// has not yet proven that it holds it.
-type UntrustedError struct{ Fingerprint string }
-
-func (e *UntrustedError) Error() string {
-	return fmt.Sprintf("the peer's key is %s, which is not trusted: if it is the right one, "+
-		"start again with TRUST=%[1]s", e.Fingerprint)
-}
-
-// RefusedError says that the peer has refused our key.
-type RefusedError struct{ Fingerprint string }
-
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("the peer does not trust our key: its side must start with TRUST=%s", e.Fingerprint)
-}
-
-// EndedError says that the pipe ended during the handshake. It is an io.ErrUnexpectedEOF.
-type EndedError struct{ Fingerprint string }
-
-func (e *EndedError) Error() string {
-	return fmt.Sprintf("the pipe ended during the SSH handshake: the link broke, or the peer gave up "+
-		"(does it trust our key? TRUST=%s)", e.Fingerprint)
-}
-
-func (e *EndedError) Unwrap() error { return io.ErrUnexpectedEOF }
-
-// AlteredError says that what came through the pipe is not what the peer sent.
-type AlteredError struct{ err error }
-
-func (e *AlteredError) Error() string {
-	return fmt.Sprintf("bytes were lost or altered between the two sides (%v): something in the transport is not clean, "+
-		"or somebody is at it", e.err)
-}
-
-func (e *AlteredError) Unwrap() error { return e.err }
 
 // Conn is the authenticated pipe. Write and CloseWrite are those of the one channel; Close ends the connection and closes
 // the pipe below.
@@ -257,107 +216,11 @@ func rejectAll(chans <-chan ssh.NewChannel) {
 	}
 }
 
-// handshakeError finds the reason that helps: ours (we do not trust the peer), the pipe's, then the peer's.
-func handshakeError(err error, o Options, untrusted, refused error) error {
-	var stalled *watchdog.StalledError
-	var unasked *ssh.ServerAuthError // without an attempt in it but "none": the pipe ended before there was one
-	attempt := func(err error) bool { return !errors.Is(err, ssh.ErrNoAuth) }
-	switch {
-	case untrusted != nil:
-		return untrusted
-	case errors.As(err, &unasked) && !slices.ContainsFunc(unasked.Errors, attempt):
-		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
-	case errors.As(err, &stalled):
-		return stalled
-	case ended(err):
-		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
-	case refused != nil && saysNo(err):
-		return refused
-	case altered(err):
-		return &AlteredError{ofPeer(err)}
-	}
-	return fmt.Errorf("SSH handshake with the peer: %w", ofPeer(err))
-}
-
-// sshError is an error of x/crypto/ssh, which can hold the peer's words, and as many of them as fit into a packet.
-type sshError struct{ error }
-
-const maxSSHError = 300 // bytes of its text
-
-func ofPeer(err error) error { return sshError{err} }
-
-func (e sshError) Error() string {
-	text := e.error.Error()
-	cut := text[:min(len(text), maxSSHError)]
-	if strings.ContainsFunc(cut, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(cut) {
-		cut = strconv.Quote(cut)
-	}
-	if len(text) > maxSSHError {
-		cut += "…"
-	}
-	return cut
-}
-
-func (e sshError) Unwrap() error { return e.error }
-
-// ended tells whether an SSH connection failed with the pipe below it, and not by what came through it.
-func ended(err error) bool {
-	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(pipeFailure))
-}
-
-// saysNo tells whether an SSH server has refused us, altered whether a packet has failed its integrity check, or could
-// not even be one. x/crypto/ssh has only texts for either.
-func saysNo(err error) bool {
-	return says(err, "ssh: unable to authenticate", "ssh: disconnect")
-}
-
-func altered(err error) bool {
-	return says(err, "message authentication failed", "MAC failure", "packet too large", "packet too small", "packet length")
-}
-
-func says(err error, texts ...string) bool {
-	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
-}
-
-// broken is why a connection is over, if it has not simply ended.
-func broken(why error) error {
-	var stalled *watchdog.StalledError
-	switch {
-	case errors.As(why, &stalled):
-		return stalled
-	case ended(why):
-		return nil
-	case altered(why):
-		return &AlteredError{ofPeer(why)}
-	}
-	return fmt.Errorf("the SSH connection with the peer failed: %w", ofPeer(why))
-}
-
-// cause is why a connection was over before there was a channel.
-func cause(why error) error {
-	if err := broken(why); err != nil {
-		return err
-	}
-	return errors.New("the connection ended")
-}
-
 // netConn lends a pipe the methods that x/crypto/ssh asks of a network connection, and marks the pipe's own failures so
 // that they can be told from what SSH says. Deadlines are the watchdog's.
 type netConn struct {
 	*watchdog.Conn
 	first *firstKeys
-}
-
-type pipeFailure struct{ error }
-
-func (f pipeFailure) Unwrap() error { return f.error }
-
-// ofPipe leaves io.EOF alone, which x/crypto/ssh compares with.
-func ofPipe(n int, err error) (int, error) {
-	if err != nil && err != io.EOF {
-		err = pipeFailure{err}
-	}
-	return n, err
 }
 
 func (c netConn) Read(p []byte) (int, error) {
