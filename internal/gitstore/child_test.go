@@ -76,6 +76,7 @@ func TestSwept(t *testing.T) {
 	}{
 		{"while it is indexed", many, "index-pack", `rm -r "$GIT_OBJECT_DIRECTORY"; exec $git "$@"`, nil},
 		{"before it is moved", many, "none", ":", func(in *Incoming) { os.RemoveAll(in.dir) }},
+		{"its index, before it is moved", many, "none", ":", func(in *Incoming) { os.Remove(in.pack + ".idx") }},
 		{"before it is unpacked", few, "none", ":", func(in *Incoming) { os.RemoveAll(in.dir) }},
 		{"its index, before it is unpacked", few, "none", ":", func(in *Incoming) { os.Remove(in.pack + ".idx") }},
 		{"while it is unpacked", few, "unpack-objects", `rm -r "${GIT_OBJECT_DIRECTORY%/*}"; exec $git "$@"`, nil},
@@ -96,6 +97,32 @@ func TestSwept(t *testing.T) {
 			if err == nil || OfPeer(err) || !strings.Contains(err.Error(), "git prune") {
 				t.Errorf("error %v", err)
 			}
+			left, err := filepath.Glob(filepath.Join(to.objectDir, "pack", "*"))
+			if err != nil || len(left) > 0 {
+				t.Errorf("left: %v %v", left, err)
+			}
 		})
+	}
+}
+
+// A full disk is not the peer's fault, in whichever words git has it.
+func TestFullInGitsWords(t *testing.T) {
+	for _, said := range []string{
+		"write error: No space left on device",
+		"sha1 file 'objects/pack/tmp_idx_RSzeMl' write error. Out of diskspace",
+		"sha1 file 'objects/pack/tmp_idx_RSzeMl' write error: Disk quota exceeded",
+	} {
+		to := open(t, gittest.New(t))
+		from := gittest.New(t)
+		from.Blobs("sound", 3)
+		s := open(t, from)
+		data := pack(t, s, all(list(t, s)))
+		instead(t, "index-pack", fmt.Sprintf(`echo "fatal: %s" >&2; exit 128`, said))
+		in, err := receive(t, to, data)
+		in.Discard()
+		var failed *GitError
+		if !errors.As(err, &failed) || !failed.OfMachine() || OfPeer(err) {
+			t.Errorf("%q: %v", said, err)
+		}
 	}
 }

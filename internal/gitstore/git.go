@@ -128,9 +128,9 @@ func (e *GitError) Error() string {
 func (e *GitError) Unwrap() error { return e.Err }
 
 // OfMachine tells whether the failure is this machine's (a full disk, a permission, a limit, a signal), and not of what
-// git was given to read. Git prints strerror(3) texts, which LC_ALL=C makes predictable.
+// git was given to read. Git prints strerror(3) texts, which LC_ALL=C makes predictable, and a few of its own.
 func (e *GitError) OfMachine() bool {
-	return signalOf(e.Err) != 0 || e.OutOfMemory() || e.said("No space left on device", "Disk quota exceeded", "File too large", "Permission denied",
+	return signalOf(e.Err) != 0 || e.OutOfMemory() || e.said("No space left on device", "Out of diskspace", "Disk quota exceeded", "File too large", "Permission denied",
 		"Read-only file system", "Too many open files", "nput/output error", "unable to create temporary file")
 }
 

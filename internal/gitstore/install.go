@@ -47,17 +47,43 @@ func (in *Incoming) installPack() error {
 	if err := in.store.makeDir(packDir); err != nil {
 		return fmt.Errorf("our store: %w", err)
 	}
+	moved, err := in.movePack(packDir)
+	if err != nil {
+		in.takeBack(packDir, moved)
+		return fmt.Errorf("our store: %w", err)
+	}
+	return syncDir(packDir)
+}
+
+// movePack returns the paths of the files that were not there before, also with an error.
+func (in *Incoming) movePack(packDir string) (moved []string, err error) {
 	// git finds packs by their .idx, so that comes last.
 	for _, ext := range []string{".pack", ".rev", ".idx"} {
-		err := moveNew(in.pack+ext, filepath.Join(packDir, filepath.Base(in.pack)+ext))
+		to := filepath.Join(packDir, filepath.Base(in.pack)+ext)
+		isNew, err := moveNew(in.pack+ext, to)
 		if ext == ".rev" && errors.Is(err, fs.ErrNotExist) {
 			continue // pack.writeReverseIndex=false, or an older git
 		}
 		if err != nil {
-			return fmt.Errorf("our store: %w", err)
+			return moved, err
+		}
+		if isNew {
+			moved = append(moved, to)
 		}
 	}
-	return syncDir(packDir)
+	return moved, nil
+}
+
+// takeBack removes what was moved of a pack whose index has not come, since it was swept meanwhile, say. Without the
+// index nobody can tell a pack from what an interruption has left, and nobody would remove it. An index that is there
+// all the same is another process's, of the same pack.
+func (in *Incoming) takeBack(packDir string, moved []string) {
+	if _, err := os.Lstat(filepath.Join(packDir, filepath.Base(in.pack)+".idx")); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	for _, file := range moved {
+		os.Remove(file)
+	}
 }
 
 // makeDir makes a directory inside the object directory, with the permissions of the object directory itself: that is
@@ -78,20 +104,21 @@ func (s *Store) makeDir(dir string) error {
 }
 
 // moveNew moves a file and never replaces one: what is in a store stays as it is. A pack of the same name holds the
-// same objects.
-func moveNew(from, to string) error {
-	err := os.Link(from, to)
+// same objects. It tells whether the file is new there.
+func moveNew(from, to string) (isNew bool, err error) {
+	err = os.Link(from, to)
 	if errors.Is(err, fs.ErrExist) {
-		return nil
+		return false, nil
 	}
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		return err
+		return err == nil, err
 	}
 	// A file system without hard links.
 	if _, err := os.Lstat(to); err == nil {
-		return nil
+		return false, nil
 	}
-	return os.Rename(from, to)
+	err = os.Rename(from, to)
+	return err == nil, err
 }
 
 // syncDir makes renames durable. Systems that cannot sync a directory (Windows) say so by an error that means nothing.

@@ -155,7 +155,7 @@ func (s *Store) moveInto(dir, from string) error {
 	for try := 1; ; try++ {
 		err := s.makeDir(dir)
 		if err == nil {
-			err = moveNew(from, filepath.Join(dir, filepath.Base(from)))
+			_, err = moveNew(from, filepath.Join(dir, filepath.Base(from)))
 		}
 		if !errors.Is(err, fs.ErrNotExist) || try == maxMoves {
 			return err
