@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -108,6 +109,45 @@ func TestUnreadableBase(t *testing.T) {
 	talk(t, a, b)
 	if a.err != nil || b.err != nil || len(b.received) != 3 {
 		t.Errorf("%v; %v; received %d, want 3", a.err, b.err, len(b.received))
+	}
+	b.repo.Git("fsck", "--strict")
+}
+
+// Where the index of a pack is damaged, git can give the wrong bytes of it although each object that is to be given can
+// be read. Then the user hears where to look.
+func TestDamagedIndex(t *testing.T) {
+	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
+	names := a.repo.Blobs("some text that is longer than a few bytes", 2)
+	packDir := filepath.Join(a.repo.ObjectDir(), "pack")
+	pack := filepath.Join(packDir, "pack-"+a.repo.GitIn(strings.Join(names, "\n")+"\n", "pack-objects", "-q", "--window=0", filepath.Join(packDir, "pack")))
+	for _, name := range names {
+		remove(t, a.repo.LooseFile(name))
+	}
+	// The second object in the pack, which both have, is said to begin in the midst of the first one.
+	index, err := os.ReadFile(pack + ".idx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(names)
+	offsets := index[len(index)-2*20-len(names)*4 : len(index)-2*20] // gitformat-pack(5), "pack-*.idx files"
+	first := binary.BigEndian.Uint32(offsets)
+	second := binary.BigEndian.Uint32(offsets[4:])
+	if first < second {
+		binary.BigEndian.PutUint32(offsets[4:], first+8)
+		b.repo.GitIn(a.repo.Git("cat-file", "blob", names[1])+"\n", "hash-object", "-w", "--stdin")
+	} else {
+		binary.BigEndian.PutUint32(offsets, second+8)
+		b.repo.GitIn(a.repo.Git("cat-file", "blob", names[0])+"\n", "hash-object", "-w", "--stdin")
+	}
+	overwrite(t, pack+".idx", index)
+	os.Remove(pack + ".rev")
+	talk(t, a, b)
+	if a.err == nil || !strings.Contains(a.err.Error(), "git fsck") {
+		t.Errorf("error of the side that has it: %v", a.err)
+	}
+	var peer *PeerError
+	if !errors.As(b.err, &peer) || !strings.Contains(peer.Error(), "git fsck") {
+		t.Errorf("error of the other side: %v", b.err)
 	}
 	b.repo.Git("fsck", "--strict")
 }

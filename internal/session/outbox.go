@@ -156,7 +156,9 @@ func (b *outbox) reconsider(ctx context.Context, r wire.Refused) error {
 	}
 	found, err := b.omit(ctx, piece.Index())
 	if err == nil && found == 0 {
-		err = fmt.Errorf("the peer refused our pack, though our objects are sound: %q", r.Reason)
+		// git copies what it has packed without a look at it, and finds it by an index of which it believes the same.
+		err = fmt.Errorf("the peer refused our pack, though our objects are sound: %q "+
+			"(if a pack's index is damaged, git fsck names it)", r.Reason)
 	}
 	return err
 }
