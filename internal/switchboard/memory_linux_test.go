@@ -119,6 +119,9 @@ func hoarders() []hoarder {
 // them, see DefaultOptions; and so it is when they have taken every place that
 // there is by default.
 func TestTortureMemory(t *testing.T) {
+	if !gittest.Torture { // which has a table of what each test took, alone
+		t.Parallel()
+	}
 	all, bin := hoarders(), buildProgram(t)
 	for _, h := range all {
 		t.Run(h.name, func(t *testing.T) {

@@ -1,0 +1,240 @@
+package switchboard
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+)
+
+func TestWaitTime(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t, func(o *Options) { o.WaitTime = 100 * time.Millisecond })
+	a, token := b.wait(t)
+	a.refused("nobody came")
+	b.run(t, token).refused("nobody is waiting")
+}
+
+func TestLinkLimit(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t, func(o *Options) { o.MaxLinks = 1 })
+	a, c := b.link(t)
+	d, token := b.wait(t)
+	b.run(t, token).refused("too many links")
+	a.ch.CloseWrite()
+	c.ch.CloseWrite()
+	a.net.Close()
+	c.net.Close()
+	eventually(t, "the link has ended", func() bool {
+		b.rendezvous.mu.Lock()
+		defer b.rendezvous.mu.Unlock()
+		return b.rendezvous.links == 0
+	})
+	e := b.join(t, token)
+	d.write("ping")
+	e.read("ping")
+}
+
+func TestWaitingPerSource(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t, func(o *Options) { o.MaxWaitingPerSource = 2 })
+	b.wait(t)
+	b.wait(t)
+	b.run(t, "new").refused("from your address")
+	// Somebody else may still wait.
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	conn, err := d.Dial("tcp", b.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token := b.dialOn(t, conn).session().exec("new").line(); len(token) < 5 {
+		t.Errorf("the token is %q", token)
+	}
+}
+
+// silence opens connections that send what they are given, and nothing more.
+func silence(t *testing.T, addr string, n int, say string) []net.Conn {
+	t.Helper()
+	var conns []net.Conn
+	for range n {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		conn.SetDeadline(time.Now().Add(patience))
+		io.WriteString(conn, say)
+		conns = append(conns, conn)
+	}
+	return conns
+}
+
+// Those who don't speak, or too slowly, are sent away in time: before the
+// version, in the middle of it, before the key exchange, after the handshake
+// and after the session's opening.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t, func(o *Options) {
+		o.HandshakeTime = 500 * time.Millisecond
+		o.CommandTime = 500 * time.Millisecond
+	})
+	var conns []net.Conn
+	for _, say := range []string{"", "SS", "SSH-2.0-slow\r\n"} {
+		conns = append(conns, silence(t, b.addr, 1, say)...)
+	}
+	trickle := silence(t, b.addr, 1, "")[0]
+	go func() {
+		for {
+			if _, err := trickle.Write([]byte("S")); err != nil {
+				return
+			}
+			time.Sleep(50 * time.Millisecond)
+		}
+	}()
+	for _, conn := range append(conns, trickle) {
+		if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Error("the connection has not been closed")
+		}
+	}
+	b.dial(t).closed() // as ssh -N does
+	b.dial(t).session().refused("no command came")
+}
+
+// Many connections that never speak, more than may be open, keep nobody out;
+// nor do many that speak one byte. The pair comes from the same address.
+func TestSilentCrowd(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t, func(o *Options) { o.MaxConnections = 64 })
+	silence(t, b.addr, 200, "")
+	silence(t, b.addr, 200, "S")
+	a, token := b.wait(t)
+	silence(t, b.addr, 100, "")
+	c := b.join(t, token)
+	silence(t, b.addr, 100, "S")
+	a.write("ping")
+	c.read("ping")
+	eventually(t, "those who had to go are counted", func() bool { return b.refused(tooManyConnections) >= 600-64 })
+}
+
+// When every connection is in use for something, one more is told so.
+func TestConnectionLimit(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t, func(o *Options) { o.MaxConnections = 2 })
+	b.wait(t)
+	b.wait(t)
+	r := dialRaw(t, b.addr)
+	r.versions()
+	r.dismissed("too many connections are open")
+}
+
+// Guesses fail, are counted and cost time; a pair from the same address links
+// all the same.
+func TestGuessing(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t, func(o *Options) { o.GuessDelay = 200 * time.Millisecond })
+	a, token := b.wait(t)
+	var wait sync.WaitGroup
+	var tries atomic.Int64
+	stop := make(chan struct{})
+	for range 8 {
+		wait.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				conn, err := net.Dial("tcp", b.addr)
+				if err != nil {
+					continue
+				}
+				p, err := b.tryDial(t, conn)
+				if err != nil {
+					continue
+				}
+				p.session().exec("0000000").refused("nobody is waiting")
+				p.conn.Close()
+				tries.Add(1)
+			}
+		})
+	}
+	eventually(t, "some have failed", func() bool { return tries.Load() > 20 })
+	c := b.join(t, token)
+	a.write("ping")
+	c.read("ping")
+	close(stop)
+	wait.Wait()
+	if got, want := int64(b.refused(wrongToken)), tries.Load(); got != want {
+		t.Errorf("%d wrong tokens were counted, not %d", got, want)
+	}
+}
+
+// Floods of requests and channels are answered for a while, told so and cut
+// off.
+func TestFloods(t *testing.T) {
+	t.Parallel()
+	for name, flood := range map[string]func(*peer) error{
+		"global requests": func(p *peer) error {
+			_, _, err := p.conn.SendRequest("flood", false, nil)
+			return err
+		},
+		"answered global requests": func(p *peer) error {
+			_, _, err := p.conn.SendRequest("flood", true, nil)
+			return err
+		},
+		"channels": func(p *peer) error {
+			_, err := p.open("session")
+			var refused *ssh.OpenChannelError
+			if errors.As(err, &refused) {
+				return nil
+			}
+			return err
+		},
+		"session requests": func(p *peer) error {
+			_, err := p.ch.SendRequest("env", false, nil)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := startBoard(t, nil)
+			p, _ := b.wait(t)
+			p.tb = t
+			n := 0
+			for flood(p) == nil { // at the latest until the deadline of the connection
+				n++
+			}
+			if n < 100 {
+				t.Errorf("only %d were let through", n)
+			}
+			p.closed()
+			if line := p.line(); !strings.HasPrefix(line, "switchboard: too many requests") {
+				t.Errorf("the line is %q", line)
+			}
+			if got := b.refused(flooding); got != 1 {
+				t.Errorf("%d floods were counted", got)
+			}
+		})
+	}
+}
+
+// Much before the command stalls, and costs the connection in the end.
+func TestOpeningBudget(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t, func(o *Options) { o.CommandTime = time.Second })
+	p := b.dial(t)
+	var err error
+	for n := 0; n < 1000 && err == nil; n++ {
+		_, _, err = p.conn.SendRequest("large", false, make([]byte, 30_000))
+	}
+	if err == nil {
+		t.Error("30 MB were taken")
+	}
+	p.closed()
+}
