@@ -2,6 +2,7 @@ package gitstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -119,6 +120,9 @@ func (s *Store) present(ctx context.Context, refs []Ref) ([]Ref, error) {
 		}
 	}
 	answers, err := s.objectTypes(ctx, ask.String())
+	if failed := new(GitError); errors.As(err, &failed) && !failed.OfMachine() {
+		return nil, fmt.Errorf("an object that one of them points to can't be read, git fsck names it: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -172,6 +172,23 @@ func TestRefsWithoutObject(t *testing.T) {
 	}
 }
 
+// A tip that is there and can't be read is an error that says where to look, also where git doesn't say which it is.
+func TestRefOfDamagedObject(t *testing.T) {
+	for _, content := range []string{"comit 3\x00abc", "commit abc", ""} {
+		r := gittest.New(t, "-b", "main")
+		r.Commit("a", "a")
+		file := r.LooseFile(r.Commit("b", "b"))
+		os.Remove(file)
+		if err := os.WriteFile(file, gittest.Deflate([]byte(content)), 0o444); err != nil {
+			t.Fatal(err)
+		}
+		refs, err := open(t, r).Refs(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "git fsck names it") {
+			t.Errorf("%q: %v, %v", content, refs, err)
+		}
+	}
+}
+
 // More references than the bound are an error, and not a part of them.
 func TestTooManyRefs(t *testing.T) {
 	r := gittest.New(t, "-b", "main")

@@ -18,6 +18,9 @@ var damages = map[string]func(t *testing.T, r *gittest.Repo, name string){
 	"loose garbage": func(t *testing.T, r *gittest.Repo, name string) {
 		overwrite(t, r.LooseFile(name), []byte("not a zlib stream"))
 	},
+	"loose of no type": func(t *testing.T, r *gittest.Repo, name string) {
+		overwrite(t, r.LooseFile(name), gittest.Deflate([]byte("bloc 3\x00abc"))) // git dies of it without its name
+	},
 	"misnamed loose": func(t *testing.T, r *gittest.Repo, name string) {
 		other := r.GitIn("something else", "hash-object", "-w", "--stdin")
 		content, err := os.ReadFile(r.LooseFile(other))
