@@ -2,9 +2,12 @@ package gitstore
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -14,7 +17,8 @@ import (
 
 // A pack whose index can't be opened is no error for git: its objects are left out of a list of all, in silence. So it
 // happens when a repacking removes packs that the listing has begun with, and the one that has taken their place is not
-// looked for; and when an index has been lost. Who promises that both sides hold everything has to know.
+// looked for; and when an index has been lost. Nor is it one, in a list, that an index names fewer objects than there are.
+// Who promises that both sides hold everything has to know.
 
 const (
 	// maxListings is how often a store is listed anew that is being repacked meanwhile.
@@ -96,7 +100,10 @@ func (s *Store) awaitWhole(ctx context.Context) error {
 			return err
 		}
 		damaged := now.damaged()
-		if damaged == nil || time.Now().After(deadline) {
+		if damaged == nil {
+			return now.miscounted()
+		}
+		if time.Now().After(deadline) {
 			return damaged
 		}
 		select {
@@ -124,6 +131,59 @@ func (p packs) damaged() error {
 	}
 	return fmt.Errorf("the index %q has no pack: restore that, or remove the index if its objects are to be had elsewhere",
 		path+".idx")
+}
+
+// miscounted finds an index that names more or fewer objects than its pack has. What can't be read is left to git.
+func (p packs) miscounted() error {
+	for _, path := range slices.Sorted(maps.Keys(p)) {
+		named, err := countNamed(path + ".idx")
+		if err != nil {
+			continue
+		}
+		if packed, err := countPacked(path + ".pack"); err == nil && packed != named {
+			return fmt.Errorf("the index %q is damaged: it names %d objects, and its pack has %d: git index-pack makes it anew",
+				path+".idx", named, packed)
+		}
+	}
+	return nil
+}
+
+// countNamed is the number of objects in an index: the last entry of its fan-out table (gitformat-pack(5)).
+func countNamed(idx string) (uint32, error) {
+	const last = 255 * 4
+	var head [8 + last + 4]byte // of version 2; version 1 begins with the table
+	if err := readHead(idx, head[:]); err != nil {
+		return 0, err
+	}
+	table := head[:]
+	if string(head[:4]) == "\377tOc" {
+		table = head[8:]
+	}
+	return binary.BigEndian.Uint32(table[last:]), nil
+}
+
+// countPacked is the number of objects in a pack by its header.
+func countPacked(pack string) (uint32, error) {
+	var head packHeader
+	if err := readHead(pack, head.b[:]); err != nil {
+		return 0, err
+	}
+	head.n = len(head.b)
+	n, ok := head.objects()
+	if !ok {
+		return 0, fmt.Errorf("%q is no pack", pack)
+	}
+	return n, nil
+}
+
+func readHead(file string, head []byte) error {
+	f, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	_, err = io.ReadFull(f, head)
+	return err
 }
 
 // maxAlternates is how deep alternates may have alternates, as for git.

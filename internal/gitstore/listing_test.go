@@ -3,6 +3,7 @@
 package gitstore
 
 import (
+	"encoding/binary"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,13 +13,15 @@ import (
 	"aig/internal/gittest"
 )
 
-// packed is a repository with a pack of three blobs and another one of as many, and the paths of these without
-// extensions.
+// perPack is enough for git not to see from the size of an index whether it names one object less.
+const perPack = 10
+
+// packed is a repository with two packs of blobs, and the paths of these without extensions.
 func packed(t *testing.T) (r *gittest.Repo, paths [2]string) {
 	t.Helper()
 	r = gittest.New(t)
 	for i, what := range []string{"some", "other"} {
-		names := strings.Join(r.Blobs(what, 3), "\n")
+		names := strings.Join(r.Blobs(what, perPack), "\n")
 		paths[i] = filepath.Join(r.ObjectDir(), "pack", "pack-"+r.GitIn(names, "pack-objects", "-q", filepath.Join(r.ObjectDir(), "pack", "pack")))
 		r.Git("prune-packed", "-q")
 	}
@@ -78,6 +81,18 @@ func TestListOfDamagedPacks(t *testing.T) {
 			os.Chmod(path+".idx", 0o600)
 			return os.Truncate(path+".idx", 100)
 		}, "git fsck"},
+		"index names fewer": {func(path string) error {
+			b, err := os.ReadFile(path + ".idx")
+			if err != nil {
+				return err
+			}
+			for i := range 256 { // the fan-out table: as if the last object were not there
+				n := b[8+i*4 : 8+i*4+4]
+				binary.BigEndian.PutUint32(n, min(binary.BigEndian.Uint32(n), perPack-1))
+			}
+			os.Chmod(path+".idx", 0o600)
+			return os.WriteFile(path+".idx", b, 0o600)
+		}, "is damaged: it names"},
 		"index comes in a moment": {func(path string) error {
 			if err := os.Rename(path+".idx", path+".later"); err != nil {
 				return err
