@@ -20,7 +20,11 @@ func (s *Store) PackPiece(ctx context.Context, p Piece, w io.Writer) error {
 	}
 	// The names come one a line and nothing is walked, so that shallow and partial stores pack like any other. Not
 	// --thin: with it git takes the lines for revisions to walk, and packs something else.
-	c := s.git.command(ctx, nil, "pack-objects", "--stdout", "--delta-base-offset", "-q")
+	args := []string{"pack-objects", "--stdout", "--delta-base-offset", "-q"}
+	if p.fresh {
+		args = append(args, "--no-reuse-object")
+	}
+	c := s.git.command(ctx, nil, args...)
 	c.Stdin = lines
 	out := &errorKeeper{w: w}
 	c.Stdout = out

@@ -65,6 +65,7 @@ type Piece struct {
 	index []uint32
 	hints *hints
 	bases []uint32 // positions in list of commits that the peer has whole
+	fresh bool     // see Fresh
 }
 
 // NewPiece is a piece of the given positions in list, without hints and bases.
@@ -84,6 +85,16 @@ func (p Piece) WithoutBases() Piece {
 	p.bases = nil
 	return p
 }
+
+// Fresh is the same objects in a pack of which nothing is copied from our packs as it lies there: each object is read and
+// compressed anew. git looks at nothing that it copies, and may find the wrong bytes by an index that is damaged.
+func (p Piece) Fresh() Piece {
+	p.fresh = true
+	return p
+}
+
+// IsFresh tells whether nothing is copied.
+func (p Piece) IsFresh() bool { return p.fresh }
 
 // Plan cuts what a peer lacks into pieces. list is all of our objects, ascending; give is the positions, ascending too,
 // of those that the peer lacks, so that the rest of list is what it has of ours. Every position is in exactly one piece.

@@ -252,10 +252,14 @@ func TestTortureLiarsVerdicts(t *testing.T) {
 		{name: "refused with an escape", tell: func(l *liar) {
 			given(l)
 			l.say(wire.TypeRefused, wire.Refused{Number: 0, Reason: esc}.Append(nil))
+			l.until(wire.TypePackEnd) // the same, packed anew
+			l.say(wire.TypeRefused, wire.Refused{Number: 1, Reason: esc}.Append(nil))
 		}, want: `the peer refused our pack, though our objects are sound: "\x1b[2J\r\n\x00\u202e\xff"`},
 		{name: "refused with 1,024 bytes of it", tell: func(l *liar) {
 			given(l)
 			l.say(wire.TypeRefused, wire.Refused{Number: 0, Reason: strings.Repeat("\x1b", 1024)}.Append(nil))
+			l.until(wire.TypePackEnd)
+			l.say(wire.TypeRefused, wire.Refused{Number: 1, Reason: strings.Repeat("\x1b", 1024)}.Append(nil))
 		}, want: `the peer refused our pack`},
 		{name: "refused with 60 KB", tell: func(l *liar) {
 			given(l)

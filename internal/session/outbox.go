@@ -114,16 +114,30 @@ func (b *outbox) sendPack(ctx context.Context, number uint32, piece gitstore.Pie
 		return false, err
 	}
 	found, err := b.omit(ctx, piece.Index())
-	if err == nil && found == 0 {
-		if !piece.Thin() {
-			return false, fmt.Errorf("packing our objects: %w", packErr)
-		}
-		// What cannot be read is none of them, so it is one of the bases.
-		b.mu.Lock()
-		b.pending = append(b.pending, piece.WithoutBases())
-		b.mu.Unlock()
+	if err == nil && found == 0 && !b.simplify(piece, packErr.Error()) {
+		err = fmt.Errorf("packing our objects: %w", packErr)
 	}
 	return false, err
+}
+
+// simplify makes a pack pending again whose objects are sound: without bases, since it may be one of these that can't be
+// read here, or is not there with the peer; then without anything copied from our packs. It returns false if the pack
+// was as simple as that.
+func (b *outbox) simplify(piece gitstore.Piece, reason string) bool {
+	switch {
+	case piece.Thin():
+		piece = piece.WithoutBases()
+	case !piece.IsFresh():
+		piece = piece.Fresh()
+		b.s.o.Warn(fmt.Sprintf("%d objects are packed anew, since a copy from our packs was no good; git fsck shows whether "+
+			"one of these is damaged: %q", piece.Len(), reason))
+	default:
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.pending = append(b.pending, piece)
+	return true
 }
 
 // packFrames writes what it is given as the body of frames, MaxBody bytes at most at a time.
@@ -146,19 +160,14 @@ func (b *outbox) reconsider(ctx context.Context, r wire.Refused) error {
 	b.mu.Lock()
 	piece := b.outstanding[r.Number]
 	delete(b.outstanding, r.Number)
-	thin := piece.Thin()
-	if thin {
-		b.pending = append(b.pending, piece.WithoutBases())
-	}
 	b.mu.Unlock()
-	if thin {
+	if piece.Thin() {
+		b.simplify(piece, r.Reason)
 		return nil
 	}
 	found, err := b.omit(ctx, piece.Index())
-	if err == nil && found == 0 {
-		// git copies what it has packed without a look at it, and finds it by an index of which it believes the same.
-		err = fmt.Errorf("the peer refused our pack, though our objects are sound: %q "+
-			"(if a pack's index is damaged, git fsck names it)", r.Reason)
+	if err == nil && found == 0 && !b.simplify(piece, r.Reason) {
+		err = fmt.Errorf("the peer refused our pack, though our objects are sound: %q", r.Reason)
 	}
 	return err
 }
