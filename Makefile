@@ -41,7 +41,7 @@ test-t:
 fuzz: setup ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
 	@t/fuzz.sh
 
-torture: setup build bin/aig-test-pipe ## the tests of what breaks, at length: about an hour; TORTURE=<regexp> for some of them
+torture: setup build bin/aig-test-pipe ## the tests of what breaks, at length: about 40 minutes; TORTURE=<regexp> for some of them
 	@t/torture.sh
 
 bench: setup build bin/aig-test-pipe ## ours beside git fetch, clone and rsync; BENCH=-quick for a short run, REPO=<path> for a real history

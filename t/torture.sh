@@ -28,7 +28,7 @@ if ! test -s $logs/tests; then
 	exit 1
 fi
 count=$(wc -l <$logs/tests)
-echo "$count tests, their output is in $logs/; all of them take about an hour on two cores"
+echo "$count tests, their output is in $logs/; all of them take about 40 minutes on two cores"
 
 broken=0
 for package in $(cut -d ' ' -f 1 $logs/tests | uniq); do
