@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"aig/internal/gitstore"
@@ -63,6 +65,12 @@ func (s *synchronisation) showStanding(ctx context.Context, result *session.Resu
 		return nil // who stops us doesn't want to know
 	case limited.Err() != nil:
 		err = context.Cause(limited)
+	}
+	var ended *exec.ExitError
+	if errors.As(err, &ended) {
+		if status, ok := ended.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGINT {
+			return nil // Ctrl-C, of which git may know before us
+		}
 	}
 	if err != nil {
 		fmt.Fprintf(s.screen, "warning: where the peer stands could not be found out: %v\n", err)
