@@ -256,9 +256,8 @@ func TestTortureEarlyKeyExchange(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	if n := b.refused(noHandshake); n != uint64(rounds) {
-		t.Errorf("%d are counted", n)
-	}
+	// The client may see its end before it is counted.
+	eventually(t, "all are counted", func() bool { return b.refused(noHandshake) == uint64(rounds) })
 	a, c := b.link(t)
 	a.write("ping")
 	c.read("ping")
