@@ -13,15 +13,8 @@ const (
 	// keyedBudget is how much of that a client may send between the answer to
 	// its key exchange and its authentication: its new keys in 16 bytes, and 16
 	// packets of at least 28. The clients known send 300 bytes. What makes it a
-	// limit is x/crypto, see sshqueue: the queue can't be had before.
+	// limit is x/crypto, see sshguard: the queue can't be had before.
 	keyedBudget = 16 + 16*28
-
-	// keyedWrite is the most that x/crypto writes at once in that time, in
-	// bytes: 308, unless the client begins another key exchange. Then it offers
-	// its algorithms again, in 640 or more, and whoever has not yet looked at
-	// the outcome of the first finds none, which ends the program (v0.58.0). So
-	// that must not happen.
-	keyedWrite = 512
 
 	// openingBudget is how much a client may send from there until its command
 	// is known: what comes directly behind a command, before that is looked at.

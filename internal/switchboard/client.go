@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"aig/internal/sshqueue"
+	"aig/internal/sshguard"
 )
 
 const (
@@ -35,7 +35,7 @@ type client struct {
 	done     chan struct{} // closed when the SSH connection has ended
 	wait     sync.WaitGroup
 	session  atomic.Pointer[session] // the first and only one; written by serve alone
-	queue    <-chan []byte           // see sshqueue; nil before authentication
+	queue    <-chan []byte           // see sshguard; nil before authentication
 	forward  bool                    // a port forward was asked for; written and read by serve alone
 	flood    sync.Once
 	requests *bucket
@@ -113,7 +113,7 @@ func (c *client) serve() {
 // drain makes SSH get rid of what it has read, when it has ended or failed.
 func (c *client) drain() {
 	c.close()
-	sshqueue.Drain(c.queue)
+	sshguard.Drain(c.queue)
 }
 
 // request answers a global request (RFC 4254, section 4). None is granted;
@@ -199,7 +199,7 @@ func (c *client) config() *ssh.ServerConfig {
 		NoClientAuth:  true,
 		ServerVersion: serverVersion,
 		PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) {
-			c.queue = sshqueue.Of(conn)
+			c.queue = sshguard.Queue(conn)
 			c.meter.authenticates()
 		},
 	}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"aig/internal/sshguard"
 )
 
 var (
@@ -32,6 +34,7 @@ type meter struct {
 	large   chan struct{}     // has room for maxLarge clients
 	shown   func(to stage)    // called when a client in its handshake has come to a stage
 	flooded func(line string) // called, and may not wait, when too much has come of one that is obeyed
+	keys    sshguard.FirstKeys
 
 	mu       sync.Mutex
 	phase    phase
@@ -182,12 +185,11 @@ func (m *meter) note(n int) (before, after stage) {
 // Write implements [net.Conn].
 func (m *meter) Write(p []byte) (int, error) {
 	m.mu.Lock()
-	early := m.phase == keyed && len(p) > keyedWrite
 	if m.writes++; m.writes > writesInPlain && m.phase == handshaking {
 		m.turn(keyed)
 	}
 	m.mu.Unlock()
-	if early {
+	if m.keys.Refuses(len(p)) {
 		m.Close()
 		return 0, errEarly
 	}
@@ -256,6 +258,7 @@ func (m *meter) authenticates() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.turn(authenticating)
+	m.keys.LookedAt()
 }
 
 // greeted begins the time between a client's handshake and its command, which

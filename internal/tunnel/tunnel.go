@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"aig/internal/sshqueue"
+	"aig/internal/sshguard"
 	"aig/internal/watchdog"
 )
 
@@ -44,7 +44,7 @@ func newConn(conn ssh.Conn, requests <-chan *ssh.Request) *Conn {
 	c := &Conn{conn: conn, over: make(chan struct{})}
 	c.services.Go(func() {
 		ssh.DiscardRequests(requests)
-		sshqueue.Drain(sshqueue.Of(conn)) // or it would not end
+		sshguard.Drain(sshguard.Queue(conn)) // or it would not end
 	})
 	c.services.Go(func() {
 		c.why = conn.Wait()
@@ -100,7 +100,7 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*
 	if role == Server {
 		open = serve
 	}
-	conn, err := open(netConn{watched, &firstKeys{role: role}}, o)
+	conn, err := open(netConn{watched, &sshguard.FirstKeys{Client: role == Client}}, o)
 	// From here on the conversation on the channel has its own watch, which knows when we are the busy ones.
 	watched.Stop()
 	inTime := late.Stop()
@@ -167,7 +167,7 @@ func serve(under netConn, o Options) (*Conn, error) {
 			return nil, nil
 		},
 		ServerVersion:       "SSH-2.0-aig",
-		PreAuthConnCallback: func(ssh.ServerPreAuthConn) { under.first.lookedAt() },
+		PreAuthConnCallback: func(ssh.ServerPreAuthConn) { under.first.LookedAt() },
 	}
 	config.AddHostKey(o.Signer)
 	conn, chans, reqs, err := ssh.NewServerConn(under, config)
@@ -216,11 +216,13 @@ func rejectAll(chans <-chan ssh.NewChannel) {
 	}
 }
 
+var errKeysTwice = errors.New("it began a second key exchange before it could have seen the outcome of the first")
+
 // netConn lends a pipe the methods that x/crypto/ssh asks of a network connection, and marks the pipe's own failures so
 // that they can be told from what SSH says. Deadlines are the watchdog's.
 type netConn struct {
 	*watchdog.Conn
-	first *firstKeys
+	first *sshguard.FirstKeys
 }
 
 func (c netConn) Read(p []byte) (int, error) {
@@ -232,7 +234,7 @@ func (c netConn) Read(p []byte) (int, error) {
 }
 
 func (c netConn) Write(p []byte) (int, error) {
-	if c.first.refuses(len(p)) {
+	if c.first.Refuses(len(p)) {
 		c.Close()
 		return 0, errKeysTwice
 	}

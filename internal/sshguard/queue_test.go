@@ -1,4 +1,4 @@
-package sshqueue
+package sshguard
 
 import (
 	"crypto/ed25519"
@@ -37,7 +37,7 @@ func TestDrain(t *testing.T) {
 			t.Fatal(err)
 		}
 		var queue <-chan []byte
-		config := &ssh.ServerConfig{NoClientAuth: true, PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) { queue = Of(conn) }}
+		config := &ssh.ServerConfig{NoClientAuth: true, PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) { queue = Queue(conn) }}
 		config.AddHostKey(key)
 		conn, chans, reqs, err := ssh.NewServerConn(under, config)
 		if err != nil {
@@ -77,7 +77,7 @@ func TestDrain(t *testing.T) {
 	if !<-done {
 		t.Fatal("no connection")
 	}
-	if queue == nil || queue != Of(conn) {
+	if queue == nil || queue != Queue(conn) {
 		t.Error("the server's queue was not found")
 	}
 	Drain(queue)
@@ -95,7 +95,7 @@ func TestDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	go ssh.DiscardRequests(reqs)
-	if queue = Of(client); queue == nil {
+	if queue = Queue(client); queue == nil {
 		t.Error("the client's queue was not found")
 	}
 	<-done
@@ -105,7 +105,7 @@ func TestDrain(t *testing.T) {
 	client.Wait()
 
 	for _, other := range []any{nil, 1, &struct{ transport int }{}, &struct{ transport *struct{ incoming int } }{}} {
-		if Of(other) != nil {
+		if Queue(other) != nil {
 			t.Errorf("a queue of %T", other)
 		}
 	}
