@@ -293,6 +293,29 @@ test_expect_success 'what the peer hides is not shown' '
 	tells "main  $(short $base)  up to date\nopen  $(short $base)  new\n    git branch open $base\n"
 '
 
+# end_walk <signal>: Alice synchronises with a git that this signal ends when she has it compare her branch with Bob's. It is
+# git-aig-sync itself that is run: git would put its own directory before the other one.
+end_walk () {
+	cat >shim/git <<-EOF &&
+		#!/bin/sh
+		if test "\$1 \$2" = "rev-list --left-right"; then exec env --default-signal=$1 sh -c 'kill -$1 \$\$'; fi
+		exec "$(command -v git)" "\$@"
+	EOF
+	chmod +x shim/git &&
+	(
+		bob="cd '$PWD/bob/repo' && HOME='$PWD/bob' TRUST=$(fingerprint alice) git aig-sync -q -" &&
+		HOME=$PWD/alice TRUST=$(fingerprint bob) PATH=$PWD/shim:$PATH && export HOME TRUST PATH &&
+		cd alice/repo && git-aig-sync --summary "$bob" 2>../../alice.err
+	) && grep -v "^transport: " alice.err >told
+	shown <told
+}
+
+test_expect_success 'a git that fails while it looks where the peer stands is a warning, but not if Ctrl-C has ended it' '
+	fresh && grow alice 1 && grow bob 1 && mkdir shim &&
+	end_walk TERM && tells "warning: where the peer stands could not be found out: git rev-list: signal: terminated\n" &&
+	end_walk INT && test_must_be_empty told
+'
+
 test_expect_success 'bad usage' '
 	test_expect_code 129 as alice git aig-sync --refs=json true && test_expect_code 129 as alice git aig-sync --no-refs --refs=porcelain true
 '

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/exec"
 	"strings"
-	"syscall"
 	"time"
 
 	"aig/internal/gitstore"
@@ -66,11 +64,9 @@ func (s *synchronisation) showStanding(ctx context.Context, result *session.Resu
 	case limited.Err() != nil:
 		err = context.Cause(limited)
 	}
-	var ended *exec.ExitError
-	if errors.As(err, &ended) {
-		if status, ok := ended.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGINT {
-			return nil // Ctrl-C, of which git may know before us
-		}
+	var failed *gitstore.GitError
+	if errors.As(err, &failed) && failed.Interrupted() {
+		return nil
 	}
 	if err != nil {
 		fmt.Fprintf(s.screen, "warning: where the peer stands could not be found out: %v\n", err)

@@ -130,9 +130,13 @@ func (e *GitError) Unwrap() error { return e.Err }
 // OfMachine tells whether the failure is this machine's (a full disk, a permission, a limit, a signal), and not of what
 // git was given to read. Git prints strerror(3) texts, which LC_ALL=C makes predictable, and a few of its own.
 func (e *GitError) OfMachine() bool {
-	return signalOf(e.Err) != 0 || e.OutOfMemory() || e.said("No space left on device", "Out of diskspace", "Disk quota exceeded", "File too large", "Permission denied",
-		"Read-only file system", "Too many open files", "nput/output error", "unable to create temporary file")
+	return signalOf(e.Err) != 0 || e.OutOfMemory() ||
+		e.said("No space left on device", "Out of diskspace", "Disk quota exceeded", "File too large", "Permission denied",
+			"Read-only file system", "Too many open files", "nput/output error", "unable to create temporary file")
 }
+
+// Interrupted tells whether it was Ctrl-C: the terminal sends that to git, too, which may hear of it before we do.
+func (e *GitError) Interrupted() bool { return signalOf(e.Err) == syscall.SIGINT }
 
 // OutOfMemory tells whether git got no more memory: the machine has none, or the limit was reached.
 func (e *GitError) OutOfMemory() bool {
