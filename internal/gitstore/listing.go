@@ -165,10 +165,11 @@ func countNamed(idx string) (uint32, error) {
 // countPacked is the number of objects in a pack by its header.
 func countPacked(pack string) (uint32, error) {
 	var head packHeader
-	if err := readHead(pack, head.b[:]); err != nil {
+	start := make([]byte, len(head.b))
+	if err := readHead(pack, start); err != nil {
 		return 0, err
 	}
-	head.n = len(head.b)
+	head.see(start)
 	n, ok := head.objects()
 	if !ok {
 		return 0, fmt.Errorf("%q is no pack", pack)

@@ -81,8 +81,5 @@ func (in *Incoming) eachEntry(yield func(name []byte, appended bool) bool) error
 			return err
 		}
 	}
-	if err := errors.Join(lines.Err(), c.explain(c.Wait())); err != nil {
-		return err
-	}
-	return nil
+	return errors.Join(lines.Err(), c.explain(c.Wait()))
 }
