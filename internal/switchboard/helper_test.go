@@ -307,6 +307,19 @@ func (p *peer) exit(want int) {
 	}
 }
 
+// answered sees a link to its end, after a has said its end of file: c answers,
+// says its own, and both leave with success.
+func answered(a, c *peer) {
+	c.tb.Helper()
+	c.end()
+	c.write("pong")
+	c.ch.CloseWrite()
+	a.read("pong")
+	a.end()
+	a.exit(0)
+	c.exit(0)
+}
+
 // refused expects one line that contains a text, then the end with status 1,
 // and leaves then.
 func (p *peer) refused(text string) {

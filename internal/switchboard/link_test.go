@@ -90,13 +90,7 @@ func TestEarlyBytes(t *testing.T) {
 	a.ch.CloseWrite()
 	c := b.join(t, token)
 	c.read(string(early))
-	c.end()
-	c.write("hello")
-	c.ch.CloseWrite()
-	a.read("hello")
-	a.end()
-	a.exit(0)
-	c.exit(0)
+	answered(a, c)
 }
 
 // Much more than any window goes both ways at the same time.

@@ -98,7 +98,7 @@ func hoarders() []hoarder {
 			c.net.SetDeadline(end)
 			var wait sync.WaitGroup
 			wait.Go(func() { io.Copy(c.ch, zeros{}) })
-			time.Sleep(lasts / 3) // until a's connection takes no answers any more
+			time.Sleep(lasts / 3) // until a's connection takes no answers any more; sooner is no failure, only a smaller load
 			large := strings.Repeat("x", 34_000)
 			a.net.SetWriteDeadline(end)
 			for range 18 {

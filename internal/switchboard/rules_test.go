@@ -181,13 +181,7 @@ func TestEndBeforeCommand(t *testing.T) {
 	a.ch.CloseWrite()
 	a.exec("new")
 	c := b.join(t, a.line())
-	c.end()
-	c.write("pong")
-	c.ch.CloseWrite()
-	a.read("pong")
-	a.end()
-	a.exit(0)
-	c.exit(0)
+	answered(a, c)
 }
 
 // Packets as small as SSH lets a client ask for still carry a link.

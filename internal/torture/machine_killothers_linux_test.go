@@ -156,7 +156,7 @@ func TestTortureKillSwitchboard(t *testing.T) {
 		dir := t.TempDir()
 		p := m.large.copyOf(t, dir)
 		r := m.start(t, p, dir, syncOptions{form: relayed, board: board, timeout: 10 * time.Second})
-		time.Sleep(moment(rng, expected))
+		time.Sleep(moment(rng, expected)) // at random, which is what is under test
 		board.cmd.Process.Kill()
 		board.cmd.Wait()
 		began := time.Now()
