@@ -90,7 +90,7 @@ func (ex *exchange) read(ctx context.Context) error {
 			err = ex.inbox.end(f.Body)
 		case wire.TypePackDrop:
 			ex.watch.Busy(true)
-			err = ex.inbox.takeBack()
+			err = ex.inbox.takeBack(f.Body)
 			ex.watch.Busy(false)
 		case wire.TypeOmitted:
 			err = ex.inbox.omit(f.Body)
@@ -99,7 +99,7 @@ func (ex *exchange) read(ctx context.Context) error {
 		case wire.TypeDone:
 			err = ex.done(f.Body)
 		case wire.TypeBye:
-			return ex.inbox.bye()
+			return ex.inbox.bye(f.Body)
 		default:
 			err = unexpected(f, "a pack or a verdict")
 		}

@@ -153,7 +153,7 @@ func (s *session) awaitGo() (goesOn bool, err error) {
 	}
 	switch f.Type {
 	case wire.TypeLeave:
-		return false, nil
+		return false, wire.ParseEmpty(f.Body)
 	case wire.TypeGo:
 		if s.peer.Objects, err = wire.ParseCount(f.Body); err == nil {
 			err = s.checkObjects()

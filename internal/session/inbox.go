@@ -48,6 +48,9 @@ func newInbox(s *session, received *Received) *inbox {
 
 // data takes a part of a pack.
 func (b *inbox) data(ctx context.Context, body []byte) error {
+	if len(body) == 0 {
+		return errors.New("the peer sends a part of a pack with nothing in it")
+	}
 	b.s.o.Status.update(func(p *Progress) { p.BytesIn += uint64(len(body)) })
 	if b.current == nil {
 		if b.complete() {
@@ -78,7 +81,10 @@ func (b *inbox) due() int {
 }
 
 // takeBack drops the pack under way at the peer's wish.
-func (b *inbox) takeBack() error {
+func (b *inbox) takeBack(body []byte) error {
+	if err := wire.ParseEmpty(body); err != nil {
+		return err
+	}
 	b.drop()
 	if b.drops++; b.drops > maxDrops {
 		return fmt.Errorf("the peer takes back one pack after the other: %d of them, and nothing between", b.drops)
@@ -283,7 +289,10 @@ func (b *inbox) peerIsDone() error {
 }
 
 // bye takes the peer's goodbye, which is one only after both sides' done.
-func (b *inbox) bye() error {
+func (b *inbox) bye(body []byte) error {
+	if err := wire.ParseEmpty(body); err != nil {
+		return err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.doneGot || !b.doneSent {

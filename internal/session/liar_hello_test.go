@@ -38,6 +38,10 @@ func TestTortureLiarsHello(t *testing.T) {
 		{name: "a context of 60 KB", tell: hello("agent", "context "+strings.Repeat("x", 60000)+"\nagent"), want: "context"},
 		{name: "the same key twice", tell: hello("agent", "objects 407095\nagent"), want: "says objects twice"},
 		{name: "20,000 unknown keys", tell: hello("agent", strings.Repeat("x\n", 20000)+"agent", "both", "\x1b"), want: "not a direction"},
+		{name: "looking first, in another way", tell: hello("agent", "hold 2\nagent"), want: `hold "2": not 1`},
+		{name: "looking first, and giving", tell: hello("407095", "0", "sha1", "any", "agent", "hold 1\nagent"), want: "that it looks first, and also"},
+		{name: "looking first, with objects", tell: hello("sha1", "any", "both", "pull", "agent", "hold 1\nagent"), want: "that it looks first, and also"},
+		{name: "looking first, with a format", tell: hello("407095", "0", "both", "pull", "agent", "hold 1\nagent"), want: "that it looks first, and also"},
 		{name: "no line end", tell: hello("\n", ""), want: "cut short"},
 		{name: "an empty hello", tell: func(l *liar) { l.say(wire.TypeHello) }, want: "does not say"},
 		{name: "references of 500 MB", tell: func(l *liar) {

@@ -227,7 +227,10 @@ func (s *session) learn(ctx context.Context) error {
 func (s *session) part() (*Result, error) {
 	err := s.controls.post(wire.TypeBye, nil)
 	if err == nil {
-		_, err = s.expect(wire.TypeBye, "the peer's goodbye")
+		var body []byte
+		if body, err = s.expect(wire.TypeBye, "the peer's goodbye"); err == nil {
+			err = wire.ParseEmpty(body)
+		}
 	}
 	if err == nil {
 		err = s.flushControls()

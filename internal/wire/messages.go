@@ -95,6 +95,9 @@ func ParseHello(body []byte) (Hello, error) {
 			return Hello{}, fmt.Errorf("the peer's hello does not say its %s", key)
 		}
 	}
+	if h.Hold && (h.Format != AnyFormat || h.Direction != Pull || h.Objects != 0) {
+		return Hello{}, errors.New("the peer's hello says that it looks first, and also what only a side says that does not")
+	}
 	return h, nil
 }
 
@@ -126,7 +129,9 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 			err = errors.New("too many")
 		}
 	case "hold":
-		h.Hold = value == "1"
+		if h.Hold = value == "1"; !h.Hold {
+			err = errors.New("not 1")
+		}
 	default:
 		return false, nil
 	}
@@ -264,9 +269,24 @@ func ParseAlive(body []byte) (reads bool, err error) {
 	return len(body) == 1, nil
 }
 
-// AppendText appends a text, cut to MaxText bytes.
+// ParseEmpty reads the body of a message that has none.
+func ParseEmpty(body []byte) error {
+	if len(body) != 0 {
+		return badLength("message without a body", len(body))
+	}
+	return nil
+}
+
+// AppendText appends a text, cut to MaxText bytes and to whole characters.
 func AppendText(b []byte, text string) []byte {
-	return append(b, text[:min(len(text), MaxText)]...)
+	if len(text) > MaxText {
+		end := MaxText
+		for MaxText-end < utf8.UTFMax-1 && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		text = text[:end]
+	}
+	return append(b, text...)
 }
 
 // ParseText reads a text, which has not been checked for anything but its length.

@@ -166,3 +166,21 @@ func TestRefs(t *testing.T) {
 		}
 	}
 }
+
+// A text that is too long is cut, and not within a character.
+func TestTextIsCut(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want int
+	}{
+		{strings.Repeat("x", MaxText), MaxText},
+		{strings.Repeat("x", MaxText+1), MaxText},
+		{strings.Repeat("x", MaxText-1) + "…", MaxText - 1},
+		{strings.Repeat("x", MaxText-3) + "…x", MaxText},
+		{strings.Repeat("\x80", MaxText+9), MaxText - 3}, // no character at all
+	} {
+		if got := AppendText(nil, c.text); string(got) != c.text[:c.want] {
+			t.Errorf("%d bytes are cut to %d, not %d", len(c.text), len(got), c.want)
+		}
+	}
+}
