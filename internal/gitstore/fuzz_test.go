@@ -3,7 +3,9 @@ package gitstore
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -150,6 +152,69 @@ func FuzzNotes(f *testing.F) {
 		if a.pack != b.pack || a.ended != b.ended || a.other != b.other || !maps.Equal(a.missing, b.missing) {
 			t.Errorf("whole: %q %v %v %v, in parts: %q %v %v %v", a.pack, a.ended, a.other, a.missing, b.pack, b.ended, b.other, b.missing)
 		}
+	})
+}
+
+// FuzzRecheckNotes: whatever git fsck says of a pack, in lines or in parts of them, it is understood alike, no file is waited
+// for that has no name, and nothing raw gets into an error.
+func FuzzRecheckNotes(f *testing.F) {
+	name, ours := strings.Repeat("a1", 20), strings.Repeat("0f", 20)
+	f.Add([]byte("error in tree "+name+": gitmodulesMissing: unable to read\nwarning in blob "+name+": x\n"), uint8(1))
+	f.Add([]byte("error in commit "+ours+": missingAuthor: \x1b[2J\nerror in tree "+name+": hasDotgit: contains '.git'\n"), uint8(7))
+	f.Add([]byte("error in tree \x1b: gitattributesMissing\nfatal: \x1b[2J\r"), uint8(200))
+	f.Fuzz(func(t *testing.T, said []byte, size uint8) {
+		understand := func(size int) *recheckNotes {
+			n := &recheckNotes{
+				fsckNotes: &fsckNotes{format: oid.SHA1, most: defaultMaxUnchecked, missing: make(specialFiles)},
+				appended:  map[string]bool{ours: true},
+			}
+			lines := lineWriter{line: n.take}
+			for part := range slices.Chunk(said, size) {
+				lines.Write(part)
+			}
+			lines.close()
+			return n
+		}
+		whole, parts := understand(max(len(said), 1)), understand(int(size)+1)
+		if whole.forgiven != parts.forgiven || !maps.Equal(whole.missing, parts.missing) || fmt.Sprint(whole.bad) != fmt.Sprint(parts.bad) {
+			t.Errorf("whole: %v %v %v, in parts: %v %v %v", whole.forgiven, whole.missing, whole.bad, parts.forgiven, parts.missing, parts.bad)
+		}
+		for name, file := range whole.missing {
+			if len(name) != 20 || file == 0 || file&^(modulesFile|attributesFile) != 0 {
+				t.Errorf("%q is missing as %d", name, file)
+			}
+		}
+		if whole.bad != nil && strings.ContainsFunc(whole.bad.Error(), isControl) {
+			t.Errorf("the error is %q", whole.bad)
+		}
+	})
+}
+
+// FuzzPackHeader: a header that was taken apart marshals to what came, however it came, and nothing behind it is touched.
+func FuzzPackHeader(f *testing.F) {
+	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x12rest"), uint8(0))
+	f.Add([]byte("PACK\x00\x00\x00\x04\xff\xff\xff\xff"), uint8(5))
+	f.Add([]byte("HTTP/1.1 400"), uint8(3))
+	f.Fuzz(func(t *testing.T, data []byte, size uint8) {
+		var h packHeader
+		seen := 0
+		for part := range slices.Chunk(data, int(size)+1) {
+			seen += h.see(part)
+		}
+		if seen != min(len(data), len(h.b)) || h.whole() != (seen == len(h.b)) || !bytes.Equal(h.b[:seen], data[:seen]) {
+			t.Fatalf("%d of %d bytes are seen, as %q", seen, len(data), h.b[:seen])
+		}
+		n, ok := h.objects()
+		if !ok {
+			return
+		}
+		for _, version := range []uint32{2, 3} {
+			back := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("PACK"), version), n)
+			if bytes.Equal(back, data[:len(back)]) {
+				return
+			}
+		}
+		t.Errorf("%q has %d objects", data, n)
 	})
 }
 

@@ -327,11 +327,24 @@ func TestBadPacks(t *testing.T) {
 			t.Errorf("%s: left behind: %v, %v", name, left, to.Objects())
 		}
 	}
-	// Who has switched the checks off gets what git fetch would take.
-	lax := gittest.New(t)
-	lax.Git("config", "transfer.fsckObjects", "false")
-	if _, err := receive(t, open(t, lax), pack(t, sm, all(list(t, sm)))); err != nil {
-		t.Errorf("with transfer.fsckObjects=false: %v", err)
+	// Who has switched the checks off gets what git fetch would take: fetch.fsckObjects counts, and where it is not set,
+	// transfer.fsckObjects.
+	bad := pack(t, sm, all(list(t, sm)))
+	for _, c := range []struct {
+		fetch, transfer string
+		taken           bool
+	}{{"", "false", true}, {"false", "", true}, {"false", "true", true}, {"true", "false", false}, {"", "true", false}} {
+		to := gittest.New(t)
+		for key, value := range map[string]string{"fetch.fsckObjects": c.fetch, "transfer.fsckObjects": c.transfer} {
+			if value != "" {
+				to.Git("config", key, value)
+			}
+		}
+		in, err := receive(t, open(t, to), bad)
+		if taken := err == nil; taken != c.taken || !taken && !OfPeer(err) {
+			t.Errorf("with fetch.fsckObjects=%s and transfer.fsckObjects=%s: %v", c.fetch, c.transfer, err)
+		}
+		in.Discard()
 	}
 }
 
