@@ -11,7 +11,7 @@ import (
 	"aig/internal/session"
 )
 
-// report writes what the contract calls the report.
+// report writes what was moved, and the promise, for a person or a script to read.
 type report struct {
 	to      io.Writer
 	out     *bufio.Writer // to, or nowhere

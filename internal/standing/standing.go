@@ -1,33 +1,7 @@
 // Package standing says where a peer stands: how its branches relate to ours, which git command takes each of them
 // without losing anything, and which commits came in that nothing points to. It is given the facts, and does no input or
 // output but to the writer that it is handed.
-//
-// # The porcelain format
-//
-// For scripts, version 1. Every line ends in a line feed and consists of fields with a single space between them. The
-// first field is the kind of line. A field is written as it is if it consists of ASCII letters, digits and . _ / + @ -
-// only and is not empty and not a single -; else it is quoted as a Go string, in ASCII and with \x20 for a space. So no
-// field contains a space, and a line can be split at spaces before anything is unquoted. A single - stands for nothing.
-// Object names are full and hexadecimal.
-//
-//	# aig refs 1
-//	ref <class> <ours> <theirs> <only-ours> <only-theirs> <name>
-//	why <reason>
-//	dirty <path>
-//	tip <commit>
-//	end
-//
-// The line that begins with # comes first and names the version. Then there is a ref line for every branch that both
-// have or that only the peer has, sorted by name: its class (below), the object name here (- if it is not here) and at
-// the peer (- if it gave none that is one), how many commits only ours and only theirs reaches (- - if the class is new,
-// unrelated or unknown), and the reference's full name. A peer whose HEAD is detached has a ref line named HEAD, which is
-// compared with HEAD here. A why line belongs to the ref line before it, and follows where the class is unknown. So does
-// a dirty line, one for each path at which the working tree has uncommitted changes that taking the branch would touch.
-// The tip lines name the commits that came in and to which nothing points, newest first. The end line says that nothing
-// is left out. Readers pass over kinds of line that they don't know; a new version number means that they can't.
-//
-// The classes are up-to-date, fast-forward (theirs has commits on top of ours), behind (ours has commits on top of
-// theirs), requires-merge (both have some), unrelated (they share no commit), new (it is not here) and unknown.
+// docs/man/git-aig-sync.1 has the porcelain format.
 package standing
 
 import (
