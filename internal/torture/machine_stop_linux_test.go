@@ -2,6 +2,7 @@ package torture
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -71,6 +72,10 @@ func TestTortureStop(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		all.add(c)
+		// "git aig-sync" is git's wrapper of ours.
+		if strings.HasPrefix(is.kind, "git ") && is.kind != "git aig-sync" && c.promises != 2 {
+			t.Errorf("round %d, %s: %v was stopped, and the sync has not survived it", round, is.form, victim)
+		}
 		left += len(survivors)
 		if c.promises == 2 {
 			done++
