@@ -11,7 +11,7 @@ import (
 // from SSH while the client might be closing its channel. It has to be enough
 // for goroutines to be woken on a busy machine, and delays the end of each
 // burst of a client whose other side has finished: nobody waits to answer it.
-const tailTime = 100 * time.Millisecond
+const tailTime = 300 * time.Millisecond
 
 // tail is a connection that can withhold what has arrived.
 //

@@ -68,7 +68,7 @@ func nothing(t *testing.T, bursts <-chan string) {
 	select {
 	case s, ok := <-bursts:
 		t.Fatalf("%q came, %v", s, ok)
-	case <-time.After(5 * tailTime):
+	case <-time.After(3 * tailTime):
 	}
 }
 
