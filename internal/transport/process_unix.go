@@ -201,7 +201,12 @@ func (p *process) awaitShell(grace time.Duration) bool {
 	case <-p.exited:
 		return true
 	case <-timer.C:
-		return false
+		select {
+		case <-p.exited: // both, on a busy machine
+			return true
+		default:
+			return false
+		}
 	}
 }
 
