@@ -24,6 +24,8 @@
 #   same_stores     checks that Alice's and Bob's stores hold the same objects and are sound.
 #   left_behind <name>
 #                   prints what is left of quarantines in the person's store.
+#   nothing_left <name>
+#                   checks that it is nothing.
 
 AIG_BIN=${AIG_BIN:-$(cd "$SHARNESS_TEST_SRCDIR/../bin" && pwd)}
 PATH=$AIG_BIN:$PATH
@@ -143,6 +145,11 @@ test_must_be_empty () {
 		cat "$1"
 		return 1
 	}
+}
+
+nothing_left () {
+	left_behind "$1" >left
+	test_must_be_empty left
 }
 
 left_behind () {

@@ -40,8 +40,7 @@ test_expect_success 'both stores hold the same, and nothing else has changed' '
 	same_stores &&
 	outside alice >after && test_cmp alice.before after &&
 	outside bob >after && test_cmp bob.before after &&
-	left_behind alice >left; test_must_be_empty left &&
-	left_behind bob >left; test_must_be_empty left
+	nothing_left alice && nothing_left bob
 '
 
 test_expect_success 'a second time, after one more commit, three objects move' '

@@ -18,7 +18,7 @@ bob_trusting () {
 
 unchanged () {
 	objects alice >now && test_cmp alice.had now &&
-	left_behind alice >left; test_must_be_empty left
+	nothing_left alice
 }
 
 test_expect_success 'Alice, Bob, and Mallory' '
@@ -145,6 +145,7 @@ test_expect_success 'kill -9: the transport ends as well, and nobody waits at th
 	sb_transport_token alice.err >token &&
 	read -r us transport <alice/repo/pid && kill -9 "$us" &&
 	sb_wait_gone "$transport" && wait "$killed" &&
+	test_expect_code 1 sb_ssh "$(cat token)" </dev/null 2>err && grep "nobody is waiting\|connection was lost" err &&
 	unchanged
 '
 

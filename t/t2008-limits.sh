@@ -12,7 +12,7 @@ bob_here () {
 # Alice's store is what it was.
 unchanged () {
 	objects alice >now && test_cmp alice.had now &&
-	left_behind alice >left; test_must_be_empty left
+	nothing_left alice
 }
 
 # alice_has <configuration variable> <value> does what follows with it.

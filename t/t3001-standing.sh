@@ -243,8 +243,8 @@ test_expect_success 'names with invisible characters, and none that are UTF-8, a
 		as bob git update-ref "refs/heads/$name" main || return 1
 	done &&
 	sync && suggested >commands && test_must_be_empty commands && test "$(wc -l <told)" = 5 &&
-	LC_ALL=C grep "[^[:print:]]" told | grep -v "…" >bare; test_must_be_empty bare &&
-	LC_ALL=C grep -F -e "$(printf "\\302\\233")" -e "$(printf "\\342\\200\\256")" -e "$(printf "\\377")" told >bare; test_must_be_empty bare &&
+	LC_ALL=C sed "s/$(printf "\\342\\200\\246")//g" told >plain && test_must_fail env LC_ALL=C grep "[^[:print:]]" plain &&
+	test_must_fail env LC_ALL=C grep -F -e "$(printf "\\302\\233")" -e "$(printf "\\342\\200\\256")" -e "$(printf "\\377")" told &&
 	grep -F "\"rtl\\u202ex\"" told && grep -F "\"c1\\u009bx\"" told && grep -F "\"bad\\xffx\"" told &&
 	sync --refs=porcelain && LC_ALL=C tr -d "\n\040-\176" <alice.out >bare && test_must_be_empty bare
 '
