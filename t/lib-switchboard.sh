@@ -105,9 +105,11 @@ sb_token () {
 	sed -n 's/^\([0-9a-f]\{5,\}\)$/\1/p' "$1"
 }
 
+# A process that has ended is gone, also if nobody has asked for its end yet; nor need its parent ever ask, where that is the
+# first process of a container.
 sb_wait_gone () {
 	sb_tries=0
-	while kill -0 "$1" 2>/dev/null; do
+	while kill -0 "$1" 2>/dev/null && ! grep -q "^State:.*zombie" "/proc/$1/status" 2>/dev/null; do
 		sb_tries=$((sb_tries + 1))
 		if test $sb_tries -gt 400; then
 			echo "process $1 is still there after 20 seconds" >&2

@@ -23,10 +23,13 @@ func TestSecurityNamesItsTests(t *testing.T) {
 	tests := make(map[string]bool)
 	for _, dir := range []string{"../cmd", "../internal", "."} {
 		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+			name := filepath.Base(path)
+			if strings.HasPrefix(name, "trash directory.") { // of a test that runs beside
+				return fs.SkipDir
+			}
 			if err != nil {
 				return err
 			}
-			name := filepath.Base(path)
 			if script, ok := strings.CutSuffix(name, ".sh"); ok {
 				tests[script] = true
 			}

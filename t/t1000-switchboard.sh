@@ -163,10 +163,12 @@ test_expect_success 'a side that is killed leaves the other with a line and stat
 			sb_wait_for "half of it" b.out &&
 			if test $victim = new; then
 				kill -$signal "$(ssh_of new)" &&
-				exits b 1 && grep "^switchboard: the other side" b.err
+				exits b 1 && grep "^switchboard: the other side" b.err &&
+				sb_wait_for . a.status
 			else
 				kill -$signal "$(ssh_of "$token")" &&
-				exits a 1
+				exits a 1 &&
+				sb_wait_for . b.status
 			fi &&
 			exec 8>&- || return 1
 		done
@@ -224,12 +226,15 @@ test_expect_success 'the host key stays, and those who ask for nothing have to g
 
 test_expect_success 'who is not let in, or is slow, is told so before the handshake' '
 	mkfifo fifo_m &&
-	start_switchboard --max-connections 1 --handshake-time 300ms &&
+	start_switchboard --handshake-time 300ms &&
 	perl -MSocket -e "
 		socket(my \$s, PF_INET, SOCK_STREAM, 0) or die;
 		connect(\$s, pack_sockaddr_in(\$ARGV[0], INADDR_LOOPBACK)) or die;
 		print <\$s>" "$SWITCHBOARD_PORT" >said &&
 	grep -a "switchboard: no handshake in 300ms" said &&
+	stop_switchboard &&
+	grep "msg=refused handshake=1" "$SWITCHBOARD_LOG" &&
+	start_switchboard --max-connections 1 &&
 	bg_ssh a fifo_m new &&
 	exec 8>fifo_m &&
 	token=$(sb_token a.err) &&
