@@ -1,4 +1,4 @@
-// Package gittest makes real repositories for tests.
+// Package gittest is what tests share: real repositories and packs, pipes, a terminal, the check for leaks, the rounds of torture.
 package gittest
 
 import (

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,11 +15,11 @@ import (
 const leakPatience = 10 * time.Second
 
 // Main is what TestMain of a package that starts goroutines exits with: that of its tests, or a failure if a goroutine
-// has outlived them all.
-func Main(m *testing.M) (status int) {
+// has outlived them all. One is left out whose stack has one of theirs in it: that of a library that can wait for ever.
+func Main(m *testing.M, theirs ...string) (status int) {
 	status = m.Run()
-	left := goroutines()
-	for end := time.Now().Add(leakPatience); len(left) > 0 && time.Now().Before(end); left = goroutines() {
+	left := goroutines(theirs)
+	for end := time.Now().Add(leakPatience); len(left) > 0 && time.Now().Before(end); left = goroutines(theirs) {
 		time.Sleep(5 * time.Millisecond)
 	}
 	if len(left) > 0 {
@@ -28,14 +29,15 @@ func Main(m *testing.M) (status int) {
 	return status
 }
 
-// goroutines is the stacks of all goroutines but this one and those that the standard library keeps for ever.
-func goroutines() []string {
+// goroutines is the stacks of all goroutines but this one, those that the standard library keeps for ever, and theirs.
+func goroutines(theirs []string) []string {
 	buf := make([]byte, 1<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	_, others, _ := strings.Cut(string(buf), "\n\n") // the first is the one that asks
 	var left []string
 	for stack := range strings.SplitSeq(others, "\n\n") {
-		if stack != "" && !strings.Contains(stack, "created by os/signal.Notify") {
+		isTheirs := func(line string) bool { return strings.Contains(stack, line) }
+		if stack != "" && !isTheirs("created by os/signal.Notify") && !slices.ContainsFunc(theirs, isTheirs) {
 			left = append(left, stack)
 		}
 	}

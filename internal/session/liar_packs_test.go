@@ -3,6 +3,9 @@ package session
 import (
 	"encoding/hex"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
@@ -199,18 +202,35 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 	}
 }
 
+// sleepBefore makes git take its time before it does what that command does.
+func sleepBefore(t *testing.T, command string, pause time.Duration) {
+	git, err := exec.LookPath("git")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\ntest \"$1\" != %s || sleep %d\nexec %s \"$@\"\n", command, pause/time.Second, git)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
 // A peer that waits for us to index what takes long hears all the time that we are there: it does not give up, however
 // short its timeout is against that.
 func TestTortureLongIndexing(t *testing.T) {
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
-	m := bombs(gittest.Rounds(40, 400), 20<<20)
+	m := bombs(gittest.Rounds(4, 400), 20<<20)
 	b.repo.Git("config", "pack.threads", "1")
 	a.repo.GitIn(string(m.Bytes()), "index-pack", "--stdin")
 	pipeA, pipeB := gittest.Loopback(t)
 	oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
 	// Patience, sixty times that, has to be enough for all of it.
-	oA.Timeout = time.Duration(gittest.Rounds(1, 5)) * time.Second
+	oA.Timeout = time.Duration(gittest.Rounds(3, 5)) * time.Second
 	oB.Timeout = oA.Timeout
+	if !gittest.Torture { // little takes long then for another reason
+		sleepBefore(t, "index-pack", 2*oA.Timeout)
+	}
 	done := make(chan struct{})
 	start := time.Now()
 	go func() {

@@ -153,7 +153,7 @@ func TestTortureLiarsSlow(t *testing.T) {
 
 // unreadSSH is a conversation with a peer that asks for answers of SSH's, and never reads them.
 func (v *victims) unreadSSH(t *testing.T, role tunnel.Role, timeout time.Duration) (out outcome) {
-	ours, liar := v.bare(t, ssh.Config{}, role, timeout)
+	ours, liar := v.bare(t, ssh.Config{}, role, lieTimeout)
 	resume := liar.pipe.stop()
 	var talking sync.WaitGroup
 	talking.Go(func() {

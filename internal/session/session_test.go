@@ -235,7 +235,7 @@ func TestReasonOfThePeerIsReported(t *testing.T) {
 
 // A side that takes its time to list its references is there meanwhile; and if it fails to, the other one hears why.
 func TestListingReferences(t *testing.T) {
-	const timeout = time.Second
+	const timeout = 3 * time.Second
 	for _, failure := range []error{nil, errors.New("out of luck")} {
 		a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
 		a.repo.Blobs("a", 1)

@@ -50,7 +50,7 @@ type Conn struct {
 	Theirs string   // the other side's version, once Versions has read it
 	Lists  [][]byte // the name lists of its KEXINIT
 
-	StopAt byte         // the message of a key exchange at which Exchange stops, without sending it
+	StopAt byte         // NewKeys, if Exchange is to stop before it sends them
 	Tail   func() error // queues what is to be sent in one go with the new keys
 
 	session []byte // the first exchange hash

@@ -21,7 +21,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// patience bounds every wait of the tests. It says nothing about speed.
+// patience bounds the waits of the tests, and what a connection does that has
+// no deadline of its own. It says nothing about speed.
 const patience = 30 * time.Second
 
 // board is a running switchboard.
@@ -38,6 +39,13 @@ func (b *board) refused(r reason) uint64 {
 	b.counters.mu.Lock()
 	defer b.counters.mu.Unlock()
 	return b.counters.counts[r]
+}
+
+// waitingSides returns how many wait for their other side.
+func (b *board) waitingSides() int {
+	b.rendezvous.mu.Lock()
+	defer b.rendezvous.mu.Unlock()
+	return len(b.rendezvous.waiting)
 }
 
 // logBuffer is a log that can be read while it is written.

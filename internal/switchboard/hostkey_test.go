@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/pem"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,7 +99,7 @@ func TestHostKeyRefused(t *testing.T) {
 		{"huge", bytes.Repeat([]byte("x"), 1<<20), 0o600, "can't be used"},
 	} {
 		file := filepath.Join(dir, c.name)
-		if err := os.WriteFile(file, c.text, c.mode); err != nil {
+		if err := errors.Join(os.WriteFile(file, c.text, c.mode), os.Chmod(file, c.mode)); err != nil { // whatever the umask
 			t.Fatal(err)
 		}
 		if _, err := HostKey(file); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -82,8 +82,8 @@ func silence(t *testing.T, addr string, n int, say string) []net.Conn {
 func TestSilence(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) {
-		o.HandshakeTime = 500 * time.Millisecond
-		o.CommandTime = 500 * time.Millisecond
+		o.HandshakeTime = 3 * time.Second
+		o.CommandTime = 3 * time.Second
 	})
 	var conns []net.Conn
 	for _, say := range []string{"", "SS", "SSH-2.0-slow\r\n"} {

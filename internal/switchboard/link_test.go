@@ -200,7 +200,7 @@ func TestLeftEarly(t *testing.T) {
 // direction keeps it alive.
 func TestIdle(t *testing.T) {
 	t.Parallel()
-	b := startBoard(t, func(o *Options) { o.IdleTime = 2 * time.Second })
+	b := startBoard(t, func(o *Options) { o.IdleTime = 5 * time.Second })
 	a, c := b.link(t)
 	for i := range 12 { // in all longer than the idle time
 		if i%2 == 0 {
@@ -210,7 +210,7 @@ func TestIdle(t *testing.T) {
 			c.write("x")
 			a.read("x")
 		}
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond)
 	}
 	a.refused("nothing has moved")
 	c.refused("nothing has moved")
@@ -253,6 +253,7 @@ func TestTinyPackets(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
 	r := b.execs(t, "new")
+	r.net.SetDeadline(time.Now().Add(10 * patience)) // there is much to encrypt
 	token := r.line()
 	var err error
 	for n := 0; err == nil && n < 2<<20; n++ { // at most a window of them
@@ -265,11 +266,13 @@ func TestTinyPackets(t *testing.T) {
 		t.Errorf("the line is %q", line)
 	}
 	r.ended()
-	eventually(t, "it is counted", func() bool { return b.refused(flooding) == 1 })
+	eventually(t, "it is counted", func() bool { return b.refused(flooding) == 1 && b.waitingSides() == 0 })
 	b.run(t, token).refused("nobody is waiting")
 
 	r = b.execs(t, "new")
 	c := b.join(t, r.line())
+	r.net.SetDeadline(time.Now().Add(10 * patience))
+	c.net.SetDeadline(time.Now().Add(10 * patience))
 	const more = backlogBudget/36 + 10_000
 	read := make(chan int64)
 	go func() {

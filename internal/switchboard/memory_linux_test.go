@@ -130,7 +130,11 @@ func TestTortureMemory(t *testing.T) {
 			used := memory(t, bin, map[*hoarder]int{&h: n})
 			each := used / float64(n*h.sides)
 			gittest.Figures(t, "connections, memory of each: "+h.name, n*h.sides, "%.1f MiB", each)
-			if each > h.most {
+			most := h.most
+			if !gittest.Torture {
+				most += 16 / float64(n*h.sides) // what the program has anyway falls on few
+			}
+			if each > most {
 				t.Errorf("%.1f MiB each", each)
 			}
 		})

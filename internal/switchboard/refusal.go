@@ -24,12 +24,12 @@ const (
 	tooManyOfSource      reason = "waiting_source" // the most sides of this source are waiting
 	waitedLong           reason = "waited"         // nobody came in time
 	wrongToken           reason = "token"          // nobody waits under this token
-	tooManyGuesses       reason = "guesses"        // too many wrong tokens from this source
+	tooManyGuesses       reason = "guesses"        // too many tokens of this source are being looked up
 	tooManyLinks         reason = "links"          // the most links are running
 	tooManyLinksOfSource reason = "links_source"   // the most links of this source, or of the other side's, are running
 	idleLink             reason = "idle"           // nothing moved on a link in time
 	deadPeer             reason = "dead"           // no sign of life in time
-	flooding             reason = "flood"          // too many requests, or too many tiny packets
+	flooding             reason = "flood"          // too many requests or key exchanges, or more unread than may be
 	goingDown            reason = "going_down"     // the switchboard is being stopped
 	slowReader           reason = "slow"           // did not take a line or an exit status in time
 	outOfDescriptors     reason = "accept"         // accepting failed, and was slowed down

@@ -83,7 +83,7 @@ func TestEveryRefusal(t *testing.T) {
 			r.versions()
 			r.dismissed("no handshake in 50ms")
 		}},
-		{noCommand, func(o *Options) { o.CommandTime = 100 * time.Millisecond }, func(t *testing.T, b *board) {
+		{noCommand, func(o *Options) { o.CommandTime = 2 * time.Second }, func(t *testing.T, b *board) {
 			b.dial(t).session().refused("no command came in time")
 		}},
 		{unknownCommand, none, func(t *testing.T, b *board) { b.run(t, "id").refused("neither new nor a token") }},
@@ -132,8 +132,7 @@ func TestEveryRefusal(t *testing.T) {
 			o.KeepaliveInterval = 50 * time.Millisecond
 			o.KeepaliveTime = 50 * time.Millisecond
 		}, func(t *testing.T, b *board) {
-			r := b.execs(t, "new") // and answers no question
-			r.ended()
+			b.connected(t).ended() // and answers no question
 		}},
 		{flooding, none, func(t *testing.T, b *board) {
 			p, _ := b.wait(t)

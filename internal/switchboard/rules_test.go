@@ -18,7 +18,7 @@ func TestNothingTaken(t *testing.T) {
 	b := startBoard(t, func(o *Options) {
 		o.ControlTime = 300 * time.Millisecond
 		o.KeepaliveInterval = 100 * time.Millisecond
-		o.KeepaliveTime = 2 * time.Second
+		o.KeepaliveTime = 5 * time.Second
 	})
 	r := b.connected(t)
 	r.openSession(0, 1<<15)
@@ -31,11 +31,7 @@ func TestNothingTaken(t *testing.T) {
 	r = b.execs(t, "new")
 	for r.Send(sshtest.Strings(strings.Repeat("x", 30_000)), sshtest.Ping) == nil {
 	}
-	eventually(t, "nobody waits", func() bool {
-		b.rendezvous.mu.Lock()
-		defer b.rendezvous.mu.Unlock()
-		return len(b.rendezvous.waiting) == 0
-	})
+	eventually(t, "nobody waits", func() bool { return b.waitingSides() == 0 })
 }
 
 // Whoever breaks SSH's rules loses the connection, and the other side of a
@@ -46,8 +42,7 @@ func TestRulesBroken(t *testing.T) {
 	u32 := func(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 	for name, breach := range map[string]func(r *raw){
 		"a window of more than 4 GiB": func(r *raw) {
-			r.Send(r.onChannel(u32(1<<32-1)...), sshtest.WindowAdjust)
-			r.Send(r.onChannel(u32(1<<32-1)...), sshtest.WindowAdjust)
+			r.Send(r.onChannel(u32(1<<32-1)...), sshtest.WindowAdjust) // on top of what it has
 		},
 		"more than the window": func(r *raw) {
 			for range 100 {
@@ -91,7 +86,7 @@ func TestRulesBroken(t *testing.T) {
 // command counts, and the connection ends.
 func TestStorms(t *testing.T) {
 	t.Parallel()
-	b := startBoard(t, func(o *Options) { o.CommandTime = time.Second })
+	b := startBoard(t, func(o *Options) { o.CommandTime = 3 * time.Second })
 	closing := func(r *raw) { r.Send(r.onChannel(), sshtest.ChannelClose) }
 	eof := func(r *raw) { r.Send(r.onChannel(), sshtest.ChannelEOF) }
 	for name, storm := range map[string]func(r *raw){
@@ -129,7 +124,7 @@ func TestStorms(t *testing.T) {
 			r.Send(r.data([]byte("x")), sshtest.ChannelData)
 			closing(r)
 		},
-		"sessions after the close": func(r *raw) {
+		"sessions without end": func(r *raw) {
 			for range 2 * requestBurst {
 				r.Send(append(sshtest.Strings("session"), make([]byte, 12)...), sshtest.ChannelOpen)
 			}

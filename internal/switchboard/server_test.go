@@ -174,7 +174,7 @@ func TestDeadSide(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) {
 		o.KeepaliveInterval = 50 * time.Millisecond
-		o.KeepaliveTime = 2 * time.Second
+		o.KeepaliveTime = 5 * time.Second
 		o.GuessDelay = 0
 	})
 	dial := func() (*mute, *peer) {
@@ -188,7 +188,7 @@ func TestDeadSide(t *testing.T) {
 	m, a := dial()
 	token := a.session().exec("new").line()
 	close(m.frozen)
-	eventually(t, "it is noticed", func() bool { return b.refused(deadPeer) == 1 })
+	eventually(t, "it is noticed", func() bool { return b.refused(deadPeer) == 1 && b.waitingSides() == 0 })
 	b.run(t, token).refused("nobody is waiting")
 
 	m, a = dial()
@@ -298,6 +298,7 @@ func TestLogIsBounded(t *testing.T) {
 	buf := new(logBuffer)
 	b := startBoard(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(buf, nil)) })
 	b.link(t)
+	eventually(t, "it is logged", func() bool { return strings.Contains(buf.String(), "msg=linked ") })
 	for b.linkLines.take() {
 	}
 	b.link(t)

@@ -28,7 +28,7 @@ type session struct {
 	channel ssh.Channel
 
 	start   chan start              // the first request for a command, shell or subsystem
-	refused chan struct{}           // has an element once spoilt is set
+	refused chan struct{}           // has an element once a request has set spoilt
 	spoilt  atomic.Pointer[refusal] // what was asked for that spoils the session
 	gone    chan struct{}           // closed when the channel is closed or its connection ended
 

@@ -76,6 +76,10 @@ func TestPerSource(t *testing.T) {
 			for range freeGuesses {
 				b.run(t, "00000").refused("nobody is waiting")
 			}
+			// The next one would cost a tenth of a second; after some more it is an hour.
+			for range 20 {
+				guess(t, b.guesses, sourceOf(address(c.same)), true)
+			}
 			f.come(c.same2)
 			slow := b.run(t, "00000")
 			f.come("198.51.100.1:1")

@@ -294,7 +294,7 @@ func honest(t *testing.T, b *board, size int) pair {
 }
 
 // Strangers of every kind, most of them from the address of the honest pairs,
-// while these link within five seconds, copy, and are not disturbed by a third
+// while these link (within five seconds in the long form), copy, and are not disturbed by a third
 // with their token. Nothing goes on that shouldn't: memory is bounded, all
 // guesses are answered and counted, and the switchboard ends when it is told.
 //
@@ -367,7 +367,11 @@ func strangers(t *testing.T, p *program, silent, sources, atOnce, waiting int) {
 	for _, p := range among {
 		slowest = max(slowest, p.linked)
 	}
-	if slowest > 5*time.Second {
+	within := patience // of a machine that runs other tests beside
+	if gittest.Torture {
+		within = 5 * time.Second
+	}
+	if slowest > within {
 		t.Errorf("linking took %v", slowest)
 	}
 	if want := sources * each; answered != want || counts[wrongToken] < want {

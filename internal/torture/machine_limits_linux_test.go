@@ -135,7 +135,7 @@ func (m *machine) somebody(t *testing.T) (them *machine, p *pair, dir string, th
 	}
 	uid := os.Geteuid()
 	if uid == 0 {
-		uid = 100000 + os.Getpid() // nobody
+		uid = 20000 + os.Getpid()%40000 // nobody; a container may know no larger ones
 		mustRun(t, exec.Command("chmod", "a+x", m.dir, filepath.Dir(dir), filepath.Dir(filepath.Dir(dir))))
 		mustRun(t, exec.Command("chown", "-R", fmt.Sprint(uid), dir))
 		for who := range names {

@@ -90,9 +90,13 @@ func (r *running) stop(kind string) process {
 			return process{}
 		}
 		for _, one := range live {
-			if one.kind == kind && !r.started(one.pid) && syscall.Kill(one.pid, syscall.SIGSTOP) == nil && kindOf(one.pid) == kind {
+			if one.kind != kind || r.started(one.pid) || syscall.Kill(one.pid, syscall.SIGSTOP) != nil {
+				continue
+			}
+			if kindOf(one.pid) == kind {
 				return one
 			}
+			syscall.Kill(one.pid, syscall.SIGCONT) // it has become another one meanwhile
 		}
 	}
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // hangs is when a round does not end any more: far beyond every watchdog.
-const hangs = 2 * time.Minute
+const hangs = 5 * time.Minute
 
 // bench is where rounds of sessions are played, each on the same two repositories.
 type bench struct {

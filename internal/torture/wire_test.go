@@ -1,6 +1,7 @@
 package torture
 
 import (
+	"fmt"
 	mathrand "math/rand/v2"
 	"testing"
 	"time"
@@ -135,16 +136,16 @@ func TestTortureWireCutLater(t *testing.T) {
 	y.figures(t, "cut after the first 64 KiB, of several MiB")
 	y = b.play(t, gittest.Rounds(2, 200), func(round int) play { return later(round, half) })
 	y.figures(t, "one way cut after the first 64 KiB, of several MiB")
-	b.timeout, b.workers = 3*time.Second, 8
+	b.timeout, b.workers = time.Duration(gittest.Rounds(10, 3))*time.Second, 8
 	y = b.play(t, gittest.Rounds(2, 100), func(round int) play { return later(round, freeze) })
-	y.figures(t, "silent after the first 64 KiB, of several MiB; the timeout is 3 s")
+	y.figures(t, fmt.Sprintf("silent after the first 64 KiB, of several MiB; the timeout is %d s", b.timeout/time.Second))
 }
 
 // A bit of any of the first 4 KiB is altered, either way, whoever is the SSH server. It goes unnoticed only where nothing
 // depends on it: in the numbers of the election, and in the padding of those SSH packets that come before the keys.
 func TestTortureWireFlipFirst(t *testing.T) {
 	random := newRandom(t)
-	b := bench{peers: newPeers(t, random(-1), small), timeout: 3 * time.Second, workers: 12, heal: 128}
+	b := bench{peers: newPeers(t, random(-1), small), timeout: time.Duration(gittest.Rounds(10, 3)) * time.Second, workers: gittest.Rounds(3, 12), heal: 128}
 	for way, name := range wayNames {
 		t.Run(name, func(t *testing.T) {
 			y := b.play(t, gittest.Rounds(12, flipFirst), func(round int) play {
@@ -154,7 +155,7 @@ func TestTortureWireFlipFirst(t *testing.T) {
 					server: (round + way) % 2,
 				}
 			})
-			y.figures(t, "a bit of a byte of the first 4 KiB altered, as server or client; the timeout is 3 s")
+			y.figures(t, fmt.Sprintf("a bit of a byte of the first 4 KiB altered, as server or client; the timeout is %d s", b.timeout/time.Second))
 		})
 	}
 }
@@ -162,12 +163,12 @@ func TestTortureWireFlipFirst(t *testing.T) {
 // The same anywhere in a session of several MiB.
 func TestTortureWireFlipLater(t *testing.T) {
 	random := newRandom(t)
-	b := bench{peers: newPeers(t, random(-1), large), timeout: 5 * time.Second, workers: 4, heal: 64}
+	b := bench{peers: newPeers(t, random(-1), large), timeout: time.Duration(gittest.Rounds(10, 5)) * time.Second, workers: 4, heal: 64}
 	lengths := b.lengths(t)
 	y := b.play(t, gittest.Rounds(2, 1000), func(round int) play {
 		r, way := random(round), round%2
 		at := flipFirst + r.Int64N(int64(lengths[way]-flipFirst))
 		return play{faults: one(way, fault{kind: flip, at: at, mask: 1 << r.IntN(8)}), server: elected}
 	})
-	y.figures(t, "a bit after the first 4 KiB altered, of several MiB; the timeout is 5 s")
+	y.figures(t, fmt.Sprintf("a bit after the first 4 KiB altered, of several MiB; the timeout is %d s", b.timeout/time.Second))
 }

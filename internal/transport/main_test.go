@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"strings"
 	"testing"
 
@@ -37,6 +38,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "closed")
 		os.Exit(0)
 	}
+	// Whoever starts the tests may ignore it, as nohup(1) does; what is caught is not ignored in a child.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
 	os.Exit(gittest.Main(m))
 }
 

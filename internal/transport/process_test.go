@@ -43,7 +43,7 @@ func TestEnded(t *testing.T) {
 
 // Asking after the end of what hasn't ended is bounded by grace and by context.
 func TestEndedNotYet(t *testing.T) {
-	tr := start(t, Options{Expression: "cat", Grace: 10 * time.Millisecond})
+	tr := start(t, Options{Expression: "cat", Grace: 500 * time.Millisecond})
 	if status, ended := tr.Ended(t.Context()); ended || status != "" {
 		t.Errorf("ended: %q", status)
 	}
@@ -56,7 +56,7 @@ func TestEndedNotYet(t *testing.T) {
 }
 
 func TestInterrupted(t *testing.T) {
-	tr := start(t, Options{Expression: "kill -INT $$"})
+	tr := start(t, Options{Expression: "kill -INT $$", Grace: patience})
 	if status, ended := tr.Ended(t.Context()); !ended || !tr.Interrupted() {
 		t.Errorf("status %q, ended %v, interrupted %v", status, ended, tr.Interrupted())
 	}
@@ -65,7 +65,7 @@ func TestInterrupted(t *testing.T) {
 // Close unblocks a Read that nothing would ever answer and a Write that nobody
 // takes, and both say so.
 func TestCloseUnblocks(t *testing.T) {
-	tr := start(t, Options{Expression: "exec sleep 1000", Grace: 10 * time.Millisecond})
+	tr := start(t, Options{Expression: "exec sleep 1000", Grace: 500 * time.Millisecond})
 	errs := make(chan error, 2)
 	go func() {
 		_, err := tr.Read(make([]byte, 1))
@@ -102,7 +102,7 @@ func TestCloseUnblocks(t *testing.T) {
 func TestContext(t *testing.T) {
 	cause := errors.New("the peer has been silent")
 	ctx, cancel := context.WithCancelCause(t.Context())
-	tr, err := Start(ctx, Options{Expression: "echo $$; exec sleep 1000", Grace: 10 * time.Millisecond})
+	tr, err := Start(ctx, Options{Expression: "echo $$; exec sleep 1000", Grace: 500 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestNothingSurvives(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			tr := start(t, Options{Expression: test.expression, Grace: 50 * time.Millisecond})
+			tr := start(t, Options{Expression: test.expression, Grace: 500 * time.Millisecond})
 			pid := readPID(t, tr)
 			if !alive(pid) {
 				t.Fatal("gone before the end: nothing was tested")
@@ -175,7 +175,7 @@ func TestTerminatedGently(t *testing.T) {
 	tr := start(t, Options{
 		Expression: `trap 'echo caught >&2; exit 3' TERM; echo ready >&2; while :; do sleep 0.01; done`,
 		Stderr:     l.add,
-		Grace:      500 * time.Millisecond,
+		Grace:      2 * time.Second,
 	})
 	l.await(t, 1)
 	closeInTime(t, tr)

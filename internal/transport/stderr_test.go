@@ -28,7 +28,7 @@ func TestStderrLines(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLines()
-			tr := start(t, Options{Expression: test.expression, Stderr: l.add})
+			tr := start(t, Options{Expression: test.expression, Stderr: l.add, Grace: patience})
 			if _, ended := tr.Ended(t.Context()); !ended {
 				t.Fatal("hasn't ended")
 			}

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -147,9 +148,15 @@ func (c *console) foreground() (group int) {
 	return group
 }
 
+// awaitForeground waits until the group has the terminal and its leader goes on: what continues it would take back a Ctrl-Z
+// that came before.
 func (c *console) awaitForeground(group int) {
 	c.t.Helper()
-	for deadline := time.Now().Add(patience); c.foreground() != group; {
+	isStopped := func() bool {
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", group))
+		return err == nil && strings.Contains(string(status), "\nState:\tT")
+	}
+	for deadline := time.Now().Add(patience); c.foreground() != group || isStopped(); {
 		if time.Now().After(deadline) {
 			c.t.Fatalf("the foreground is group %d, not %d", c.foreground(), group)
 		}

@@ -79,6 +79,7 @@ func TestCloseLosesNothingWritten(t *testing.T) {
 	tr := start(t, Options{
 		Expression: "echo ready; cat >\"$FILE.part\"; head -c 200000 /dev/zero && mv \"$FILE.part\" \"$FILE\"",
 		Env:        append(os.Environ(), "FILE="+file),
+		Grace:      patience,
 	})
 	buf := make([]byte, len("ready\n"))
 	if _, err := io.ReadFull(tr, buf); err != nil {

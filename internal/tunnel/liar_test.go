@@ -82,7 +82,7 @@ func kexInit(list string) string {
 
 // A peer, or somebody in its place who has no key at all, that lies before there are keys: banners, versions, packets,
 // lists of algorithms, and texts that nobody may show raw. Whoever it says to be, we end with a clear error at once, or
-// after twice the timeout where it keeps us waiting.
+// after the timeout, or twice that, where it keeps us waiting.
 func TestTortureLiarsSSHPackets(t *testing.T) {
 	const version = "SSH-2.0-liar\r\n"
 	says := func(parts ...string) func(*testing.T, io.ReadWriteCloser, ssh.Signer) {

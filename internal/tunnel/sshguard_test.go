@@ -54,8 +54,8 @@ func TestTortureLiarsKeysTwice(t *testing.T) {
 // A peer whose key we trust sends half a message and much behind it. Reading ends with an error, and closing returns.
 func TestTortureLiarsQueue(t *testing.T) {
 	ours, peers := signer(t, "ed25519"), signer(t, "ed25519")
-	rounds := gittest.Rounds(5, 500)
-	for range rounds {
+	rounds, opened := gittest.Rounds(5, 500), 0
+	for round := range rounds {
 		pipe, theirs := gittest.Loopback(t)
 		told := make(chan error, 1)
 		go func() {
@@ -72,6 +72,12 @@ func TestTortureLiarsQueue(t *testing.T) {
 				body = binary.BigEndian.AppendUint32(body, n)
 			}
 			client.Queue(body, sshtest.ChannelOpen)
+			if round%2 == 0 { // else we may see the failure before the channel
+				client.Out.Flush()
+				for answer := []byte(nil); err == nil && (len(answer) == 0 || answer[0] != sshtest.OpenConfirm); {
+					answer, err = client.Receive()
+				}
+			}
 			client.Queue([]byte{0}, sshtest.ChannelData)
 			for range 200 {
 				client.Queue(nil, sshtest.Ping)
@@ -84,7 +90,16 @@ func TestTortureLiarsQueue(t *testing.T) {
 		if handshake := <-told; handshake != nil {
 			t.Fatalf("%v, and %v", handshake, err)
 		}
+		if err != nil && round%2 == 0 {
+			t.Fatal(err)
+		}
 		if err == nil {
+			opened++
+			select {
+			case <-conn.over:
+			case <-time.After(30 * time.Second):
+				t.Fatal("the connection has not failed")
+			}
 			if _, err := conn.Read(make([]byte, 1)); err == nil || err == io.EOF {
 				t.Errorf("reading: %v", err)
 			}
@@ -98,5 +113,5 @@ func TestTortureLiarsQueue(t *testing.T) {
 		}
 		theirs.Close()
 	}
-	gittest.Figures(t, "connections that fail with much unread", rounds, "left open 0")
+	gittest.Figures(t, "connections that fail with much unread", rounds, "opened before that %d, left open 0", opened)
 }

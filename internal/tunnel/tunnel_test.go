@@ -281,7 +281,7 @@ func TestElectDoesNotHang(t *testing.T) {
 	if !errors.Is(err, ErrWait) {
 		t.Errorf("nobody came: %v", err)
 	}
-	_, err = Elect(t.Context(), stranger(t, magic, false), quick)
+	_, err = Elect(t.Context(), stranger(t, magic, false), Timing{Timeout: quick.Timeout})
 	var stalled *watchdog.StalledError
 	if !errors.As(err, &stalled) {
 		t.Errorf("half a preface: %v", err)

@@ -12,8 +12,8 @@ import (
 
 const limit = time.Minute
 
-// stalledAfter calls f in a bubble with a clock of its own, and checks that it fails with a *StalledError within a tick or
-// two of want, and that the other end of the pipe is closed then.
+// stalledAfter calls f in a bubble with a clock of its own, and checks that it fails with a *StalledError within three
+// ticks of want, and that the other end of the pipe is closed then.
 func stalledAfter(t *testing.T, want time.Duration, f func(c *Conn, other net.Conn) error) *StalledError {
 	t.Helper()
 	var stalled *StalledError
