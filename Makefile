@@ -36,7 +36,7 @@ test-go:
 	go test -race ./...
 
 test-t:
-	cd t && prove --timer t[0-9]*.sh
+	cd t && prove --timer t[0-9]*.sh :: --chain-lint
 
 fuzz: setup ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
 	@t/fuzz.sh

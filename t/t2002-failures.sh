@@ -29,16 +29,14 @@ test_expect_success 'Alice, Bob, and Mallory' '
 '
 
 test_expect_success 'no trust: refused before the transport starts, with the line that the other side needs' '
-	as alice git aig-sync "touch was.run" >alice.out 2>alice.err
-	echo $? >alice.status
+	{ as alice git aig-sync "touch was.run" >alice.out 2>alice.err; echo $? >alice.status; } &&
 	sync_fails "no peer" &&
 	grep -x "TRUST=$(fingerprint alice)" alice.err &&
 	test ! -e alice/repo/was.run
 '
 
 test_expect_success 'trust that is no fingerprint' '
-	(TRUST=bob && export TRUST && as alice git aig-sync true) >alice.out 2>alice.err
-	echo $? >alice.status
+	{ (TRUST=bob && export TRUST && as alice git aig-sync true) >alice.out 2>alice.err; echo $? >alice.status; } &&
 	sync_fails "SHA256:"
 '
 
@@ -91,12 +89,14 @@ test_expect_success 'a peer that falls silent' '
 
 test_expect_success 'outside a repository' '
 	mkdir nowhere &&
-	(
-		cd nowhere && GIT_CEILING_DIRECTORIES=$SHARNESS_TRASH_DIRECTORY HOME=$SHARNESS_TRASH_DIRECTORY/alice &&
-		TRUST=$(fingerprint bob) && export GIT_CEILING_DIRECTORIES HOME TRUST &&
-		git aig-sync "touch was.run"
-	) >alice.out 2>alice.err
-	echo $? >alice.status
+	{
+		(
+			cd nowhere && GIT_CEILING_DIRECTORIES=$SHARNESS_TRASH_DIRECTORY HOME=$SHARNESS_TRASH_DIRECTORY/alice &&
+			TRUST=$(fingerprint bob) && export GIT_CEILING_DIRECTORIES HOME TRUST &&
+			git aig-sync "touch was.run"
+		) >alice.out 2>alice.err
+		echo $? >alice.status
+	} &&
 	sync_fails "not a git repository" && test ! -e nowhere/was.run
 '
 
@@ -140,7 +140,7 @@ test_expect_success 'a pack that has lost its index is named, and what makes one
 
 test_expect_success 'kill -9: the transport ends as well, and nobody waits at the switchboard any more' '
 	rm -f alice.err &&
-	sync_as alice bob "echo \$PPID \$\$ >pid; exec $(sb_command) new" &
+	{ sync_as alice bob "echo \$PPID \$\$ >pid; exec $(sb_command) new" & } &&
 	killed=$! &&
 	sb_transport_token alice.err >token &&
 	read -r us transport <alice/repo/pid && kill -9 "$us" &&
