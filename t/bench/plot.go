@@ -123,8 +123,17 @@ type (
 	}
 )
 
+// LabelMark is the mark in front of the name, which may have been moved away from the line's end.
+func (l line) LabelMark() string { return mark(l.Class, l.LabelX-12, l.LabelY-4) }
+
+// plotClasses is how many lines a plot can have: each has a colour and a form of its own.
+const plotClasses = 5
+
 // write draws the plot as SVG.
 func (p plot) write(w io.Writer) error {
+	if len(p.series) > plotClasses {
+		return fmt.Errorf("%s: %d lines, and colours for %d", p.title, len(p.series), plotClasses)
+	}
 	var xs, ys []float64
 	for _, s := range p.series {
 		for _, at := range s.points {
@@ -149,7 +158,7 @@ func (p plot) write(w io.Writer) error {
 			}
 			l.Path += fmt.Sprintf("%s%.1f %.1f", command, x.at(at.x), y.at(at.y))
 			l.Marks = append(l.Marks, mark(i, x.at(at.x), y.at(at.y)))
-			l.LabelX, l.LabelY = x.at(at.x)+10, y.at(at.y)+4
+			l.LabelX, l.LabelY = x.at(at.x)+24, y.at(at.y)+4
 		}
 		d.Lines = append(d.Lines, l)
 	}
@@ -192,13 +201,17 @@ func powerLabel(power int) string {
 // mark gives the outline of a point: a form of its own for each line, since not everybody tells the colours apart.
 func mark(class int, x, y float64) string {
 	const s = markSize
-	switch class % 3 {
+	switch class {
 	case 0:
 		return fmt.Sprintf("M%.1f %.1fa%g %g 0 1 0 %g 0a%g %g 0 1 0 %g 0z", x-s, y, s, s, 2*s, s, s, -2*s)
 	case 1:
 		return fmt.Sprintf("M%.1f %.1fh%gv%gh%gz", x-s+.5, y-s+.5, 2*s-1, 2*s-1, 1-2*s)
-	default:
+	case 2:
 		return fmt.Sprintf("M%.1f %.1fl%g %gh%gz", x, y-s-.5, s+.5, 2*s, -2*s-1)
+	case 3:
+		return fmt.Sprintf("M%.1f %.1fl%g %gl%g %gl%g %gz", x, y-s-1, s+1, s+1, -s-1, s+1, -s-1, -s-1)
+	default:
+		return fmt.Sprintf("M%.1f %.1fl%g %gh%gz", x, y+s+.5, s+.5, -2*s, -2*s-1)
 	}
 }
 
@@ -214,6 +227,8 @@ text { font: 13px sans-serif; fill: #222 }
 .c0 { stroke: #0060b0 } .m0 { fill: #0060b0 }
 .c1 { stroke: #c04a00 } .m1 { fill: #c04a00 }
 .c2 { stroke: #3a7a1a } .m2 { fill: #3a7a1a }
+.c3 { stroke: #8a3ab0 } .m3 { fill: #8a3ab0 }
+.c4 { stroke: #707070 } .m4 { fill: #707070 }
 @media (prefers-color-scheme: dark) {
 text { fill: #ddd }
 .paper { fill: #16181c }
@@ -222,6 +237,8 @@ text { fill: #ddd }
 .c0 { stroke: #6db6ff } .m0 { fill: #6db6ff }
 .c1 { stroke: #ff9f5a } .m1 { fill: #ff9f5a }
 .c2 { stroke: #93d66b } .m2 { fill: #93d66b }
+.c3 { stroke: #d19bf0 } .m3 { fill: #d19bf0 }
+.c4 { stroke: #a8a8a8 } .m4 { fill: #a8a8a8 }
 }
 </style>
 <rect class="paper" width="{{.Width}}" height="{{.Height}}"/>
@@ -234,6 +251,7 @@ text { fill: #ddd }
 <text transform="translate(18 {{.Top}}) rotate(-90)" text-anchor="end">{{html .YLabel}}</text>
 {{range .Lines}}{{$class := .Class}}<path class="line c{{.Class}}" d="{{.Path}}"/>
 {{range .Marks}}<path class="m{{$class}}" d="{{.}}"/>
-{{end}}<text x="{{printf "%.1f" .LabelX}}" y="{{printf "%.1f" .LabelY}}">{{html .Name}}</text>
+{{end}}<path class="m{{.Class}}" d="{{.LabelMark}}"/>
+<text x="{{printf "%.1f" .LabelX}}" y="{{printf "%.1f" .LabelY}}">{{html .Name}}</text>
 {{end}}</svg>
 `))

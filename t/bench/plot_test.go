@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -48,6 +49,32 @@ func TestPlotRefusesWhatHasNoLogarithm(t *testing.T) {
 	p := plot{series: []series{{"ours", []point{{0, 1}}}}}
 	if err := p.write(io.Discard); err == nil {
 		t.Error("a point at 0 was drawn")
+	}
+}
+
+// Each line has a colour and a form of its own, and a line without is not drawn.
+func TestPlotHasAColourForEachLine(t *testing.T) {
+	var p plot
+	forms := make(map[string]bool)
+	for i := range plotClasses {
+		p.series = append(p.series, series{fmt.Sprint(i), []point{{1, 1}, {10, 10}}})
+		forms[mark(i, 0, 0)] = true
+	}
+	var svg strings.Builder
+	if err := p.write(&svg); err != nil {
+		t.Fatal(err)
+	}
+	for i := range plotClasses {
+		if n := strings.Count(svg.String(), fmt.Sprintf(".c%d { stroke", i)); n != 2 { // on light and on dark paper
+			t.Errorf("line %d has %d colours", i, n)
+		}
+	}
+	if len(forms) != plotClasses {
+		t.Errorf("%d forms for %d lines", len(forms), plotClasses)
+	}
+	p.series = append(p.series, p.series[0])
+	if err := p.write(io.Discard); err == nil {
+		t.Error("a line too many was drawn")
 	}
 }
 
