@@ -48,8 +48,12 @@ sync () {
 	outside alice >alice.after && outside bob >bob.after &&
 	test_cmp alice.before alice.after && test_cmp bob.before bob.after &&
 	index_of alice >alice.after && test_cmp alice.index alice.after && index_of bob >bob.after && test_cmp bob.index bob.after &&
-	grep -v "^transport: " alice.err >told
-	shown <told
+	heard
+}
+
+# What Alice is told, without what her transport said.
+heard () {
+	sed "/^transport: /d" alice.err >told && shown <told
 }
 
 # The working tree's files and what they hold.
@@ -306,8 +310,7 @@ end_walk () {
 		bob="cd '$PWD/bob/repo' && HOME='$PWD/bob' TRUST=$(fingerprint alice) git aig-sync -q -" &&
 		HOME=$PWD/alice TRUST=$(fingerprint bob) PATH=$PWD/shim:$PATH && export HOME TRUST PATH &&
 		cd alice/repo && git-aig-sync --summary "$bob" 2>../../alice.err
-	) && grep -v "^transport: " alice.err >told
-	shown <told
+	) && heard
 }
 
 test_expect_success 'a git that fails while it looks where the peer stands is a warning, but not if Ctrl-C has ended it' '
