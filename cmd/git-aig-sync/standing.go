@@ -58,14 +58,13 @@ func (s *synchronisation) showStanding(ctx context.Context, result *session.Resu
 	limited, cancel := context.WithTimeoutCause(ctx, standingTime, fmt.Errorf("it takes longer than %s", standingTime))
 	defer cancel()
 	report, err := s.standing(limited, result)
+	var failed *gitstore.GitError
 	switch {
 	case ctx.Err() != nil:
 		return nil // who stops us doesn't want to know
 	case limited.Err() != nil:
 		err = context.Cause(limited)
-	}
-	var failed *gitstore.GitError
-	if errors.As(err, &failed) && failed.Interrupted() {
+	case errors.As(err, &failed) && failed.Interrupted():
 		return nil
 	}
 	if err != nil {

@@ -199,14 +199,13 @@ func (p *process) awaitShell(grace time.Duration) bool {
 	defer timer.Stop()
 	select {
 	case <-p.exited:
-		return true
 	case <-timer.C:
-		select {
-		case <-p.exited: // both, on a busy machine
-			return true
-		default:
-			return false
-		}
+	}
+	select { // which it was: on a busy machine it may be both
+	case <-p.exited:
+		return true
+	default:
+		return false
 	}
 }
 
