@@ -59,13 +59,7 @@ func TestDrain(t *testing.T) {
 	done := make(chan bool)
 	go func() {
 		client := sshtest.New(under)
-		err := client.Versions()
-		if err == nil {
-			err = client.Exchange()
-		}
-		if err == nil {
-			err = client.Authenticate(nil)
-		}
+		err := client.Connect(nil)
 		client.Queue([]byte{0}, sshtest.ChannelData) // half a message
 		for range 200 {
 			client.Queue(nil, sshtest.Ping)

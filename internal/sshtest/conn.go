@@ -95,6 +95,18 @@ func (c *Conn) Versions() error {
 	return nil
 }
 
+// Connect does all of a client's handshake: versions, key exchange and authentication.
+func (c *Conn) Connect(key ssh.Signer) error {
+	err := c.Versions()
+	if err == nil {
+		err = c.Exchange()
+	}
+	if err == nil {
+		err = c.Authenticate(key)
+	}
+	return err
+}
+
 // Authenticate authenticates by a key, or by none (RFC 4252).
 func (c *Conn) Authenticate(key ssh.Signer) error {
 	if err := c.Send(Strings("ssh-userauth"), ServiceRequest); err != nil {

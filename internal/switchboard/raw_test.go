@@ -45,9 +45,7 @@ func (r *raw) versions() {
 
 func (r *raw) handshake() {
 	r.tb.Helper()
-	r.versions()
-	r.fatal("key exchange", r.Exchange())
-	r.fatal("authentication", r.Authenticate(nil))
+	r.fatal("handshake", r.Connect(nil))
 }
 
 // connected returns a client whose handshake is done.

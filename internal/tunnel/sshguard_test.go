@@ -60,13 +60,7 @@ func TestTortureLiarsQueue(t *testing.T) {
 		told := make(chan error, 1)
 		go func() {
 			client := sshtest.New(theirs)
-			err := client.Versions()
-			if err == nil {
-				err = client.Exchange()
-			}
-			if err == nil {
-				err = client.Authenticate(peers)
-			}
+			err := client.Connect(peers)
 			body := sshtest.Strings(channelType)
 			for _, n := range []uint32{0, 1 << 21, 1 << 15} { // number, window, packet size
 				body = binary.BigEndian.AppendUint32(body, n)
