@@ -210,7 +210,7 @@ func TestIdle(t *testing.T) {
 			c.write("x")
 			a.read("x")
 		}
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(500 * time.Millisecond) // often enough, and in all too long, for the idle time
 	}
 	a.refused("nothing has moved")
 	c.refused("nothing has moved")

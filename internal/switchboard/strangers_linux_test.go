@@ -294,8 +294,8 @@ func honest(t *testing.T, b *board, size int) pair {
 }
 
 // Strangers of every kind, most of them from the address of the honest pairs,
-// while these link (within five seconds in the long form), copy, and are not disturbed by a third
-// with their token. Nothing goes on that shouldn't: memory is bounded, all
+// while these link (within five seconds in the long form), copy, and are not
+// disturbed by a third with their token. Nothing goes on that shouldn't: memory is bounded, all
 // guesses are answered and counted, and the switchboard ends when it is told.
 //
 // Three times in the long form: with the limits that it has by default; with
