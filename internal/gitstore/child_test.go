@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,28 +14,13 @@ import (
 	"aig/internal/oid"
 )
 
-// instead makes git run a piece of shell in place of that command; "$git" is git itself, with the same arguments.
-func instead(t *testing.T, command, script string) {
-	t.Helper()
-	git, err := exec.LookPath("git")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	script = fmt.Sprintf("#!/bin/sh\ngit=%s\nif test \"$1\" = %s; then\n%s\nelse exec $git \"$@\"; fi\n", git, command, script)
-	if err := os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-}
-
 // An object is not called bad because somebody has killed the git that read it.
 func TestVerifyKilled(t *testing.T) {
 	r := gittest.New(t)
 	r.Blobs("sound", 3)
 	s := open(t, r)
 	names := all(list(t, s))
-	instead(t, "cat-file", "kill -9 $$")
+	gittest.Instead(t, "cat-file", "kill -9 $$")
 	err := s.Verify(t.Context(), names, func(i int, reason string) { t.Errorf("object %x is called bad: %s", names.At(i), reason) })
 	var failed *GitError
 	if !errors.As(err, &failed) {
@@ -51,7 +35,7 @@ func TestIndexKilled(t *testing.T) {
 	s := open(t, r)
 	data := pack(t, s, all(list(t, s)))
 	to := open(t, gittest.New(t))
-	instead(t, "index-pack", "kill -9 $$")
+	gittest.Instead(t, "index-pack", "kill -9 $$")
 	in, err := receive(t, to, data)
 	defer in.Discard()
 	var failed *GitError
@@ -85,7 +69,7 @@ func TestSwept(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			to := open(t, gittest.New(t))
-			instead(t, test.command, test.script)
+			gittest.Instead(t, test.command, test.script)
 			in, err := receive(t, to, test.pack)
 			defer in.Discard()
 			if err == nil {
@@ -117,7 +101,7 @@ func TestFullInGitsWords(t *testing.T) {
 		from.Blobs("sound", 3)
 		s := open(t, from)
 		data := pack(t, s, all(list(t, s)))
-		instead(t, "index-pack", fmt.Sprintf(`echo "fatal: %s" >&2; exit 128`, said))
+		gittest.Instead(t, "index-pack", fmt.Sprintf(`echo "fatal: %s" >&2; exit 128`, said))
 		in, err := receive(t, to, data)
 		in.Discard()
 		var failed *GitError

@@ -142,17 +142,23 @@ func FuzzNotes(f *testing.F) {
 		} else if strings.ContainsFunc(err.Error(), isControl) {
 			t.Errorf("the error is %q", err)
 		}
-		for name, file := range whole.notes.missing {
-			if len(name) != 20 || file == 0 || file&^(modulesFile|attributesFile) != 0 {
-				t.Errorf("%q is missing as %d", name, file)
-			}
-		}
+		allNamed(t, whole.notes.missing)
 		parts, _ := understand(int(size) + 1)
 		a, b := &whole.notes, &parts.notes
 		if a.pack != b.pack || a.ended != b.ended || a.other != b.other || !maps.Equal(a.missing, b.missing) {
 			t.Errorf("whole: %q %v %v %v, in parts: %q %v %v %v", a.pack, a.ended, a.other, a.missing, b.pack, b.ended, b.other, b.missing)
 		}
 	})
+}
+
+// allNamed checks that each special file that is waited for has a name and a use.
+func allNamed(t *testing.T, missing specialFiles) {
+	t.Helper()
+	for name, file := range missing {
+		if len(name) != 20 || file == 0 || file&^(modulesFile|attributesFile) != 0 {
+			t.Errorf("%q is missing as %d", name, file)
+		}
+	}
 }
 
 // FuzzRecheckNotes: whatever git fsck says of a pack, in lines or in parts of them, it is understood alike, no file is waited
@@ -179,11 +185,7 @@ func FuzzRecheckNotes(f *testing.F) {
 		if whole.forgiven != parts.forgiven || !maps.Equal(whole.missing, parts.missing) || fmt.Sprint(whole.bad) != fmt.Sprint(parts.bad) {
 			t.Errorf("whole: %v %v %v, in parts: %v %v %v", whole.forgiven, whole.missing, whole.bad, parts.forgiven, parts.missing, parts.bad)
 		}
-		for name, file := range whole.missing {
-			if len(name) != 20 || file == 0 || file&^(modulesFile|attributesFile) != 0 {
-				t.Errorf("%q is missing as %d", name, file)
-			}
-		}
+		allNamed(t, whole.missing)
 		if whole.bad != nil && strings.ContainsFunc(whole.bad.Error(), isControl) {
 			t.Errorf("the error is %q", whole.bad)
 		}

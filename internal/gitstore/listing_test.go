@@ -35,7 +35,7 @@ func TestListAmidRepacking(t *testing.T) {
 	s := open(t, r)
 	once := filepath.Join(t.TempDir(), "once")
 	// git sees one pack without its index; by the time it has ended, the same objects are in another.
-	instead(t, "cat-file", "ONCE="+once+" PACK="+paths[0]+`
+	gittest.Instead(t, "cat-file", "ONCE="+once+" PACK="+paths[0]+`
 if test ! -e "$ONCE"; then
 	: >"$ONCE"
 	mv "$PACK.idx" "$ONCE.idx"
@@ -57,7 +57,7 @@ exec $git "$@"`)
 func TestListAmidEndlessRepacking(t *testing.T) {
 	r, paths := packed(t)
 	s := open(t, r)
-	instead(t, "cat-file", "PACK="+paths[0]+`
+	gittest.Instead(t, "cat-file", "PACK="+paths[0]+`
 for from in "$PACK"*.pack; do
 	to=$PACK-$$
 	mv "${from%.pack}.pack" "$to.pack" && mv "${from%.pack}.idx" "$to.idx"

@@ -3,9 +3,6 @@ package session
 import (
 	"encoding/hex"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
@@ -202,20 +199,6 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 	}
 }
 
-// sleepBefore makes git take its time before it does what that command does.
-func sleepBefore(t *testing.T, command string, pause time.Duration) {
-	git, err := exec.LookPath("git")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := fmt.Sprintf("#!/bin/sh\ntest \"$1\" != %s || sleep %d\nexec %s \"$@\"\n", command, pause/time.Second, git)
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
-}
-
 // A peer that waits for us to index what takes long hears all the time that we are there: it does not give up, however
 // short its timeout is against that.
 func TestTortureLongIndexing(t *testing.T) {
@@ -229,7 +212,7 @@ func TestTortureLongIndexing(t *testing.T) {
 	oA.Timeout = time.Duration(gittest.Rounds(3, 5)) * time.Second
 	oB.Timeout = oA.Timeout
 	if !gittest.Torture { // little takes long then for another reason
-		sleepBefore(t, "index-pack", 2*oA.Timeout)
+		gittest.Instead(t, "index-pack", fmt.Sprintf(`sleep %d; exec $git "$@"`, 2*oA.Timeout/time.Second))
 	}
 	done := make(chan struct{})
 	start := time.Now()
