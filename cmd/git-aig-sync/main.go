@@ -13,11 +13,11 @@ import (
 	"aig/internal/identity"
 	"aig/internal/oid"
 	"aig/internal/peer"
+	"aig/internal/ref"
 	"aig/internal/screen"
 	"aig/internal/session"
 	"aig/internal/tunnel"
 	"aig/internal/version"
-	"aig/internal/wire"
 )
 
 func main() {
@@ -98,7 +98,7 @@ type synchronisation struct {
 	// From the peer's arrival on:
 	status  session.Status
 	objects *background[*oid.List]
-	told    *background[[]wire.Ref]
+	told    *background[[]ref.Ref]
 	shown   *background[struct{}]
 }
 
@@ -128,7 +128,7 @@ func (s *synchronisation) run(ctx context.Context, link *peer.Link) error {
 	}
 	defer conn.Close()
 	result, err := session.Run(ctx, conn, session.Options{
-		Refs:      func(context.Context) ([]wire.Ref, error) { return s.told.wait() },
+		Refs:      func(context.Context) ([]ref.Ref, error) { return s.told.wait() },
 		Store:     s.store,
 		Direction: s.direction,
 		Context:   s.settings.Context,

@@ -5,17 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
+	"slices"
 	"time"
 
 	"aig/internal/gitstore"
+	"aig/internal/ref"
 	"aig/internal/session"
 	"aig/internal/standing"
 	"aig/internal/wire"
 )
 
 // tellRefs is what the peer is told of our references.
-func (s *synchronisation) tellRefs(ctx context.Context) ([]wire.Ref, error) {
+func (s *synchronisation) tellRefs(ctx context.Context) ([]ref.Ref, error) {
 	if s.refs == refsOff {
 		return nil, nil
 	}
@@ -27,16 +28,7 @@ func (s *synchronisation) tellRefs(ctx context.Context) ([]wire.Ref, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listing our references: %w", err)
 	}
-	var told []wire.Ref
-	for _, r := range refs {
-		oid := r.OID
-		if oid == "" { // an unborn HEAD
-			oid = strings.Repeat("0", 2*s.store.Format().Size())
-		}
-		if ref := (wire.Ref{OID: oid, Name: r.Name, Target: r.Target}); wire.CanTell(ref) {
-			told = append(told, ref)
-		}
-	}
+	told := slices.DeleteFunc(refs, func(r ref.Ref) bool { return !wire.CanTell(r) })
 	if size := wire.RefsSize(told); size > wire.MaxRefsSize {
 		fmt.Fprintf(s.screen, "warning: our references have %d bytes, more than the %d that can be told: the peer is told none\n",
 			size, wire.MaxRefsSize)
@@ -83,7 +75,7 @@ func (s *synchronisation) standing(ctx context.Context, result *session.Result) 
 	if err != nil {
 		return nil, err
 	}
-	report := &standing.Report{Branches: standing.Pair(refsOf(own), peerRefs(result.PeerRefs))}
+	report := &standing.Report{Branches: standing.Pair(own, result.PeerRefs)}
 	// Both walk through what has come, and neither needs the other: after a first sync each takes seconds.
 	tips := begin(ctx, func(ctx context.Context) ([]string, error) { return s.tips(ctx, result) })
 	defer tips.end()
@@ -107,7 +99,7 @@ func (s *synchronisation) tips(ctx context.Context, result *session.Result) ([]s
 }
 
 // relate fills in the facts about those branches that are not the same on both sides.
-func (s *synchronisation) relate(ctx context.Context, report *standing.Report, head gitstore.Ref) error {
+func (s *synchronisation) relate(ctx context.Context, report *standing.Report, head ref.Ref) error {
 	var differ []*standing.Branch
 	var pairs []gitstore.Pair
 	for i := range report.Branches {
@@ -138,24 +130,4 @@ func (s *synchronisation) relate(ctx context.Context, report *standing.Report, h
 		}
 	}
 	return nil
-}
-
-func refsOf(refs []gitstore.Ref) []standing.Ref {
-	var out []standing.Ref
-	for _, r := range refs {
-		out = append(out, standing.Ref{Name: r.Name, OID: r.OID, Target: r.Target})
-	}
-	return out
-}
-
-func peerRefs(refs []wire.Ref) []standing.Ref {
-	var out []standing.Ref
-	for _, r := range refs {
-		oid := r.OID
-		if strings.Trim(oid, "0") == "" {
-			oid = ""
-		}
-		out = append(out, standing.Ref{Name: r.Name, OID: oid, Target: r.Target})
-	}
-	return out
 }

@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"aig/internal/command"
 	"aig/internal/gitstore"
 	"aig/internal/identity"
 	"aig/internal/peer"
+	"aig/internal/ref"
 	"aig/internal/remotehelper"
 	"aig/internal/screen"
 	"aig/internal/session"
@@ -66,7 +66,7 @@ func (r *remote) List(ctx context.Context, o remotehelper.FetchOptions) (remoteh
 	}()
 	select {
 	case offer := <-r.offered:
-		return listing(offer), nil
+		return remotehelper.Listing{ObjectFormat: string(offer.Format), Refs: offer.Refs}, nil
 	case <-r.over:
 		return remotehelper.Listing{}, r.err
 	case <-ctx.Done():
@@ -109,30 +109,8 @@ func (r *remote) converse(ctx context.Context) error {
 	return err
 }
 
-// listing is the peer's references as git wants them; package remotehelper checks them.
-func listing(offer session.Offer) remotehelper.Listing {
-	l := remotehelper.Listing{ObjectFormat: string(offer.Format)}
-	peeled := make(map[string]string)
-	for _, ref := range offer.Refs {
-		if tag, ok := strings.CutSuffix(ref.Name, "^{}"); ok {
-			peeled[tag] = ref.OID
-		}
-	}
-	for _, ref := range offer.Refs {
-		if strings.HasSuffix(ref.Name, "^{}") {
-			continue
-		}
-		oid := ref.OID
-		if strings.Trim(oid, "0") == "" {
-			oid = "" // a HEAD whose branch is not born yet
-		}
-		l.Refs = append(l.Refs, remotehelper.Ref{Name: ref.Name, OID: oid, Target: ref.Target, Peeled: peeled[ref.Name]})
-	}
-	return l
-}
-
 // Fetch pulls everything that we lack, the first time; after that everything is here that the peer had.
-func (r *remote) Fetch(ctx context.Context, want []remotehelper.Ref, o remotehelper.FetchOptions) (bool, error) {
+func (r *remote) Fetch(ctx context.Context, want []ref.Ref, o remotehelper.FetchOptions) (bool, error) {
 	store, err := gitstore.Open(ctx, r.git)
 	if err != nil {
 		return false, err
@@ -153,8 +131,8 @@ func (r *remote) Fetch(ctx context.Context, want []remotehelper.Ref, o remotehel
 		return false, r.err
 	}
 	names := make([]string, 0, len(want))
-	for _, ref := range want {
-		names = append(names, ref.OID)
+	for _, r := range want {
+		names = append(names, r.OID)
 	}
 	return store.Connected(ctx, names)
 }

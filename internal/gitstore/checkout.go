@@ -7,17 +7,19 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"aig/internal/ref"
 )
 
 // Checkout is what is checked out, and where.
 type Checkout struct {
-	Head      Ref               // HEAD here, hidden or not
+	Head      ref.Ref           // HEAD here, hidden or not
 	Dir       string            // the top of the working tree; "" where there is none, as in a bare repository
 	Elsewhere map[string]string // the working tree of each branch (full name) that is checked out in another one
 }
 
 // Checkout looks at the working trees; head is HEAD, the first of OwnRefs.
-func (s *Store) Checkout(ctx context.Context, head Ref) (Checkout, error) {
+func (s *Store) Checkout(ctx context.Context, head ref.Ref) (Checkout, error) {
 	co := Checkout{Head: head, Elsewhere: make(map[string]string)}
 	c := s.git.command(ctx, nil, "rev-parse", "--is-inside-work-tree", "--show-toplevel")
 	out, err := c.Output()

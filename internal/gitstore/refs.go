@@ -7,27 +7,18 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"aig/internal/ref"
 )
 
-// MaxRefs is how many references a repository may have to tell: HEAD, branches, tags and peeled tags together.
-const MaxRefs = 100_000
-
-// ErrTooManyRefs is Refs' error in a repository that has more than MaxRefs. A part of them is no answer: a caller would
+// ErrTooManyRefs is Refs' error in a repository that has more than ref.Max. A part of them is no answer: a caller would
 // take the others for deleted.
-var ErrTooManyRefs = fmt.Errorf("more than %d references", MaxRefs)
+var ErrTooManyRefs = fmt.Errorf("more than %d references", ref.Max)
 
-// Ref is a reference.
-type Ref struct {
-	Name   string // full: "HEAD", "refs/heads/main"; with "^{}" behind it, what an annotated tag stands for in the end
-	OID    string // full hexadecimal object name; "" for an unborn HEAD
-	Target string // the full name that a symbolic reference points to, else ""
-}
-
-// Refs is what a peer is told: HEAD (an unborn one too), branches and tags, in this order and each sorted by name, an
-// annotated tag followed by its peeled entry as in git ls-remote. References that transfer.hideRefs or
+// Refs is what a peer is told: HEAD (an unborn one too), branches and tags, in this order and each sorted by name. References that transfer.hideRefs or
 // uploadpack.hideRefs hide are not among them, nor those whose object is absent. A hidden name is not told as the target
 // of another reference either.
-func (s *Store) Refs(ctx context.Context) ([]Ref, error) {
+func (s *Store) Refs(ctx context.Context) ([]ref.Ref, error) {
 	hidden, err := s.hiddenRefs(ctx)
 	if err != nil {
 		return nil, err
@@ -46,22 +37,22 @@ func (s *Store) Refs(ctx context.Context) ([]Ref, error) {
 	if !hidden.hides("HEAD") && (head.OID != "" || head.Target != "") {
 		refs = slices.Insert(refs, 0, head)
 	}
-	if refs, err = s.present(ctx, refs); err == nil && len(refs) > MaxRefs {
+	if refs, err = s.present(ctx, refs); err == nil && len(refs) > ref.Max {
 		return nil, ErrTooManyRefs
 	}
 	return refs, err
 }
 
 // head is HEAD: unborn, detached or neither. refs is references that have just been listed, not necessarily all.
-func (s *Store) head(ctx context.Context, refs []Ref) (Ref, error) {
-	head := Ref{Name: "HEAD"}
+func (s *Store) head(ctx context.Context, refs []ref.Ref) (ref.Ref, error) {
+	head := ref.Ref{Name: "HEAD"}
 	c := s.git.command(ctx, nil, "symbolic-ref", "-q", "HEAD")
 	out, err := c.Output()
 	if err != nil && exitCode(err) != 1 { // git-symbolic-ref(1): 1 says detached
 		return head, c.explain(err)
 	}
 	head.Target = strings.TrimSuffix(string(out), "\n")
-	if i := slices.IndexFunc(refs, func(r Ref) bool { return r.Name == head.Target }); i >= 0 {
+	if i := slices.IndexFunc(refs, func(r ref.Ref) bool { return r.Name == head.Target }); i >= 0 {
 		head.OID = refs[i].OID
 		return head, nil
 	}
@@ -76,17 +67,17 @@ func (s *Store) head(ctx context.Context, refs []Ref) (Ref, error) {
 
 // OwnRefs is HEAD and all branches here, hidden or not and whether their objects are present or not: what a peer's
 // references are compared with.
-func (s *Store) OwnRefs(ctx context.Context) ([]Ref, error) {
+func (s *Store) OwnRefs(ctx context.Context) ([]ref.Ref, error) {
 	refs, err := s.forEachRef(ctx, nil, "refs/heads")
 	if err != nil {
 		return nil, err
 	}
 	head, err := s.head(ctx, refs)
-	return append([]Ref{head}, refs...), err
+	return append([]ref.Ref{head}, refs...), err
 }
 
-func (s *Store) forEachRef(ctx context.Context, hidden hiddenRefs, under ...string) ([]Ref, error) {
-	var refs []Ref
+func (s *Store) forEachRef(ctx context.Context, hidden hiddenRefs, under ...string) ([]ref.Ref, error) {
+	var refs []ref.Ref
 	// Nothing that needs the objects is asked for here: one that is absent would end the listing.
 	args := append([]string{"for-each-ref", "--format=%(refname)%00%(objectname)%00%(symref)"}, under...)
 	c := s.git.command(ctx, nil, args...)
@@ -98,10 +89,10 @@ func (s *Store) forEachRef(ctx context.Context, hidden hiddenRefs, under ...stri
 		if hidden.hides(fields[0]) {
 			return nil
 		}
-		if len(refs) == MaxRefs {
+		if len(refs) == ref.Max {
 			return ErrTooManyRefs
 		}
-		r := Ref{Name: fields[0], OID: fields[1], Target: fields[2]}
+		r := ref.Ref{Name: fields[0], OID: fields[1], Target: fields[2]}
 		if hidden.hides(r.Target) {
 			r.Target = ""
 		}
@@ -111,8 +102,8 @@ func (s *Store) forEachRef(ctx context.Context, hidden hiddenRefs, under ...stri
 	return refs, err
 }
 
-// present drops the references whose object is absent and adds the peeled ones of annotated tags.
-func (s *Store) present(ctx context.Context, refs []Ref) ([]Ref, error) {
+// present drops the references whose object is absent and peels annotated tags.
+func (s *Store) present(ctx context.Context, refs []ref.Ref) ([]ref.Ref, error) {
 	var ask strings.Builder
 	for _, r := range refs {
 		if r.OID != "" {
@@ -126,7 +117,7 @@ func (s *Store) present(ctx context.Context, refs []Ref) ([]Ref, error) {
 	if err != nil {
 		return nil, err
 	}
-	var kept []Ref
+	var kept []ref.Ref
 	for _, r := range refs {
 		if r.OID == "" {
 			kept = append(kept, r)
@@ -140,10 +131,10 @@ func (s *Store) present(ctx context.Context, refs []Ref) ([]Ref, error) {
 		if itself.kind == "" {
 			continue
 		}
-		kept = append(kept, r)
 		if peeled.kind != "" && peeled.name != r.OID && strings.HasPrefix(r.Name, "refs/tags/") {
-			kept = append(kept, Ref{Name: r.Name + "^{}", OID: peeled.name})
+			r.Peeled = peeled.name
 		}
+		kept = append(kept, r)
 	}
 	return kept, nil
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"aig/internal/gittest"
+	"aig/internal/ref"
 )
 
 // told is what ls-remote makes of a repository: an independent list of the same references. It tells the hidden targets
@@ -30,7 +31,7 @@ func told(r *gittest.Repo) string {
 	return strings.TrimSpace(strings.Join(lines, "\n"))
 }
 
-func asLsRemote(refs []Ref) string {
+func asLsRemote(refs []ref.Ref) string {
 	var lines []string
 	for _, r := range refs {
 		if r.Target != "" {
@@ -38,6 +39,9 @@ func asLsRemote(refs []Ref) string {
 		}
 		if r.OID != "" {
 			lines = append(lines, r.OID+"\t"+r.Name)
+		}
+		if r.Peeled != "" {
+			lines = append(lines, r.Peeled+"\t"+r.Name+"^{}")
 		}
 	}
 	return strings.Join(lines, "\n")
@@ -120,7 +124,7 @@ func TestRefsAreWhatGitTells(t *testing.T) {
 func TestRefsBeyondLsRemote(t *testing.T) {
 	empty := gittest.New(t, "-b", "trunk")
 	refs, err := open(t, empty).Refs(t.Context())
-	if want := []Ref{{Name: "HEAD", Target: "refs/heads/trunk"}}; err != nil || !slices.Equal(refs, want) {
+	if want := []ref.Ref{{Name: "HEAD", Target: "refs/heads/trunk"}}; err != nil || !slices.Equal(refs, want) {
 		t.Errorf("unborn: %v, %v", refs, err)
 	}
 	empty.Git("config", "transfer.hideRefs", "refs/heads/trunk")
@@ -132,12 +136,12 @@ func TestRefsBeyondLsRemote(t *testing.T) {
 	r.Git("symbolic-ref", "refs/heads/alias", "refs/heads/secret")
 	r.Git("config", "transfer.hideRefs", "refs/heads/secret")
 	refs, err = open(t, r).Refs(t.Context())
-	if want := []Ref{{Name: "HEAD", OID: commit}, {Name: "refs/heads/alias", OID: commit}}; err != nil || !slices.Equal(refs, want) {
+	if want := []ref.Ref{{Name: "HEAD", OID: commit}, {Name: "refs/heads/alias", OID: commit}}; err != nil || !slices.Equal(refs, want) {
 		t.Errorf("hidden target: %v, %v", refs, err)
 	}
 	refs, err = open(t, r).OwnRefs(t.Context())
-	if want := []Ref{
-		{"HEAD", commit, "refs/heads/secret"}, {"refs/heads/alias", commit, "refs/heads/secret"}, {Name: "refs/heads/secret", OID: commit},
+	if want := []ref.Ref{
+		{Name: "HEAD", OID: commit, Target: "refs/heads/secret"}, {Name: "refs/heads/alias", OID: commit, Target: "refs/heads/secret"}, {Name: "refs/heads/secret", OID: commit},
 	}; err != nil || !slices.Equal(refs, want) {
 		t.Errorf("own: %v, %v", refs, err)
 	}
@@ -163,9 +167,9 @@ func TestRefsWithoutObject(t *testing.T) {
 		t.Fatal(err)
 	}
 	refs, err := open(t, r).Refs(t.Context())
-	want := []Ref{
+	want := []ref.Ref{
 		{Name: "refs/heads/good", OID: first}, {Name: "refs/tags/half", OID: half},
-		{Name: "refs/tags/whole", OID: r.Git("rev-parse", "whole")}, {Name: "refs/tags/whole^{}", OID: first},
+		{Name: "refs/tags/whole", OID: r.Git("rev-parse", "whole"), Peeled: first},
 	}
 	if err != nil || !slices.Equal(refs, want) {
 		t.Errorf("%v, %v", refs, err)
@@ -195,7 +199,7 @@ func TestTooManyRefs(t *testing.T) {
 	commit := r.Commit("file", "content")
 	var packed strings.Builder
 	packed.WriteString("# pack-refs with: peeled fully-peeled sorted \n")
-	for i := range MaxRefs {
+	for i := range ref.Max {
 		fmt.Fprintf(&packed, "%s refs/heads/branch-%06d\n", commit, i)
 	}
 	if err := os.WriteFile(filepath.Join(r.Dir, ".git", "packed-refs"), []byte(packed.String()), 0o666); err != nil {
@@ -230,7 +234,7 @@ func TestCheckout(t *testing.T) {
 		return checkout(t, open(t, &at))
 	}
 	top := r.Git("rev-parse", "--show-toplevel")
-	if co := look(r.Dir); co.Head != (Ref{Name: "HEAD", Target: "refs/heads/main"}) || co.Dir != top || len(co.Elsewhere) != 0 {
+	if co := look(r.Dir); co.Head != (ref.Ref{Name: "HEAD", Target: "refs/heads/main"}) || co.Dir != top || len(co.Elsewhere) != 0 {
 		t.Errorf("unborn: %+v", co)
 	}
 	commit := r.Commit("file", "content")
@@ -239,7 +243,7 @@ func TestCheckout(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(r.Dir, "sub"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if co := look(filepath.Join(r.Dir, "sub")); co.Head != (Ref{"HEAD", commit, "refs/heads/main"}) || co.Dir != top ||
+	if co := look(filepath.Join(r.Dir, "sub")); co.Head != (ref.Ref{Name: "HEAD", OID: commit, Target: "refs/heads/main"}) || co.Dir != top ||
 		len(co.Elsewhere) != 1 || co.Elsewhere["refs/heads/side"] != other {
 		t.Errorf("main: %+v", co)
 	}
@@ -250,7 +254,7 @@ func TestCheckout(t *testing.T) {
 		t.Errorf(".git: %+v", co)
 	}
 	r.Git("checkout", "-q", "--detach")
-	if co := look(r.Dir); co.Head != (Ref{Name: "HEAD", OID: commit}) {
+	if co := look(r.Dir); co.Head != (ref.Ref{Name: "HEAD", OID: commit}) {
 		t.Errorf("detached: %+v", co)
 	}
 	bare := filepath.Join(t.TempDir(), "bare")
@@ -347,7 +351,7 @@ func TestRelateLooksUpNamesOnly(t *testing.T) {
 		if got := relate(t, s, "", theirs); got.Unknown == "" || strings.Contains(got.Unknown, "main") {
 			t.Errorf("%q: %+v", theirs, got)
 		}
-		if names, err := s.Touched(t.Context(), Checkout{Head: Ref{OID: commit}, Dir: r.Dir}, theirs); len(theirs) != 40 && err == nil {
+		if names, err := s.Touched(t.Context(), Checkout{Head: ref.Ref{OID: commit}, Dir: r.Dir}, theirs); len(theirs) != 40 && err == nil {
 			t.Errorf("%q touches %q", theirs, names)
 		}
 	}

@@ -3,10 +3,12 @@ package remotehelper
 import (
 	"fmt"
 	"strings"
+
+	"aig/internal/ref"
 )
 
 // maxLine is the longest line taken from git, in bytes and with its line end. The longest that git has reason to write is
-// a push of two reference names of maxName each.
+// a push of two reference names of ref.MaxName each.
 const maxLine = 16 << 10
 
 // verb says which command a line is.
@@ -61,7 +63,7 @@ func parseCommand(line string) (command, error) {
 
 func parseOption(s string) (command, error) {
 	name, value, has := strings.Cut(s, " ")
-	if name == "" || hasControl(s) {
+	if name == "" || ref.HasControl(s) {
 		return command{}, fmt.Errorf("git sent a malformed option: %.200q", s)
 	}
 	return command{verb: option, name: name, value: value, hasValue: has}, nil
@@ -69,12 +71,12 @@ func parseOption(s string) (command, error) {
 
 func parseFetch(s string) (command, error) {
 	oid, name, _ := strings.Cut(s, " ")
-	if !isOID(oid) {
+	if !ref.IsObjectName(oid) {
 		return command{}, fmt.Errorf("git wants to fetch something that is no object name: %.200q", s)
 	}
 	// `git fetch <remote> <oid>` puts the object's name in the place of the reference's.
 	if name != oid {
-		if err := checkName(name); err != nil {
+		if err := ref.CheckName(name); err != nil {
 			return command{}, fmt.Errorf("git wants to fetch %.200q: %w", name, err)
 		}
 	}
@@ -84,10 +86,10 @@ func parseFetch(s string) (command, error) {
 func parsePush(s string) (command, error) {
 	s, force := strings.CutPrefix(s, "+")
 	source, destination, _ := strings.Cut(s, ":")
-	if strings.HasPrefix(source, "+") || strings.Contains(source, " ") || hasControl(source) {
+	if strings.HasPrefix(source, "+") || strings.Contains(source, " ") || ref.HasControl(source) {
 		return command{}, fmt.Errorf("git wants to push from a malformed name: %.200q", source)
 	}
-	if err := checkName(destination); err != nil {
+	if err := ref.CheckName(destination); err != nil {
 		return command{}, fmt.Errorf("git wants to push to %.200q: %w", destination, err)
 	}
 	return command{verb: push, force: force, source: source, destination: destination}, nil
@@ -117,8 +119,4 @@ func (c command) String() string {
 		return "push " + plus + c.source + ":" + c.destination
 	}
 	return ""
-}
-
-func hasControl(s string) bool {
-	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }

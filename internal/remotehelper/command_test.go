@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"aig/internal/ref"
 )
 
 // Lines that are none of git's are refused, and the error shows no control character raw.
@@ -20,7 +22,7 @@ func TestParseCommandRefuses(t *testing.T) {
 		c, err := parseCommand(line)
 		if err == nil {
 			t.Errorf("%q was taken, as %+v", line, c)
-		} else if hasControl(err.Error()) {
+		} else if ref.HasControl(err.Error()) {
 			t.Errorf("%q: the error is %q", line, err)
 		}
 	}
@@ -38,11 +40,11 @@ func FuzzCommand(f *testing.F) {
 	f.Fuzz(func(t *testing.T, line string) {
 		c, err := parseCommand(line)
 		switch {
-		case err != nil && hasControl(err.Error()):
+		case err != nil && ref.HasControl(err.Error()):
 			t.Errorf("the error about %q is %q", line, err)
 		case err == nil && c.String() != line:
 			t.Errorf("%q became %q", line, c.String())
-		case err == nil && hasControl(line):
+		case err == nil && ref.HasControl(line):
 			t.Errorf("%q was taken", line)
 		}
 	})
@@ -54,26 +56,26 @@ func FuzzServe(f *testing.F) {
 	f.Add("option object-format\nlist\n\n", "refs/heads/x\n? refs/heads/y", one, "HEAD\n")
 	f.Add("list for-push\npush HEAD:refs/heads/x\n\n", "HEAD", two, "")
 	f.Fuzz(func(t *testing.T, in, name, oid, target string) {
-		r := &fake{connected: true, listing: Listing{"sha1", []Ref{
+		r := &fake{connected: true, listing: Listing{"sha1", []ref.Ref{
 			{Name: "HEAD", OID: oid, Target: target}, {Name: name, OID: oid, Target: target, Peeled: oid}, {Name: target, OID: oid},
 		}}}
 		var out, stderr bytes.Buffer
 		_ = Serve(t.Context(), strings.NewReader(in), &out, &stderr, r)
 		for line := range strings.Lines(out.String()) {
-			if hasControl(strings.TrimSuffix(line, "\n")) {
+			if ref.HasControl(strings.TrimSuffix(line, "\n")) {
 				t.Errorf("git reads %q", line)
 			}
 			word, rest, _ := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "^{}"), " ")
 			switch {
 			case strings.Contains("\nok\nunsupported\nconnectivity-ok\n:object-format\nerror\n"+caps, "\n"+word+"\n"):
-			case isOID(word) && checkName(rest) == nil:
-			case strings.HasPrefix(word, "@") && checkName(word[1:]) == nil && checkName(rest) == nil:
+			case ref.IsObjectName(word) && ref.CheckName(rest) == nil:
+			case strings.HasPrefix(word, "@") && ref.CheckName(word[1:]) == nil && ref.CheckName(rest) == nil:
 			default:
 				t.Errorf("git reads %q", line)
 			}
 		}
 		for line := range strings.Lines(stderr.String()) {
-			if hasControl(strings.TrimSuffix(line, "\n")) {
+			if ref.HasControl(strings.TrimSuffix(line, "\n")) {
 				t.Errorf("the user reads %q", line)
 			}
 		}

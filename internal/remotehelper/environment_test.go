@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"aig/internal/ref"
 )
 
 // A shell is started for what the user typed, and for nothing that git or a confused value says otherwise about; git's
@@ -23,7 +25,7 @@ func TestAllowedByEnvironment(t *testing.T) {
 			}
 			return v, true
 		})
-		if err != nil && (!strings.Contains(err.Error(), "GIT_PROTOCOL_FROM_USER") || hasControl(err.Error())) {
+		if err != nil && (!strings.Contains(err.Error(), "GIT_PROTOCOL_FROM_USER") || ref.HasControl(err.Error())) {
 			t.Errorf("%q: the error is %q", v, err)
 		}
 		cmd := exec.CommandContext(t.Context(), "git", "-c", "x.y="+v, "config", "--type=bool", "x.y")

@@ -3,32 +3,10 @@ package remotehelper
 import (
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
-)
 
-// FuzzRefName: a reference's name is taken if git takes it and it is HEAD or lies under refs/, and a name that is refused
-// is refused in plain words.
-func FuzzRefName(f *testing.F) {
-	for _, name := range []string{"HEAD", "refs/heads/main", "refs/heads/a..b", "refs/x.lock", "refs/./a", "refs/a@{", "refs/\x7f", "refs/ä", "refs/\xff", "refs//", "config", "refs/a\\"} {
-		f.Add(name)
-	}
-	f.Fuzz(func(t *testing.T, name string) {
-		err := checkName(name)
-		if err != nil && hasControl(err.Error()) {
-			t.Errorf("the error is %q", err)
-		}
-		if !strings.HasPrefix(name, "refs/") || len(name) > maxName || strings.Contains(name, "\x00") {
-			if err == nil && name != "HEAD" {
-				t.Errorf("%q was taken", name)
-			}
-			return
-		}
-		if git := exec.Command("git", "check-ref-format", name).Run(); (git == nil) != (err == nil) {
-			t.Errorf("%q: git says %v, we say %v", name, git, err)
-		}
-	})
-}
+	"aig/internal/ref"
+)
 
 // FuzzFromUser: no value of GIT_PROTOCOL_FROM_USER lets a shell be started that git itself does not read as true.
 func FuzzFromUser(f *testing.F) {
@@ -38,7 +16,7 @@ func FuzzFromUser(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value string) {
 		err := AllowedByEnvironment(func(string) (string, bool) { return value, true })
 		if err != nil {
-			if hasControl(err.Error()) {
+			if ref.HasControl(err.Error()) {
 				t.Errorf("the error is %q", err)
 			}
 			return

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"aig/internal/gittest"
+	"aig/internal/ref"
 )
 
 // The helper that git starts in these tests is this test binary under the name git-remote-aigtest. Its address is a
@@ -99,19 +100,19 @@ func (l *localRemote) List(ctx context.Context, _ FetchOptions) (Listing, error)
 	}
 	oids := make(map[string]string)
 	for line := range strings.Lines(string(refs)) {
-		var r Ref
+		var r ref.Ref
 		fmt.Sscan(line, &r.Name, &r.OID, &r.Peeled)
 		oids[r.Name] = r.OID
 		listing.Refs = append(listing.Refs, r)
 	}
 	if target, err := l.there(ctx, "symbolic-ref", "HEAD").Output(); err == nil {
 		t := strings.TrimSpace(string(target))
-		listing.Refs = append(listing.Refs, Ref{Name: "HEAD", OID: oids[t], Target: t})
+		listing.Refs = append(listing.Refs, ref.Ref{Name: "HEAD", OID: oids[t], Target: t})
 	}
 	return listing, nil
 }
 
-func (l *localRemote) Fetch(ctx context.Context, _ []Ref, o FetchOptions) (bool, error) {
+func (l *localRemote) Fetch(ctx context.Context, _ []ref.Ref, o FetchOptions) (bool, error) {
 	if os.Getenv(failsToFetch) != "" {
 		return false, fmt.Errorf("the pipe broke")
 	}

@@ -2,36 +2,22 @@ package remotehelper
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+
+	"aig/internal/ref"
 )
 
-// Ref is a reference of the peer's. Nothing in it is trusted: Serve checks each before git reads it.
-type Ref struct {
-	Name string // "HEAD", or a full name under refs/
-	OID  string // lower-case hexadecimal; empty for a HEAD without a commit yet
-	// Target is the reference that a symbolic one points to, and empty for any other.
-	Target string
-	// Peeled is what an annotated tag points to in the end, and empty for anything else or if it isn't known. git uses it
-	// to follow tags, and `git ls-remote` prints it.
-	Peeled string
-}
-
-// Listing is the peer's references, in any order.
+// Listing is the peer's references, in any order. Nothing in it is trusted: Serve checks each before git reads it.
 type Listing struct {
 	ObjectFormat string // "sha1" or "sha256"
-	Refs         []Ref
+	Refs         []ref.Ref
 }
 
-const (
-	// maxName is the longest reference name that is passed on, in bytes: no file system has longer paths (PATH_MAX).
-	maxName = 4096
-	// maxWarnings bounds what a peer with many bad names can write on the user's terminal, in lines.
-	maxWarnings = 8
-)
+// maxWarnings bounds what a peer with many bad names can write on the user's terminal, in lines.
+const maxWarnings = 8
 
 // hexDigits is the length of an object name of the format, and 0 for a format that isn't known.
 func hexDigits(format string) int {
@@ -44,41 +30,6 @@ func hexDigits(format string) int {
 	return 0
 }
 
-// isOID says whether s is an object name of some format, as git writes them. The null name is none.
-func isOID(s string) bool {
-	if len(s) != 40 && len(s) != 64 {
-		return false
-	}
-	return strings.Trim(s, "0123456789abcdef") == "" && strings.Trim(s, "0") != ""
-}
-
-// checkName says what is wrong with a reference's name, by the rules of git-check-ref-format(1) and those of git's own
-// transports: a name from elsewhere is HEAD or lies under refs/, since anything else could be a file in a git directory.
-func checkName(name string) error {
-	switch {
-	case name == "HEAD":
-		return nil
-	case len(name) > maxName:
-		return fmt.Errorf("a reference's name has at most %d bytes", maxName)
-	case !strings.HasPrefix(name, "refs/"):
-		return errors.New("a reference is HEAD or lies under refs/")
-	case hasControl(name):
-		return errors.New("a reference's name has no control character")
-	case strings.ContainsAny(name, " ~^:?*[\\"):
-		return errors.New("a reference's name has no space and none of ~^:?*[\\")
-	case strings.Contains(name, ".."), strings.Contains(name, "@{"):
-		return errors.New("a reference's name has no .. and no @{")
-	case strings.HasSuffix(name, "."):
-		return errors.New("a reference's name does not end with a full stop")
-	}
-	for part := range strings.SplitSeq(name, "/") {
-		if part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock") {
-			return errors.New("no part of a reference's name is empty, begins with a full stop or ends with .lock")
-		}
-	}
-	return nil
-}
-
 // sift returns the listing as git may read it, HEAD first and the rest ascending, and says on stderr what it left out.
 func sift(l Listing, stderr io.Writer) (Listing, error) {
 	digits := hexDigits(l.ObjectFormat)
@@ -88,10 +39,10 @@ func sift(l Listing, stderr io.Writer) (Listing, error) {
 	warn := warner{w: stderr}
 	defer warn.rest()
 
-	isName := func(s string) bool { return len(s) == digits && isOID(s) }
-	kept := make(map[string]Ref, len(l.Refs))
+	isName := func(s string) bool { return len(s) == digits && ref.IsObjectName(s) }
+	kept := make(map[string]ref.Ref, len(l.Refs))
 	for _, r := range l.Refs {
-		if err := checkName(r.Name); err != nil {
+		if err := ref.CheckName(r.Name); err != nil {
 			warn.say("left out a reference of the peer's, %.200q: %v", r.Name, err)
 			continue
 		}
@@ -113,7 +64,7 @@ func sift(l Listing, stderr io.Writer) (Listing, error) {
 		kept[r.Name] = r
 	}
 
-	out := Listing{ObjectFormat: l.ObjectFormat, Refs: make([]Ref, 0, len(kept))}
+	out := Listing{ObjectFormat: l.ObjectFormat, Refs: make([]ref.Ref, 0, len(kept))}
 	for _, r := range kept {
 		// git takes a symbolic reference's value from the target's line, and from a line of its own only. So a target that
 		// isn't listed (hidden, left out), is symbolic itself or has another value makes this one a plain reference.
@@ -122,7 +73,7 @@ func sift(l Listing, stderr io.Writer) (Listing, error) {
 		}
 		out.Refs = append(out.Refs, r)
 	}
-	slices.SortFunc(out.Refs, func(a, b Ref) int {
+	slices.SortFunc(out.Refs, func(a, b ref.Ref) int {
 		switch {
 		case a.Name == "HEAD":
 			return -1

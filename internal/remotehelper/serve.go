@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"aig/internal/ref"
 )
 
 // Remote is what is at the other end. Serve calls its methods one at a time.
@@ -19,7 +21,7 @@ type Remote interface {
 	// case the peer may never have mentioned it; git finds out by itself what didn't come.
 	//
 	// connected says that everything wanted is there and was proven to be connected. False is always a safe answer.
-	Fetch(ctx context.Context, want []Ref, o FetchOptions) (connected bool, err error)
+	Fetch(ctx context.Context, want []ref.Ref, o FetchOptions) (connected bool, err error)
 
 	// Leave ends the conversation in peace: git wants nothing more, and may have wanted nothing but the list. It is called
 	// once, if List has succeeded, no Fetch has failed and Serve's context has not ended. git waits for it.
@@ -156,14 +158,14 @@ func (s *server) fetch(ctx context.Context, c command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	var want []Ref
-	seen := make(map[Ref]bool, len(batch))
+	var want []ref.Ref
+	seen := make(map[ref.Ref]bool, len(batch))
 	for _, c := range batch {
 		if len(c.oid) != hexDigits(s.listing.ObjectFormat) {
 			return fmt.Errorf("git wants to fetch %s, which is no %s object name", c.oid, s.listing.ObjectFormat)
 		}
 		// git names a symbolic reference by its target, so HEAD and its branch are one want.
-		if r := (Ref{Name: c.name, OID: c.oid}); !seen[r] {
+		if r := (ref.Ref{Name: c.name, OID: c.oid}); !seen[r] {
 			seen[r] = true
 			want = append(want, r)
 		}

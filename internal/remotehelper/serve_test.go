@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"aig/internal/ref"
 )
 
 const (
@@ -41,7 +43,7 @@ func (f *fake) List(context.Context, FetchOptions) (Listing, error) {
 	return f.listing, f.listErr
 }
 
-func (f *fake) Fetch(_ context.Context, want []Ref, _ FetchOptions) (bool, error) {
+func (f *fake) Fetch(_ context.Context, want []ref.Ref, _ FetchOptions) (bool, error) {
 	var names []string
 	for _, r := range want {
 		names = append(names, r.OID[:2]+" "+r.Name)
@@ -55,7 +57,7 @@ func (f *fake) Leave(context.Context) error {
 	return f.leaveErr
 }
 
-var small = Listing{ObjectFormat: "sha1", Refs: []Ref{
+var small = Listing{ObjectFormat: "sha1", Refs: []ref.Ref{
 	{Name: "refs/tags/v1", OID: two, Peeled: one},
 	{Name: "refs/heads/main", OID: one},
 	{Name: "HEAD", OID: one, Target: "refs/heads/main"},
@@ -84,7 +86,7 @@ func TestTranscripts(t *testing.T) {
 			in: "option object-format true\nlist\n\n", out: "ok\n:object-format sha1\n" + smallLines, calls: "list; leave"},
 		{name: "a git that knows no object formats", remote: fake{listing: small}, in: "list\n\n", out: smallLines, calls: "list; leave"},
 		{name: "the list is asked for once", remote: fake{listing: small}, in: "list\nlist\n\n", out: smallLines + smallLines, calls: "list; leave"},
-		{name: "SHA-256", remote: fake{listing: Listing{"sha256", []Ref{{Name: "refs/heads/main", OID: long}}}},
+		{name: "SHA-256", remote: fake{listing: Listing{"sha256", []ref.Ref{{Name: "refs/heads/main", OID: long}}}},
 			in:    "option object-format true\nlist\nfetch " + long + " refs/heads/main\n\n\n",
 			out:   "ok\n:object-format sha256\n" + long + " refs/heads/main\n\n\n",
 			calls: "list; fetch 33 refs/heads/main; leave"},
@@ -170,7 +172,7 @@ type optionsRemote struct {
 	got FetchOptions
 }
 
-func (r *optionsRemote) Fetch(_ context.Context, _ []Ref, o FetchOptions) (bool, error) {
+func (r *optionsRemote) Fetch(_ context.Context, _ []ref.Ref, o FetchOptions) (bool, error) {
 	r.got = o
 	return false, nil
 }
@@ -203,7 +205,7 @@ type busy struct {
 	fetching chan struct{}
 }
 
-func (b *busy) Fetch(ctx context.Context, _ []Ref, _ FetchOptions) (bool, error) {
+func (b *busy) Fetch(ctx context.Context, _ []ref.Ref, _ FetchOptions) (bool, error) {
 	close(b.fetching)
 	<-ctx.Done()
 	return false, context.Cause(ctx)

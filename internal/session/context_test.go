@@ -9,6 +9,7 @@ import (
 
 	"aig/internal/gitstore"
 	"aig/internal/gittest"
+	"aig/internal/ref"
 	"aig/internal/wire"
 )
 
@@ -61,7 +62,7 @@ func TestContext(t *testing.T) {
 			tapA, tapB := &tap{Pipe: pipeA}, &tap{Pipe: pipeB}
 			oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
 			oA.Context, oB.Context = c.a, c.b
-			oB.Refs = listed(wire.Ref{OID: commit, Name: "refs/heads/secret"})
+			oB.Refs = listed(ref.Ref{OID: commit, Name: "refs/heads/secret"})
 			asked := false
 			if holds {
 				store := oA.Store
@@ -71,7 +72,7 @@ func TestContext(t *testing.T) {
 					return store, nil
 				}
 			} else {
-				oA.Refs = listed(wire.Ref{OID: commit, Name: "refs/heads/other"})
+				oA.Refs = listed(ref.Ref{OID: commit, Name: "refs/heads/other"})
 			}
 			done := make(chan struct{})
 			go func() {

@@ -7,14 +7,15 @@ import (
 	"sync"
 
 	"aig/internal/oid"
+	"aig/internal/ref"
 	"aig/internal/wire"
 )
 
 // Result is what a conversation has moved. Close it.
 type Result struct {
-	Left     bool       // a side that held wanted nothing; Sent and Received are nil
-	PeerRefs []wire.Ref // what the peer has told; foreign text, see wire.Ref
-	Sent     oid.Names  // ascending
+	Left     bool      // a side that held wanted nothing; Sent and Received are nil
+	PeerRefs []ref.Ref // what the peer has told; foreign text, see ref.Ref
+	Sent     oid.Names // ascending
 	Received *Received
 }
 

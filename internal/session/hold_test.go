@@ -10,11 +10,12 @@ import (
 	"aig/internal/gitstore"
 	"aig/internal/gittest"
 	"aig/internal/oid"
+	"aig/internal/ref"
 	"aig/internal/wire"
 )
 
 // held has a conversation between a side that holds and one that does not.
-func held(t *testing.T, a, b *side, refs []wire.Ref, hold func(context.Context, Offer) (*gitstore.Store, error)) {
+func held(t *testing.T, a, b *side, refs []ref.Ref, hold func(context.Context, Offer) (*gitstore.Store, error)) {
 	t.Helper()
 	pipeA, pipeB := gittest.Loopback(t)
 	ctx := t.Context()
@@ -37,7 +38,7 @@ func TestHoldAndGo(t *testing.T) {
 		b := &side{repo: gittest.New(t, "--object-format="+format)}
 		a.repo.Blobs("a", 3)
 		b.repo.Blobs("b", 300)
-		refs := []wire.Ref{{OID: "0123", Name: "HEAD", Target: "refs/heads/main"}, {OID: "0123", Name: "refs/heads/main"}}
+		refs := []ref.Ref{{OID: "0123", Name: "HEAD", Target: "refs/heads/main"}, {OID: "0123", Name: "refs/heads/main"}}
 		var offer Offer
 		held(t, a, b, refs, func(ctx context.Context, o Offer) (*gitstore.Store, error) {
 			offer = o

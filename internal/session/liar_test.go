@@ -23,6 +23,7 @@ import (
 	"aig/internal/gittest"
 	"aig/internal/oid"
 	"aig/internal/reconcile"
+	"aig/internal/ref"
 	"aig/internal/tunnel"
 	"aig/internal/wire"
 )
@@ -65,7 +66,7 @@ type tale struct {
 	within    time.Duration
 	stores    bool // objects may have been stored
 	direction wire.Direction
-	refs      []wire.Ref
+	refs      []ref.Ref
 	hold      func(context.Context, Offer) (*gitstore.Store, error)
 }
 

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"aig/internal/ref"
 	"aig/internal/watchdog"
 	"aig/internal/wire"
 )
@@ -61,9 +62,9 @@ func TestTortureLiarsTime(t *testing.T) {
 // references here, since it must be more than SSH's window of two MiB.
 func TestTortureLiarsNeverRead(t *testing.T) {
 	v := newVictims(t, 20)
-	var refs []wire.Ref
+	var refs []ref.Ref
 	for i := range 40000 {
-		refs = append(refs, wire.Ref{OID: fmt.Sprintf("%040d", i), Name: fmt.Sprintf("refs/heads/%0100d", i)})
+		refs = append(refs, ref.Ref{OID: fmt.Sprintf("%040d", i), Name: fmt.Sprintf("refs/heads/%0100d", i)})
 	}
 	taken := "the peer took nothing of what it was sent for 1m0s while waiting for"
 	var lies []tale

@@ -12,6 +12,7 @@ import (
 	"aig/internal/gitstore"
 	"aig/internal/oid"
 	"aig/internal/reconcile"
+	"aig/internal/ref"
 	"aig/internal/watchdog"
 	"aig/internal/wire"
 )
@@ -40,7 +41,7 @@ type Options struct {
 	Objects func(context.Context) (*oid.List, error)
 	// Refs lists what is told to the peer of our references, when the conversation begins; they are CanTell of package
 	// wire, and of at most its MaxRefsSize together. There may be none, or no function.
-	Refs func(context.Context) ([]wire.Ref, error)
+	Refs func(context.Context) ([]ref.Ref, error)
 	// Hold, if it is there, is called when the peer's hello and references have come; Store and Objects are not used
 	// then. It returns the store that goes into the conversation, or nil: then both sides say goodbye, and nothing has
 	// moved. A side that holds must only Pull.
@@ -67,7 +68,7 @@ type Options struct {
 // Offer is what a side that holds decides by.
 type Offer struct {
 	Format oid.Format
-	Refs   []wire.Ref // foreign text, see wire.Ref
+	Refs   []ref.Ref // foreign text, see ref.Ref
 }
 
 // Pipe is an authenticated full-duplex pipe.
@@ -89,8 +90,8 @@ type session struct {
 	local *oid.List
 	peer  wire.Hello
 
-	untold   []wire.Ref // of our references, what the peer is still to be told
-	peerRefs []wire.Ref
+	untold   []ref.Ref // of our references, what the peer is still to be told
+	peerRefs []ref.Ref
 
 	common wire.Common
 	give   []uint32 // positions in local of what the peer gets

@@ -11,6 +11,7 @@ import (
 
 	"aig/internal/gitstore"
 	"aig/internal/gittest"
+	"aig/internal/ref"
 	"aig/internal/wire"
 )
 
@@ -64,8 +65,8 @@ func (d *side) run(ctx context.Context, t *testing.T, pipe Pipe, o Options) {
 }
 
 // listed is Options.Refs.
-func listed(refs ...wire.Ref) func(context.Context) ([]wire.Ref, error) {
-	return func(context.Context) ([]wire.Ref, error) { return refs, nil }
+func listed(refs ...ref.Ref) func(context.Context) ([]ref.Ref, error) {
+	return func(context.Context) ([]ref.Ref, error) { return refs, nil }
 }
 
 // talk has a whole conversation between two sides.
@@ -242,7 +243,7 @@ func TestListingReferences(t *testing.T) {
 		pipeA, pipeB := gittest.Loopback(t)
 		oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
 		oB.Timeout = timeout
-		oA.Refs = func(context.Context) ([]wire.Ref, error) {
+		oA.Refs = func(context.Context) ([]ref.Ref, error) {
 			time.Sleep(2 * timeout)
 			return nil, failure
 		}

@@ -11,6 +11,7 @@ import (
 
 	"aig/internal/gittest"
 	"aig/internal/oid"
+	"aig/internal/ref"
 	"aig/internal/tunnel"
 	"aig/internal/wire"
 )
@@ -40,13 +41,13 @@ func slowly(rate int) (a, b gittest.PipeEnd) {
 // would hold up its clock; at length through SSH too, whose window opens in steps of 96 KiB.
 func TestTortureSlowLink(t *testing.T) {
 	v := newVictims(t, 3)
-	told := func(bytes int) (refs []wire.Ref) {
+	told := func(bytes int) (refs []ref.Ref) {
 		for i := range bytes / 4000 {
-			refs = append(refs, wire.Ref{OID: fmt.Sprintf("%040d", i), Name: fmt.Sprintf("refs/heads/%03940d", i)})
+			refs = append(refs, ref.Ref{OID: fmt.Sprintf("%040d", i), Name: fmt.Sprintf("refs/heads/%03940d", i)})
 		}
 		return refs
 	}
-	both := func(t *testing.T, ends [2]Pipe, timeout time.Duration, refs []wire.Ref) time.Duration {
+	both := func(t *testing.T, ends [2]Pipe, timeout time.Duration, refs []ref.Ref) time.Duration {
 		start := time.Now()
 		var sides sync.WaitGroup
 		for _, end := range ends {
@@ -54,7 +55,7 @@ func TestTortureSlowLink(t *testing.T) {
 				result, err := Run(t.Context(), end, Options{
 					Store: v.store, Direction: wire.Both, Secret: []byte("of a test"), Timeout: timeout, Agent: "test",
 					Objects: func(context.Context) (*oid.List, error) { return v.list, nil },
-					Refs:    func(context.Context) ([]wire.Ref, error) { return refs, nil },
+					Refs:    func(context.Context) ([]ref.Ref, error) { return refs, nil },
 					Common:  func(uint64) {}, Warn: func(string) {},
 				})
 				if err != nil {

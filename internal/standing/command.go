@@ -2,18 +2,15 @@ package standing
 
 import (
 	"strings"
-	"unicode"
-	"unicode/utf8"
-)
 
-// maxName is the longest branch name in bytes that is put into a command.
-const maxName = 255
+	"aig/internal/ref"
+)
 
 // Command is a command line for a POSIX shell that takes the branch and can't lose anything: git refuses where something
 // would be overwritten or is not a fast-forward. It is "" where there is nothing to take, where the class is Unknown, and
 // where the branch's name isn't one that git accepts and a terminal shows.
 func (h Here) Command(b Branch) string {
-	name, isBranch := strings.CutPrefix(b.Name, branchPrefix)
+	name, isBranch := strings.CutPrefix(b.Name, ref.Branches)
 	if b.Name == "HEAD" {
 		name = "HEAD"
 	} else if !isBranch || !takable(name) {
@@ -21,7 +18,7 @@ func (h Here) Command(b Branch) string {
 	}
 	checkedOut := !h.Bare && (b.Name == h.Branch || b.Name == "HEAD")
 	elsewhere, inOther := h.Elsewhere[b.Name]
-	if inOther && !printable(elsewhere) {
+	if inOther && !ref.Printable(elsewhere) {
 		return ""
 	}
 	switch b.Class() {
@@ -80,49 +77,10 @@ func keep(commit string) string {
 	return shell("git", "branch", "from-peer-"+commit[:12], commit)
 }
 
-// takable tells whether a branch's name may stand in a command: git takes it for this branch and for nothing else, and a
-// terminal shows all of it.
+// takable reports whether a branch's name may stand in a command: git takes it for this branch and for nothing else, and
+// a terminal shows all of it.
 func takable(name string) bool {
-	return validBranch(name) && !isObjectName(name) && printable(name)
-}
-
-// validBranch follows git-check-ref-format(1), with --branch.
-func validBranch(name string) bool {
-	if name == "" || len(name) > maxName || name == "@" || name == "HEAD" || name[0] == '-' {
-		return false
-	}
-	if strings.HasSuffix(name, ".") || strings.Contains(name, "..") || strings.Contains(name, "@{") ||
-		strings.ContainsAny(name, " ~^:?*[\\") {
-		return false
-	}
-	for part := range strings.SplitSeq(name, "/") {
-		if part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock") {
-			return false
-		}
-	}
-	for i := range len(name) {
-		if name[i] < ' ' || name[i] == 0x7f {
-			return false
-		}
-	}
-	return true
-}
-
-// invisible is what counts as printable and shows nothing (Unicode, Default_Ignorable_Code_Point).
-var invisible = []*unicode.RangeTable{unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector}
-
-// printable tells whether a terminal shows every character of s as it is: no control character, none that turns the
-// direction of the text or is invisible, nothing that isn't UTF-8.
-func printable(s string) bool {
-	if s == "" || !utf8.ValidString(s) {
-		return false
-	}
-	for _, r := range s {
-		if !unicode.IsPrint(r) || r == utf8.RuneError || unicode.In(r, invisible...) {
-			return false
-		}
-	}
-	return true
+	return len(name) <= maxShownName && ref.IsBranch(name) && ref.Printable(name)
 }
 
 // shell joins words to a command line for a POSIX shell. All words are printable.
@@ -137,13 +95,8 @@ func shell(words ...string) string {
 // shellQuote is a word that a POSIX shell takes for exactly s. Inside single quotes nothing is special but the closing
 // one (POSIX.1-2017, Shell Command Language, 2.2.2).
 func shellQuote(s string) string {
-	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !isPlain(r) && r != ':' }) < 0 {
+	if ref.Plain(strings.ReplaceAll(s, ":", "")) {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-// isPlain tells whether a character means nothing to a shell or a terminal, in any place.
-func isPlain(r rune) bool {
-	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._/+@-", r)
 }

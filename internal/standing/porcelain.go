@@ -5,6 +5,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"aig/internal/ref"
 )
 
 // WritePorcelain writes the porcelain format that the package's documentation describes.
@@ -38,7 +40,7 @@ func (r *Report) WritePorcelain(w io.Writer) error {
 }
 
 func objectField(name string) string {
-	if !isObjectName(name) {
+	if !ref.IsObjectName(name) {
 		return "-"
 	}
 	return name
@@ -46,13 +48,8 @@ func objectField(name string) string {
 
 // field is one field without a space in it, that Unquote turns back where it begins with a quote.
 func field(s string) string {
-	if plain(s) && s != "-" {
+	if ref.Plain(s) && s != "-" {
 		return s
 	}
 	return strings.ReplaceAll(strconv.QuoteToASCII(s), " ", `\x20`)
-}
-
-// plain tells whether a text can be shown anywhere as it is.
-func plain(s string) bool {
-	return s != "" && strings.IndexFunc(s, func(r rune) bool { return !isPlain(r) }) < 0
 }

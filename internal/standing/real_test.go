@@ -61,18 +61,13 @@ func (p *pair) report() *standing.Report {
 	must(err)
 	co, err := s.Checkout(ctx, own[0])
 	must(err)
-	var theirRefs, ourRefs []standing.Ref
 	var theirNames []string
 	for _, r := range told {
-		theirRefs = append(theirRefs, standing.Ref(r))
 		theirNames = append(theirNames, r.OID)
-	}
-	for _, r := range own {
-		ourRefs = append(ourRefs, standing.Ref(r))
 	}
 	report := &standing.Report{
 		Here:     standing.Here{Bare: co.Dir == "", Branch: co.Head.Target, Elsewhere: co.Elsewhere},
-		Branches: standing.Pair(ourRefs, theirRefs),
+		Branches: standing.Pair(own, told),
 	}
 	var pairs []gitstore.Pair
 	for _, b := range report.Branches {

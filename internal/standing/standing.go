@@ -6,17 +6,11 @@ package standing
 
 import (
 	"cmp"
-	"encoding/hex"
 	"slices"
 	"strings"
-)
 
-// Ref is a reference as its owner tells it.
-type Ref struct {
-	Name   string // full: "HEAD", "refs/heads/main"
-	OID    string // hexadecimal; "" for an unborn HEAD
-	Target string // of a symbolic reference, else ""
-}
+	"aig/internal/ref"
+)
 
 // Class is how a branch of the peer's stands to ours of the same name.
 type Class string
@@ -47,7 +41,7 @@ type Branch struct {
 // Class is what the facts come to.
 func (b Branch) Class() Class {
 	switch {
-	case !isObjectName(b.Theirs):
+	case !ref.IsObjectName(b.Theirs):
 		return Unknown
 	case b.Ours == b.Theirs:
 		return UpToDate
@@ -67,7 +61,7 @@ func (b Branch) Class() Class {
 
 // why is the reason of the class Unknown.
 func (b Branch) why() string {
-	if !isObjectName(b.Theirs) {
+	if !ref.IsObjectName(b.Theirs) {
 		return "the peer gives no full object name"
 	}
 	return b.Unknown
@@ -90,7 +84,7 @@ type Report struct {
 // Pair finds the branches that both have or that only the peer has, sorted by name. Ours and Theirs are filled in, the
 // facts are not. A peer's detached HEAD is among them, unless a branch of the peer's stands for the same commit. Where a
 // name is told twice, the first counts; references that are no branches don't.
-func Pair(ours, theirs []Ref) []Branch {
+func Pair(ours, theirs []ref.Ref) []Branch {
 	here := make(map[string]string)
 	for _, r := range ours {
 		here[r.Name] = r.OID
@@ -107,7 +101,7 @@ func Pair(ours, theirs []Ref) []Branch {
 		switch {
 		case r.Name == "HEAD" && r.Target == "":
 			detached = r.OID
-		case strings.HasPrefix(r.Name, branchPrefix):
+		case strings.HasPrefix(r.Name, ref.Branches):
 			tips[r.OID] = true
 			branches = append(branches, Branch{Name: r.Name, Ours: here[r.Name], Theirs: r.OID})
 		}
@@ -117,15 +111,4 @@ func Pair(ours, theirs []Ref) []Branch {
 	}
 	slices.SortFunc(branches, func(a, b Branch) int { return cmp.Compare(a.Name, b.Name) })
 	return branches
-}
-
-const branchPrefix = "refs/heads/"
-
-// isObjectName tells whether a text is a full object name of either format, which is safe to show and to suggest.
-func isObjectName(s string) bool {
-	if len(s) != 40 && len(s) != 64 {
-		return false
-	}
-	_, err := hex.DecodeString(s)
-	return err == nil && s == strings.ToLower(s)
 }

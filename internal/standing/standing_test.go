@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"unicode"
+
+	"aig/internal/ref"
 )
 
 const (
@@ -165,16 +167,16 @@ func TestTextIsBounded(t *testing.T) {
 // Pair takes the branches of the peer's, each once, with ours of the same name; a detached HEAD of the peer's only where
 // no branch is there.
 func TestPair(t *testing.T) {
-	ours := []Ref{{"HEAD", oidA, "refs/heads/main"}, {"refs/heads/main", oidA, ""}, {"refs/heads/mine", oidA, ""}}
+	ours := []ref.Ref{{Name: "HEAD", OID: oidA, Target: "refs/heads/main"}, {Name: "refs/heads/main", OID: oidA}, {Name: "refs/heads/mine", OID: oidA}}
 	for _, c := range []struct {
-		theirs []Ref
+		theirs []ref.Ref
 		want   []Branch
 	}{
 		{nil, nil},
-		{[]Ref{{"HEAD", "", "refs/heads/main"}}, nil},
-		{[]Ref{{"HEAD", oidB, "refs/heads/x"}, {"refs/tags/v1", oidA, ""}, {"refs/tags/v1^{}", oidB, ""}, {"refs/notes/x", oidA, ""}, {"x", oidA, ""}}, nil},
-		{[]Ref{{"HEAD", oidB, ""}}, []Branch{{Name: "HEAD", Ours: oidA, Theirs: oidB}}},
-		{[]Ref{{"HEAD", oidB, ""}, {"refs/heads/z", oidC, ""}, {"refs/heads/main", oidB, ""}, {"refs/heads/main", oidC, ""}},
+		{[]ref.Ref{{Name: "HEAD", Target: "refs/heads/main"}}, nil},
+		{[]ref.Ref{{Name: "HEAD", OID: oidB, Target: "refs/heads/x"}, {Name: "refs/tags/v1", OID: oidA, Peeled: oidB}, {Name: "refs/notes/x", OID: oidA}, {Name: "x", OID: oidA}}, nil},
+		{[]ref.Ref{{Name: "HEAD", OID: oidB}}, []Branch{{Name: "HEAD", Ours: oidA, Theirs: oidB}}},
+		{[]ref.Ref{{Name: "HEAD", OID: oidB}, {Name: "refs/heads/z", OID: oidC}, {Name: "refs/heads/main", OID: oidB}, {Name: "refs/heads/main", OID: oidC}},
 			[]Branch{{Name: "refs/heads/main", Ours: oidA, Theirs: oidB}, {Name: "refs/heads/z", Theirs: oidC}}},
 	} {
 		if got := Pair(ours, c.theirs); !reflect.DeepEqual(got, c.want) {
@@ -183,33 +185,11 @@ func TestPair(t *testing.T) {
 	}
 }
 
-// validBranch agrees with git check-ref-format --branch: it takes no name that git refuses, and refuses none that git
-// takes for the name it is, but for very long ones.
-func TestValidBranchIsGits(t *testing.T) {
-	names := []string{
-		"main", "a/b", "", "/", "a/", "/a", "a//b", ".a", "a/.b", "a.", "a/b.", "a.lock", "a.lock/b", "a..b", "a@{b", "@", "a@b", "@/a", "-a",
-		"a/-b", "HEAD", "refs/heads/x", "a b", "a~b", "a^b", "a:b", "a?b", "a*b", "a[b", "a\\b", "a]b", "a{b", "\x7f", "a\x01", "a\tb", "a\nb",
-		"é", "\xff\xfe", "a.b", "a.lockx", "lock", ".lock", "a/.lock", "head", "a\u202eb", "$(x)", "';", "--help", "x^{}", "@{-1}", "a@", "{",
-	}
-	for _, name := range names {
-		cmd := exec.Command("git", "check-ref-format", "--branch", name)
-		cmd.Dir = t.TempDir() // no repository, so that @{-1} is of no use
-		out, err := cmd.Output()
-		git := err == nil && strings.TrimSuffix(string(out), "\n") == name && name != "HEAD" && name != "@"
-		if got := validBranch(name); got != git {
-			t.Errorf("%q: %v, git says %v", name, got, git)
-		}
-	}
-	if validBranch(strings.Repeat("x", maxName+1)) {
-		t.Error("a very long name is taken")
-	}
-}
-
 // No command is suggested for a name that git refuses or takes for something else, or that a terminal doesn't show.
 func TestNoCommandForOddNames(t *testing.T) {
 	names := []string{
 		"", "-f", "--force", "@", "HEAD", "a..b", "a b", "a\nb", "a\x1b[2Jb", "a\u009b2Jb", "a\x9b", "a\u202eb", "a\u200bb", "a\u00adb", "a\ufe0fb",
-		"a\u3164b", "a\ufffdb", "a\U000e0041b", "a\u2028b", "a\u00a0b", "\xc3\x28", oidA, oidC, "a.lock", "x^{}", "@{-1}", "a:b", strings.Repeat("x", 256),
+		"a\u3164b", "a\ufffdb", "a\U000e0041b", "a\u2028b", "a\u00a0b", "\xc3\x28", oidA, oidC, "a.lock", "x^{}", "@{-1}", "a:b", strings.Repeat("x", maxShownName+1),
 	}
 	for _, here := range []Here{{}, {Bare: true}, {Branch: "refs/heads/main"}} {
 		for _, name := range names {
@@ -219,7 +199,7 @@ func TestNoCommandForOddNames(t *testing.T) {
 				{Ours: oidB, Theirs: oidA, OnlyOurs: 1, OnlyTheirs: 1, Related: true},
 				{Ours: oidB, Theirs: oidA},
 			} {
-				b.Name = branchPrefix + name
+				b.Name = ref.Branches + name
 				if got := here.Command(b); got != "" {
 					t.Errorf("%q: %s", name, got)
 				}
@@ -323,10 +303,10 @@ func FuzzReport(f *testing.F) {
 			t.Fatalf("%v in %q", err, porcelain.String())
 		}
 		class := b.Class()
-		if !isObjectName(b.Ours) {
+		if !ref.IsObjectName(b.Ours) {
 			b.Ours = ""
 		}
-		if !isObjectName(b.Theirs) {
+		if !ref.IsObjectName(b.Theirs) {
 			b.Theirs = ""
 		}
 		if b.Ours == b.Theirs && class == New {
@@ -353,7 +333,7 @@ func FuzzShellQuote(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if s != "" && !printable(s) {
+		if s != "" && !ref.Printable(s) {
 			return // shell is given printable words only; a NUL, for one, can be no part of any word
 		}
 		out, err := exec.Command("sh", "-c", "printf '%s,' "+shell("x", s, "y")).Output()

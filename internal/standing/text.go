@@ -6,6 +6,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"aig/internal/ref"
 )
 
 const (
@@ -45,7 +47,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintln(out, "commits that came in and that nothing points to, newest first:")
 	}
 	for _, tip := range tips {
-		if isObjectName(tip) {
+		if ref.IsObjectName(tip) {
 			fmt.Fprintf(out, "    %s\n", shell("git", "branch", "found-"+tip[:12], tip))
 		}
 	}
@@ -90,22 +92,15 @@ func shownName(name string) string {
 	if name == "HEAD" {
 		return "HEAD (detached)"
 	}
-	name, _ = strings.CutPrefix(name, branchPrefix)
+	name, _ = strings.CutPrefix(name, ref.Branches)
 	if len(name) > maxShownName {
-		return quoted(name[:maxShownName]) + "..."
+		return ref.Quote(name[:maxShownName]) + "..."
 	}
-	return quoted(name)
-}
-
-func quoted(s string) string {
-	if plain(s) {
-		return s
-	}
-	return strconv.QuoteToASCII(s)
+	return ref.Quote(name)
 }
 
 func shortObject(name string) string {
-	if !isObjectName(name) {
+	if !ref.IsObjectName(name) {
 		return "-        "
 	}
 	return name[:8] + "…"
@@ -114,7 +109,7 @@ func shortObject(name string) string {
 func paths(all []string) string {
 	var shown []string
 	for _, path := range all[:min(len(all), maxPaths)] {
-		shown = append(shown, quoted(path))
+		shown = append(shown, ref.Quote(path))
 	}
 	s := strings.Join(shown, ", ")
 	if n := len(all) - len(shown); n > 0 {
@@ -125,7 +120,7 @@ func paths(all []string) string {
 
 // oneLine quotes a reason that a terminal could misunderstand. It comes from git, and so, in places, from elsewhere.
 func oneLine(s string) string {
-	if printable(s) {
+	if ref.Printable(s) {
 		return s
 	}
 	return strconv.QuoteToASCII(s)

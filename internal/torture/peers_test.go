@@ -25,6 +25,7 @@ import (
 	"aig/internal/identity"
 	"aig/internal/oid"
 	"aig/internal/peer"
+	"aig/internal/ref"
 	"aig/internal/session"
 	"aig/internal/tunnel"
 	"aig/internal/wire"
@@ -36,7 +37,7 @@ type peerSide struct {
 	dir      string // a bare repository
 	env      []string
 	store    *gitstore.Store
-	refs     []wire.Ref
+	refs     []ref.Ref
 	identity *identity.Identity
 	trust    identity.Trust
 	context  string
@@ -216,10 +217,7 @@ func (s *peerSide) open(ctx context.Context) error {
 	if s.store, err = gitstore.Open(ctx, s.gitstore()); err != nil {
 		return err
 	}
-	refs, err := s.store.Refs(ctx)
-	for _, r := range refs {
-		s.refs = append(s.refs, wire.Ref{OID: r.OID, Name: r.Name, Target: r.Target})
-	}
+	s.refs, err = s.store.Refs(ctx)
 	return err
 }
 
@@ -276,7 +274,7 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 	}
 	defer conn.Close()
 	o := session.Options{
-		Store: s.store, Direction: wire.Both, Context: s.context, Refs: func(context.Context) ([]wire.Ref, error) { return s.refs, nil },
+		Store: s.store, Direction: wire.Both, Context: s.context, Refs: func(context.Context) ([]ref.Ref, error) { return s.refs, nil },
 		Objects: func(context.Context) (*oid.List, error) { l := list(); return l.objects, l.err },
 		Secret:  conn.SessionID(), Timeout: timeout, Agent: "aig/torture",
 		Common: func(uint64) {}, Warn: func(string) {},

@@ -2,8 +2,11 @@ package wire
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
+
+	"aig/internal/ref"
 )
 
 // FuzzFrames proves that whatever is read as frames marshals to what was read, and that nothing else panics.
@@ -55,13 +58,13 @@ func FuzzHello(f *testing.F) {
 	})
 }
 
-// FuzzRefs proves that references that parse marshal to what was read, each of them one that can be told; and that one
+// FuzzRefs proves that references that parse come back the same when they are told again, each of them one that can be told; and that one
 // that can be told, whatever is in it, comes back as it was.
 func FuzzRefs(f *testing.F) {
-	f.Add([]byte("4b825dc6 HEAD refs/heads/main\n4b825dc6 refs/heads/main\n"), "4b825dc6", "HEAD", "refs/heads/main")
-	f.Add([]byte("a b \n"), "0000", "refs/heads/\x1b[2J\r\x00\xff", "")
-	f.Add([]byte("a b"), "0000", "refs/heads/two words", "a\nb")
-	f.Fuzz(func(t *testing.T, body []byte, oid, name, target string) {
+	f.Add([]byte("unborn HEAD symref-target:refs/heads/main\n4b825dc6 refs/tags/v1 peeled:4b825dc6\n"), "4b825dc6", "HEAD", "refs/heads/main", "")
+	f.Add([]byte("a b  peeled: symref-target:c other:\n"), "0000", "refs/heads/\x1b[2J\r\x00\xff", "", "0001")
+	f.Add([]byte("a b"), "unborn", "refs/heads/two words", "a\nb", "c d")
+	f.Fuzz(func(t *testing.T, body []byte, oid, name, target, peeled string) {
 		refs, err := ParseRefs(body)
 		if err != nil {
 			mustBePlain(t, err)
@@ -70,8 +73,8 @@ func FuzzRefs(f *testing.F) {
 			for rest := refs; len(rest) > 0; {
 				again, rest = AppendRefs(again, rest)
 			}
-			if !bytes.Equal(again, body) {
-				t.Errorf("%q became %q", body, again)
+			if read, err := ParseRefs(again); err != nil || !slices.Equal(read, refs) {
+				t.Errorf("%q became %q, %v", body, again, err)
 			}
 			for _, r := range refs {
 				if !CanTell(r) {
@@ -79,8 +82,8 @@ func FuzzRefs(f *testing.F) {
 				}
 			}
 		}
-		if r := (Ref{OID: oid, Name: name, Target: target}); CanTell(r) {
-			told, _ := AppendRefs(nil, []Ref{r})
+		if r := (ref.Ref{OID: oid, Name: name, Target: target, Peeled: peeled}); CanTell(r) {
+			told, _ := AppendRefs(nil, []ref.Ref{r})
 			if got, err := ParseRefs(told); err != nil || len(got) != 1 || got[0] != r {
 				t.Errorf("%q was told as %q and read as %q, %v", r, told, got, err)
 			}

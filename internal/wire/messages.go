@@ -9,6 +9,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"aig/internal/ref"
 )
 
 // Version is the version of the conversation that this program speaks; see Hello.
@@ -125,7 +127,7 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 	case "context":
 		h.Context, err = value, CheckContext(value)
 	case "refs":
-		if h.Refs, err = parseInt(value); err == nil && h.Refs > MaxRefs {
+		if h.Refs, err = parseInt(value); err == nil && h.Refs > ref.Max {
 			err = errors.New("too many")
 		}
 	case "hold":

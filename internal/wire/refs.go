@@ -5,78 +5,85 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-)
 
-// MaxRefs is how many references a side tells at most.
-const MaxRefs = 1 << 17
+	"aig/internal/ref"
+)
 
 // MaxRefsSize is how many bytes a side's references have at most, in all of its TypeRefs frames.
 const MaxRefsSize = 32 << 20
 
-// maxRefLine is how long a line of a TypeRefs frame can be in bytes.
+// maxRefLine bounds a line of a TypeRefs frame in bytes.
 const maxRefLine = 4096
 
-// Ref is a reference of a side. Its parts are foreign text: without spaces and line ends, otherwise unchecked.
-type Ref struct {
-	OID    string // full and hexadecimal; all zeros for a HEAD whose branch is not born yet
-	Name   string // "HEAD" or full, "refs/heads/main"
-	Target string // of a symbolic reference, else ""
+// The words of a line, as in the answer to ls-refs (gitprotocol-v2(5)).
+const (
+	unborn       = "unborn"
+	symrefTarget = "symref-target:"
+	peeled       = "peeled:"
+)
+
+func refLine(r ref.Ref) string {
+	oid := r.OID
+	if oid == "" {
+		oid = unborn
+	}
+	line := oid + " " + r.Name
+	if r.Target != "" {
+		line += " " + symrefTarget + r.Target
+	}
+	if r.Peeled != "" {
+		line += " " + peeled + r.Peeled
+	}
+	return line + "\n"
 }
 
-// AppendRefs appends to b lines `oid SP name [SP target] LF` of as many of refs as fit into one frame, and returns the
-// others. A reference that no line can hold is left out.
-func AppendRefs(b []byte, refs []Ref) (body []byte, rest []Ref) {
+// AppendRefs appends to b the lines of as many of refs as fit into one frame, and returns the others. All of them must be
+// CanTell.
+func AppendRefs(b []byte, refs []ref.Ref) (body []byte, rest []ref.Ref) {
 	start := len(b)
 	for i, r := range refs {
-		line := r.OID + " " + r.Name
-		if r.Target != "" {
-			line += " " + r.Target
-		}
-		if len(line) >= maxRefLine {
-			continue
-		}
-		if len(b)-start+len(line)+1 > MaxBody {
+		line := refLine(r)
+		if len(b)-start+len(line) > MaxBody {
 			return b, refs[i:]
 		}
-		b = append(append(b, line...), '\n')
+		b = append(b, line...)
 	}
 	return b, nil
 }
 
-// CanTell tells whether AppendRefs has a line for a reference.
-func CanTell(r Ref) bool {
-	return len(r.OID)+len(r.Name)+len(r.Target)+2 < maxRefLine &&
-		r.OID != "" && r.Name != "" && !strings.ContainsAny(r.OID+r.Name+r.Target, " \n")
+// CanTell reports whether a line can hold the reference.
+func CanTell(r ref.Ref) bool {
+	return len(refLine(r)) <= maxRefLine && r.Name != "" && r.OID != unborn &&
+		!strings.ContainsAny(r.OID+r.Name+r.Target+r.Peeled, " \n")
 }
 
-// RefsSize is how many bytes references have that are told.
-func RefsSize(refs []Ref) (size int) {
+// RefsSize is how many bytes the lines of refs have.
+func RefsSize(refs []ref.Ref) (size int) {
 	for _, r := range refs {
-		size += len(r.OID) + len(r.Name) + 2
-		if r.Target != "" {
-			size += len(r.Target) + 1
-		}
+		size += len(refLine(r))
 	}
 	return size
 }
 
-// ParseRefs reads the body of a TypeRefs frame.
-func ParseRefs(body []byte) ([]Ref, error) {
-	var refs []Ref
+// ParseRefs reads the body of a TypeRefs frame. Attributes other than ours are ignored.
+func ParseRefs(body []byte) ([]ref.Ref, error) {
+	var refs []ref.Ref
 	for len(body) > 0 {
 		line, rest, ok := bytes.Cut(body, []byte{'\n'})
 		fields := strings.Split(string(line), " ")
-		if !ok || len(line) >= maxRefLine || len(fields) < 2 || len(fields) > 3 {
+		if !ok || len(line) >= maxRefLine || len(fields) < 2 || fields[0] == "" || fields[1] == "" {
 			return nil, fmt.Errorf("the peer tells a reference %.80q", line)
 		}
-		r := Ref{OID: fields[0], Name: fields[1]}
-		if len(fields) == 3 {
-			if r.Target = fields[2]; r.Target == "" {
-				return nil, fmt.Errorf("the peer tells a reference %.80q", line)
+		r := ref.Ref{OID: fields[0], Name: fields[1]}
+		if r.OID == unborn {
+			r.OID = ""
+		}
+		for _, attribute := range fields[2:] {
+			if target, ok := strings.CutPrefix(attribute, symrefTarget); ok {
+				r.Target = target
+			} else if oid, ok := strings.CutPrefix(attribute, peeled); ok {
+				r.Peeled = oid
 			}
-		}
-		if r.OID == "" || r.Name == "" {
-			return nil, fmt.Errorf("the peer tells a reference %.80q", line)
 		}
 		refs = append(refs, r)
 		body = rest

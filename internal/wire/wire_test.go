@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"aig/internal/ref"
 )
 
 // Frames come back as they were written, up to the longest, and the end of the stream is never a clean one: not in a
@@ -130,11 +132,11 @@ func TestHelloContext(t *testing.T) {
 
 // References come back as they were told, however many frames they take, and what is not one is an error.
 func TestRefs(t *testing.T) {
-	told := []Ref{{"0000", "HEAD", "refs/heads/main"}}
+	told := []ref.Ref{{Name: "HEAD", Target: "refs/heads/main"}, {OID: "0000", Name: "refs/tags/v1", Peeled: "0001"}}
 	for i := range 5000 {
-		told = append(told, Ref{OID: fmt.Sprintf("%040x", i), Name: fmt.Sprintf("refs/heads/branch-%d", i)})
+		told = append(told, ref.Ref{OID: fmt.Sprintf("%040x", i), Name: fmt.Sprintf("refs/heads/branch-%d", i)})
 	}
-	var got []Ref
+	var got []ref.Ref
 	frames := 0
 	for rest := told; len(rest) > 0; frames++ {
 		var body []byte
@@ -160,7 +162,7 @@ func TestRefs(t *testing.T) {
 	if !reflect.DeepEqual(got, told) || frames < 4 {
 		t.Errorf("%d references came back of %d, in %d frames", len(got), len(told), frames)
 	}
-	for _, bad := range []string{"", "oid\n", "oid name", " name\n", "oid \n", "a b c d\n", "a b \n", "x\n\ny z\n", "a " + strings.Repeat("b", maxRefLine) + "\n"} {
+	for _, bad := range []string{"", "oid\n", "oid name", " name\n", "oid \n", "x\n\ny z\n", "a " + strings.Repeat("b", maxRefLine) + "\n"} {
 		if refs, err := ParseRefs([]byte(bad)); err == nil {
 			t.Errorf("%.40q passed as %v", bad, refs)
 		}

@@ -1,0 +1,47 @@
+package ref
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// FuzzRefName: a reference's name is taken if git takes it and it is HEAD or lies under refs/, and a name that is refused
+// is refused in plain words.
+func FuzzRefName(f *testing.F) {
+	for _, name := range []string{"HEAD", "refs/heads/main", "refs/heads/a..b", "refs/x.lock", "refs/./a", "refs/a@{", "refs/\x7f", "refs/ä", "refs/\xff", "refs//", "config", "refs/a\\"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		err := CheckName(name)
+		if err != nil && HasControl(err.Error()) {
+			t.Errorf("the error is %q", err)
+		}
+		if !strings.HasPrefix(name, "refs/") || len(name) > MaxName || strings.Contains(name, "\x00") {
+			if err == nil && name != "HEAD" {
+				t.Errorf("%q was taken", name)
+			}
+			return
+		}
+		if git := exec.Command("git", "check-ref-format", name).Run(); (git == nil) != (err == nil) {
+			t.Errorf("%q: git says %v, we say %v", name, git, err)
+		}
+	})
+}
+
+// FuzzBranchName: a name that may stand in a command is one that git takes for a branch of exactly that name, not for the
+// name of another one ("@{-1}") and not for an option.
+func FuzzBranchName(f *testing.F) {
+	for _, name := range []string{"main", "-x", "@", "@{-1}", "a..b", "a.lock", "a/.b", "HEAD", "a~1", "ä", "refs/heads/x", "a@b", "x.", "a//b", "\\"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		if !IsBranch(name) {
+			return
+		}
+		out, err := exec.Command("git", "check-ref-format", "--branch", name).CombinedOutput()
+		if err != nil || string(out) != name+"\n" {
+			t.Errorf("git takes %q for %q, %v", name, out, err)
+		}
+	})
+}
