@@ -20,11 +20,11 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
+	"aig/internal/app"
 	"aig/internal/gitstore"
 	"aig/internal/gittest"
 	"aig/internal/identity"
 	"aig/internal/oid"
-	"aig/internal/peer"
 	"aig/internal/ref"
 	"aig/internal/session"
 	"aig/internal/tunnel"
@@ -248,7 +248,7 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 		return l
 	}
 	arrived := false
-	link, err := peer.Open(ctx, peer.Options{
+	link, err := app.Open(ctx, app.LinkOptions{
 		Transport: "-", Stdin: e.in, Stdout: e.out, Stderr: io.Discard, Git: s.gitstore(),
 		Identity: s.identity, Trust: s.trust, Timing: tunnel.Timing{Wait: timeout, Timeout: timeout},
 		Arrived: func() {

@@ -1,40 +1,53 @@
-package main
+package app
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
-	"aig/internal/command"
 	"aig/internal/gitstore"
 	"aig/internal/identity"
-	"aig/internal/peer"
 	"aig/internal/ref"
 	"aig/internal/remotehelper"
 	"aig/internal/screen"
 	"aig/internal/session"
-	"aig/internal/tunnel"
-	"aig/internal/version"
 	"aig/internal/wire"
 )
 
-// timeout is how long nothing may move between us and a peer that has come.
-const timeout = time.Minute
+// Fetch answers the git that has started us as the helper of a remote: c.Stdin and c.Stdout lead to it. name is what git
+// calls the remote; where it has no name, git gives the address.
+func Fetch(ctx context.Context, c Config, name string) error {
+	if err := remotehelper.AllowedByEnvironment(c.lookup); err != nil {
+		return err
+	}
+	if c.Transport == "-" {
+		return errors.New("the address aig::- makes no sense: standard input and output belong to git")
+	}
+	if name == c.Transport || name == "aig::"+c.Transport {
+		name = ""
+	}
+	r := &remote{ctx: ctx, git: c.git(), screen: screen.New(c.Stderr)}
+	if err := c.Settings.complete(ctx, r.git, c.getenv, name); err != nil {
+		return err
+	}
+	var err error
+	if r.trust, err = c.Settings.trusted(ctx, r.screen); err != nil {
+		return err
+	}
+	r.Config = c
+	defer r.close()
+	return remotehelper.Serve(ctx, c.Stdin, c.Stdout, r.screen, r)
+}
 
-// remote is the peer as git sees it: one conversation, which holds after the references until git has decided.
+// remote is the peer as git sees it: one conversation, which waits behind the peer's references until git has decided.
 type remote struct {
-	// ctx is the program's: the conversation outlives the call that begins it.
-	ctx context.Context
-
-	transport string
-	git       gitstore.Git
-	settings  peer.Settings
-	trust     identity.Trust
-	screen    *screen.Screen
+	Config
+	ctx    context.Context // the program's: the conversation outlives the call that begins it
+	git    gitstore.Git
+	trust  identity.Trust
+	screen *screen.Screen
 
 	identity *identity.Identity
-	link     *peer.Link
+	link     *Link
 	status   session.Status
 	shown    func() // ends the progress line
 
@@ -48,12 +61,11 @@ type remote struct {
 // List opens the connection. The conversation that it begins goes on in a goroutine until close.
 func (r *remote) List(ctx context.Context, o remotehelper.FetchOptions) (remotehelper.Listing, error) {
 	var err error
-	if r.identity, err = identity.Load(ctx, identity.Options{File: r.settings.Identity}); err != nil {
+	if r.identity, err = identity.Load(ctx, identity.Options{File: r.Settings.Identity}); err != nil {
 		return remotehelper.Listing{}, err
 	}
-	r.link, err = peer.Open(r.ctx, peer.Options{
-		Transport: r.transport, Stderr: r.screen, Git: r.git, Identity: r.identity, Trust: r.trust,
-		Timing: tunnel.Timing{Timeout: timeout},
+	r.link, err = Open(r.ctx, LinkOptions{
+		Transport: r.Transport, Stderr: r.screen, Git: r.git, Identity: r.identity, Trust: r.trust, Timing: r.timing(),
 	})
 	if err != nil {
 		return remotehelper.Listing{}, err
@@ -75,14 +87,8 @@ func (r *remote) List(ctx context.Context, o remotehelper.FetchOptions) (remoteh
 }
 
 func (r *remote) converse(ctx context.Context) error {
-	conn, err := r.link.Meet(ctx)
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	result, err := session.Run(ctx, conn, session.Options{
+	result, err := converse(ctx, r.Config, r.link, r.screen, session.Options{
 		Direction: wire.Pull,
-		Context:   r.settings.Context,
 		Hold: func(ctx context.Context, offer session.Offer) (*gitstore.Store, error) {
 			// Even an empty repository tells its HEAD. Git would take no references for deleted ones.
 			if len(offer.Refs) == 0 {
@@ -96,12 +102,8 @@ func (r *remote) converse(ctx context.Context) error {
 				return nil, context.Cause(ctx)
 			}
 		},
-		Secret:  conn.SessionID(),
-		Timeout: timeout,
-		Agent:   "aig/" + version.Version,
-		Common:  func(uint64) {},
-		Status:  &r.status,
-		Warn:    func(line string) { fmt.Fprintf(r.screen, "warning: %s\n", command.OneLine(line)) },
+		Common: func(uint64) {},
+		Status: &r.status,
 	})
 	if result != nil {
 		result.Close()

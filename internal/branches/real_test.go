@@ -1,4 +1,4 @@
-package standing_test
+package branches_test
 
 import (
 	"encoding/hex"
@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"aig/internal/branches"
 	"aig/internal/gitstore"
 	"aig/internal/gittest"
-	"aig/internal/standing"
 )
 
 // pair is two repositories with a common history of one commit on main.
@@ -39,7 +39,7 @@ func (p *pair) copyObjects() {
 }
 
 // report is what we are shown.
-func (p *pair) report() *standing.Report {
+func (p *pair) report() *branches.Report {
 	p.t.Helper()
 	ctx := p.t.Context()
 	must := func(err error) {
@@ -63,11 +63,11 @@ func (p *pair) report() *standing.Report {
 	must(err)
 	var theirNames []string
 	for _, r := range told {
-		theirNames = append(theirNames, r.OID)
+		theirNames = append(theirNames, r.OID, r.Peeled)
 	}
-	report := &standing.Report{
-		Here:     standing.Here{Bare: co.Dir == "", Branch: co.Head.Target, Elsewhere: co.Elsewhere},
-		Branches: standing.Pair(own, told),
+	report := &branches.Report{
+		Here:     branches.Here{Bare: co.Dir == "", Branch: co.Head.Target, Elsewhere: co.Elsewhere},
+		Branches: branches.Pair(own, told),
 	}
 	var pairs []gitstore.Pair
 	for _, b := range report.Branches {

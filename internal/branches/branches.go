@@ -1,8 +1,8 @@
-// Package standing says where a peer stands: how its branches relate to ours, which git command takes each of them
-// without losing anything, and which commits came in that nothing points to. It is given the facts, and does no input or
-// output but to the writer that it is handed.
+// Package branches compares a peer's branches with ours: how far each is ahead or behind, which git command takes it
+// without losing anything, and which commits came in that nothing points to. It is given the facts, and writes to the
+// writer it is handed, nothing else.
 // docs/man/git-aig-sync.1 has the porcelain format.
-package standing
+package branches
 
 import (
 	"cmp"

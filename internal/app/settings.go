@@ -1,6 +1,4 @@
-// Package peer is the way from what a user has said to an authenticated pipe: whose key, whom to trust, which transport.
-// git-aig-sync and git-remote-aig share it.
-package peer
+package app
 
 import (
 	"context"
@@ -16,14 +14,14 @@ import (
 
 // Settings is who we are, whom we trust and what the session is about, in the words of the user.
 type Settings struct {
-	Identity string   // file of the own private key; "" is the default that package identity has
+	Identity string   // our private key's file; "" is the default of package identity
 	Trust    []string // fingerprints
 	Context  string   // the word that both sides must give alike; "" is none
 }
 
-// Complete fills in what is not set: from the environment, then from the configuration of the remote of that name if it
+// complete fills in what is not set: from the environment, then from the configuration of the remote of that name if it
 // is not "", then from the general configuration.
-func (s *Settings) Complete(ctx context.Context, git gitstore.Git, getenv func(string) string, remote string) error {
+func (s *Settings) complete(ctx context.Context, git gitstore.Git, getenv func(string) string, remote string) error {
 	var err error
 	if s.Identity == "" {
 		s.Identity = getenv("AIG_IDENTITY")
@@ -80,17 +78,17 @@ func keys(remote, own, general string) []string {
 	return []string{"remote." + remote + "." + own, general}
 }
 
-// Fingerprint is the own key's.
-func (s Settings) Fingerprint(ctx context.Context) (string, error) {
+// fingerprint returns that of our own key.
+func (s Settings) fingerprint(ctx context.Context) (string, error) {
 	return identity.PublicFingerprint(ctx, identity.Options{File: s.Identity})
 }
 
-// Trusted is the set of keys that the peer may have. Where there is none, it prints what the other side needs.
-func (s Settings) Trusted(ctx context.Context, stderr io.Writer) (identity.Trust, error) {
+// trusted returns the keys that the peer may have. Where there are none, it prints what the other side needs.
+func (s Settings) trusted(ctx context.Context, stderr io.Writer) (identity.Trust, error) {
 	if len(s.Trust) > 0 {
 		return identity.ParseTrust(s.Trust)
 	}
-	fp, err := s.Fingerprint(ctx)
+	fp, err := s.fingerprint(ctx)
 	if err != nil {
 		return identity.Trust{}, err
 	}

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bufio"
@@ -21,12 +21,12 @@ type report struct {
 	err     error // of the first line, which is written when there is nobody to return an error to
 }
 
-func newReport(w io.Writer, s *screen.Screen, o options, format oid.Format) *report {
+func newReport(w io.Writer, s *screen.Screen, c Config, format oid.Format) *report {
 	out := w
-	if o.quiet {
+	if c.Quiet {
 		out = io.Discard
 	}
-	return &report{to: w, out: bufio.NewWriter(out), screen: s, format: format, summary: o.summary}
+	return &report{to: w, out: bufio.NewWriter(out), screen: s, format: format, summary: c.Summary}
 }
 
 // common writes how many objects both sides had, at once: what comes next may take long.

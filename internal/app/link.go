@@ -1,4 +1,4 @@
-package peer
+package app
 
 import (
 	"context"
@@ -15,8 +15,8 @@ import (
 	"aig/internal/tunnel"
 )
 
-// Options is what it takes to reach a peer.
-type Options struct {
+// LinkOptions is what it takes to reach a peer.
+type LinkOptions struct {
 	// Transport is a shell expression, or "-": then Stdin and Stdout are the pipe.
 	Transport     string
 	Stdin, Stdout *os.File
@@ -31,22 +31,22 @@ type Options struct {
 
 // Link is an open transport, with or without a peer at its other end. Close it.
 type Link struct {
-	o     Options
+	o     LinkOptions
 	pipe  transport.Pipe
 	shell *transport.Transport // nil for standard input and output
 }
 
 // Open starts the transport.
-func Open(ctx context.Context, o Options) (*Link, error) {
+func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 	if o.Transport == "-" {
 		return &Link{o: o, pipe: transport.Stdio(o.Stdin, o.Stdout)}, nil
 	}
 	// A `git -C ../other …` in the expression must find its own repository.
-	env, err := o.Git.WithoutLocalEnv(ctx, os.Environ())
+	env, err := o.Git.WithoutLocalEnv(ctx, o.Git.Env)
 	if err != nil {
 		return nil, err
 	}
-	// Its end is Close alone, not that of ctx: who stops us is to stop a conversation first, which tells the peer why.
+	// Only Close ends it, not ctx: a signal stops the conversation first, which tells the peer why.
 	t, err := transport.Start(context.WithoutCancel(ctx), transport.Options{
 		Expression: o.Transport,
 		Env:        env,

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"context"
@@ -8,16 +8,16 @@ import (
 	"slices"
 	"time"
 
+	"aig/internal/branches"
 	"aig/internal/gitstore"
 	"aig/internal/ref"
 	"aig/internal/session"
-	"aig/internal/standing"
 	"aig/internal/wire"
 )
 
 // tellRefs is what the peer is told of our references.
-func (s *synchronisation) tellRefs(ctx context.Context) ([]ref.Ref, error) {
-	if s.refs == refsOff {
+func (s *run) tellRefs(ctx context.Context) ([]ref.Ref, error) {
+	if s.Branches == BranchesOff {
 		return nil, nil
 	}
 	refs, err := s.store.Refs(ctx)
@@ -37,45 +37,45 @@ func (s *synchronisation) tellRefs(ctx context.Context) ([]ref.Ref, error) {
 	return told, nil
 }
 
-// standingTime is how long it may take to find out where the peer stands: a first sync of a large history has much to
-// walk through, and who wants to know all of it asks git.
-const standingTime = 10 * time.Second
+// compareTime bounds the comparison of branches: after a first sync of a large history there is much to walk through, and
+// git answers whoever wants to know the rest.
+const compareTime = 10 * time.Second
 
-// showStanding shows where the peer stands, if it has told its references. The sync is over and has succeeded: what
-// fails here is only a warning.
-func (s *synchronisation) showStanding(ctx context.Context, result *session.Result, porcelain io.Writer) error {
-	if s.refs == refsOff || result.Left || len(result.PeerRefs) == 0 || s.quiet && s.refs != refsPorcelain {
+// showBranches shows how the peer's branches compare with ours, if it has told them. The sync has succeeded by then: a
+// failure here is only a warning.
+func (s *run) showBranches(ctx context.Context, result *session.Result, porcelain io.Writer) error {
+	if s.Branches == BranchesOff || result.Left || len(result.PeerRefs) == 0 || s.Quiet && s.Branches != BranchPorcelain {
 		return nil
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, standingTime, fmt.Errorf("it takes longer than %s", standingTime))
+	limited, cancel := context.WithTimeoutCause(ctx, compareTime, fmt.Errorf("it takes longer than %s", compareTime))
 	defer cancel()
-	report, err := s.standing(limited, result)
+	report, err := s.compare(limited, result)
 	var failed *gitstore.GitError
 	switch {
 	case ctx.Err() != nil:
-		return nil // who stops us doesn't want to know
+		return nil // whoever stops us doesn't want to know
 	case limited.Err() != nil:
 		err = context.Cause(limited)
 	case errors.As(err, &failed) && failed.Interrupted():
 		return nil
 	}
 	if err != nil {
-		fmt.Fprintf(s.screen, "warning: where the peer stands could not be found out: %v\n", err)
+		fmt.Fprintf(s.screen, "warning: the peer's branches could not be compared with ours: %v\n", err)
 		return nil
 	}
-	if s.refs == refsPorcelain {
+	if s.Branches == BranchPorcelain {
 		return report.WritePorcelain(porcelain)
 	}
 	report.WriteText(s.screen) // if nobody is there to read it, nothing is lost
 	return nil
 }
 
-func (s *synchronisation) standing(ctx context.Context, result *session.Result) (*standing.Report, error) {
+func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Report, error) {
 	own, err := s.store.OwnRefs(ctx)
 	if err != nil {
 		return nil, err
 	}
-	report := &standing.Report{Branches: standing.Pair(own, result.PeerRefs)}
+	report := &branches.Report{Branches: branches.Pair(own, result.PeerRefs)}
 	// Both walk through what has come, and neither needs the other: after a first sync each takes seconds.
 	tips := begin(ctx, func(ctx context.Context) ([]string, error) { return s.tips(ctx, result) })
 	defer tips.end()
@@ -87,20 +87,20 @@ func (s *synchronisation) standing(ctx context.Context, result *session.Result) 
 }
 
 // tips is what has come and is on no branch of either side.
-func (s *synchronisation) tips(ctx context.Context, result *session.Result) ([]string, error) {
+func (s *run) tips(ctx context.Context, result *session.Result) ([]string, error) {
 	if result.Received.Len() == 0 {
 		return nil, nil
 	}
 	var theirs []string
 	for _, r := range result.PeerRefs {
-		theirs = append(theirs, r.OID)
+		theirs = append(theirs, r.OID, r.Peeled)
 	}
 	return s.store.Dangling(ctx, result.Received.All(), theirs)
 }
 
 // relate fills in the facts about those branches that are not the same on both sides.
-func (s *synchronisation) relate(ctx context.Context, report *standing.Report, head ref.Ref) error {
-	var differ []*standing.Branch
+func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref) error {
+	var differ []*branches.Branch
 	var pairs []gitstore.Pair
 	for i := range report.Branches {
 		if b := &report.Branches[i]; b.Ours != b.Theirs {
@@ -115,7 +115,7 @@ func (s *synchronisation) relate(ctx context.Context, report *standing.Report, h
 	if err != nil {
 		return err
 	}
-	report.Here = standing.Here{Bare: checkout.Dir == "", Branch: checkout.Head.Target, Elsewhere: checkout.Elsewhere}
+	report.Here = branches.Here{Bare: checkout.Dir == "", Branch: checkout.Head.Target, Elsewhere: checkout.Elsewhere}
 	relations, err := s.store.Relate(ctx, pairs)
 	if err != nil {
 		return err

@@ -1,6 +1,6 @@
 #!/bin/sh
 
-test_description='after a sync, where the peer stands, and what takes it: for a person, for scripts, and nothing is written'
+test_description='after a sync, how the peer compares, and what takes its branches: for a person, for scripts, and nothing is written'
 
 . /usr/share/sharness/sharness.sh
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
@@ -313,9 +313,9 @@ end_walk () {
 	) && heard
 }
 
-test_expect_success 'a git that fails while it looks where the peer stands is a warning, but not if Ctrl-C has ended it' '
+test_expect_success 'a git that fails while branches are compared is a warning, but not if Ctrl-C has ended it' '
 	fresh && grow alice 1 && grow bob 1 && mkdir shim &&
-	end_walk TERM && tells "warning: where the peer stands could not be found out: git rev-list: signal: terminated\n" &&
+	end_walk TERM && tells "warning: the peer'\''s branches could not be compared with ours: git rev-list: signal: terminated\n" &&
 	end_walk INT && test_must_be_empty told
 '
 

@@ -1,0 +1,95 @@
+// Package app is what the two commands of a user do from the words of the user on: git-aig-sync makes two stores equal,
+// git-remote-aig pulls on git's behalf. Both go from settings to a transport, to an authenticated pipe, to a conversation.
+package app
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"aig/internal/command"
+	"aig/internal/gitstore"
+	"aig/internal/screen"
+	"aig/internal/session"
+	"aig/internal/tunnel"
+	"aig/internal/version"
+	"aig/internal/wire"
+)
+
+// DefaultTimeout is how long nothing may move between us and a peer that has come.
+const DefaultTimeout = time.Minute
+
+// Config is one run of a command: what its user has said, and what the process has been given.
+type Config struct {
+	// Transport is a shell expression that leads to the peer. For Sync it may also be "-", for Stdin and Stdout, or the
+	// name of a remote whose URL is aig::<transport>.
+	Transport string
+	Settings  Settings
+	Wait      time.Duration // for the peer to come; 0 is without end
+	Timeout   time.Duration // how long nothing may move once it has come
+
+	// For Sync alone:
+	Direction wire.Direction
+	Summary   bool // report how many objects moved, not which
+	Quiet     bool // no report, no progress
+	Branches  BranchReport
+	Progress  *bool // nil is as standard error is a terminal
+
+	Stdin, Stdout, Stderr *os.File
+	Dir                   string   // where git runs; "" is the current directory
+	Env                   []string // as os.Environ gives it
+}
+
+// BranchReport says who is shown how the peer's branches compare with ours.
+type BranchReport string
+
+const (
+	BranchText      BranchReport = ""          // a person, on standard error
+	BranchPorcelain BranchReport = "porcelain" // a script, behind the report
+	BranchesOff     BranchReport = "off"       // nobody, and the peer is told no references of ours either
+)
+
+func (c Config) git() gitstore.Git {
+	return gitstore.Git{Dir: c.Dir, Env: c.Env, Settings: new(gitstore.Settings)}
+}
+
+// lookup is os.LookupEnv for the run's environment.
+func (c Config) lookup(name string) (value string, set bool) {
+	for _, entry := range c.Env {
+		if v, ok := strings.CutPrefix(entry, name+"="); ok {
+			value, set = v, true // exec.Cmd too takes the last
+		}
+	}
+	return value, set
+}
+
+func (c Config) getenv(name string) string {
+	value, _ := c.lookup(name)
+	return value
+}
+
+// Fingerprint returns the fingerprint of the user's own key.
+func Fingerprint(ctx context.Context, c Config) (string, error) {
+	if err := c.Settings.complete(ctx, c.git(), c.getenv, ""); err != nil {
+		return "", err
+	}
+	return c.Settings.fingerprint(ctx)
+}
+
+// converse has the conversation with the peer of an open link. o holds what differs between the two commands.
+func converse(ctx context.Context, c Config, link *Link, s *screen.Screen, o session.Options) (*session.Result, error) {
+	conn, err := link.Meet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	o.Context, o.Timeout = c.Settings.Context, c.Timeout
+	o.Secret = conn.SessionID()
+	o.Agent = "aig/" + version.Version
+	o.Warn = func(line string) { fmt.Fprintf(s, "warning: %s\n", command.OneLine(line)) }
+	return session.Run(ctx, conn, o)
+}
+
+func (c Config) timing() tunnel.Timing { return tunnel.Timing{Wait: c.Wait, Timeout: c.Timeout} }

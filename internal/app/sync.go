@@ -1,0 +1,184 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"aig/internal/gitstore"
+	"aig/internal/identity"
+	"aig/internal/oid"
+	"aig/internal/ref"
+	"aig/internal/screen"
+	"aig/internal/session"
+)
+
+// Sync makes the store of the repository at c.Dir and the peer's equal, and reports what has moved. A nil error means
+// that both sides hold everything and have said so.
+func Sync(ctx context.Context, c Config) error {
+	git := c.git()
+	if err := c.complete(ctx, git); err != nil {
+		return err
+	}
+	s := &run{Config: c, screen: screen.New(c.Stderr)}
+	var err error
+	if s.store, err = gitstore.Open(ctx, git); err != nil {
+		return err
+	}
+	trust, err := c.Settings.trusted(ctx, s.screen)
+	if err != nil {
+		return err
+	}
+	id, err := identity.Load(ctx, identity.Options{File: c.Settings.Identity})
+	if err != nil {
+		return err
+	}
+	defer id.Close()
+	link, err := Open(ctx, LinkOptions{
+		Transport: c.Transport, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: s.screen, Git: git,
+		Identity: id, Trust: trust, Timing: c.timing(),
+		Arrived: func() { s.arrived(ctx) },
+	})
+	if err != nil {
+		return err
+	}
+	defer link.Close()
+	out := io.Writer(c.Stdout)
+	if c.Transport == "-" {
+		out = s.screen
+	}
+	s.report = newReport(out, s.screen, c, s.store.Format())
+	return link.Explain(s.sync(ctx, link))
+}
+
+// complete fills in from the environment and the configuration what the user's words leave open.
+func (c *Config) complete(ctx context.Context, git gitstore.Git) error {
+	remote := ""
+	if c.Transport != "-" {
+		url, ok, err := git.RemoteURL(ctx, c.Transport)
+		if err != nil {
+			return err
+		}
+		if transport, isAig := strings.CutPrefix(url, "aig::"); ok && isAig {
+			remote, c.Transport = c.Transport, transport
+		}
+	}
+	if err := c.Settings.complete(ctx, git, c.getenv, remote); err != nil {
+		return err
+	}
+	if c.Branches == BranchText {
+		tell, set, err := git.Config(ctx, "aig.refs", "bool")
+		if err != nil {
+			return err
+		}
+		if set && tell == "false" {
+			c.Branches = BranchesOff
+		}
+	}
+	return nil
+}
+
+// run is one Sync, from an open transport to the end of the report.
+type run struct {
+	Config
+	store  *gitstore.Store
+	screen *screen.Screen
+	report *report
+
+	// From the peer's arrival on:
+	status  session.Status
+	objects *background[*oid.List]
+	told    *background[[]ref.Ref]
+	shown   *background[struct{}]
+}
+
+// arrived begins what needs a peer on its way, but not its key: listing the store takes place while the handshake takes
+// its round trips. Not earlier, since the peer may have been hours away.
+func (s *run) arrived(ctx context.Context) {
+	s.objects = begin(ctx, s.store.List)
+	s.told = begin(ctx, s.tellRefs)
+	s.status.Phase("SSH handshake with the peer")
+	if s.showsProgress() {
+		s.shown = begin(ctx, func(ctx context.Context) (struct{}, error) {
+			s.screen.Show(ctx, &s.status)
+			return struct{}{}, nil
+		})
+	}
+}
+
+// showsProgress follows git: on a terminal, unless told otherwise.
+func (s *run) showsProgress() bool {
+	switch {
+	case s.Quiet:
+		return false
+	case s.Progress != nil:
+		return *s.Progress
+	}
+	return s.screen.IsTerminal()
+}
+
+func (s *run) sync(ctx context.Context, link *Link) error {
+	defer func() {
+		s.objects.end()
+		s.told.end()
+		s.shown.end()
+	}()
+	result, err := converse(ctx, s.Config, link, s.screen, session.Options{
+		Store:     s.store,
+		Direction: s.Direction,
+		Objects:   func(context.Context) (*oid.List, error) { return s.objects.wait() },
+		Refs:      func(context.Context) ([]ref.Ref, error) { return s.told.wait() },
+		Common:    s.report.common,
+		Status:    &s.status,
+	})
+	var omitted *session.OmittedError
+	if result == nil || err != nil && !errors.As(err, &omitted) {
+		return err
+	}
+	defer result.Close()
+	s.shown.end()
+	if result.Left {
+		fmt.Fprintln(s.screen, "the peer has looked at our references and taken nothing")
+	}
+	if reportErr := s.report.moved(result, err == nil); err == nil {
+		err = reportErr
+	}
+	if err != nil {
+		return err
+	}
+	return s.showBranches(ctx, result, s.report.to)
+}
+
+// background is a function that runs in a goroutine of its own. A nil one has ended.
+type background[T any] struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	value  T
+	err    error
+}
+
+func begin[T any](ctx context.Context, f func(context.Context) (T, error)) *background[T] {
+	ctx, cancel := context.WithCancel(ctx)
+	b := &background[T]{cancel: cancel, done: make(chan struct{})}
+	go func() {
+		defer close(b.done)
+		b.value, b.err = f(ctx)
+	}()
+	return b
+}
+
+// wait waits for the result.
+func (b *background[T]) wait() (T, error) {
+	<-b.done
+	return b.value, b.err
+}
+
+// end cancels the function and waits until it has returned.
+func (b *background[T]) end() {
+	if b != nil {
+		b.cancel()
+		<-b.done
+	}
+}
