@@ -4,6 +4,11 @@ COMMANDS = git-aig-sync git-remote-aig aig-switchboard
 SOURCES := $(shell find cmd internal -name '*.go' 2>/dev/null) go.mod
 BUILD = go build -trimpath -ldflags=-buildid=
 
+# GIT=<prefix> runs the tests, and all that they start, with the git in <prefix>/bin.
+ifdef GIT
+export PATH := $(abspath $(GIT))/bin:$(PATH)
+endif
+
 # git finds git-aig-sync in any directory of PATH.
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
@@ -24,30 +29,33 @@ bin/aig-test-pipe: $(SOURCES) t/pipe/main.go
 bin/%: $(SOURCES)
 	$(BUILD) -o $@ ./cmd/$*
 
-setup: ## install what tests and demo need (Debian packages, if any is missing)
-	@t/setup.sh
+setup: ## install what tests, linters and benchmarks need (Debian packages, if any is missing)
+	@t/setup.sh test lint bench
 
-demo: setup build ## Alice and Bob synchronise through a switchboard on loopback
+setup-%:
+	@t/setup.sh $*
+
+demo: setup-demo build ## Alice and Bob synchronise through a switchboard on loopback
 	@t/demo.sh
 
-test: setup build bin/aig-test-pipe test-go test-t ## run every test
+test: setup-test build bin/aig-test-pipe test-go test-t ## run every test; GIT=<prefix> for another git than that of PATH
 
 test-go:
-	go test -race ./...
+	go test -race -timeout 20m ./...
 
 test-t:
 	cd t && prove --timer t[0-9]*.sh :: --chain-lint
 
-fuzz: setup ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
+fuzz: setup-test ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
 	@t/fuzz.sh
 
-torture: setup build bin/aig-test-pipe ## the tests of what breaks, at length: about 40 minutes; TORTURE=<regexp> for some of them
+torture: setup-test build bin/aig-test-pipe ## the tests of what breaks, at length: about 40 minutes; TORTURE=<regexp> for some of them
 	@t/torture.sh
 
-bench: setup build bin/aig-test-pipe ## ours beside git fetch, clone and rsync; BENCH=-quick for a short run, REPO=<path> for a real history
+bench: setup-bench build bin/aig-test-pipe ## ours beside git fetch, clone and rsync; BENCH=-quick for a short run, REPO=<path> for a real history
 	go run ./t/bench $(BENCH)
 
-lint: setup ## gofmt, vet, staticcheck, shellcheck
+lint: setup-lint ## gofmt, vet, staticcheck, shellcheck
 	@t/lint.sh
 
 install: build ## install the programs where git and the shell find them

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests, the linters and the demo need and this machine lacks: Debian packages, nothing else. The
-# programs themselves need only git, and what the transport is made of.
+# Installs what this machine lacks of what is asked for, as Debian packages: setup.sh [demo] [test] [lint] [bench]. The programs and
+# the demo need git, ssh and Go only, which are looked for whatever is asked.
 
 set -eu
 
@@ -15,15 +15,30 @@ need () { # <package> <path or command that it brings>
 need git git
 need openssh-client ssh
 need openssh-client ssh-keygen
-need procps ps
-need perl prove
-need sharness /usr/share/sharness/sharness.sh
-need shellcheck shellcheck
-# What the benchmarks compare with.
-need rsync rsync
-# The race detector links with the C library.
-need gcc gcc
-need libc6-dev /usr/include/stdlib.h
+for what; do
+	case $what in
+	demo) ;;
+	test)
+		need perl prove
+		need procps ps
+		need sharness /usr/share/sharness/sharness.sh
+		# The race detector links with the C library.
+		need gcc gcc
+		need libc6-dev /usr/include/stdlib.h
+		;;
+	lint)
+		need shellcheck shellcheck
+		;;
+	bench)
+		# To compare with.
+		need rsync rsync
+		;;
+	*)
+		echo "usage: t/setup.sh [demo] [test] [lint] [bench]" >&2
+		exit 129
+		;;
+	esac
+done
 
 if ! command -v go >/dev/null 2>&1; then
 	echo "fatal: go is not in PATH: install Go 1.26 or later first" >&2

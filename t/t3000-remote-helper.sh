@@ -156,8 +156,8 @@ test_expect_success 'clone --bare, --mirror, --branch, --single-branch and --no-
 	for options in --bare --mirror "--branch side" "--single-branch --no-tags" --no-checkout "--branch v1"
 	do
 		rm -rf expected clone &&
-		git clone -q $options "file://$PWD/bob/repo" expected &&
-		alice_in "$PWD" git clone -q $options "$address" clone && ok && test_must_be_empty alice.err &&
+		git -c advice.detachedHead=false clone -q $options "file://$PWD/bob/repo" expected 2>expect.err &&
+		alice_in "$PWD" git clone -q $options "$address" clone && ok && test_cmp expect.err alice.err &&
 		git -C expected for-each-ref >expect && git -C clone for-each-ref >actual && test_cmp expect actual &&
 		git -C expected rev-parse HEAD >expect && git -C clone rev-parse HEAD >actual && test_cmp expect actual || return 1
 	done
@@ -167,8 +167,11 @@ test_expect_success 'a remote with its refspec: branches, tags, pruned ones, and
 	fresh_alice && in_alice remote add bob "$address" && rm starts &&
 	alice git fetch bob && ok && gave "$(wc -l <bob.had)" &&
 	in_bob for-each-ref --format="%(objectname) %(refname:lstrip=2)" refs/heads >expect &&
-	in_alice for-each-ref --format="%(objectname) %(refname:lstrip=3)" refs/remotes/bob >actual && test_cmp expect actual &&
-	in_bob for-each-ref refs/tags >expect && in_alice for-each-ref refs/tags >actual && test_cmp expect actual &&
+	in_alice for-each-ref --format="%(objectname) %(refname:lstrip=3)" refs/remotes/bob >actual &&
+	# git 2.48 and later keep the remote HEAD as well.
+	grep -v " HEAD$" actual >branches && test_cmp expect branches &&
+	rm -rf plain && git init -q plain && git -C plain remote add bob "file://$PWD/bob/repo" && git -C plain fetch -q bob &&
+	git -C plain for-each-ref >expect && in_alice for-each-ref >actual && test_cmp expect actual &&
 	in_alice for-each-ref refs/heads >heads && test_must_be_empty heads &&
 	in_bob branch passing && alice git fetch bob && ok && looked && in_alice rev-parse bob/passing &&
 	in_bob branch -D passing && alice git fetch --prune bob && ok && looked &&
@@ -389,8 +392,10 @@ test_expect_success 'nobody trusted: the transport does not start, and the line 
 '
 
 # fails_with <transport> <text>: one line, which begins with "fatal: " and holds the text.
+# Newer versions of git add a line of their own where a helper fails before it has told its capabilities.
 fails_with () {
-	alice git fetch "aig::$1" && failed 128 "$2" && tail -n 1 alice.err | grep "^fatal: " && test "$(grep -c "^fatal: " alice.err)" = 1
+	alice git fetch "aig::$1" && failed 128 "$2" && grep -vx "fatal: remote helper .aig. aborted session" alice.err >ours &&
+	tail -n 1 ours | grep "^fatal: " && test "$(grep -c "^fatal: " ours)" = 1
 }
 
 test_expect_success 'what leads to no peer fails with a line that says so' '

@@ -143,7 +143,7 @@ func TestTortureTinyObjects(t *testing.T) {
 // An object as large as its header says, which takes almost nothing in the pack, is not held in memory where git
 // streams it, and is not stored loose.
 func TestTortureLargeObject(t *testing.T) {
-	size := gittest.Rounds(20<<20, 4<<30+1)
+	size := gittest.Size(20<<20, 4<<30+1)
 	to := gittest.New(t)
 	to.Git("config", "core.bigFileThreshold", "1m")
 	to.Git("config", "aig.maxMemory", "48m")
@@ -162,12 +162,12 @@ func TestTortureLargeObject(t *testing.T) {
 	gittest.Figures(t, "bytes in an object", size, "%d KiB of pack, taken in in %.1f s; %s", len(z)>>10, time.Since(start).Seconds(), cost(in))
 }
 
-func deflatedZeros(n int) []byte {
+func deflatedZeros(n int64) []byte {
 	var b bytes.Buffer
 	z := zlib.NewWriter(&b)
 	zeros := make([]byte, 1<<20)
 	for n > 0 {
-		part := min(n, len(zeros))
+		part := min(n, int64(len(zeros)))
 		z.Write(zeros[:part])
 		n -= part
 	}

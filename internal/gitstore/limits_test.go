@@ -235,7 +235,7 @@ func TestConfiguredSizes(t *testing.T) {
 
 // A few kilobytes of deltas that ask for gigabytes, or for hours, get what the limits say, and the store stays as it was.
 func TestTortureDeltaBombs(t *testing.T) {
-	asked := gittest.Rounds(256<<20, 2<<30)
+	asked := gittest.Size(256<<20, 2<<30)
 	to := gittest.New(t)
 	to.Git("config", "aig.maxMemory", fmt.Sprint(asked/4))
 	before := to.Files()

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -73,7 +74,7 @@ exec $git "$@"`)
 func TestListOfDamagedPacks(t *testing.T) {
 	for name, test := range map[string]struct {
 		damage func(path string) error
-		want   string // "" for no error
+		want   string // a regular expression; "" for no error
 	}{
 		"index missing": {func(path string) error { return os.Remove(path + ".idx") }, "has no index"},
 		"pack missing":  {func(path string) error { return os.Remove(path + ".pack") }, "has no pack"},
@@ -92,7 +93,7 @@ func TestListOfDamagedPacks(t *testing.T) {
 			}
 			os.Chmod(path+".idx", 0o600)
 			return os.WriteFile(path+".idx", b, 0o600)
-		}, "is damaged: it names"},
+		}, "(?:is damaged: it names|\\(truncated index\\?\\))"}, // ours, or what newer versions of git say by themselves
 		"index comes in a moment": {func(path string) error {
 			if err := os.Rename(path+".idx", path+".later"); err != nil {
 				return err
@@ -118,7 +119,7 @@ func TestListOfDamagedPacks(t *testing.T) {
 					}
 				}
 				_, err := open(t, r).List(t.Context())
-				if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				if test.want == "" && err != nil || test.want != "" && (err == nil || !regexp.MustCompile(test.want).MatchString(err.Error())) {
 					t.Errorf("alternate %v: %v", alternate, err)
 				}
 			}

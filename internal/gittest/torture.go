@@ -15,9 +15,17 @@ func Rounds(short, long int) int {
 	return short
 }
 
+// Size is Rounds of a size in bytes.
+func Size(short, long int64) int64 {
+	if Torture {
+		return long
+	}
+	return short
+}
+
 // Figures logs a row of the table that `make torture` prints: what was done
 // how often, and what came of it, such as "stores changed 0, longest 2.1 s".
-func Figures(t testing.TB, what string, rounds int, format string, args ...any) {
+func Figures[N int | int64](t testing.TB, what string, rounds N, format string, args ...any) {
 	t.Helper()
 	t.Logf("torture: %s | %d | %s | %s", t.Name(), rounds, what, fmt.Sprintf(format, args...))
 }

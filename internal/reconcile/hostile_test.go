@@ -170,7 +170,8 @@ func TestHostileLists(t *testing.T) {
 			t.Errorf("%s: %v, done %v", c.name, err, x.Done())
 		}
 	}
-	for _, peerLen := range []int{-1, MaxLen + 1} {
+	tooMany := int64(MaxLen) + 1 // below zero where an int has 32 bits
+	for _, peerLen := range []int{-1, int(tooMany)} {
 		if _, err := NewExchange(own, peerLen); !errors.Is(err, ErrContradiction) {
 			t.Errorf("a peer with %d names: %v", peerLen, err)
 		}

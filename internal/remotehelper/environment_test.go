@@ -30,8 +30,9 @@ func TestAllowedByEnvironment(t *testing.T) {
 		}
 		cmd := exec.CommandContext(t.Context(), "git", "-c", "x.y="+v, "config", "--type=bool", "x.y")
 		cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1")
-		out, _ := cmd.Output() // a value that is no boolean fails, and is refused
-		if git := string(out) == "true\n"; git != (err == nil) {
+		out, _ := cmd.Output()                               // a value that is no boolean fails, and is refused
+		git := string(out) == "true\n" && v != "-2147483648" // newer versions of git take it, and we don't
+		if git != (err == nil) {
 			t.Errorf("%q: git reads %q, we say %v", v, out, err)
 		}
 	}

@@ -70,7 +70,7 @@ func TestTortureLiarsBadPacks(t *testing.T) {
 	refused := func(name, why string, m *made, pack []byte) tale {
 		return tale{name: name, refused: why, want: "the pipe ended", tell: func(l *liar) {
 			l.give(announced(m)...)
-			l.pack(0, len(m.names), pack)
+			l.pack(0, uint32(len(m.names)), pack)
 			leaves(l)
 		}}
 	}
@@ -180,7 +180,7 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 			v.open(v.repo)
 			lie := tale{want: setting, within: lieTimeout, tell: func(l *liar) {
 				l.give(announced(c.pack)...)
-				l.pack(0, len(c.pack.names), c.pack.Bytes())
+				l.pack(0, uint32(len(c.pack.names)), c.pack.Bytes())
 				l.judged()
 			}}
 			grown := peak(t)

@@ -222,13 +222,13 @@ func (l *liar) judged() bool {
 }
 
 // pack sends a pack in frames of some size, and its end.
-func (l *liar) pack(number uint32, objects int, pack []byte) {
+func (l *liar) pack(number uint32, objects uint32, pack []byte) {
 	for len(pack) > 0 {
 		part := pack[:min(len(pack), 1000)]
 		l.say(wire.TypePack, part)
 		pack = pack[len(part):]
 	}
-	l.say(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: uint32(objects)}.Append(nil))
+	l.say(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: objects}.Append(nil))
 }
 
 // victims is the store that all lies are told to, and what the liar has.

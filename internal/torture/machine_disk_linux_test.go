@@ -69,7 +69,7 @@ func (d *disk) free(t testing.TB, bytes int64) {
 		if err := syscall.Statfs(d.root()+d.dir, &now); err != nil {
 			t.Fatal(err)
 		}
-		bytes += int64(now.Blocks-now.Bfree) * now.Bsize
+		bytes += int64(now.Blocks-now.Bfree) * int64(now.Bsize)
 	} else {
 		bytes = 1 << 30
 	}

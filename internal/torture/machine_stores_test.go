@@ -160,7 +160,7 @@ var (
 
 // newPair makes two bare repositories of a common past in a directory.
 func (m *machine) newPair(dir string, d drift) (*pair, error) {
-	rng := m.random(1 << 32)
+	rng := m.random(1 << 30)
 	var failed error
 	git := func(dir, stdin string, args ...string) {
 		if failed == nil {
