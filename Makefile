@@ -38,7 +38,8 @@ setup-%:
 demo: setup-demo build ## Alice and Bob synchronise through a switchboard on loopback
 	@t/demo.sh
 
-test: setup-test build bin/aig-test-pipe test-go test-t ## run every test; GIT=<prefix> for another git than that of PATH
+test: setup-test build bin/aig-test-pipe ## run every test; GIT=<prefix> for another git than that of PATH
+	@t/test.sh $(MAKE) --no-print-directory
 
 test-go:
 	go test -race -timeout 20m ./...

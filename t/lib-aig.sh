@@ -22,6 +22,7 @@
 #   objects <name>  prints the names of all objects of the person's store.
 #   outside <name>  prints a checksum of everything under .git outside objects/.
 #   same_stores     checks that Alice's and Bob's stores hold the same objects and are sound.
+#   set_mount       sets the prerequisite MOUNT where a file system can be mounted, and else notes that a test is skipped.
 #   left_behind <name>
 #                   prints what is left of quarantines in the person's store.
 #   nothing_left <name>
@@ -137,6 +138,14 @@ same_stores () {
 	test_cmp alice.objects bob.objects &&
 	as alice git fsck --strict --no-dangling >alice.fsck 2>&1 && test_must_be_empty alice.fsck &&
 	as bob git fsck --strict --no-dangling >bob.fsck 2>&1 && test_must_be_empty bob.fsck
+}
+
+set_mount () {
+	if unshare -rm mount -t tmpfs none "$SHARNESS_TRASH_DIRECTORY" 2>/dev/null; then
+		test_set_prereq MOUNT
+	elif test -n "${AIG_SKIPPED:-}"; then
+		printf '%s\t%s\n' "no file system can be mounted here" "$(basename "$SHARNESS_TEST_FILE" .sh)" >>"$AIG_SKIPPED"
+	fi
 }
 
 test_must_be_empty () {
