@@ -44,6 +44,7 @@ test: setup-test build $(HELPERS:%=bin/%) ## run every test; GIT=<prefix> for an
 
 test-go:
 	go test -race -timeout 20m ./...
+	go test -C t/bench -race -timeout 20m ./...
 
 test-t:
 	cd t && prove --timer t[0-9]*.sh :: --chain-lint
@@ -55,7 +56,8 @@ torture: setup-test build $(HELPERS:%=bin/%) ## the tests of what breaks, at len
 	@t/torture.sh
 
 bench: setup-bench build $(HELPERS:%=bin/%) ## ours beside git fetch, clone and rsync; BENCH=-quick for a short run, REPO=<path> for a real history
-	go run ./t/bench $(BENCH)
+	go build -C t/bench -o ../../bin/aig-bench .
+	bin/aig-bench $(BENCH)
 
 lint: setup-lint ## gofmt, vet, staticcheck, shellcheck
 	@t/lint.sh
