@@ -1,6 +1,7 @@
 # aig: everything that is done with this repository. `make help` lists it.
 
 COMMANDS = git-aig-sync git-remote-aig aig-switchboard
+HELPERS = aig-test-pipe aig-test-reread
 SOURCES := $(shell find cmd internal -name '*.go' 2>/dev/null) go.mod
 BUILD = go build -trimpath -ldflags=-buildid=
 
@@ -23,8 +24,8 @@ help: ## list what can be made
 
 build: $(COMMANDS:%=bin/%) ## build the programs into bin/
 
-bin/aig-test-pipe: $(SOURCES) t/pipe/main.go
-	$(BUILD) -o $@ ./t/pipe
+bin/aig-test-%: $(SOURCES) t/%/main.go
+	$(BUILD) -o $@ ./t/$*
 
 bin/%: $(SOURCES)
 	$(BUILD) -o $@ ./cmd/$*
@@ -38,10 +39,12 @@ setup-%:
 demo: setup-demo build ## Alice and Bob synchronise through a switchboard on loopback
 	@t/demo.sh
 
-test: setup-test build bin/aig-test-pipe test-go test-t ## run every test; GIT=<prefix> for another git than that of PATH
+test: setup-test build $(HELPERS:%=bin/%) ## run every test; GIT=<prefix> for another git than that of PATH
+	@t/test.sh $(MAKE) --no-print-directory
 
 test-go:
 	go test -race -timeout 20m ./...
+	go test -C t/bench -race -timeout 20m ./...
 
 test-t:
 	cd t && prove --timer t[0-9]*.sh :: --chain-lint
@@ -49,11 +52,12 @@ test-t:
 fuzz: setup-test ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
 	@t/fuzz.sh
 
-torture: setup-test build bin/aig-test-pipe ## the tests of what breaks, at length: about 40 minutes; TORTURE=<regexp> for some of them
+torture: setup-test build $(HELPERS:%=bin/%) ## the tests of what breaks, at length: about 40 minutes; TORTURE=<regexp> for some of them
 	@t/torture.sh
 
-bench: setup-bench build bin/aig-test-pipe ## ours beside git fetch, clone and rsync; BENCH=-quick for a short run, REPO=<path> for a real history
-	go run ./t/bench $(BENCH)
+bench: setup-bench build $(HELPERS:%=bin/%) ## ours beside git fetch, clone and rsync; BENCH=-quick for a short run, REPO=<path> for a real history
+	go build -C t/bench -o ../../bin/aig-bench .
+	bin/aig-bench $(BENCH)
 
 lint: setup-lint ## gofmt, vet, staticcheck, shellcheck
 	@t/lint.sh

@@ -21,7 +21,10 @@
 #                   the end, which holds the message.
 #   objects <name>  prints the names of all objects of the person's store.
 #   outside <name>  prints a checksum of everything under .git outside objects/.
-#   same_stores     checks that Alice's and Bob's stores hold the same objects and are sound.
+#   same_stores     checks that Alice's and Bob's stores hold the same objects and are sound, as git sees it and as go-git does.
+#   reread <dir>    checks that go-git, which is not git, finds the same objects there and each of them what its name says; it
+#                   knows SHA-1 only.
+#   set_mount       sets the prerequisite MOUNT where a file system can be mounted, and else notes that a test is skipped.
 #   left_behind <name>
 #                   prints what is left of quarantines in the person's store.
 #   nothing_left <name>
@@ -136,7 +139,24 @@ same_stores () {
 	objects alice >alice.objects && objects bob >bob.objects &&
 	test_cmp alice.objects bob.objects &&
 	as alice git fsck --strict --no-dangling >alice.fsck 2>&1 && test_must_be_empty alice.fsck &&
-	as bob git fsck --strict --no-dangling >bob.fsck 2>&1 && test_must_be_empty bob.fsck
+	as bob git fsck --strict --no-dangling >bob.fsck 2>&1 && test_must_be_empty bob.fsck &&
+	reread alice/repo && reread bob/repo
+}
+
+reread () {
+	test "$(git -C "$1" rev-parse --show-object-format)" != sha1 || {
+		git -C "$1" cat-file --batch-all-objects --batch-check='%(objectname)' >reread.git &&
+		aig-test-reread "$(git -C "$1" rev-parse --path-format=absolute --git-common-dir)" >reread.go-git &&
+		test_cmp reread.git reread.go-git
+	}
+}
+
+set_mount () {
+	if unshare -rm mount -t tmpfs none "$SHARNESS_TRASH_DIRECTORY" 2>/dev/null; then
+		test_set_prereq MOUNT
+	elif test -n "${AIG_SKIPPED:-}"; then
+		printf '%s\t%s\n' "no file system can be mounted here" "$(basename "$SHARNESS_TEST_FILE" .sh)" >>"$AIG_SKIPPED"
+	fi
 }
 
 test_must_be_empty () {

@@ -112,7 +112,8 @@ test_expect_success 'both only pull' '
 	sync_fails "only pull" && unchanged
 '
 
-test_expect_success 'a full disk: ours says so, the other side hears it, and the store is as it was' '
+set_mount
+test_expect_success MOUNT 'a full disk: ours says so, the other side hears it, and the store is as it was' '
 	head -c 3000000 /dev/urandom >bob/repo/r && as bob git add r && as bob git commit -q -m big &&
 	mkdir -p full && cat >on-a-small-disk <<-EOF &&
 	mount -t tmpfs -o size=1m none full && git init -q full/repo && cd full/repo &&

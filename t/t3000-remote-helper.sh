@@ -88,7 +88,7 @@ sound () {
 		return 1
 	}
 	grep -v "^notice: " fsck.out >complaints
-	test_must_be_empty complaints
+	test_must_be_empty complaints && reread "$1"
 }
 
 # Everything of Alice's that we don't write and git does not either, unless asked: all but objects and FETCH_HEAD.

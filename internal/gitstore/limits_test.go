@@ -93,7 +93,7 @@ func TestMaxInputSize(t *testing.T) {
 // nowhere but on Linux, docs/security.md says.
 func TestMaxMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("the limit is Linux's alone")
+		gittest.Skip(t, "aig.maxMemory is Linux's alone")
 	}
 	to := gittest.New(t)
 	to.Git("config", "aig.maxMemory", "128m")

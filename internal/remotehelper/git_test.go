@@ -256,7 +256,7 @@ func TestFetchIntoFetchHead(t *testing.T) {
 		if said := c.said(); strings.Contains(said, "> fetch") || !strings.HasSuffix(said, "left\n") {
 			t.Errorf("a second fetch said\n%s", said)
 		}
-		dst.Git("fsck", "--strict")
+		dst.MustBeSound()
 	}
 }
 

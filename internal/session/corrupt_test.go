@@ -94,7 +94,7 @@ func TestUnreadableObjectIsLeftOut(t *testing.T) {
 			if len(a.received) != 3 || !slices.Equal(b.sent, a.received) {
 				t.Errorf("received %d of 3", len(a.received))
 			}
-			b.repo.Git("fsck", "--strict")
+			b.repo.MustBeSound()
 		})
 	}
 }
@@ -113,7 +113,7 @@ func TestUnreadableBase(t *testing.T) {
 	if a.err != nil || b.err != nil || len(b.received) != 3 {
 		t.Errorf("%v; %v; received %d, want 3", a.err, b.err, len(b.received))
 	}
-	b.repo.Git("fsck", "--strict")
+	b.repo.MustBeSound()
 }
 
 // Where the index of a pack is damaged, git can give the wrong bytes of it although each object that is to be given can
@@ -151,5 +151,5 @@ func TestDamagedIndex(t *testing.T) {
 	if len(a.warnings) != 1 || !strings.Contains(a.warnings[0], "git fsck") {
 		t.Errorf("warnings: %q", a.warnings)
 	}
-	b.repo.Git("fsck", "--strict")
+	b.repo.MustBeSound()
 }

@@ -86,7 +86,7 @@ func TestWhatHasArrivedStays(t *testing.T) {
 	if left := b.repo.Quarantines(); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	b.repo.Git("fsck", "--strict")
+	b.repo.MustBeSound()
 	a, b = &side{repo: a.repo}, &side{repo: b.repo}
 	talk(t, a, b)
 	mustAgree(t, a, b)

@@ -172,7 +172,7 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 	} {
 		t.Run(setting, func(t *testing.T) {
 			if setting == "aig.maxMemory" && runtime.GOOS != "linux" {
-				t.Skip("the limit is Linux's alone")
+				gittest.Skip(t, "aig.maxMemory is Linux's alone")
 			}
 			v := newVictims(t, 20)
 			v.repo.Git("config", setting, c.value)

@@ -454,7 +454,7 @@ func (v *victims) untouched(t *testing.T, lie tale) {
 		if left := v.repo.Quarantines(); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
-		v.repo.Git("fsck", "--strict")
+		v.repo.MustBeSound()
 	}
 }
 

@@ -104,7 +104,7 @@ func mustAgree(t *testing.T, a, b *side) {
 		if !slices.IsSorted(d.sent) || !slices.IsSorted(d.received) {
 			t.Error("a report is not ascending")
 		}
-		d.repo.Git("fsck", "--strict")
+		d.repo.MustBeSound()
 	}
 }
 

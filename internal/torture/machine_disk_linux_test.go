@@ -2,6 +2,7 @@ package torture
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -22,31 +23,64 @@ type disk struct {
 	pid int
 }
 
+// needsDisks skips a test where there can be no such disk.
+func needsDisks(t *testing.T) {
+	t.Helper()
+	if err := disksWork(t.TempDir()); err != nil {
+		t.Log(err)
+		gittest.Skip(t, "no file system can be mounted here")
+	}
+}
+
+// disksWork fails where no file system can be mounted, or none be entered by a second process.
+func disksWork(dir string) error {
+	d, end, err := mount(dir)
+	if err != nil {
+		return err
+	}
+	defer end()
+	args := append(d.enter(), "mount", "-o", "remount,ro", "none", dir)
+	_, err = run(exec.Command(args[0], args[1:]...))
+	return err
+}
+
 // newDisk makes a file system that is seen at dir by those who come by way of enter.
 func newDisk(t *testing.T, dir string) *disk {
 	t.Helper()
+	d, end, err := mount(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(end)
+	return d
+}
+
+// mount mounts a file system that is there until end is called.
+func mount(dir string) (d *disk, end func(), err error) {
 	cmd := exec.Command("unshare", "-rm", "sh", "-c", "mount -t tmpfs none "+quote(dir)+" && echo ready && exec cat")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when a test times out
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	cmd.Stderr = os.Stderr
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, nil, err
 	}
-	t.Cleanup(func() {
+	end = func() {
 		stdin.Close()
 		cmd.Wait()
-	})
-	if said, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
-		t.Fatalf("no file system can be mounted: %q, %v", said, err)
 	}
-	return &disk{dir: dir, pid: cmd.Process.Pid}
+	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		end()
+		return nil, nil, fmt.Errorf("no file system can be mounted: %s", stderr.Bytes())
+	}
+	return &disk{dir: dir, pid: cmd.Process.Pid}, end, nil
 }
 
 func (d *disk) enter() []string {
@@ -120,6 +154,9 @@ func TestTortureFullDisk(t *testing.T) {
 		limit bool // of the size of a file, instead of a full disk
 	}{{"a small tmpfs", gittest.Rounds(1, 60), false}, {"RLIMIT_FSIZE", gittest.Rounds(1, 20), true}} {
 		t.Run(kind.name, func(t *testing.T) {
+			if !kind.limit {
+				needsDisks(t)
+			}
 			var mu sync.Mutex
 			var all checked
 			done, failed, unclear := 0, 0, 0

@@ -296,10 +296,13 @@ func (m *machine) objects(p *pair, who int) ([]string, error) {
 	return strings.Fields(out), err
 }
 
-// fsck is what git has to say against a store.
+// fsck is what git has to say against a store, or go-git.
 func (m *machine) fsck(p *pair, who int) string {
 	out, err := m.git(p, who, "fsck", "--full", "--strict", "--no-dangling", "--no-progress").CombinedOutput()
 	if err != nil {
+		return fmt.Sprintf("%s%v", out, err)
+	}
+	if _, err := gittest.Reread(p.files(who)); err != nil {
 		return fmt.Sprintf("%s%v", out, err)
 	}
 	return string(out)

@@ -35,6 +35,7 @@ import (
 type peerSide struct {
 	name     string
 	dir      string // a bare repository
+	format   oid.Format
 	env      []string
 	store    *gitstore.Store
 	refs     []ref.Ref
@@ -87,7 +88,7 @@ func newPeersOf(t testing.TB, format oid.Format, random *mathrand.Rand, drift [2
 		if d.config[0] != "" {
 			repo.Git("config", d.config[0], d.config[1])
 		}
-		s := &peerSide{name: name, dir: repo.Dir, env: repo.Env, identity: ids[i], trust: trusting(t, ids[1-i])}
+		s := &peerSide{name: name, dir: repo.Dir, format: format, env: repo.Env, identity: ids[i], trust: trusting(t, ids[1-i])}
 		var err error
 		if s.before, err = files(s.dir); err == nil {
 			s.had, err = s.objects()

@@ -20,6 +20,7 @@ import (
 
 	"aig/internal/command"
 	"aig/internal/gittest"
+	"aig/internal/oid"
 	"aig/internal/tunnel"
 )
 
@@ -270,6 +271,16 @@ func (s *peerSide) inspect(y *tally) (whole bool, err error) {
 	if said, err := s.git("fsck", "--strict", "--no-dangling", "--no-progress"); err != nil || said != "" {
 		y.add(&y.fsck)
 		return false, fmt.Errorf("git fsck says %q: %w", said, err)
+	}
+	if s.format == oid.SHA1 {
+		read, err := gittest.Reread(s.dir)
+		if err == nil && !slices.Equal(read, has) {
+			err = fmt.Errorf("git lists %d objects, and go-git reads %d", len(has), len(read))
+		}
+		if err != nil {
+			y.add(&y.damaged)
+			return false, fmt.Errorf("damaged: %w", err)
+		}
 	}
 	return len(has) == len(s.due), nil
 }

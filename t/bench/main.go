@@ -1,5 +1,6 @@
 // Command bench runs git aig-sync and what a user would take instead, side by side over the same pipe, and writes a table
-// and plots. `make bench` runs it; -h lists its options.
+// and plots. `make bench` runs it; -h lists its options. It is a module of its own, so that what draws the plots is no
+// dependency of the programs.
 package main
 
 import (
@@ -39,6 +40,7 @@ type bench struct {
 	timeout time.Duration // of one command
 	bin     string        // where the programs are
 	out     string        // where table and plots go
+	redraw  string        // a directory whose plots are drawn again; nothing is measured then
 	work    string        // where stores are kept from one run of bench to the next
 	stderr  io.Writer
 
@@ -85,6 +87,7 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	flags.DurationVar(&b.timeout, "timeout", 30*time.Minute, "how long one command may take")
 	flags.StringVar(&b.bin, "bin", "bin", "where the programs are")
 	flags.StringVar(&b.out, "out", "bench", "where table.md and the plots go")
+	flags.StringVar(&b.redraw, "redraw", "", "measure nothing: draw the plots in this directory again, from its plots.csv")
 	flags.StringVar(&b.work, "work", "", "where generated stores are kept (default: work/ in -out)")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -134,6 +137,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if b.redraw != "" {
+		return redrawPlots(b.redraw)
+	}
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
@@ -155,7 +161,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := os.WriteFile(filepath.Join(b.out, "table.md"), []byte(table.String()), 0o666); err != nil {
 		return err
 	}
-	return writePlots(b.out, r.sweeps)
+	return writePlots(b.out, record(r.sweeps))
 }
 
 // prepare finds the programs and makes the directories.

@@ -1,89 +1,105 @@
 package main
 
 import (
-	"bytes"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 )
 
-// A plot is well-formed XML, with an axis label each, a tick a power of ten, and every line's name.
-func TestPlotIsWellFormed(t *testing.T) {
-	p := plot{title: "a & b", xLabel: "objects <n>", yLabel: "bytes", series: []series{
-		{"ours", []point{{10, 500}, {1001, 700}}},
-		{"theirs", []point{{10, 400}, {1001, 99000}}},
-	}}
-	var out bytes.Buffer
-	if err := p.write(&out); err != nil {
+// The plots are kept as points and can be drawn again from them: an SVG each, well-formed, with the title, the axes and every
+// line's name.
+func TestPlots(t *testing.T) {
+	points := []recorded{
+		{"size", "a & b", "objects <n>", 10, "ours", 0.5, 500}, {"size", "a & b", "objects <n>", 10, "theirs", 0.25, 400},
+		{"size", "a & b", "objects <n>", 1001, "ours", 1, 700}, {"size", "a & b", "objects <n>", 1001, "theirs", 2, 99000},
+	}
+	dir := t.TempDir()
+	if err := writePlots(dir, points); err != nil {
 		t.Fatal(err)
 	}
-	var texts []string
-	for decoder := xml.NewDecoder(&out); ; {
+	for name, label := range map[string]string{"seconds-size.svg": "seconds", "bytes-size.svg": "bytes through the pipe, both ways"} {
+		drawn, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts := textsOf(t, string(drawn))
+		for _, want := range []string{"a & b", "objects <n>", label, "ours", "theirs", "10", "100", "1000"} {
+			if !strings.Contains(texts, "|"+want+"|") {
+				t.Errorf("%s lacks the text %q; it has %s", name, want, texts)
+			}
+		}
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	kept, err := os.Open(filepath.Join(dir, plotsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kept.Close()
+	if again, err := readPoints(kept); err != nil || !reflect.DeepEqual(again, points) {
+		t.Errorf("kept as %v (%v)", again, err)
+	}
+	if err := redrawPlots(dir); err != nil {
+		t.Fatal(err)
+	}
+	if drawn, _ := filepath.Glob(filepath.Join(dir, "*.svg")); len(drawn) != 2 {
+		t.Errorf("drawn again: %v", drawn)
+	}
+}
+
+func textsOf(t *testing.T, svg string) string {
+	t.Helper()
+	texts := "|"
+	for decoder := xml.NewDecoder(strings.NewReader(svg)); ; {
 		token, err := decoder.Token()
 		if errors.Is(err, io.EOF) {
-			break
+			return texts
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		if data, ok := token.(xml.CharData); ok {
-			texts = append(texts, strings.TrimSpace(string(data)))
+			texts += strings.TrimSpace(string(data)) + "|"
 		}
-	}
-	all := strings.Join(texts, "|")
-	for _, want := range []string{"|a & b|", "|objects <n>|", "|bytes|", "|ours|", "|theirs|", "|10|", "|1 k|", "|100|", "|100 k|"} {
-		if !strings.Contains(all, want) {
-			t.Errorf("the plot lacks the text %q; it has %s", want, all)
-		}
-	}
-	if strings.Contains(all, "|10 k|100 k|1 M|") {
-		t.Error("1,001 brought 10,000 onto the axis")
 	}
 }
 
 func TestPlotRefusesWhatHasNoLogarithm(t *testing.T) {
-	p := plot{series: []series{{"ours", []point{{0, 1}}}}}
-	if err := p.write(io.Discard); err == nil {
+	if err := drawPlots(t.TempDir(), []recorded{{"size", "a", "b", 0, "ours", 1, 1}}); err == nil {
 		t.Error("a point at 0 was drawn")
 	}
 }
 
-// Each line has a colour and a form of its own, and a line without is not drawn.
-func TestPlotHasAColourForEachLine(t *testing.T) {
-	var p plot
-	forms := make(map[string]bool)
-	for i := range plotClasses {
-		p.series = append(p.series, series{fmt.Sprint(i), []point{{1, 1}, {10, 10}}})
-		forms[mark(i, 0, 0)] = true
-	}
-	var svg strings.Builder
-	if err := p.write(&svg); err != nil {
+// What docs/performance.md shows can be drawn again.
+func TestPlotsOfTheDocuments(t *testing.T) {
+	kept, err := os.Open("../../docs/" + plotsFile)
+	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range plotClasses {
-		if n := strings.Count(svg.String(), fmt.Sprintf(".c%d { stroke", i)); n != 2 { // on light and on dark paper
-			t.Errorf("line %d has %d colours", i, n)
+	defer kept.Close()
+	points, err := readPoints(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := drawPlots(dir, points); err != nil {
+		t.Fatal(err)
+	}
+	drawn, _ := filepath.Glob(filepath.Join(dir, "*.svg"))
+	for _, file := range drawn {
+		if _, err := os.Stat("../../docs/" + filepath.Base(file)); err != nil {
+			t.Error(err)
 		}
 	}
-	if len(forms) != plotClasses {
-		t.Errorf("%d forms for %d lines", len(forms), plotClasses)
-	}
-	p.series = append(p.series, p.series[0])
-	if err := p.write(io.Discard); err == nil {
-		t.Error("a line too many was drawn")
-	}
-}
-
-func TestAxisKeepsItsEnds(t *testing.T) {
-	a := newAxis([]float64{10, 1000}, 100, 300)
-	for value, want := range map[float64]float64{10: 100, 100: 200, 1000: 300} {
-		if got := a.at(value); got != want {
-			t.Errorf("%g lies at %g, want %g", value, got, want)
-		}
+	if len(drawn) != 4 {
+		t.Errorf("%d plots", len(drawn))
 	}
 }
 
@@ -91,11 +107,6 @@ func TestNumbers(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
 		if got := thousands(n); got != want {
 			t.Errorf("thousands(%d) = %q, want %q", n, got, want)
-		}
-	}
-	for power, want := range map[int]string{-2: "0.01", 0: "1", 4: "10 k", 6: "1 M"} {
-		if got := powerLabel(power); got != want {
-			t.Errorf("powerLabel(%d) = %q, want %q", power, got, want)
 		}
 	}
 	r := row{runs: []measurement{{wall: 3 * time.Second}, {wall: time.Second}, {wall: 2 * time.Second}}}
