@@ -149,12 +149,13 @@ func serve(under netConn, o Options) (*Conn, error) {
 	config := &ssh.ServerConfig{
 		// One identity a side: a second attempt would be a guess.
 		MaxAuthTries: 1,
-		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		// Only who has proven to have a key hears whether we trust it: the answers to anybody else are all alike.
+		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
+		VerifiedPublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
 			if !o.Trusted(key) {
 				untrusted = &UntrustedError{ssh.FingerprintSHA256(key)}
-				return nil, untrusted
 			}
-			return nil, nil
+			return nil, untrusted
 		},
 		ServerVersion:       "SSH-2.0-aig",
 		PreAuthConnCallback: func(ssh.ServerPreAuthConn) { under.first.LookedAt() },
