@@ -84,7 +84,7 @@ func (a sshAgent) first(ctx context.Context) (ssh.PublicKey, error) {
 	}
 	var why error
 	for _, key := range keys {
-		_, err := algorithms(key)
+		err := CheckKey(key)
 		if err == nil {
 			return key, nil
 		}

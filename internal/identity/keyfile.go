@@ -111,8 +111,7 @@ func parsePublic(content []byte) (ssh.PublicKey, error) {
 	if err != nil {
 		return nil, errors.New("holds no key that could be read")
 	}
-	_, err = algorithms(key)
-	return key, err
+	return key, CheckKey(key)
 }
 
 // examine finds out what the private key is and whether it has a passphrase.
@@ -124,7 +123,7 @@ func (k *keyFile) examine(block *pem.Block, content []byte) (err error) {
 		if k.public, err = publicHalf(block.Bytes); err != nil {
 			return err
 		}
-		if _, err := algorithms(k.public); err != nil {
+		if err := CheckKey(k.public); err != nil {
 			return err
 		}
 	}

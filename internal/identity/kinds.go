@@ -16,6 +16,12 @@ const minRSABits = 2048
 
 var errDSA = errors.New("is a DSA key, which nobody should trust: ssh-keygen -t ed25519 makes a better one")
 
+// CheckKey returns why a key can't be used, ours or the peer's, or nil if it can.
+func CheckKey(key ssh.PublicKey) error {
+	_, err := algorithms(key)
+	return err
+}
+
 // algorithms returns the signature algorithms to use with a key, the best first
 // (RFC 5656, 8332, 8709), or why it can't be used.
 func algorithms(key ssh.PublicKey) ([]string, error) {

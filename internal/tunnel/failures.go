@@ -48,13 +48,14 @@ func (e *AlteredError) Error() string {
 
 func (e *AlteredError) Unwrap() error { return e.err }
 
-// handshakeError returns the reason that helps most: ours (we don't trust the peer), then the pipe's, then the peer's.
-func handshakeError(err error, o Options, untrusted, refused error) error {
+// handshakeError returns the reason that helps most: ours (we refuse the peer's key), then the pipe's, then the peer's (it
+// has refused our key).
+func handshakeError(err error, o Options, ours, refused error) error {
 	var unasked *ssh.ServerAuthError // with no attempt but "none": the pipe ended before there was one
 	attempt := func(err error) bool { return !errors.Is(err, ssh.ErrNoAuth) }
 	switch {
-	case untrusted != nil:
-		return untrusted
+	case ours != nil:
+		return ours
 	case errors.As(err, &unasked) && !slices.ContainsFunc(unasked.Errors, attempt):
 		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
 	case ended(err):

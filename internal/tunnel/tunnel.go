@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"aig/internal/identity"
 	"aig/internal/sshguard"
 )
 
@@ -20,9 +23,33 @@ const channelType = "sync@aig.invalid"
 
 // Options says who we are and whom we trust.
 type Options struct {
-	Signer  ssh.Signer                   // our key: host key or user key, by our role
+	Signer  ssh.Signer                   // our key, as package identity has it: host key or user key, by our role
 	Trusted func(key ssh.PublicKey) bool // returns whether a key is the peer's
 	Timing  Timing                       // as for Elect
+}
+
+// check returns why a key that the peer has proven to have is not good enough.
+func (o Options) check(key ssh.PublicKey) error {
+	fingerprint := ssh.FingerprintSHA256(key)
+	if !o.Trusted(key) {
+		return &UntrustedError{fingerprint}
+	}
+	if err := identity.CheckKey(key); err != nil {
+		return fmt.Errorf("the peer's key %s %w", fingerprint, err)
+	}
+	return nil
+}
+
+// supported returns the algorithms that x/crypto/ssh holds secure; its own default has weaker ones. Finite-field key exchanges
+// are left out: nobody needs them, and [sshguard.FirstKeys] knows only exchanges of one round trip.
+func supported() ssh.Algorithms {
+	a := ssh.SupportedAlgorithms()
+	a.KeyExchanges = slices.DeleteFunc(a.KeyExchanges, func(name string) bool { return strings.HasPrefix(name, "diffie-hellman-") })
+	return a
+}
+
+func config(a ssh.Algorithms) ssh.Config {
+	return ssh.Config{KeyExchanges: a.KeyExchanges, Ciphers: a.Ciphers, MACs: a.MACs}
 }
 
 // Conn is the authenticated pipe: its Write and CloseWrite are the one channel's.
@@ -111,23 +138,24 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*
 }
 
 func dial(under netConn, o Options) (*Conn, error) {
-	var untrusted, refused error
+	var ours, refused error
+	algorithms := supported()
 	conn, chans, reqs, err := ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
-		User: "aig",
-		Auth: []ssh.AuthMethod{ssh.PublicKeys(o.Signer)},
+		Config:            config(algorithms),
+		HostKeyAlgorithms: algorithms.HostKeys,
+		User:              "aig",
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(o.Signer)},
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			if !o.Trusted(key) {
-				untrusted = &UntrustedError{ssh.FingerprintSHA256(key)}
-				return untrusted
+			if ours = o.check(key); ours == nil {
+				// From here on, SSH's refusals are of our key.
+				refused = &RefusedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
 			}
-			// From here on, SSH's refusals are of our key.
-			refused = &RefusedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
-			return nil
+			return ours
 		},
 		ClientVersion: "SSH-2.0-aig",
 	})
 	if err != nil {
-		return nil, handshakeError(err, o, untrusted, refused)
+		return nil, handshakeError(err, o, ours, refused)
 	}
 	c := newConn(conn, reqs)
 	c.services.Go(func() { rejectAll(chans) })
@@ -145,17 +173,18 @@ func dial(under netConn, o Options) (*Conn, error) {
 }
 
 func serve(under netConn, o Options) (*Conn, error) {
-	var untrusted error
+	var ours error
+	algorithms := supported()
 	config := &ssh.ServerConfig{
+		Config:                  config(algorithms),
+		PublicKeyAuthAlgorithms: algorithms.PublicKeyAuths,
 		// One identity a side: a second attempt would be a guess.
 		MaxAuthTries: 1,
 		// Only who has proven to have a key hears whether we trust it: the answers to anybody else are all alike.
 		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
 		VerifiedPublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
-			if !o.Trusted(key) {
-				untrusted = &UntrustedError{ssh.FingerprintSHA256(key)}
-			}
-			return nil, untrusted
+			ours = o.check(key)
+			return nil, ours
 		},
 		ServerVersion:       "SSH-2.0-aig",
 		PreAuthConnCallback: func(ssh.ServerPreAuthConn) { under.first.LookedAt() },
@@ -163,7 +192,7 @@ func serve(under netConn, o Options) (*Conn, error) {
 	config.AddHostKey(o.Signer)
 	conn, chans, reqs, err := ssh.NewServerConn(under, config)
 	if err != nil {
-		return nil, handshakeError(err, o, untrusted, nil)
+		return nil, handshakeError(err, o, ours, nil)
 	}
 	c := newConn(conn, reqs)
 	if c.Channel, err = c.accept(chans); err != nil {
