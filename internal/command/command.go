@@ -1,5 +1,5 @@
-// Package command is what every command of this project does the same way: be stopped by a signal, say its last line,
-// and exit with git's statuses.
+// Package command is what all commands share: signals end them, their last line says why they failed, and they exit with
+// git's statuses.
 package command
 
 import (
@@ -15,13 +15,13 @@ import (
 	"unicode"
 )
 
-// Exit statuses, as git uses them. A command that a signal stops exits with 128 and the signal's number.
+// Exit statuses, as git's. A command ended by a signal exits with 128 plus the signal's number.
 const (
 	StatusFailed = 128
 	StatusUsage  = 129
 )
 
-// UsageError is a command line that cannot be meant.
+// UsageError is a command line that makes no sense.
 type UsageError struct {
 	Err   error
 	Usage string // the usage text
@@ -29,16 +29,16 @@ type UsageError struct {
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 
-// SignalError is why a context ended that a signal ended.
+// SignalError is the cause of a context that a signal ended.
 type SignalError struct{ os.Signal }
 
 func (e SignalError) Error() string { return "stopped by a signal (" + e.String() + ")" }
 
-// Main runs a command with a context that SIGINT, SIGTERM and SIGHUP end, prints what is left to say of its error to
-// stderr, and returns the exit status.
+// Main runs a command with a context that SIGINT, SIGTERM and SIGHUP end, prints its error to stderr as [Status] does, and
+// returns the exit status.
 func Main(stderr io.Writer, run func(context.Context) error) int {
-	// A broken standard output is an error like any other: the transport must be ended properly all the same. Not ignored,
-	// but caught, since what is ignored stays so in every program that is started.
+	// A broken standard output is an error like any other, after which the transport must still be ended. SIGPIPE is caught,
+	// since children would inherit that it is ignored.
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
@@ -48,13 +48,13 @@ func Main(stderr io.Writer, run func(context.Context) error) int {
 	stop()
 	var signalled SignalError
 	if err != nil && errors.As(context.Cause(ctx), &signalled) {
-		err = signalled // whatever the signal made fail, it was the signal
+		err = signalled // whatever failed, failed of that
 	}
 	return Status(err, stderr)
 }
 
-// withSignals is a context that a signal ends, with a SignalError for its cause. The function ends the watch; a signal
-// that has come before it is not lost, even if nobody has had time to look at it.
+// withSignals returns a context that a signal ends, with a SignalError as its cause. The function stops that; a signal that
+// came before still counts.
 func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 1)
@@ -75,13 +75,13 @@ func withSignals(parent context.Context) (context.Context, func()) {
 		}
 	}()
 	return ctx, func() {
-		signal.Stop(signals) // waits for a signal that is being delivered
+		signal.Stop(signals) // waits for one that is being delivered
 		close(finish)
 		<-ended
 	}
 }
 
-// Status prints what is left to say of a command's error to stderr, and is the exit status for it.
+// Status prints a command's error to stderr, and returns its exit status.
 func Status(err error, stderr io.Writer) int {
 	var usage *UsageError
 	var stopped SignalError
@@ -102,8 +102,8 @@ func Status(err error, stderr io.Writer) int {
 	return StatusFailed
 }
 
-// OneLine makes sure that a message is one line and leaves the terminal alone. Foreign text in messages is quoted
-// already; this holds for what slipped through.
+// OneLine returns a message as one line that can't control the terminal. Foreign text in it should be quoted already; this
+// catches what isn't.
 func OneLine(s string) string {
 	var b strings.Builder
 	for _, c := range s {

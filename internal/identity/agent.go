@@ -16,15 +16,15 @@ import (
 )
 
 const (
-	// listTimeout is how long the agent may take to say what it holds.
+	// listTimeout is how long the agent may take to list its keys.
 	listTimeout = 10 * time.Second
-	// signTimeout is how long it may take to sign: long enough for a user who
-	// has to confirm it (ssh-add -c).
+	// signTimeout is how long it may take to sign: enough for a user to confirm
+	// (ssh-add -c).
 	signTimeout = time.Minute
 )
 
-// sshAgent is the SSH agent (draft-ietf-sshm-ssh-agent). There is a connection
-// for each request, so that one that went wrong is no trouble for the next.
+// sshAgent is the SSH agent (draft-ietf-sshm-ssh-agent). Each request has its own
+// connection, so that a failed one can't spoil the next.
 type sshAgent struct {
 	socket string // empty: there is none
 }
@@ -32,7 +32,7 @@ type sshAgent struct {
 // environmentAgent returns the agent that SSH_AUTH_SOCK names.
 func environmentAgent() sshAgent { return sshAgent{os.Getenv("SSH_AUTH_SOCK")} }
 
-// do makes requests on a connection of their own, in at most the timeout.
+// do runs request on a connection of its own, within the timeout.
 func (a sshAgent) do(ctx context.Context, timeout time.Duration, request func(agent.ExtendedAgent) error) error {
 	if a.socket == "" {
 		return errors.New("none is running (SSH_AUTH_SOCK is not set)")
@@ -58,7 +58,7 @@ func (a sshAgent) do(ctx context.Context, timeout time.Duration, request func(ag
 	return err
 }
 
-// list returns the agent's keys, as far as they can be read.
+// list returns those of the agent's keys that can be parsed.
 func (a sshAgent) list(ctx context.Context) (keys []ssh.PublicKey, err error) {
 	err = a.do(ctx, listTimeout, func(client agent.ExtendedAgent) error {
 		entries, err := client.List()
@@ -68,7 +68,7 @@ func (a sshAgent) list(ctx context.Context) (keys []ssh.PublicKey, err error) {
 			}
 		}
 		if err == nil && len(entries) == 0 {
-			// A locked one says the same as an empty one.
+			// A locked agent answers as an empty one does.
 			return errors.New("it holds no key (ssh-add adds one), or it is locked (ssh-add -X unlocks it)")
 		}
 		return err
@@ -76,7 +76,7 @@ func (a sshAgent) list(ctx context.Context) (keys []ssh.PublicKey, err error) {
 	return keys, err
 }
 
-// first returns the first key that can be used.
+// first returns the first usable key.
 func (a sshAgent) first(ctx context.Context) (ssh.PublicKey, error) {
 	keys, err := a.list(ctx)
 	if err != nil {
@@ -84,7 +84,7 @@ func (a sshAgent) first(ctx context.Context) (ssh.PublicKey, error) {
 	}
 	var why error
 	for _, key := range keys {
-		_, err := algorithms(key)
+		err := CheckKey(key)
 		if err == nil {
 			return key, nil
 		}
@@ -93,7 +93,7 @@ func (a sshAgent) first(ctx context.Context) (ssh.PublicKey, error) {
 	return nil, fmt.Errorf("none of its keys can be used; one %w", cmp.Or(why, errors.New("is of an unknown kind")))
 }
 
-// holds returns nil if the agent holds the key, else why not.
+// holds returns nil if the agent holds the key, else the reason.
 func (a sshAgent) holds(ctx context.Context, key ssh.PublicKey) error {
 	keys, err := a.list(ctx)
 	if err != nil {
@@ -107,13 +107,13 @@ func (a sshAgent) holds(ctx context.Context, key ssh.PublicKey) error {
 	return fmt.Errorf("it doesn't hold %s: ssh-add the private key", ssh.FingerprintSHA256(key))
 }
 
-// signer returns a signer by one of the agent's keys, for as long as ctx lasts.
+// signer returns a signer with one of the agent's keys, for as long as ctx lasts.
 func (a sshAgent) signer(ctx context.Context, key ssh.PublicKey) (ssh.Signer, error) {
 	return restrict(&agentSigner{ctx, a, key})
 }
 
-// agentSigner has the agent sign. It carries the context of Load, since an
-// [ssh.Signer] isn't given one.
+// agentSigner has the agent sign. It keeps Load's context, since an [ssh.Signer]
+// gets none.
 type agentSigner struct {
 	ctx   context.Context
 	agent sshAgent
@@ -146,7 +146,7 @@ func (s *agentSigner) SignWithAlgorithm(_ io.Reader, data []byte, algorithm stri
 	if err != nil {
 		return nil, fmt.Errorf("the SSH agent doesn't sign with our key: %w", err)
 	}
-	// An agent that doesn't know the flags ignores them.
+	// An old agent ignores the flags.
 	if signature.Format != algorithm {
 		return nil, fmt.Errorf("the SSH agent signed by %q where %s was asked for", signature.Format, algorithm)
 	}

@@ -15,17 +15,16 @@ import (
 // maxPassphrase bounds what is read from an askpass program.
 const maxPassphrase = 64 << 10
 
-// errNoTerminal is askTerminal's where there is none to ask on.
+// errNoTerminal is askTerminal's error if there is no terminal.
 var errNoTerminal = errors.New("no terminal")
 
-// AskPassphrase asks on the terminal, without echo, or by the program that
-// SSH_ASKPASS names. As in ssh(1), SSH_ASKPASS_REQUIRE chooses: never, force,
-// or prefer, which means the program where there is a display. Otherwise the
-// program is what remains where there is no terminal.
+// AskPassphrase asks on the terminal, without echo, or through the program that
+// SSH_ASKPASS names. As in ssh(1), SSH_ASKPASS_REQUIRE chooses: never, force, or
+// prefer (the program if there is a display). By default the program is used only
+// without a terminal.
 //
-// The terminal is left as it was found, also when the question is cut short by
-// the end of ctx or by a signal such as Ctrl-C's, which is then an error and
-// not the end of this process.
+// The end of ctx or a signal, as of Ctrl-C, ends the question with an error. The
+// terminal's modes are restored in any case.
 func AskPassphrase(ctx context.Context, prompt string) ([]byte, error) {
 	program := os.Getenv("SSH_ASKPASS")
 	display := os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
@@ -46,8 +45,8 @@ func AskPassphrase(ctx context.Context, prompt string) ([]byte, error) {
 	return nil, errors.New("there is no terminal to ask on: ssh-add the key to an agent, or have SSH_ASKPASS name a program that asks")
 }
 
-// askProgram runs an askpass program: the prompt is its argument, and the
-// first line that it writes is the answer.
+// askProgram runs an askpass program: its argument is the prompt, and its first
+// line the answer.
 func askProgram(ctx context.Context, program, prompt string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, prompt)
 	cmd.WaitDelay = 2 * time.Second // for what else may hold its output open

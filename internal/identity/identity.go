@@ -1,9 +1,8 @@
-// Package identity finds the key by which this side is known, and says which
-// keys the other side may have.
+// Package identity finds our key, and says which keys the peer may have.
 //
-// A key is an SSH key as OpenSSH's users have it: a private key in a file,
-// perhaps under a passphrase, or in the SSH agent. Ed25519, ECDSA on the NIST
-// curves and RSA from 2048 bits are taken, the last with SHA-2 signatures only.
+// Keys are OpenSSH's: in a file, perhaps under a passphrase, or in the SSH agent.
+// They may be Ed25519, ECDSA on the NIST curves, or RSA of at least 2048 bits
+// with SHA-2 signatures.
 package identity
 
 import (
@@ -17,15 +16,15 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Options say which key is wanted.
+// Options say which key to load.
 type Options struct {
 	// File is a private key, or a public key whose private key the SSH agent
 	// holds. Empty means ~/.ssh/id_ed25519 if that exists, else the first key
 	// of the agent that can be used.
 	File string
 
-	// Prompt asks for a passphrase. It may be called up to three times, and
-	// gives up by an error or an empty answer. Nil means [AskPassphrase].
+	// Prompt asks for a passphrase, up to three times. An error or an empty
+	// answer gives up. Nil means [AskPassphrase].
 	Prompt func(ctx context.Context, prompt string) ([]byte, error)
 }
 
@@ -35,10 +34,9 @@ type Identity struct {
 	cancel context.CancelFunc
 }
 
-// Signer returns the key, for use as an SSH host key or user key. Signing by a
-// key of the agent takes as long as the agent does, which may ask its user,
-// but a minute at most, and is cut short by Close and by the end of Load's
-// context.
+// Signer returns the key, for use as an SSH host key or user key. The agent may
+// take a minute at most to sign, since it may ask its user. Close and the end of
+// Load's context cut that short.
 func (id *Identity) Signer() ssh.Signer { return id.signer }
 
 // Fingerprint returns the key's fingerprint, as `ssh-keygen -lf` prints it.
@@ -46,17 +44,15 @@ func (id *Identity) Fingerprint() string {
 	return ssh.FingerprintSHA256(id.signer.PublicKey())
 }
 
-// Close gives the key up.
+// Close ends the use of the key.
 func (id *Identity) Close() error {
 	id.cancel()
 	return nil
 }
 
-// Load finds the key and makes it ready to sign: asks for the passphrase if
-// that is what it takes. A key under a passphrase that the agent holds is used
-// from there, and nothing is asked.
-//
-// Passphrases are waited for without limit; ctx bounds that.
+// Load finds the key and makes it ready to sign. It asks for the passphrase if
+// the key has one and the agent doesn't hold the key. Only ctx bounds how long it
+// waits for the user.
 func Load(ctx context.Context, o Options) (*Identity, error) {
 	if o.Prompt == nil {
 		o.Prompt = AskPassphrase
@@ -90,7 +86,7 @@ func load(ctx context.Context, o Options) (ssh.Signer, error) {
 	switch {
 	case k.private == nil:
 		if err := agent.holds(ctx, k.public); err != nil {
-			return nil, fmt.Errorf("own key: %s is a public key, and from the SSH agent: %w", k.publicName, err)
+			return nil, fmt.Errorf("your key: %s is a public key, and from the SSH agent: %w", k.publicName, err)
 		}
 		return agent.signer(ctx, k.public)
 	case k.ready != nil:
@@ -102,10 +98,9 @@ func load(ctx context.Context, o Options) (ssh.Signer, error) {
 	}
 }
 
-// PublicFingerprint returns the fingerprint that [Load] would find, without
-// asking for a passphrase wherever the public key can be had otherwise: from
-// the private key's own file in OpenSSH's format, from FILE.pub beside it, or
-// from the agent.
+// PublicFingerprint returns the fingerprint of the key that [Load] would return.
+// It asks for a passphrase only if the public key is neither in the private key's
+// file (OpenSSH's format), nor in FILE.pub beside it, nor in the agent.
 func PublicFingerprint(ctx context.Context, o Options) (string, error) {
 	file, err := find(o.File)
 	if err != nil {
@@ -133,7 +128,7 @@ func PublicFingerprint(ctx context.Context, o Options) (string, error) {
 	return id.Fingerprint(), nil
 }
 
-// find returns the file to read, or nothing if the agent is to be asked.
+// find returns the file to read, or "" for the agent's key.
 func find(file string) (string, error) {
 	if file != "" {
 		return file, nil
@@ -147,13 +142,12 @@ func find(file string) (string, error) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("own key: %s can't be read: %w", quote(file), reason(err))
+		return "", fmt.Errorf("your key: %s can't be read: %w", quote(file), reason(err))
 	}
 	return file, nil
 }
 
-// defaultFile returns the name of ~/.ssh/id_ed25519, or nothing for somebody
-// without a home.
+// defaultFile returns the name of ~/.ssh/id_ed25519, or "" without a home.
 func defaultFile() string {
 	home, err := os.UserHomeDir()
 	if err != nil {
@@ -162,7 +156,7 @@ func defaultFile() string {
 	return filepath.Join(home, ".ssh", "id_ed25519")
 }
 
-// noIdentity says what was tried, and how to come by a key.
+// noIdentity returns an error that says what was tried and how to get a key.
 func noIdentity(agent error) error {
 	file := "no home directory"
 	if name := defaultFile(); name != "" {

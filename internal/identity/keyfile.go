@@ -15,25 +15,25 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// maxKeyFile is the largest file that is taken for a key; the largest RSA key
-// that can be used takes a quarter of it.
+// maxKeyFile bounds the size in bytes of a key's file: four times that of the
+// largest usable RSA key.
 const maxKeyFile = 64 << 10
 
-// maxTries is how many passphrases are asked for, as ssh does.
+// maxTries is how often a passphrase is asked for, as by ssh.
 const maxTries = 3
 
-// keyFile is a file with a key, and what can be known of it without asking.
+// keyFile is a key's file, and what is known of it without a passphrase.
 type keyFile struct {
 	name       string
-	publicName string        // of the file that the public key came from, if it was one
+	publicName string        // of the file that has only the public key, if there is one
 	public     ssh.PublicKey // nil if not known without a passphrase
 	private    []byte        // the PEM text; nil if there is only a public key
 	ready      ssh.Signer    // nil if the private key is under a passphrase
 }
 
-// readKeyFile reads a private key, or a public key alone: name may be that of
-// the latter, or that of a private key of which only FILE.pub is there. Keys
-// that can't be used are errors.
+// readKeyFile reads a private key, or a public key alone: name is a public key's
+// file, or a private key's of which only FILE.pub is there. It refuses keys that
+// can't be used.
 func readKeyFile(name string) (*keyFile, error) {
 	k := &keyFile{name: name}
 	content, err := k.read(name)
@@ -41,25 +41,25 @@ func readKeyFile(name string) (*keyFile, error) {
 		return k, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("own key: %s %w", quote(name), err)
+		return nil, fmt.Errorf("your key: %s %w", quote(name), err)
 	}
 	block, _ := pem.Decode(content)
 	if block == nil {
 		k.publicName = quote(name)
 		if k.public, err = parsePublic(content); err != nil {
-			return nil, fmt.Errorf("own key: %s %w", quote(name), err)
+			return nil, fmt.Errorf("your key: %s %w", quote(name), err)
 		}
 		return k, nil
 	}
 	if err := k.examine(block, content); err != nil {
-		return nil, fmt.Errorf("own key: %s %w", quote(name), err)
+		return nil, fmt.Errorf("your key: %s %w", quote(name), err)
 	}
 	return k, nil
 }
 
 // read reads a file, unless it can't be a key's.
 func (k *keyFile) read(name string) ([]byte, error) {
-	info, err := os.Stat(name) // before opening, which on a FIFO may take for ever
+	info, err := os.Stat(name) // first: opening a FIFO may take for ever
 	if err != nil {
 		return nil, fmt.Errorf("can't be read: %w", reason(err))
 	}
@@ -85,7 +85,7 @@ func (k *keyFile) read(name string) ([]byte, error) {
 	return content, nil
 }
 
-// reason removes from an error the name of the file, which is said already.
+// reason removes the file's name from an error whose text names it already.
 func reason(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -94,7 +94,7 @@ func reason(err error) error {
 	return err
 }
 
-// readPublic takes the public key from a file that has nothing else.
+// readPublic reads a public key's file.
 func (k *keyFile) readPublic(name string) error {
 	content, err := k.read(name)
 	if err != nil {
@@ -105,26 +105,25 @@ func (k *keyFile) readPublic(name string) error {
 	return err
 }
 
-// parsePublic parses a public key's line, and refuses what can't be used.
+// parsePublic parses a public key's line, and refuses a key that can't be used.
 func parsePublic(content []byte) (ssh.PublicKey, error) {
 	key, _, _, _, err := ssh.ParseAuthorizedKey(content)
 	if err != nil {
 		return nil, errors.New("holds no key that could be read")
 	}
-	_, err = algorithms(key)
-	return key, err
+	return key, CheckKey(key)
 }
 
 // examine finds out what the private key is and whether it has a passphrase.
 func (k *keyFile) examine(block *pem.Block, content []byte) (err error) {
 	k.private = content
 	if block.Type == opensshFormat {
-		// This format has the public key in the clear, so that what can't be
-		// used is refused before a passphrase is asked for.
+		// This format has the public key in the clear, so a key that can't be
+		// used is refused before asking for its passphrase.
 		if k.public, err = publicHalf(block.Bytes); err != nil {
 			return err
 		}
-		if _, err := algorithms(k.public); err != nil {
+		if err := CheckKey(k.public); err != nil {
 			return err
 		}
 	}
@@ -135,7 +134,7 @@ func (k *keyFile) examine(block *pem.Block, content []byte) (err error) {
 		return errDSA
 	case errors.As(err, &missing), block.Type == encryptedPKCS8:
 		if k.public == nil {
-			// Without this file there is just more to ask.
+			// Without this file, the passphrase must be asked for.
 			beside := keyFile{}
 			if beside.readPublic(k.name+".pub") == nil {
 				k.public = beside.public
@@ -152,7 +151,7 @@ func (k *keyFile) examine(block *pem.Block, content []byte) (err error) {
 	return nil
 }
 
-// Types of PEM blocks that are treated specially.
+// Types of PEM blocks that need special treatment.
 const (
 	opensshFormat  = "OPENSSH PRIVATE KEY"
 	encryptedPKCS8 = "ENCRYPTED PRIVATE KEY" // x/crypto can't decrypt it
@@ -178,7 +177,7 @@ func publicHalf(b []byte) (ssh.PublicKey, error) {
 	return key, nil
 }
 
-// newSigner makes a signer of any private key that can be used.
+// newSigner returns a signer with a private key, if the key can be used.
 func newSigner(raw any) (ssh.Signer, error) {
 	signer, err := ssh.NewSignerFromKey(raw)
 	if err != nil {
@@ -188,8 +187,8 @@ func newSigner(raw any) (ssh.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// The public half stands in the private key, and nothing else looks whether it is the right one. Both sides would
-	// only see a handshake that fails; and an Ed25519 signature made with a wrong one gives the private key away.
+	// A private key's file holds the public half too, and nothing else checks that they belong together. If they don't,
+	// the handshake would fail without a reason, and an Ed25519 signature would give the private key away.
 	data := []byte("a signature that goes nowhere")
 	signature, err := restricted.Sign(rand.Reader, data)
 	if err == nil {
@@ -204,16 +203,16 @@ func newSigner(raw any) (ssh.Signer, error) {
 // decrypt asks for the passphrase until it is right.
 func (k *keyFile) decrypt(ctx context.Context, prompt func(context.Context, string) ([]byte, error)) (ssh.Signer, error) {
 	if block, _ := pem.Decode(k.private); block.Type == encryptedPKCS8 {
-		return nil, fmt.Errorf("own key: %s has a passphrase in a format that can't be read here (PKCS #8): "+
+		return nil, fmt.Errorf("your key: %s has a passphrase in a format that can't be read here (PKCS #8): "+
 			"convert it with ssh-keygen -p -f, or ssh-add it to the agent", quote(k.name))
 	}
 	for range maxTries {
 		passphrase, err := prompt(ctx, fmt.Sprintf("Enter passphrase for key '%s': ", quote(k.name)))
 		if err != nil {
-			return nil, fmt.Errorf("own key: %s needs a passphrase: %w", quote(k.name), err)
+			return nil, fmt.Errorf("your key: %s needs a passphrase: %w", quote(k.name), err)
 		}
 		if len(passphrase) == 0 {
-			return nil, fmt.Errorf("own key: %s needs a passphrase, and none was given", quote(k.name))
+			return nil, fmt.Errorf("your key: %s needs a passphrase, and none was given", quote(k.name))
 		}
 		raw, err := unlock(k.private, passphrase)
 		clear(passphrase)
@@ -225,20 +224,20 @@ func (k *keyFile) decrypt(ctx context.Context, prompt func(context.Context, stri
 			signer, err = newSigner(raw)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("own key: %s %w", quote(k.name), err)
+			return nil, fmt.Errorf("your key: %s %w", quote(k.name), err)
 		}
 		return signer, nil
 	}
-	return nil, fmt.Errorf("own key: %s needs its passphrase, and a wrong one was given %d times", quote(k.name), maxTries)
+	return nil, fmt.Errorf("your key: %s needs its passphrase, and a wrong one was given %d times", quote(k.name), maxTries)
 }
 
-// unlock decrypts a private key. If the passphrase is wrong, the error is
+// unlock decrypts a private key. The error for a wrong passphrase is
 // [x509.IncorrectPasswordError].
 func unlock(private, passphrase []byte) (any, error) {
 	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(private, passphrase)
 	if block, _ := pem.Decode(private); err != nil && block.Type != opensshFormat {
-		// The old PEM format has no check of its own: what comes out of it by a
-		// wrong passphrase is noise, and only mostly seen to be that at once.
+		// The old PEM format has no check of its own: a wrong passphrase makes
+		// noise of it, which fails in many ways.
 		return nil, x509.IncorrectPasswordError
 	}
 	return raw, err

@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// checkMode refuses a private key that others may read, as ssh does: it may be
-// known to them already. A file that isn't the user's own is its owner's business.
+// checkMode refuses a private key that others may use, as ssh does. A file of
+// another owner is that owner's business.
 func checkMode(f *os.File, uid int) error {
 	info, err := f.Stat()
 	if err != nil {

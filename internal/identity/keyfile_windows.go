@@ -2,5 +2,5 @@ package identity
 
 import "os"
 
-// checkMode accepts every file: the bits that there are don't say who may read.
+// checkMode accepts every file: its mode doesn't say who may read it.
 func checkMode(*os.File, int) error { return nil }

@@ -10,14 +10,20 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// minRSABits is the smallest RSA modulus taken. Anything less may be within
+// minRSABits is the least size of an RSA modulus. A smaller one may be within
 // somebody's reach.
 const minRSABits = 2048
 
 var errDSA = errors.New("is a DSA key, which nobody should trust: ssh-keygen -t ed25519 makes a better one")
 
-// algorithms returns the signature algorithms that a key may be used with, the
-// best first (RFC 5656, 8332, 8709), or why it can't be used.
+// CheckKey returns why a key can't be used, ours or the peer's, or nil if it can.
+func CheckKey(key ssh.PublicKey) error {
+	_, err := algorithms(key)
+	return err
+}
+
+// algorithms returns the signature algorithms to use with a key, the best first
+// (RFC 5656, 8332, 8709), or why it can't be used.
 func algorithms(key ssh.PublicKey) ([]string, error) {
 	if _, ok := key.(*ssh.Certificate); ok {
 		return nil, errors.New("is a certificate, which has no use here: give the key itself")
@@ -47,7 +53,7 @@ func algorithms(key ssh.PublicKey) ([]string, error) {
 	}
 }
 
-// restrict makes a signer use none but the algorithms of its key.
+// restrict returns a signer that uses only the algorithms of its key.
 func restrict(signer ssh.AlgorithmSigner) (ssh.Signer, error) {
 	names, err := algorithms(signer.PublicKey())
 	if err != nil {
@@ -56,7 +62,7 @@ func restrict(signer ssh.AlgorithmSigner) (ssh.Signer, error) {
 	return ssh.NewSignerWithAlgorithms(signer, names)
 }
 
-// quote makes a file's name fit to be shown, whatever is in it.
+// quote returns a file's name fit for the terminal, whatever is in it.
 func quote(name string) string {
 	if quoted := strconv.Quote(name); quoted[1:len(quoted)-1] != name {
 		return quoted

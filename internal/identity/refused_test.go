@@ -77,7 +77,7 @@ func TestRefused(t *testing.T) {
 					t.Errorf("error %q doesn't say %q", err, want)
 				}
 			}
-			if strings.ContainsAny(err.Error(), "\n\x1b") || !strings.HasPrefix(err.Error(), "own key: ") {
+			if strings.ContainsAny(err.Error(), "\n\x1b") || !strings.HasPrefix(err.Error(), "your key: ") {
 				t.Errorf("error %q", err)
 			}
 		})

@@ -4,8 +4,8 @@ package identity
 
 import "golang.org/x/sys/unix"
 
-// The requests by which a terminal's modes are read, and set with what was
-// typed before being dropped.
+// The requests that read a terminal's modes, and that set them and drop what was
+// typed before.
 const (
 	getModes      = unix.TIOCGETA
 	setModesFlush = unix.TIOCSETAF

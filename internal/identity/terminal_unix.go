@@ -14,8 +14,8 @@ import (
 
 // askTerminal asks on the controlling terminal and reads a line without echo.
 //
-// It isn't built on golang.org/x/term's ReadPassword, since nothing can make
-// that return before the user does.
+// It doesn't use golang.org/x/term's ReadPassword, which nobody but the user can
+// make return.
 func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
 	tty, err := openTerminal()
 	if err != nil {
@@ -42,7 +42,7 @@ func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
 	quiet.Lflag &^= unix.ECHO
 	quiet.Lflag |= unix.ICANON | unix.ISIG
 	quiet.Iflag |= unix.ICRNL
-	// What was typed before the question is no answer to it.
+	// What was typed before the question doesn't answer it.
 	if err := unix.IoctlSetTermios(tty, setModesFlush, &quiet); err != nil {
 		return nil, fmt.Errorf("terminal: %w", err)
 	}
@@ -63,8 +63,8 @@ func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
 	return line, nil
 }
 
-// openTerminal opens the controlling terminal, out of reach of the runtime's
-// poller, which on some systems can't wait for a terminal.
+// openTerminal opens the controlling terminal, without the runtime's poller, which
+// can't wait for a terminal on some systems.
 func openTerminal() (int, error) {
 	for {
 		tty, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
@@ -74,7 +74,7 @@ func openTerminal() (int, error) {
 	}
 }
 
-// write writes to the terminal, as far as it lets itself be written to.
+// write writes to the terminal, and ignores errors.
 func write(tty int, s string) {
 	for len(s) > 0 {
 		n, err := unix.Write(tty, []byte(s))
@@ -85,8 +85,8 @@ func write(tty int, s string) {
 	}
 }
 
-// readLine reads up to a line end, which it leaves out, or the end of input;
-// or until cancelled can be read. The terminal itself sees to the editing.
+// readLine reads up to a line end, which it leaves out, or end of input; or until
+// cancelled can be read. The terminal does the editing.
 func readLine(tty, cancelled int) ([]byte, error) {
 	var line []byte
 	var buf [1024]byte // a terminal's line is no longer, or comes in pieces

@@ -9,7 +9,7 @@ import (
 )
 
 // askTerminal asks on the console and reads a line without echo. The end of ctx
-// doesn't cut it short here: a console's reader can't be woken.
+// can't cut it short: nothing wakes a console's reader.
 func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
 	in, err := os.OpenFile("CONIN$", os.O_RDWR, 0)
 	if err != nil {

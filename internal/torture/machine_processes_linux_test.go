@@ -16,7 +16,7 @@ import (
 type process struct {
 	pid  int
 	who  int    // whose it is, by its environment
-	kind string // "git-aig-sync", "git index-pack", "sh", "guard"
+	kind string // "git-aig-sync", "git index-pack", "sh", "leader"
 }
 
 func (p process) String() string { return fmt.Sprintf("%s's %s (%d)", names[p.who], p.kind, p.pid) }
@@ -111,8 +111,8 @@ func kindOf(pid int) string {
 	}
 	args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
 	kind := filepath.Base(args[0])
-	if args[len(args)-1] == "aig-guard" {
-		return "guard" // of a transport, not the transport itself
+	if args[len(args)-1] == "aig-leader" {
+		return "leader" // of a transport's process group, not the transport itself
 	}
 	if kind == "git" {
 		for i := 1; i < len(args); i++ {

@@ -7,9 +7,9 @@ import (
 	"strconv"
 )
 
-// runs tells whether the process group has a member that hasn't ended. One that
-// has, and waits for its parent to take notice, still counts for kill(2): an
-// orphan's parent is the system's first process, which may take its time.
+// runs returns whether the process group has a member that hasn't ended. kill(2)
+// also counts zombies, which an orphan may stay for as long as the system's first
+// process likes.
 func runs(group int) bool {
 	proc, err := os.Open("/proc")
 	if err != nil {

@@ -2,6 +2,6 @@
 
 package transport
 
-// runs tells whether the process group, which has a member, has one that hasn't
-// ended; here nobody can know.
+// runs returns true: whether all members of a process group are zombies can't be
+// told here.
 func runs(int) bool { return true }

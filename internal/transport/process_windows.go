@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// process is the shell. Windows has no process groups that could be signalled
-// and no foreground that could be lent; the rest of the package's promises hold.
+// process is the shell. Windows has no process groups to signal and no foreground
+// to lend; the package's other promises hold.
 type process struct {
 	proc *os.Process
 
@@ -58,5 +58,5 @@ func (p *process) end(grace time.Duration) error {
 
 func (p *process) takeTerminal() {}
 
-// readAvailable is never called: pipes have no deadlines here.
+// readAvailable is never called: Windows' pipes have no deadlines.
 func readAvailable(*os.File, []byte) int { return 0 }

@@ -8,23 +8,21 @@ import (
 	"time"
 )
 
-// MaxLine is the most bytes that [Options.Stderr] is given at a time: a
-// transport that writes without ever ending a line must neither be silent for
-// ever nor fill our memory.
+// MaxLine is the most bytes that [Options.Stderr] gets at a time, so that an
+// endless line is neither silent for ever nor fills our memory.
 const MaxLine = 4096
 
-// maxRest is the most that is read from standard error after the end of the
-// transport. No system's pipe holds more by default, so it is all that the
-// transport can have left there, and it bounds what somebody else who still
-// writes to it can make us read.
+// maxRest bounds, in bytes, what is read from standard error after the transport's
+// end. No pipe holds more by default, so nothing of the transport's is lost, and
+// another process that still writes there can't keep us.
 const maxRest = 1 << 20
 
-// Shown is a line of the transport's as a person may see it: quoted, so that
-// none of its characters controls the terminal, and on one line.
+// Shown returns a line of the transport's fit for the terminal: Go-quoted, so that
+// it stays one line and controls nothing.
 func Shown(line string) string { return fmt.Sprintf("transport: %q\n", line) }
 
-// deliverLines calls deliver for each line of r as it comes, until end of file
-// or, after [finishLines], until there is nothing left to read at once.
+// deliverLines calls deliver with each line of r as it comes, until end of file
+// or, after [finishLines], until nothing is left to read at once.
 func deliverLines(r *os.File, deliver func(string)) {
 	var pending []byte
 	take := func(b []byte) { pending = deliverWhole(append(pending, b...), deliver) }
@@ -49,8 +47,8 @@ func deliverLines(r *os.File, deliver func(string)) {
 	}
 }
 
-// deliverWhole delivers the whole lines in b and the pieces of overlong ones,
-// and returns what is left: less than a piece, without a line end.
+// deliverWhole delivers the whole lines in b and pieces of overlong ones, and
+// returns the rest: less than a piece, without a line end.
 func deliverWhole(b []byte, deliver func(string)) []byte {
 	for {
 		end := bytes.IndexByte(b, '\n') + 1

@@ -18,19 +18,17 @@ type StandardPipe struct {
 	in, out *stream
 }
 
-// Stdio makes a pipe of in and out, normally [os.Stdin] and [os.Stdout], which
-// are the pipe's from then on: whoever else uses them finds a closed file, or
-// /dev/null in the place of a standard stream. An error shows at the first
-// Read or Write.
+// Stdio makes a pipe of in and out, normally [os.Stdin] and [os.Stdout], and takes
+// them over: whoever else uses them finds a closed file, or /dev/null in place of
+// a standard stream. Errors show at the first Read or Write.
 //
-// Files that this process was started with are in blocking mode, and then
-// nothing can unblock a Read. So the pipe sets non-blocking mode. That isn't a
-// property of our descriptor but of the open file, which other processes may
-// share (the shell that started us), so Close puts it back as it was.
+// Inherited files are in blocking mode, in which nothing can unblock a Read, so
+// the pipe sets non-blocking mode. That belongs to the open file, which other
+// processes may share (the shell that started us), so Close restores it.
 func Stdio(in, out *os.File) *StandardPipe {
-	// The two may be one open file: sshd starts programs with one socket as
-	// both. Then taking the input has set the output's mode too, and it is put
-	// back when the input is closed, which is last.
+	// Both may be one open file: sshd starts programs with one socket as both.
+	// Then taking the input sets the output's mode too, and closing the input,
+	// which comes last, restores it.
 	p := &StandardPipe{in: takeStream(in)}
 	p.out = takeStream(out)
 	return p
@@ -58,8 +56,8 @@ func (p *StandardPipe) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite closes the output. The other side sees end of file when no other
-// process holds the output open, either; on a socket it does at once.
+// CloseWrite closes the output. The other side sees end of file: on a socket at
+// once, else when no other process holds the output open.
 func (p *StandardPipe) CloseWrite() error { return p.out.close(true) }
 
 // Close closes both directions and unblocks Read and Write.
@@ -71,17 +69,16 @@ func (p *StandardPipe) Close() error {
 type stream struct {
 	file    *os.File
 	err     error // why there is no file
-	restore int   // another descriptor, to put blocking mode back; -1: nothing to put back
+	restore int   // a descriptor to restore blocking mode by; -1 if there is nothing to restore
 
 	once     sync.Once
 	closing  atomic.Bool
 	closeErr error
 }
 
-// takeStream moves f to a descriptor above the standard ones. Only such a one
-// can be closed without the next file that is opened becoming somebody's
-// standard output, and only on such a one is a broken pipe no deadly signal to
-// a Go program.
+// takeStream moves f to a descriptor above the standard ones. If a standard one
+// were closed, the next file to be opened would become a standard stream; and a
+// broken pipe on one kills a Go program.
 func takeStream(f *os.File) *stream {
 	s := &stream{restore: -1}
 	info, err := f.Stat()
@@ -96,7 +93,7 @@ func takeStream(f *os.File) *stream {
 		return s
 	}
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-	// A regular file never blocks for long, and isn't to be polled.
+	// A regular file never blocks for long, and can't be polled.
 	if err == nil && flags&unix.O_NONBLOCK == 0 && !info.Mode().IsRegular() {
 		if s.restore, err = dup(old); err != nil {
 			s.restore = -1
@@ -114,13 +111,12 @@ func takeStream(f *os.File) *stream {
 	return s
 }
 
-// dup is dup(2) with close-on-exec set from the start, and never answers with
-// the number of a standard stream.
+// dup is dup(2), but close-on-exec from the start and never to a standard stream.
 func dup(fd int) (int, error) {
 	return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
 }
 
-// close closes the stream; shutdown is for the writing one.
+// close closes the stream; shutdown is set for the writing one.
 func (s *stream) close(shutdown bool) error {
 	s.once.Do(func() {
 		if s.file == nil {
@@ -128,14 +124,14 @@ func (s *stream) close(shutdown bool) error {
 		}
 		s.closing.Store(true)
 		if shutdown {
-			// What a socket's closing doesn't say as long as another
-			// descriptor is open. No error for what isn't a socket.
+			// Closing a socket says nothing while another descriptor is open.
+			// What isn't a socket ignores this.
 			if raw, err := s.file.SyscallConn(); err == nil {
 				raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_WR) })
 			}
 		}
-		// Returns only when no Read or Write is under way any more, so that
-		// none is left to block in the mode that comes now.
+		// Close returns when no Read or Write is under way, so none can block in
+		// the mode that is restored next.
 		s.closeErr = s.file.Close()
 		if s.restore >= 0 {
 			unix.SetNonblock(s.restore, false)

@@ -13,19 +13,19 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is the controlling terminal for as long as the transport may ask
-// questions there.
+// terminal is the controlling terminal while the transport may ask questions
+// there.
 //
-// A terminal has one foreground process group, and a process of any other is
-// stopped when it reads from it. Since the transport has a group of its own, it
-// has to be lent the foreground, if we have it, and it has to be given back.
+// A terminal has one foreground process group, and stops a process of any other
+// that reads from it. The transport has a group of its own, so we lend it the
+// foreground, if we have it, and take it back.
 type terminal struct {
 	mu    sync.Mutex
 	fd    int         // of the terminal; -1 if there is none, or no more questions
 	own   int         // our process group
 	group int         // the transport's; 0 until it has started
 	lent  bool        // the transport's group was given the foreground
-	state *term.State // of the terminal before it was lent first
+	state *term.State // of the terminal before it was first lent
 }
 
 func openTerminal() *terminal {
@@ -50,28 +50,27 @@ func (t *terminal) foreground() int {
 	return group
 }
 
-// prepare arranges for the new process to take the foreground before it runs
-// any program, if it is ours to give, and tells whether it is.
+// prepare has the new process take the foreground before it runs any program, if
+// the foreground is ours to lend.
 //
-// Setting the foreground from a process that isn't in it raises SIGTTOU, which
-// stops the process unless it is ignored. That goes for the new process and, at
-// the time of giving back, for us; and while the terminal is lent, for whatever
-// we write to it if its user has set tostop. Hence it is ignored from here to
-// take. The transport inherits that, and so can't be stopped for writing.
-func (t *terminal) prepare(attr *syscall.SysProcAttr) bool {
+// A background process that sets the foreground is stopped by SIGTTOU unless it
+// ignores that. So the new process must, and we when we take the terminal back;
+// and, if the user has set tostop, for all that we write to the terminal
+// meanwhile. Hence SIGTTOU is ignored from here to take. The transport inherits
+// that, and can't be stopped for writing.
+func (t *terminal) prepare(attr *syscall.SysProcAttr) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fd < 0 {
-		return false
+		return
 	}
 	t.state, _ = term.GetState(t.fd)
 	if t.foreground() != t.own {
-		return false
+		return
 	}
 	signal.Ignore(unix.SIGTTOU)
 	t.lent = true
 	attr.Foreground, attr.Ctty = true, t.fd
-	return true
 }
 
 // started names the process group that prepare was for.
@@ -81,7 +80,7 @@ func (t *terminal) started(group int) {
 	t.group = group
 }
 
-// lend makes the transport's group the foreground if ours is it, and tells
+// lend makes the transport's group the foreground if ours was, and returns
 // whether it did.
 func (t *terminal) lend() bool {
 	t.mu.Lock()
@@ -94,37 +93,36 @@ func (t *terminal) lend() bool {
 	return unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.group) == nil
 }
 
-// recall makes our group the foreground if the transport's was it. It returns
-// false if the terminal isn't lent any more.
+// recall makes our group the foreground if the transport's was. It returns false
+// after take.
 func (t *terminal) recall() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fd < 0 {
 		return false
 	}
-	// A third group in the foreground got it from the user's shell: our job is
-	// in the background, and there is nothing to take back. No group at all:
-	// what prepare was for took the foreground, but couldn't be run.
+	// A third group got the foreground from the user's shell: our job is in the
+	// background, and there is nothing to take back. If no group is known, the
+	// process that prepare was for took the foreground but couldn't be run.
 	if t.lent && (t.group == 0 || t.foreground() == t.group) {
 		unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.own)
 	}
 	return true
 }
 
-// take ends the lending for good, and tells whether the terminal was lent till
-// now. If restore is set the terminal's modes are as before the lending: a
-// program that was killed while it asked for a password has left it mute.
-func (t *terminal) take(restore bool) (held bool) {
+// take ends the lending for good. If restore is set, the terminal's modes become
+// what they were before: a program killed while it asks for a password leaves the
+// terminal mute.
+func (t *terminal) take(restore bool) {
 	if !t.recall() {
-		return false
+		return
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fd < 0 {
-		return false
+		return
 	}
-	held = t.lent
-	if restore && held && t.state != nil && t.foreground() == t.own {
+	if restore && t.lent && t.state != nil && t.foreground() == t.own {
 		term.Restore(t.fd, t.state)
 	}
 	if t.lent {
@@ -132,15 +130,14 @@ func (t *terminal) take(restore bool) (held bool) {
 	}
 	unix.Close(t.fd)
 	t.fd = -1
-	return held
 }
 
-// stopJob stops our own process group by sig, and returns when it was
-// continued or cancel was closed. It returns false if the group can't be
-// stopped, which is so where no shell is there that could continue it.
+// stopJob stops our own process group by sig, and returns when it was continued
+// or cancel is closed. It returns false if the group can't be stopped, because no
+// shell is there to continue it.
 func stopJob(sig unix.Signal, cancel <-chan struct{}) bool {
-	// The stop takes effect some time after kill has returned, so that only
-	// SIGCONT tells that it is behind us.
+	// The stop may take effect after kill has returned: only SIGCONT tells that
+	// it is over.
 	cont := make(chan os.Signal, 1)
 	signal.Notify(cont, unix.SIGCONT)
 	defer signal.Stop(cont)
@@ -156,7 +153,7 @@ func stopJob(sig unix.Signal, cancel <-chan struct{}) bool {
 		return true
 	case <-timer.C:
 	}
-	// While we were stopped the timer ran on, and both may be there by now.
+	// The timer ran on while we were stopped: both may have fired.
 	select {
 	case <-cont:
 		return true

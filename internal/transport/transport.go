@@ -1,11 +1,10 @@
-// Package transport turns a shell expression into a full-duplex pipe, and this
-// process's own standard input and output into another.
+// Package transport turns a shell expression, or this process's own standard
+// input and output, into a full-duplex pipe.
 //
-// A transport is any program whose standard input and output are the two
-// directions of a pipe to somebody: ssh, socat, a shell pipeline. The package
-// starts it, hands out its two directions, passes on what it says on standard
-// error, lends it the terminal for as long as it may ask questions there, and
-// sees to it that nothing of it is left when the pipe is closed.
+// A transport is any program whose standard input and output lead to somebody:
+// ssh, socat, a shell pipeline. The package starts it, passes on its standard
+// error, lends it the terminal while it may ask questions there, and leaves
+// nothing of it behind when the pipe is closed.
 package transport
 
 import (
@@ -19,8 +18,7 @@ import (
 	"time"
 )
 
-// DefaultGrace is how long each step of the ending may take where
-// [Options.Grace] is zero.
+// DefaultGrace is the value of [Options.Grace] if that is zero.
 const DefaultGrace = 2 * time.Second
 
 // Options say what [Start] starts.
@@ -28,18 +26,17 @@ type Options struct {
 	// Expression is run as `sh -c Expression`, in the current directory.
 	Expression string
 
-	// Env is the complete environment of the transport. Nil means this
-	// process's own.
+	// Env is the transport's whole environment. Nil means this process's own.
 	Env []string
 
-	// Stderr is called for each line of the transport's standard error as it
-	// comes, with the line end if there was one, and for each piece of
-	// [MaxLine] bytes of a longer line. Calls don't overlap. It must not call
-	// Close or Ended, which wait for it. Nil drops the lines.
+	// Stderr is called with each line of the transport's standard error as it
+	// comes, with its line end if it has one, and with each piece of [MaxLine]
+	// bytes of a longer line. Calls don't overlap. It must not call Close or
+	// Ended, which wait for it. Nil drops the lines.
 	Stderr func(line string)
 
-	// Grace is how long each step of the ending may take: ending by itself,
-	// ending after SIGTERM, being gone after SIGKILL. Zero means [DefaultGrace].
+	// Grace is how long the transport gets to end by itself, then after
+	// SIGTERM, then after SIGKILL. Zero means [DefaultGrace].
 	Grace time.Duration
 }
 
@@ -47,8 +44,8 @@ type Options struct {
 type Pipe interface {
 	io.ReadWriteCloser
 
-	// CloseWrite ends the direction away from us: the other side reads what
-	// was written and then end of file.
+	// CloseWrite ends the direction away from us: the other side reads what was
+	// written, then end of file.
 	CloseWrite() error
 }
 
@@ -58,7 +55,7 @@ var (
 )
 
 // Transport is a running shell expression. Its methods may be called from any
-// goroutine. Close must be called, also after the expression ended by itself.
+// goroutine. Close must be called, even if the expression has ended by itself.
 type Transport struct {
 	ctx    context.Context // of Start: its end is the transport's
 	in     *os.File        // our end of the transport's standard input
@@ -70,14 +67,14 @@ type Transport struct {
 	reading    sync.Mutex // held by who reads out
 	closeOnce  sync.Once
 	closing    chan struct{} // closed by the first Close
-	ending     chan struct{} // closed when the ending begins, for either reason
-	closed     chan struct{} // closed when everything is over and closeErr is set
+	ending     chan struct{} // closed when the end begins, by Close or the context
+	closed     chan struct{} // closed when all is over and closeErr is set
 	closeErr   error
 	stderrDone chan struct{} // closed when the last line was delivered
 }
 
-// Start runs the expression and returns at once; nothing has been read or
-// written yet. When ctx ends the transport is ended as by Close.
+// Start runs the expression and returns at once. The end of ctx ends the
+// transport as Close does.
 func Start(ctx context.Context, o Options) (*Transport, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
@@ -104,7 +101,7 @@ func Start(ctx context.Context, o Options) (*Transport, error) {
 			closeAll(ours[:])
 			return nil, fmt.Errorf("transport: %w", err)
 		}
-		if i == 0 { // standard input is the one that we write to
+		if i == 0 { // its standard input is ours to write to
 			r, w = w, r
 		}
 		ours[i], theirs[i] = r, w
@@ -139,15 +136,15 @@ func closeAll(files []*os.File) {
 	}
 }
 
-// supervise is the one goroutine that ends the transport, whoever asked for it.
+// supervise ends the transport when Close or the end of the context asks for it.
 func (t *Transport) supervise() {
 	defer close(t.closed)
 	select {
 	case <-t.ctx.Done():
 	case <-t.closing:
 	}
-	// Our end of its standard input goes first: it unblocks our own writers,
-	// and it is how the transport learns that it may go.
+	// Its standard input goes first: that unblocks our writers and tells the
+	// transport that it may go.
 	t.in.Close()
 	close(t.ending)
 	var draining sync.WaitGroup
@@ -156,18 +153,17 @@ func (t *Transport) supervise() {
 	t.out.Close()
 	draining.Wait()
 	t.proc.takeTerminal()
-	// All that the transport wrote is in the pipe by now. Somebody who left
-	// its process group may hold the other end open for ever: that one is not
-	// waited for.
+	// All that the transport wrote is in the pipe by now. A process that has left
+	// its group may hold the far end open for ever, so don't wait for that.
 	finishLines(t.errors)
 	<-t.stderrDone
 	t.errors.Close()
 }
 
-// drain frees a pending Read and then reads on in its place until the end of
-// the transport. Nobody wants these bytes, but a transport that finds its
-// output closed may die of it (of SIGPIPE, say) before it has passed on the
-// last of what was written to it: a goodbye, on a long link.
+// drain frees a pending Read and reads on in its place until the transport ends.
+// Nobody wants these bytes, but a transport that finds its output closed may die
+// of SIGPIPE before it has passed on the last of its input: a goodbye, on a long
+// link.
 func (t *Transport) drain() {
 	t.out.SetReadDeadline(time.Unix(1, 0))
 	t.reading.Lock() // the pending Read, if any, is over
@@ -176,9 +172,9 @@ func (t *Transport) drain() {
 	io.Copy(io.Discard, t.out)
 }
 
-// Read reads from the transport's standard output. After the transport closed
-// it, the error is [io.EOF]; after Close, [os.ErrClosed]; after the end of the
-// context, the context's cause.
+// Read reads from the transport's standard output. The error is [io.EOF] when the
+// transport has closed it, [os.ErrClosed] after Close, and the context's cause
+// after the context's end.
 func (t *Transport) Read(b []byte) (int, error) {
 	t.reading.Lock()
 	defer t.reading.Unlock()
@@ -186,15 +182,15 @@ func (t *Transport) Read(b []byte) (int, error) {
 	select {
 	case <-t.ending:
 		if err != nil {
-			err = os.ErrClosed // whichever came first: drain's deadline, or the end
+			err = os.ErrClosed // drain's deadline or the end, whichever came first
 		}
 	default:
 	}
 	return n, t.explain(err)
 }
 
-// Write writes to the transport's standard input. Errors are as Read's, and a
-// broken pipe where the transport reads no more.
+// Write writes to the transport's standard input. Its errors are those of Read,
+// and a broken pipe if the transport reads no more.
 func (t *Transport) Write(b []byte) (int, error) {
 	n, err := t.in.Write(b)
 	return n, t.explain(err)
@@ -208,7 +204,7 @@ func (t *Transport) CloseWrite() error {
 	return nil
 }
 
-// explain says the cause where the pipe was closed because the context ended.
+// explain returns the context's cause if the pipe was closed for it.
 func (t *Transport) explain(err error) error {
 	if err == nil || err == io.EOF {
 		return err
@@ -219,7 +215,7 @@ func (t *Transport) explain(err error) error {
 	return fmt.Errorf("transport: %w", bare(err))
 }
 
-// bare removes the name of our end of the pipe, which says nothing to anybody.
+// bare removes the name of our end of the pipe, which tells the user nothing.
 func bare(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {
@@ -228,15 +224,14 @@ func bare(err error) error {
 	return err
 }
 
-// TakeTerminal says that no questions are to come any more: the terminal's
-// foreground is this process group's again, if the transport's had it. It is
-// idempotent, and Close implies it.
+// TakeTerminal ends the time for the transport's questions: the terminal's
+// foreground is ours again, if it was lent. It is idempotent; Close implies it.
 func (t *Transport) TakeTerminal() { t.proc.takeTerminal() }
 
-// Interrupted tells whether the transport was ended by SIGINT, as typed at the
-// terminal that it had been lent: then only the transport has seen the
-// signal, and this process should behave as if it had been sent it too.
-// False as long as the transport runs.
+// Interrupted returns whether the transport got SIGINT before it ended, as by
+// Ctrl-C at the terminal it was lent. Only its process group has seen that, so
+// this process should act as if it had got the signal too. It returns false while
+// the transport runs.
 func (t *Transport) Interrupted() bool {
 	select {
 	case <-t.proc.exited:
@@ -246,11 +241,10 @@ func (t *Transport) Interrupted() bool {
 	}
 }
 
-// Ended waits for the transport to end by itself, as long as ctx and the grace
-// allow, and says how it did: "exit status 255", "signal: killed". It is for
-// explaining an early end of file. The lines of standard error have been
-// delivered when it returns, unless a process that the transport left behind
-// holds standard error open.
+// Ended waits for the transport to end by itself, within ctx and the grace, and
+// returns how it did: "exit status 255", "signal: killed". It is for explaining an
+// early end of file. All lines of standard error have been delivered when it
+// returns true, unless a process that the transport left behind holds it open.
 func (t *Transport) Ended(ctx context.Context) (status string, ended bool) {
 	timer := time.NewTimer(t.grace)
 	defer timer.Stop()
@@ -269,11 +263,11 @@ func (t *Transport) Ended(ctx context.Context) (status string, ended bool) {
 	return t.proc.status, true
 }
 
-// Close ends the transport. Its standard input and output are closed, which
-// unblocks Read and Write, and it has a grace to end by itself; then its
-// process group gets SIGTERM and another grace, then SIGKILL. What remains in
-// the group after its leader ended gets the signals, too. Close returns when
-// all this is over; the error says that a process could not be ended.
+// Close ends the transport, and returns when nothing of it is left. It closes the
+// transport's standard input, unblocks Read and Write, and gives the transport a
+// grace to end by itself; then its process group gets SIGTERM, and after another
+// grace SIGKILL, also when only other processes of the group are left. The error
+// says that a process could not be ended.
 func (t *Transport) Close() error {
 	t.closeOnce.Do(func() { close(t.closing) })
 	<-t.closed

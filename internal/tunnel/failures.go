@@ -11,12 +11,9 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
-
-	"aig/internal/watchdog"
 )
 
-// UntrustedError says that the peer has a key that is not trusted. As server we name the key that was offered; the peer
-// has not yet proven that it holds it.
+// UntrustedError says that the peer has a key that is not trusted.
 type UntrustedError struct{ Fingerprint string }
 
 func (e *UntrustedError) Error() string {
@@ -31,7 +28,7 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the peer does not trust our key: its side must start with TRUST=%s", e.Fingerprint)
 }
 
-// EndedError says that the pipe ended during the handshake. It is an io.ErrUnexpectedEOF.
+// EndedError says that the pipe ended during the handshake. It wraps [io.ErrUnexpectedEOF].
 type EndedError struct{ Fingerprint string }
 
 func (e *EndedError) Error() string {
@@ -41,7 +38,7 @@ func (e *EndedError) Error() string {
 
 func (e *EndedError) Unwrap() error { return io.ErrUnexpectedEOF }
 
-// AlteredError says that what came through the pipe is not what the peer sent.
+// AlteredError says that the pipe delivered what the peer had not sent.
 type AlteredError struct{ err error }
 
 func (e *AlteredError) Error() string {
@@ -51,18 +48,16 @@ func (e *AlteredError) Error() string {
 
 func (e *AlteredError) Unwrap() error { return e.err }
 
-// handshakeError finds the reason that helps: ours (we do not trust the peer), the pipe's, then the peer's.
-func handshakeError(err error, o Options, untrusted, refused error) error {
-	var stalled *watchdog.StalledError
-	var unasked *ssh.ServerAuthError // without an attempt in it but "none": the pipe ended before there was one
+// handshakeError returns the reason that helps most: ours (we refuse the peer's key), then the pipe's, then the peer's (it
+// has refused our key).
+func handshakeError(err error, o Options, ours, refused error) error {
+	var unasked *ssh.ServerAuthError // with no attempt but "none": the pipe ended before there was one
 	attempt := func(err error) bool { return !errors.Is(err, ssh.ErrNoAuth) }
 	switch {
-	case untrusted != nil:
-		return untrusted
+	case ours != nil:
+		return ours
 	case errors.As(err, &unasked) && !slices.ContainsFunc(unasked.Errors, attempt):
 		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
-	case errors.As(err, &stalled):
-		return stalled
 	case ended(err):
 		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
 	case refused != nil && saysNo(err):
@@ -73,7 +68,7 @@ func handshakeError(err error, o Options, untrusted, refused error) error {
 	return fmt.Errorf("SSH handshake with the peer: %w", ofPeer(err))
 }
 
-// sshError is an error of x/crypto/ssh, which can hold the peer's words, and as many of them as fit into a packet.
+// sshError is an error of x/crypto/ssh, which may quote a packetful of the peer's words. Its text is short and printable.
 type sshError struct{ error }
 
 const maxSSHError = 300 // bytes of its text
@@ -94,13 +89,13 @@ func (e sshError) Error() string {
 
 func (e sshError) Unwrap() error { return e.error }
 
-// ended tells whether an SSH connection failed with the pipe below it, and not by what came through it.
+// ended returns whether an SSH connection failed with its pipe, and not by what came through it.
 func ended(err error) bool {
 	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(pipeFailure))
 }
 
-// saysNo tells whether an SSH server has refused us, altered whether a packet has failed its integrity check, or could
-// not even be one. x/crypto/ssh has only texts for either.
+// saysNo returns whether an SSH server has refused us; altered, whether a packet failed its integrity check or could not be
+// a packet at all. x/crypto/ssh only has texts for either.
 func saysNo(err error) bool {
 	return says(err, "ssh: unable to authenticate", "ssh: disconnect")
 }
@@ -113,12 +108,9 @@ func says(err error, texts ...string) bool {
 	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
 }
 
-// broken is why a connection is over, if it has not simply ended.
+// broken returns why a connection is over, or nil if it simply ended.
 func broken(why error) error {
-	var stalled *watchdog.StalledError
 	switch {
-	case errors.As(why, &stalled):
-		return stalled
 	case ended(why):
 		return nil
 	case altered(why):
@@ -127,7 +119,7 @@ func broken(why error) error {
 	return fmt.Errorf("the SSH connection with the peer failed: %w", ofPeer(why))
 }
 
-// cause is why a connection was over before there was a channel.
+// cause returns why a connection was over before there was a channel.
 func cause(why error) error {
 	if err := broken(why); err != nil {
 		return err
@@ -139,7 +131,7 @@ type pipeFailure struct{ error }
 
 func (f pipeFailure) Unwrap() error { return f.error }
 
-// ofPipe leaves io.EOF alone, which x/crypto/ssh compares with.
+// ofPipe marks a failure of the pipe. It leaves io.EOF alone, which x/crypto/ssh compares with.
 func ofPipe(n int, err error) (int, error) {
 	if err != nil && err != io.EOF {
 		err = pipeFailure{err}

@@ -1,7 +1,6 @@
 package tunnel
 
 import (
-	"errors"
 	"io"
 	"net"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"aig/internal/gittest"
-	"aig/internal/watchdog"
 )
 
 // openAgainst opens the tunnel against somebody who reads all, or nothing, and says what talk writes, on a clock of its
@@ -38,15 +36,14 @@ func TestHandshakeDoesNotHang(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
 		for _, reads := range []bool{true, false} {
 			took, err := openAgainst(t, role, reads, func(io.Writer) {})
-			var stalled *watchdog.StalledError
-			if !errors.As(err, &stalled) || took > 2*time.Minute || stalled.Writing == reads {
+			if err == nil || !strings.Contains(err.Error(), "not over after 1m0s") || took != time.Minute {
 				t.Errorf("as %v, reads %v: after %s: %v", role, reads, took, err)
 			}
 		}
 	}
 }
 
-// A peer that says a byte a second of what SSH could begin with for ever keeps us for two timeouts and no longer, whether
+// A peer that says a byte a second of what SSH could begin with for ever keeps us for the timeout and no longer, whether
 // it is in its version, in lines before that, or in a packet.
 func TestHandshakeHasAnEnd(t *testing.T) {
 	for _, role := range []Role{Client, Server} {
@@ -64,7 +61,7 @@ func TestHandshakeHasAnEnd(t *testing.T) {
 					time.Sleep(time.Second)
 				}
 			})
-			if err == nil || took > 2*time.Minute {
+			if err == nil || took > time.Minute {
 				t.Fatalf("as %v, %s: after %s: %v", role, what, took, err)
 			}
 			gittest.MustBeClean(t, err.Error())
@@ -97,8 +94,7 @@ func TestElectHasAnEnd(t *testing.T) {
 		return took, err
 	}
 	took, err := elected(10*time.Second, true, time.Second)
-	var stalled *watchdog.StalledError
-	if !errors.As(err, &stalled) || took > 12*time.Second {
+	if err == nil || took != 10*time.Second {
 		t.Errorf("a byte a second: after %s: %v", took, err)
 	}
 	if took, err = elected(10*time.Second, false, 0); err == nil || took > 10*time.Second {

@@ -6,36 +6,57 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 
+	"aig/internal/identity"
 	"aig/internal/sshguard"
-	"aig/internal/watchdog"
 )
 
-// channelType is the type of the one channel (RFC 4250, section 4.6.1: a private name belongs to a domain; nobody can
-// own one under .invalid, RFC 2606).
+// channelType is the type of the one channel. A private name belongs to a domain (RFC 4250, section 4.6.1), and nobody can
+// own one under .invalid (RFC 2606).
 const channelType = "sync@aig.invalid"
 
-// handshakeTimeouts is how many timeouts the whole SSH handshake may take: it has seven round trips, of which each may be
-// long, but somebody who sends a byte now and then must not keep us.
-const handshakeTimeouts = 2
-
-// Options is who we are and whom we trust.
+// Options says who we are and whom we trust.
 type Options struct {
-	Signer  ssh.Signer                   // our identity: host key or user key, as the election has it
-	Trusted func(key ssh.PublicKey) bool // whether a key is the peer's
-	Timing  Timing                       // as for Elect; the whole handshake may take twice Timeout
+	Signer  ssh.Signer                   // our key, as package identity has it: host key or user key, by our role
+	Trusted func(key ssh.PublicKey) bool // returns whether a key is the peer's
+	Timing  Timing                       // as for Elect
 }
 
-// Conn is the authenticated pipe. Write and CloseWrite are those of the one channel; Close ends the connection and closes
-// the pipe below.
+// check returns why a key that the peer has proven to have is not good enough.
+func (o Options) check(key ssh.PublicKey) error {
+	fingerprint := ssh.FingerprintSHA256(key)
+	if !o.Trusted(key) {
+		return &UntrustedError{fingerprint}
+	}
+	if err := identity.CheckKey(key); err != nil {
+		return fmt.Errorf("the peer's key %s %w", fingerprint, err)
+	}
+	return nil
+}
+
+// supported returns the algorithms that x/crypto/ssh holds secure; its own default has weaker ones. Finite-field key exchanges
+// are left out: nobody needs them, and [sshguard.FirstKeys] knows only exchanges of one round trip.
+func supported() ssh.Algorithms {
+	a := ssh.SupportedAlgorithms()
+	a.KeyExchanges = slices.DeleteFunc(a.KeyExchanges, func(name string) bool { return strings.HasPrefix(name, "diffie-hellman-") })
+	return a
+}
+
+func config(a ssh.Algorithms) ssh.Config {
+	return ssh.Config{KeyExchanges: a.KeyExchanges, Ciphers: a.Ciphers, MACs: a.MACs}
+}
+
+// Conn is the authenticated pipe: its Write and CloseWrite are the one channel's.
 type Conn struct {
 	ssh.Channel
 	conn     ssh.Conn
-	services sync.WaitGroup // what answers the peer's other requests and channels, until the connection is over
+	services sync.WaitGroup // goroutines that answer the peer until the connection is over
 	over     chan struct{}  // closed when the connection is over and why is set
 	why      error
 }
@@ -44,7 +65,7 @@ func newConn(conn ssh.Conn, requests <-chan *ssh.Request) *Conn {
 	c := &Conn{conn: conn, over: make(chan struct{})}
 	c.services.Go(func() {
 		ssh.DiscardRequests(requests)
-		sshguard.Drain(sshguard.Queue(conn)) // or it would not end
+		sshguard.Drain(sshguard.Queue(conn)) // or Wait might never return
 	})
 	c.services.Go(func() {
 		c.why = conn.Wait()
@@ -53,11 +74,11 @@ func newConn(conn ssh.Conn, requests <-chan *ssh.Request) *Conn {
 	return c
 }
 
-// Read reads from the channel. An error beside bytes is dropped: it says that the peer was not to be told that they have
-// been read, and what a peer that has gone has said before is still to be read. The last of it says why it has gone.
+// Read reads from the channel. At the peer's end of it, the error is io.EOF; at an end that the peer has not made, it is
+// another, such as *AlteredError.
 //
-// The end of the channel is io.EOF, and another error where it is not the peer's: an *AlteredError where what came had
-// not been sent.
+// An error beside bytes is dropped: it only says that the peer has gone and can't be told that they were read. What it said
+// before is still to be read, and the next Read says why it has gone.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Channel.Read(p)
 	switch {
@@ -75,14 +96,14 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lastPacket is how long after the end of the channel the connection may end because of the same packet.
+// lastPacket is how long after the end of the channel the connection may end by the same packet.
 const lastPacket = 200 * time.Millisecond
 
-// SessionID is the exchange hash of the connection (RFC 4253, section 7.2): both sides have the same one, nobody else
-// could choose it, and it never comes twice.
+// SessionID returns the exchange hash of the first key exchange (RFC 4253, section 7.2): the same on both sides, never the
+// same twice, and nobody's to choose.
 func (c *Conn) SessionID() []byte { return c.conn.SessionID() }
 
-// Close ends the connection at once; what was not read is lost. It may be called more than once.
+// Close ends the connection at once and closes the pipe below; what was not read is lost. It may be called again.
 func (c *Conn) Close() error {
 	err := c.conn.Close()
 	c.services.Wait()
@@ -93,22 +114,18 @@ func (c *Conn) Close() error {
 // Conn afterwards; after an error it is closed.
 func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*Conn, error) {
 	defer context.AfterFunc(ctx, func() { pipe.Close() })()
-	watched := watchdog.Watch(pipe, o.Timing.Timeout, "its part of the SSH handshake")
-	whole := handshakeTimeouts * o.Timing.Timeout
-	late := time.AfterFunc(whole, func() { pipe.Close() })
+	limit := time.AfterFunc(o.Timing.Timeout, func() { pipe.Close() })
 	open := dial
 	if role == Server {
 		open = serve
 	}
-	conn, err := open(netConn{watched, &sshguard.FirstKeys{Client: role == Client}}, o)
-	// From here on the conversation on the channel has its own watch, which knows when we are the busy ones.
-	watched.Stop()
-	inTime := late.Stop()
-	switch {
+	conn, err := open(netConn{pipe, &sshguard.FirstKeys{Client: role == Client}}, o)
+	switch inTime := limit.Stop(); {
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
 	case !inTime:
-		err = fmt.Errorf("the SSH handshake with the peer was not over after %s: the link or the other side is stuck", whole)
+		err = fmt.Errorf("the SSH handshake with the peer was not over after %s: the link or the other side is stuck",
+			o.Timing.Timeout)
 	}
 	if err != nil {
 		pipe.Close()
@@ -121,23 +138,24 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*
 }
 
 func dial(under netConn, o Options) (*Conn, error) {
-	var untrusted, refused error
+	var ours, refused error
+	algorithms := supported()
 	conn, chans, reqs, err := ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
-		User: "aig",
-		Auth: []ssh.AuthMethod{ssh.PublicKeys(o.Signer)},
+		Config:            config(algorithms),
+		HostKeyAlgorithms: algorithms.HostKeys,
+		User:              "aig",
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(o.Signer)},
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			if !o.Trusted(key) {
-				untrusted = &UntrustedError{ssh.FingerprintSHA256(key)}
-				return untrusted
+			if ours = o.check(key); ours == nil {
+				// From here on, SSH's refusals are of our key.
+				refused = &RefusedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
 			}
-			// What SSH itself says against us after this point is said of our key.
-			refused = &RefusedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
-			return nil
+			return ours
 		},
 		ClientVersion: "SSH-2.0-aig",
 	})
 	if err != nil {
-		return nil, handshakeError(err, o, untrusted, refused)
+		return nil, handshakeError(err, o, ours, refused)
 	}
 	c := newConn(conn, reqs)
 	c.services.Go(func() { rejectAll(chans) })
@@ -155,16 +173,18 @@ func dial(under netConn, o Options) (*Conn, error) {
 }
 
 func serve(under netConn, o Options) (*Conn, error) {
-	var untrusted error
+	var ours error
+	algorithms := supported()
 	config := &ssh.ServerConfig{
+		Config:                  config(algorithms),
+		PublicKeyAuthAlgorithms: algorithms.PublicKeyAuths,
 		// One identity a side: a second attempt would be a guess.
 		MaxAuthTries: 1,
-		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-			if !o.Trusted(key) {
-				untrusted = &UntrustedError{ssh.FingerprintSHA256(key)}
-				return nil, untrusted
-			}
-			return nil, nil
+		// Only who has proven to have a key hears whether we trust it: the answers to anybody else are all alike.
+		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
+		VerifiedPublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
+			ours = o.check(key)
+			return nil, ours
 		},
 		ServerVersion:       "SSH-2.0-aig",
 		PreAuthConnCallback: func(ssh.ServerPreAuthConn) { under.first.LookedAt() },
@@ -172,7 +192,7 @@ func serve(under netConn, o Options) (*Conn, error) {
 	config.AddHostKey(o.Signer)
 	conn, chans, reqs, err := ssh.NewServerConn(under, config)
 	if err != nil {
-		return nil, handshakeError(err, o, untrusted, nil)
+		return nil, handshakeError(err, o, ours, nil)
 	}
 	c := newConn(conn, reqs)
 	if c.Channel, err = c.accept(chans); err != nil {
@@ -183,7 +203,7 @@ func serve(under netConn, o Options) (*Conn, error) {
 	return c, nil
 }
 
-// accept takes the first channel, which has to be ours.
+// accept takes the first channel, which must be of our type.
 func (c *Conn) accept(chans <-chan ssh.NewChannel) (ssh.Channel, error) {
 	newChannel, ok := <-chans
 	if !ok {
@@ -203,13 +223,13 @@ func (c *Conn) accept(chans <-chan ssh.NewChannel) (ssh.Channel, error) {
 	return channel, nil
 }
 
-// attend answers what is asked on the channel, and drops its extended data, which would take up the window for ever.
+// attend answers requests on the channel, and drops its extended data, which would hold the window for ever.
 func (c *Conn) attend(channel ssh.Channel, requests <-chan *ssh.Request) {
 	c.services.Go(func() { ssh.DiscardRequests(requests) })
 	c.services.Go(func() { io.Copy(io.Discard, channel.Stderr()) })
 }
 
-// rejectAll answers every further channel: what nobody answers stalls an SSH connection.
+// rejectAll refuses every further channel: one without an answer stalls an SSH connection.
 func rejectAll(chans <-chan ssh.NewChannel) {
 	for newChannel := range chans {
 		newChannel.Reject(ssh.Prohibited, "there is one channel")
@@ -218,27 +238,21 @@ func rejectAll(chans <-chan ssh.NewChannel) {
 
 var errKeysTwice = errors.New("it began a second key exchange before it could have seen the outcome of the first")
 
-// netConn lends a pipe the methods that x/crypto/ssh asks of a network connection, and marks the pipe's own failures so
-// that they can be told from what SSH says. Deadlines are the watchdog's.
+// netConn lends a pipe the methods that x/crypto/ssh asks of a network connection, and marks the pipe's own failures, to
+// tell them from what SSH says.
 type netConn struct {
-	*watchdog.Conn
+	io.ReadWriteCloser
 	first *sshguard.FirstKeys
 }
 
-func (c netConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if n > 0 {
-		c.Conn.Heard() // SSH's messages can't be told apart from here; their number is bounded by the time for all
-	}
-	return ofPipe(n, err)
-}
+func (c netConn) Read(p []byte) (int, error) { return ofPipe(c.ReadWriteCloser.Read(p)) }
 
 func (c netConn) Write(p []byte) (int, error) {
 	if c.first.Refuses(len(p)) {
 		c.Close()
 		return 0, errKeysTwice
 	}
-	return ofPipe(c.Conn.Write(p))
+	return ofPipe(c.ReadWriteCloser.Write(p))
 }
 
 type pipeAddr struct{}

@@ -1,0 +1,204 @@
+package tunnel
+
+import (
+	"bufio"
+	"crypto/dsa"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+
+	"aig/internal/gittest"
+)
+
+// asker has a public key but not the private one, and notes that a server wants it to sign.
+type asker struct {
+	key   ssh.PublicKey
+	asked bool
+}
+
+func (a *asker) PublicKey() ssh.PublicKey { return a.key }
+
+func (a *asker) Sign(io.Reader, []byte) (*ssh.Signature, error) {
+	a.asked = true
+	return nil, errors.New("no private key")
+}
+
+// Who asks the SSH server about public keys, without proof of having them, hears the same about one that is trusted and any
+// other.
+func TestAskerLearnsNothing(t *testing.T) {
+	trusted, other := signer(t, "ed25519"), signer(t, "ed25519")
+	for _, key := range []ssh.Signer{trusted, other} {
+		ours, theirs := gittest.Loopback(t)
+		ended := make(chan error, 1)
+		go func() {
+			_, err := Open(t.Context(), ours, Server, Options{signer(t, "ed25519"), trusts(trusted), timing})
+			ended <- err
+		}()
+		a := &asker{key: key.PublicKey()}
+		_, _, _, err := ssh.NewClientConn(testConn{theirs}, "", &ssh.ClientConfig{
+			User: "aig", Auth: []ssh.AuthMethod{ssh.PublicKeys(a)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+		})
+		theirs.Close()
+		if err == nil || !a.asked {
+			t.Errorf("trusted %v: not asked to sign (%v)", key == trusted, err)
+		}
+		if err := <-ended; err == nil || errors.As(err, new(*UntrustedError)) {
+			t.Errorf("trusted %v: our side, which has seen no proof of any key: %v", key == trusted, err)
+		}
+	}
+}
+
+// dsaKey returns a DSA key.
+func dsaKey(t *testing.T) ssh.Signer {
+	t.Helper()
+	var key dsa.PrivateKey
+	if err := dsa.GenerateParameters(&key.Parameters, rand.Reader, dsa.L1024N160); err != nil {
+		t.Fatal(err)
+	}
+	if err := dsa.GenerateKey(&key, rand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ssh.NewSignerFromKey(&key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// rsaKey returns an RSA key that signs by one algorithm.
+func rsaKey(t *testing.T, bits int, algorithm string) ssh.Signer {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, bits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err = ssh.NewSignerWithAlgorithms(s.(ssh.AlgorithmSigner), []string{algorithm})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A peer whose key or signature is weak is refused, as its host key and as its user key, although we were told to trust it.
+// The last two are not weak: it is for nothing else that the others are refused.
+func TestWeakKeys(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		key  ssh.Signer
+		want string // is in our error; "" if there is none
+	}{
+		{"DSA", dsaKey(t), "SSH handshake"},
+		{"RSA of 1024 bits", rsaKey(t, 1024, ssh.KeyAlgoRSASHA256), "is an RSA key of 1024 bits, and 2048 is the least"},
+		{"RSA with SHA-1", rsaKey(t, 2048, ssh.KeyAlgoRSA), "SSH handshake"},
+		{"RSA with SHA-256", rsaKey(t, 2048, ssh.KeyAlgoRSASHA256), ""},
+		{"Ed25519", signer(t, "ed25519"), ""},
+	} {
+		for _, role := range []Role{Client, Server} {
+			ours, theirs := gittest.Loopback(t)
+			ourKey := signer(t, "ed25519")
+			told := make(chan struct{})
+			go func() { // the peer, with any algorithm that there is
+				defer close(told)
+				insecure, supported := ssh.InsecureAlgorithms(), ssh.SupportedAlgorithms()
+				if role == Server {
+					conn, chans, requests, err := ssh.NewClientConn(testConn{theirs}, "", &ssh.ClientConfig{
+						User: "aig", Auth: []ssh.AuthMethod{ssh.PublicKeys(test.key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+					})
+					if err == nil {
+						go ssh.DiscardRequests(requests)
+						go rejectAll(chans)
+						conn.OpenChannel(channelType, nil)
+						conn.Wait()
+					}
+					return
+				}
+				config := &ssh.ServerConfig{
+					PublicKeyCallback:       func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
+					PublicKeyAuthAlgorithms: append(insecure.PublicKeyAuths, supported.PublicKeyAuths...),
+				}
+				config.AddHostKey(test.key)
+				conn, chans, requests, err := ssh.NewServerConn(testConn{theirs}, config)
+				if err == nil {
+					go ssh.DiscardRequests(requests)
+					go func() {
+						for channel := range chans {
+							channel.Accept()
+						}
+					}()
+					conn.Wait()
+				}
+			}()
+			conn, err := Open(t.Context(), ours, role, Options{ourKey, trusts(test.key), timing})
+			if err == nil {
+				conn.Close()
+			}
+			theirs.Close()
+			<-told
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s, we are %v: %v, want %q", test.name, role, err, test.want)
+			}
+		}
+	}
+}
+
+// What we offer, in either role, is what x/crypto/ssh holds for secure.
+func TestOffer(t *testing.T) {
+	supported := ssh.SupportedAlgorithms()
+	for _, role := range []Role{Client, Server} {
+		ours, theirs := gittest.Loopback(t)
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			Open(t.Context(), ours, role, Options{rsaKey(t, 2048, ssh.KeyAlgoRSASHA512), trusts(signer(t, "ed25519")), timing})
+		}()
+		io.WriteString(theirs, "SSH-2.0-x\r\n")
+		r := bufio.NewReader(theirs)
+		var header [5]byte // RFC 4253, section 6
+		_, err := r.ReadString('\n')
+		if err == nil {
+			_, err = io.ReadFull(r, header[:])
+		}
+		packet := make([]byte, binary.BigEndian.Uint32(header[:])-1)
+		if err == nil {
+			_, err = io.ReadFull(r, packet)
+		}
+		theirs.Close()
+		<-ended
+		var offer struct { // RFC 4253, section 7.1
+			Cookie                                           [16]byte `sshtype:"20"`
+			KeyExchanges, HostKeys, CiphersOut, CiphersIn    []string
+			MACsOut, MACsIn, CompressionsOut, CompressionsIn []string
+			Rest                                             []byte `ssh:"rest"`
+		}
+		if err != nil || ssh.Unmarshal(packet, &offer) != nil {
+			t.Fatalf("as %v: no offer: %v", role, err)
+		}
+		for _, kind := range []struct {
+			name             string
+			offered, allowed []string
+		}{
+			{"key exchange", offer.KeyExchanges, append(supported.KeyExchanges, "curve25519-sha256@libssh.org")}, // by its older name
+			{"host key", offer.HostKeys, supported.HostKeys},
+			{"cipher", append(offer.CiphersOut, offer.CiphersIn...), supported.Ciphers},
+			{"MAC", append(offer.MACsOut, offer.MACsIn...), supported.MACs},
+		} {
+			for _, name := range kind.offered {
+				extension := strings.HasPrefix(name, "ext-info-") || strings.HasPrefix(name, "kex-strict-") // RFC 8308; Terrapin
+				if !extension && !slices.Contains(kind.allowed, name) {
+					t.Errorf("as %v: %s %s", role, kind.name, name)
+				}
+			}
+		}
+	}
+}
