@@ -15,7 +15,7 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
 
-.PHONY: all build setup demo test test-go test-t fuzz torture bench lint install dist clean help
+.PHONY: all build setup demo test test-go test-t test-git fuzz torture bench lint install dist clean help
 
 all: build
 
@@ -42,12 +42,18 @@ demo: setup-demo build ## Alice and Bob synchronise through a switchboard on loo
 test: setup-test build $(HELPERS:%=bin/%) ## run every test; GIT=<prefix> for another git than that of PATH
 	@t/test.sh $(MAKE) --no-print-directory
 
+# Four packages at a time, for they too mostly wait.
 test-go:
-	go test -race -timeout 20m ./...
+	go test -race -p 4 -timeout 20m ./...
 	go test -C t/bench -race -timeout 20m ./...
 
+# They mostly wait. The longest ones have the highest numbers.
 test-t:
-	cd t && prove --timer t[0-9]*.sh :: --chain-lint
+	cd t && prove --timer -j4 $$(ls -r t[0-9]*.sh) :: --chain-lint
+
+test-git: setup-test build $(HELPERS:%=bin/%) ## the tests of what depends most on git; GIT=<prefix> for another git than that of PATH
+	go test -race -timeout 20m -count=1 ./internal/gitstore/... ./internal/remotehelper/...
+	cd t && prove --timer t3000-*.sh :: --chain-lint
 
 fuzz: setup-test ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
 	@t/fuzz.sh

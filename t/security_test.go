@@ -14,6 +14,7 @@ import (
 var (
 	// A test of Go, and a script.
 	named   = regexp.MustCompile(`\b((?:Test|Fuzz)[A-Z]\w*|t[0-9]{4}-[a-z-]+)\b`)
+	word    = regexp.MustCompile("`([A-Za-z]+[$]?)`")
 	defined = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\((?:t \*testing\.T|f \*testing\.F)\)`)
 )
 
@@ -60,9 +61,29 @@ func TestSecurityNamesItsTests(t *testing.T) {
 	if len(names) == 0 {
 		t.Error("docs/security.md names no test")
 	}
+	// The words of the last table select tests of `make torture`, and together all of them.
+	selected := make(map[string]bool)
+	_, table, _ := strings.Cut(string(doc), "\n## What the long form has done\n")
+	for line := range strings.Lines(table) {
+		cells := strings.Split(strings.TrimSuffix(line, " |\n"), " | ")
+		for _, m := range word.FindAllStringSubmatch(cells[len(cells)-1], -1) {
+			found := false
+			for name := range tests {
+				if strings.HasPrefix(name, "TestTorture") && regexp.MustCompile(m[1]).MatchString(name) {
+					found, selected[name] = true, true
+				}
+			}
+			if !found && len(cells) > 1 {
+				t.Errorf("docs/security.md selects the tests of %s, and there are none", m[1])
+			}
+		}
+	}
 	for name := range tests {
 		if (strings.HasPrefix(name, "TestTorture") || strings.HasPrefix(name, "Fuzz")) && !slices.Contains(names, name) {
 			t.Errorf("%s is not in docs/security.md", name)
+		}
+		if strings.HasPrefix(name, "TestTorture") && !selected[name] {
+			t.Errorf("no row of docs/security.md's table of the long form selects %s", name)
 		}
 	}
 }

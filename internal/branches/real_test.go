@@ -139,6 +139,7 @@ func (p *pair) is(r *gittest.Repo, ref, commit string) {
 
 // The same commit on both sides is up to date, in either format, and there is nothing to do.
 func TestUpToDate(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"sha1", "sha256"} {
 		p := newPair(t, "--object-format="+format)
 		p.expect(p.text("base", p.base), "main  base…  up to date\n")
@@ -148,6 +149,7 @@ func TestUpToDate(t *testing.T) {
 // A fast-forward is counted, and the command does it: on the branch that is checked out, on another one, in another
 // working tree, and in a bare repository. Afterwards, it is up to date.
 func TestFastForward(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*pair)
 		want   string
@@ -192,6 +194,7 @@ func TestFastForward(t *testing.T) {
 
 // A suggested fetch loses nothing if the branch has moved meanwhile: git refuses.
 func TestFastForwardTooLate(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	p.theirs.Commit("a", "1")
 	p.ours.Git("checkout", "-q", "-b", "side")
@@ -210,6 +213,7 @@ func TestFastForwardTooLate(t *testing.T) {
 
 // Ours has more: nothing is to be taken.
 func TestBehind(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	p.ours.Commit("a", "1")
 	p.ours.Commit("a", "2")
@@ -219,6 +223,7 @@ func TestBehind(t *testing.T) {
 // Diverged branches are counted, and the command merges them: here, on another branch, in a bare repository and with a
 // detached HEAD only by keeping theirs beside ours.
 func TestRequiresMerge(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*pair)
 		want   string
@@ -256,6 +261,7 @@ func TestRequiresMerge(t *testing.T) {
 // An octopus merge of theirs that has ours among its parents is a fast-forward, whose commits are all counted; one that
 // doesn't have it requires a merge. A criss-cross, with two merge bases, requires one too.
 func TestOctopusAndCrissCross(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	octopus := func(r *gittest.Repo, parents ...string) string {
 		args := []string{"commit-tree", "-m", "octopus", "HEAD^{tree}"}
@@ -288,6 +294,7 @@ func TestOctopusAndCrissCross(t *testing.T) {
 
 // Histories with nothing in common are said to be that, and theirs can be kept beside ours.
 func TestUnrelated(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	p.theirs.Git("checkout", "-q", "--orphan", "other")
 	tip := p.theirs.Commit("b", "1")
@@ -302,6 +309,7 @@ func TestUnrelated(t *testing.T) {
 
 // What only the peer has is new, names are aligned, and what only we have is not shown.
 func TestNew(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	p.ours.Git("branch", "mine")
 	p.theirs.Git("checkout", "-q", "-b", "feature/long")
@@ -319,6 +327,7 @@ main          base…  up to date
 
 // On an unborn branch the peer's is taken by a merge, which fills the working tree and spares what lies there.
 func TestUnborn(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	p.ours = gittest.New(t, "-b", "main")
 	p.expect(p.text("base", p.base), "main  base…  new\n    git merge --ff-only <base>\n")
@@ -350,6 +359,7 @@ func TestUnborn(t *testing.T) {
 // A peer's detached HEAD is compared with HEAD here, whatever that is, and named only if no branch of the peer's is
 // there.
 func TestDetachedPeer(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	p.theirs.Git("checkout", "-q", "--detach")
 	p.expect(p.text("base", p.base), "main  base…  up to date\n")
@@ -370,6 +380,7 @@ main             base…  up to date
 // A shallow or otherwise incomplete peer's branch can't be told, with the reason and no command; nor can one whose base
 // a shallow repository of ours has cut off. A shallow peer whose history we have is compared like any other.
 func TestShallow(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	deep := gittest.New(t, "-b", "main")
 	deep.Commit("x", "1")
@@ -407,6 +418,7 @@ func TestShallow(t *testing.T) {
 // Uncommitted changes that taking the branch would touch are a warning; others are not, nor are any of them on a branch
 // that is not checked out.
 func TestDirty(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	p.ours.Commit("safe", "1")
 	p.theirs.Commit("safe", "1")
@@ -434,6 +446,7 @@ func TestDirty(t *testing.T) {
 
 // Lost work of the peer's is found: what it reset away, once, and not what its branches or ours reach.
 func TestTips(t *testing.T) {
+	t.Parallel()
 	p := newPair(t)
 	p.theirs.Commit("a", "1")
 	lost := p.theirs.Commit("a", "2")
@@ -460,6 +473,7 @@ func TestHidden(t *testing.T) {
 
 // Branch names that git accepts and a shell would run are harmless in the suggested commands, which do what they say.
 func TestHostileNamesThatGitAccepts(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{
 		"$(touch${IFS}pwned)", "`touch${IFS}pwned`", ";touch${IFS}pwned;", "it's;touch${IFS}pwned;'", "a&b|c", "a\"b", "é/日本", "#x", "!x",
 		"{a,b}", "=x", "a<b>c", "'", "''", "$HOME",

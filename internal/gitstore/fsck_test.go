@@ -29,6 +29,7 @@ func named(t *testing.T, names ...string) *oid.List {
 // one before, in one after, and in one that is taken in at the same time. A good one passes, and so does a tree whose
 // file never comes.
 func TestSpecialFilesInOtherPacks(t *testing.T) {
+	t.Parallel()
 	t.Run("checks as they are", func(t *testing.T) { testSpecialFiles(t) })
 	// Any severity makes an older git check in another way. And what is missing must be heard of, whatever the user
 	// thinks of it.

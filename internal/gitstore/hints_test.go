@@ -125,6 +125,7 @@ func TestOddStoreHasNoHints(t *testing.T) {
 
 // A partial clone gives what it has, with hints, and fetches nothing; a shallow one too.
 func TestPartialAndShallowStoresHaveHints(t *testing.T) {
+	t.Parallel()
 	origin := gittest.New(t)
 	history(t, origin, 6, 10, 20)
 	origin.Git("config", "uploadpack.allowFilter", "true")
@@ -312,6 +313,7 @@ func TestPackHeader(t *testing.T) {
 
 // A walk that says more than there can be is broken off: trees that are thousands deep have paths without end.
 func TestEndlessWalk(t *testing.T) {
+	t.Parallel()
 	l := named(t, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 	for _, c := range [][2]string{
 		{"4b825dc642cb6eb9a060e54bf8d69288fbee4904 ", strings.Repeat("a", 1<<16)}, // one line

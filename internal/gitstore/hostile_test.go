@@ -271,6 +271,7 @@ func TestHostileModules(t *testing.T) {
 
 // One file can be named as both, and is then checked as both, whichever of them comes last.
 func TestFileOfTwoNames(t *testing.T) {
+	t.Parallel()
 	for i, content := range []string{hostileModules["url is an option"], "# " + "\n*.c " + strings.Repeat("x", 3000) + "\n"} {
 		for _, order := range [][]string{{".gitmodules", ".gitattributes"}, {".gitattributes", ".gitmodules"}} {
 			to := gittest.New(t)

@@ -198,6 +198,7 @@ func TestIndexTimeIsOfAllPacks(t *testing.T) {
 
 // Sizes are git's, and what is none is refused with the variable's name.
 func TestConfiguredSizes(t *testing.T) {
+	t.Parallel()
 	for _, key := range []string{"aig.maxInputSize", "aig.maxMemory"} {
 		for value, want := range map[string]int64{"0": 0, "7": 7, "2k": 2 << 10, "3M": 3 << 20, "1g": 1 << 30, "-1": -1, "much": -1} {
 			to := gittest.New(t)

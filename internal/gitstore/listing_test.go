@@ -72,6 +72,7 @@ exec $git "$@"`)
 // Half of a pack is an error that says what to mend, and so is what git itself says of an index that it can't use; half
 // of one that is just coming or going is none.
 func TestListOfDamagedPacks(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		damage func(path string) error
 		want   string // a regular expression; "" for no error

@@ -33,6 +33,7 @@ func stored(t *testing.T, r *gittest.Repo) (loose, packs int) {
 
 // A pack of fewer objects than fetch.unpackLimit, else transfer.unpackLimit, else 100, is stored as loose objects.
 func TestUnpackLimit(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		fetch, transfer string
 		objects         int
@@ -76,6 +77,7 @@ func TestUnpackLimit(t *testing.T) {
 
 // Few objects stay a pack if they are large, however small the pack is.
 func TestLargeObjectsStayPacked(t *testing.T) {
+	t.Parallel()
 	for size, packed := range map[int]bool{maxLooseBytes: false, maxLooseBytes + 1: true} {
 		from, to := gittest.New(t), gittest.New(t)
 		from.GitIn(strings.Repeat("x", size), "hash-object", "-w", "--stdin")
@@ -90,6 +92,7 @@ func TestLargeObjectsStayPacked(t *testing.T) {
 // The bases of a thin pack are appended to it, are among its names and not among its objects, and are not stored again
 // where it becomes loose.
 func TestAppendedBases(t *testing.T) {
+	t.Parallel()
 	for _, limit := range []string{"1", "1000"} {
 		from, to := gittest.New(t), gittest.New(t)
 		history(t, from, 7, 10, 10)
@@ -160,6 +163,7 @@ func TestLooseObjectsReplaceNothing(t *testing.T) {
 
 // Directories that go again as soon as they are there and empty, as git prune-packed makes them, are no failure.
 func TestLooseAmongPrunePacked(t *testing.T) {
+	t.Parallel()
 	from, to := gittest.New(t), gittest.New(t)
 	from.Blobs("blob", 90)
 	s := open(t, from)

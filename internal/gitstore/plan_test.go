@@ -139,6 +139,7 @@ func thinSize(t testing.TB, r *gittest.Repo, from, to string) int {
 
 // A drift costs at most 1.05 times what git's own thin pack of it has, and arrives whole.
 func TestThinPackByListIsAsSmallAsGitsOwn(t *testing.T) {
+	t.Parallel()
 	from, to := gittest.New(t), gittest.New(t)
 	history(t, from, 1, 300, 700)
 	to.Git("fetch", "-q", from.Dir, from.Git("rev-parse", "main~300"))
@@ -273,6 +274,7 @@ func copyObjects(t *testing.T, from, to *gittest.Repo, names []string) {
 // A peer that has a commit, and not all or nothing of what is behind it, gets packs that it can complete: thin where its
 // commit is there with the whole tree, and otherwise not.
 func TestPeersThatLackBases(t *testing.T) {
+	t.Parallel()
 	from := gittest.New(t)
 	from.Git("config", "uploadpack.allowFilter", "true")
 	history(t, from, 2, 30, 40)
@@ -360,6 +362,7 @@ func TestWithoutBases(t *testing.T) {
 // A large give is cut, every piece is complete in itself or thin against what the peer had before, so that they can
 // come in any order and alone; and no delta that was there is lost to the cut.
 func TestPieces(t *testing.T) {
+	t.Parallel()
 	from := gittest.New(t)
 	history(t, from, 4, 60, 200)
 	small := limits{bytes: 64 << 10, pieces: 1 << 20, named: 10, walk: 1 << 16}

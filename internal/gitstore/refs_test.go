@@ -68,6 +68,7 @@ func tags(t *testing.T, args ...string) *gittest.Repo {
 // A peer is told what git itself tells: in either object format, with HEAD attached, detached and of an empty
 // repository, and with every form of hideRefs, in whatever order the two variables come.
 func TestRefsAreWhatGitTells(t *testing.T) {
+	t.Parallel()
 	hide := func(values ...string) func(*gittest.Repo) {
 		return func(r *gittest.Repo) {
 			for _, v := range values {
@@ -195,6 +196,7 @@ func TestRefOfDamagedObject(t *testing.T) {
 
 // More references than the bound are an error, and not a part of them.
 func TestTooManyRefs(t *testing.T) {
+	t.Parallel()
 	r := gittest.New(t, "-b", "main")
 	commit := r.Commit("file", "content")
 	var packed strings.Builder
@@ -277,6 +279,7 @@ func relate(t *testing.T, s *Store, ours, theirs string) Relation {
 // An incomplete history is found, whichever kind of object is missing in it and among however many whole ones, and
 // whatever the missing one's distance; the whole ones are still compared. A broken reference of ours spoils nothing.
 func TestRelateIncomplete(t *testing.T) {
+	t.Parallel()
 	for _, missing := range []string{"commit", "tree", "blob", "itself", "none"} {
 		r := gittest.New(t, "-b", "main")
 		base := r.Commit("base", "base")
@@ -318,6 +321,7 @@ func TestRelateIncomplete(t *testing.T) {
 
 // More incomplete histories than git is asked about one by one are all unknown, in a bounded number of walks.
 func TestRelateManyIncomplete(t *testing.T) {
+	t.Parallel()
 	r := gittest.New(t, "-b", "main")
 	tree := r.Git("mktree")
 	absent := strings.Repeat("12", 20)
@@ -506,6 +510,7 @@ func TestDanglingOddHistories(t *testing.T) {
 // Uncommitted changes are named where a fast-forward or a merge to theirs would touch them, and not elsewhere: changed
 // and staged files, files in no commit, ignored ones too, which git would overwrite without a word.
 func TestTouched(t *testing.T) {
+	t.Parallel()
 	setup := func() (*gittest.Repo, string) {
 		r := gittest.New(t, "-b", "main")
 		r.Commit("theirs", "1\n")

@@ -77,6 +77,7 @@ func receive(t *testing.T, s *Store, pack []byte) (*Incoming, error) {
 
 // The list is what git lists, whatever shape the repository has and wherever in it one stands.
 func TestListOfEveryShape(t *testing.T) {
+	t.Parallel()
 	origin := gittest.New(t)
 	for i := range 3 {
 		origin.Commit("file", strings.Repeat("line\n", i+1))
@@ -303,6 +304,7 @@ func TestSharedRepository(t *testing.T) {
 
 // Packs that are cut short, malformed or hold a malformed object are the sender's fault, and leave nothing.
 func TestBadPacks(t *testing.T) {
+	t.Parallel()
 	from := gittest.New(t)
 	from.Commit("file", "content")
 	s := open(t, from)

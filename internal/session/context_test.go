@@ -45,6 +45,7 @@ func (t *tap) said() string {
 // and neither has told the other more than its hello: no reference, no symbol, no name. It is the same where one side
 // holds, which then is not even asked.
 func TestContext(t *testing.T) {
+	t.Parallel()
 	repoA, repoB := gittest.New(t), gittest.New(t)
 	commit := repoB.Commit("r", "Bob's")
 	for _, c := range []struct{ a, b, quoted string }{

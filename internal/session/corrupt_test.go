@@ -70,6 +70,7 @@ func remove(t *testing.T, file string) {
 // One unreadable object of ours does not stop the others: it is named, both sides learn that the stores are not equal,
 // and everything else is stored, in both directions.
 func TestUnreadableObjectIsLeftOut(t *testing.T) {
+	t.Parallel()
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
 			a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
@@ -101,6 +102,7 @@ func TestUnreadableObjectIsLeftOut(t *testing.T) {
 
 // A base that cannot be read is no reason to leave anything out: the pack is made again without bases.
 func TestUnreadableBase(t *testing.T) {
+	t.Parallel()
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
 	content := strings.Repeat("a line of some length, to be worth a delta\n", 200)
 	a.repo.Commit("file", content)

@@ -33,6 +33,7 @@ func held(t *testing.T, a, b *side, refs []ref.Ref, hold func(context.Context, O
 
 // A side that holds sees the peer's format and references first; if it goes on, it gets what it lacks and gives nothing.
 func TestHoldAndGo(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"sha1", "sha256"} {
 		a := &side{repo: gittest.New(t, "--object-format="+format)}
 		b := &side{repo: gittest.New(t, "--object-format="+format)}

@@ -110,6 +110,7 @@ func mustAgree(t *testing.T, a, b *side) {
 
 // Two stores that have drifted become equal, for both object formats; a second conversation moves what is new since.
 func TestStoresBecomeEqual(t *testing.T) {
+	t.Parallel()
 	for _, format := range []string{"sha1", "sha256"} {
 		t.Run(format, func(t *testing.T) {
 			alice := gittest.New(t, "--object-format="+format)
@@ -141,6 +142,7 @@ func TestStoresBecomeEqual(t *testing.T) {
 
 // An empty store, one with dangling objects only, and two equal ones.
 func TestOddStores(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name string
 		a, b int
@@ -163,6 +165,7 @@ func TestOddStores(t *testing.T) {
 // --pull and --push move objects one way, and the peer's report shows it; two sides that both only pull, or both only
 // push, both fail and say so.
 func TestDirections(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		a, b         wire.Direction
 		aToB, bToA   bool
@@ -236,6 +239,7 @@ func TestReasonOfThePeerIsReported(t *testing.T) {
 
 // A side that takes its time to list its references is there meanwhile; and if it fails to, the other one hears why.
 func TestListingReferences(t *testing.T) {
+	t.Parallel()
 	const timeout = 3 * time.Second
 	for _, failure := range []error{nil, errors.New("out of luck")} {
 		a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
