@@ -28,6 +28,8 @@ for what; do
 		;;
 	lint)
 		need shellcheck shellcheck
+		# The tests source it, so shellcheck reads it.
+		need sharness /usr/share/sharness/sharness.sh
 		;;
 	bench)
 		# To compare with.
