@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/big"
 	"net/netip"
 	"regexp"
@@ -230,10 +231,10 @@ func TestTokenDigits(t *testing.T) {
 			t.Errorf("%d waiting, %d wrong: %v tokens are fewer than %v", c.waiting, c.wrong, space, need)
 		}
 	}
-	if got := tokenDigits(16, 1<<62, 1<<62); got != 16 {
+	if got := tokenDigits(16, math.MaxInt, math.MaxInt); got != 16 {
 		t.Errorf("%d digits", got)
 	}
-	if got := tokenDigits(5, 1<<62, 1<<62); got != 15 {
+	if got := tokenDigits(5, math.MaxInt, math.MaxInt); got != 15 {
 		t.Errorf("%d digits", got)
 	}
 	o := DefaultOptions()

@@ -2,7 +2,7 @@ package tunnel
 
 import (
 	"bufio"
-	"crypto/dsa"
+	"crypto/dsa" //lint:ignore SA1019 a peer may still have such a key, and is refused
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/binary"
