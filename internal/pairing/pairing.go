@@ -1,0 +1,230 @@
+// Package pairing makes two people who share a short code know each other for good: each proves to the other, by CPace, that
+// it knows the code, over an SSH connection that accepts any key until then. What stays is the peer's key and a secret of the
+// two, by which they meet again. docs/protocol.md has the messages, docs/security.md what the code is good for.
+package pairing
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+
+	"aig/internal/cpace"
+	"aig/internal/wire"
+)
+
+// ChannelType is the type of the SSH channel that a pairing runs over.
+const ChannelType = "pair@aig.invalid"
+
+// Side is a side's part, which the two people have agreed on.
+type Side string
+
+// The sides. Which of them is the SSH server, and so CPace's initiator, is left to chance.
+const (
+	Invite Side = "invite"
+	Accept Side = "accept"
+)
+
+// The messages, in wire's frames. The initiator speaks first.
+const (
+	typeShare wire.Type = 'K' // a share's 32 bytes, and its data: "aig pairing 1 <side>"
+	typeTag   wire.Type = 'T' // the tag that confirms the key; the responder's follows its share, the initiator's answers it
+	typeKept  wire.Type = 'N' // a byte, 1 to sync at once; the name that the side gives itself. It has kept the pair
+)
+
+// version is part of what the key is bound to.
+const version = "1"
+
+// maxName is the longest name in bytes that a side can give itself.
+const maxName = 100
+
+// Options is what one side brings.
+type Options struct {
+	Side      Side
+	Secret    string // of the code
+	Initiator bool   // the SSH server
+	// From the SSH connection: its session identifier, and both public keys as SSH's blobs.
+	SessionID       []byte
+	OwnKey, PeerKey []byte
+
+	Name string // how we call ourselves, at most maxName bytes of it; it is only shown
+	Sync bool   // a sync may follow on the same connection
+
+	// Keep writes the pair down, and Undo takes that back.
+	Keep func(Secret) error
+	Undo func() error
+}
+
+// Peer is what the other side has said of itself.
+type Peer struct {
+	Name string // not to be trusted
+	Sync bool   // a sync follows
+}
+
+// ErrCode is Run's error where the two sides don't know the same code, or aren't at the two ends of the same SSH connection.
+var ErrCode = errors.New("the codes are not the same: it was mistyped, or somebody in between has tried to guess it. " +
+	"It is spent: invite again, which makes a new one")
+
+// Run pairs over a channel. When it returns without an error, both sides have kept the pair. After an error we have not; the
+// peer may, if the error says so.
+func Run(channel io.ReadWriter, o Options) (Peer, error) {
+	c := conversation{in: wire.NewReader(channel), out: wire.NewWriter(channel)}
+	key, err := c.prove(o)
+	if err != nil {
+		if errors.Is(err, ErrCode) {
+			c.out.Write(wire.TypeAbort, []byte("wrong code")) // for a responder that waits; if it has gone, so be it
+		}
+		return Peer{}, err
+	}
+	if err := o.Keep(newSecret(key.ISK[:], o.Side)); err != nil {
+		c.out.Write(wire.TypeAbort, []byte("it can't keep the pair"))
+		return Peer{}, err
+	}
+	peer, err := c.settle(o)
+	if err != nil {
+		return Peer{}, errors.Join(err, o.Undo())
+	}
+	return peer, nil
+}
+
+type conversation struct {
+	in  *wire.Reader
+	out *wire.Writer
+}
+
+// prove runs CPace with explicit confirmation: the initiator shows its tag only to a responder that has shown the right one,
+// so that neither side serves to try more than one guess.
+func (c conversation) prove(o Options) (*cpace.Key, error) {
+	x, err := cpace.Start(o.input(), o.Initiator, data(o.Side))
+	if err != nil {
+		return nil, err
+	}
+	if o.Initiator {
+		if err := c.sendShare(x); err != nil {
+			return nil, err
+		}
+	}
+	share, err := c.readShare(o.Side)
+	if err != nil {
+		return nil, err
+	}
+	key, err := x.Finish(share)
+	if err != nil {
+		return nil, fmt.Errorf("the peer's share: %w", err)
+	}
+	if !o.Initiator {
+		if err := c.sendShare(x); err != nil {
+			return nil, err
+		}
+		if err := c.out.Write(typeTag, key.Tag[:]); err != nil {
+			return nil, err
+		}
+	}
+	tag, err := c.read(typeTag)
+	if err != nil {
+		return nil, err
+	}
+	if !key.Confirms(tag) {
+		return nil, ErrCode
+	}
+	if o.Initiator {
+		err = c.out.Write(typeTag, key.Tag[:])
+	}
+	return key, err
+}
+
+// input binds the key to this connection and to both keys: whoever runs two SSH handshakes in between has two of each.
+func (o Options) input() cpace.Input {
+	initiator, responder := o.OwnKey, o.PeerKey
+	if !o.Initiator {
+		initiator, responder = responder, initiator
+	}
+	var ci []byte
+	for _, part := range [][]byte{[]byte("aig pairing " + version), initiator, responder} {
+		ci = binary.BigEndian.AppendUint32(ci, uint32(len(part)))
+		ci = append(ci, part...)
+	}
+	return cpace.Input{Password: []byte(o.Secret), ChannelID: ci, SessionID: o.SessionID}
+}
+
+func data(s Side) []byte { return []byte("aig pairing " + version + " " + string(s)) }
+
+func (c conversation) sendShare(x *cpace.Exchange) error {
+	return c.out.Write(typeShare, x.Own.Point[:], x.Own.Data)
+}
+
+func (c conversation) readShare(own Side) (cpace.Share, error) {
+	body, err := c.read(typeShare)
+	if err != nil {
+		return cpace.Share{}, err
+	}
+	other := Invite
+	if own == Invite {
+		other = Accept
+	}
+	if len(body) < cpace.ShareSize {
+		return cpace.Share{}, fmt.Errorf("the peer's share has %d bytes", len(body))
+	}
+	switch said := string(body[cpace.ShareSize:]); said {
+	case string(data(other)):
+		// What is hashed is our own copy.
+		return cpace.Share{Point: [cpace.ShareSize]byte(body), Data: data(other)}, nil
+	case string(data(own)):
+		return cpace.Share{}, fmt.Errorf("both sides %s: one of you has to %s", own, other)
+	default:
+		return cpace.Share{}, fmt.Errorf("the peer pairs in another way, %.60q: the older of the two programs must be updated", said)
+	}
+}
+
+// settle tells the peer that we have kept the pair, and waits for the same.
+func (c conversation) settle(o Options) (Peer, error) {
+	var sync byte
+	if o.Sync {
+		sync = 1
+	}
+	kept := c.out.Write(typeKept, []byte{sync}, []byte(shorten(o.Name)))
+	body, err := c.read(typeKept)
+	switch {
+	case errors.As(err, new(*AbortError)):
+		return Peer{}, err
+	case err == nil && (len(body) < 1 || body[0] > 1 || len(body) > 1+maxName || !utf8.Valid(body[1:])):
+		err = errors.New("the peer's last message makes no sense")
+	case err == nil && kept == nil:
+		return Peer{Name: string(body[1:]), Sync: o.Sync && body[0] == 1}, nil
+	}
+	return Peer{}, fmt.Errorf("%w. Nothing is kept here; the peer may have kept the pair, and needs --replace then", errors.Join(kept, err))
+}
+
+// shorten cuts a name to what can be sent.
+func shorten(name string) string {
+	name = strings.ToValidUTF8(name, "")
+	for len(name) > maxName {
+		_, size := utf8.DecodeLastRuneInString(name)
+		name = name[:len(name)-size]
+	}
+	return name
+}
+
+// AbortError is the error of a peer that gives up.
+type AbortError struct{ Why string }
+
+func (e *AbortError) Error() string { return fmt.Sprintf("the peer gives up: %.200q", e.Why) }
+
+func (c conversation) read(want wire.Type) ([]byte, error) {
+	f, err := c.in.Next()
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return nil, errors.New("the peer has gone before the pair was made")
+	case err != nil:
+		return nil, err
+	case f.Type == wire.TypeAbort && string(f.Body) == "wrong code":
+		return nil, ErrCode
+	case f.Type == wire.TypeAbort:
+		return nil, &AbortError{string(f.Body)}
+	case f.Type != want:
+		return nil, fmt.Errorf("the peer sent a message %q where %q is due", f.Type, want)
+	}
+	return f.Body, nil
+}

@@ -1,0 +1,51 @@
+package pairing
+
+import (
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"strings"
+)
+
+// Secret is what the two of a pair share from then on, with the letter of our side. It opens nothing: it only says where the
+// two meet.
+type Secret struct {
+	letter byte // 'a' for who has invited, 'b' for who has accepted
+	bytes  [sha256.Size]byte
+}
+
+// newSecret derives the secret from the key of a finished exchange (HKDF, RFC 5869).
+func newSecret(isk []byte, side Side) Secret {
+	b, err := hkdf.Key(sha256.New, isk, nil, "aig pairing "+version+" secret", sha256.Size)
+	if err != nil {
+		panic(err) // the length is a constant that HKDF allows
+	}
+	s := Secret{'a', [sha256.Size]byte(b)}
+	if side == Accept {
+		s.letter = 'b'
+	}
+	return s
+}
+
+// String returns the secret as the configuration has it: the letter, a colon and 64 hexadecimal digits.
+func (s Secret) String() string { return string(s.letter) + ":" + hex.EncodeToString(s.bytes[:]) }
+
+// ParseSecret reads what String has written.
+func ParseSecret(text string) (Secret, error) {
+	letter, digits, _ := strings.Cut(text, ":")
+	b, err := hex.DecodeString(digits)
+	if letter != "a" && letter != "b" || err != nil || len(b) != sha256.Size {
+		return Secret{}, errors.New("it isn't a or b, a colon and 64 hexadecimal digits: pair again")
+	}
+	return Secret{letter[0], [sha256.Size]byte(b)}, nil
+}
+
+// Meeting returns what to ask a switchboard for behind the word meet: a name of 128 bits that nobody else can know, and our
+// letter. Another context makes another name, so that repositories that share nothing never meet.
+func (s Secret) Meeting(context string) string {
+	mac := hmac.New(sha256.New, s.bytes[:])
+	mac.Write([]byte("aig meeting " + version + "\x00" + context))
+	return hex.EncodeToString(mac.Sum(nil)[:16]) + " " + string(s.letter)
+}
