@@ -15,8 +15,15 @@ import (
 // maxPassphrase bounds what is read from an askpass program.
 const maxPassphrase = 64 << 10
 
-// errNoTerminal is askTerminal's error if there is no terminal.
-var errNoTerminal = errors.New("no terminal")
+// ErrNoTerminal is the error of a question that nobody is there to answer.
+var ErrNoTerminal = errors.New("there is no terminal to ask on")
+
+// AskLine asks on the terminal for a line that may be seen. The end of ctx or a
+// signal ends the question with an error.
+func AskLine(ctx context.Context, prompt string) (string, error) {
+	line, err := askTerminal(ctx, prompt, true)
+	return string(line), err
+}
 
 // AskPassphrase asks on the terminal, without echo, or through the program that
 // SSH_ASKPASS names. As in ssh(1), SSH_ASKPASS_REQUIRE chooses: never, force, or
@@ -35,8 +42,8 @@ func AskPassphrase(ctx context.Context, prompt string) ([]byte, error) {
 	if program != "" && (require == "force" || require == "prefer" && display) {
 		return askProgram(ctx, program, prompt)
 	}
-	answer, err := askTerminal(ctx, prompt)
-	if !errors.Is(err, errNoTerminal) {
+	answer, err := askTerminal(ctx, prompt, false)
+	if !errors.Is(err, ErrNoTerminal) {
 		return answer, err
 	}
 	if program != "" && require != "never" {

@@ -12,19 +12,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// askTerminal asks on the controlling terminal and reads a line without echo.
+// askTerminal asks on the controlling terminal and reads a line, with echo or
+// without.
 //
 // It doesn't use golang.org/x/term's ReadPassword, which nobody but the user can
 // make return.
-func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
+func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) {
 	tty, err := openTerminal()
 	if err != nil {
-		return nil, errNoTerminal
+		return nil, ErrNoTerminal
 	}
 	defer unix.Close(tty)
 	before, err := unix.IoctlGetTermios(tty, getModes)
 	if err != nil {
-		return nil, errNoTerminal
+		return nil, ErrNoTerminal
 	}
 
 	// A signal that ends the process would leave the terminal mute.
@@ -38,18 +39,23 @@ func askTerminal(ctx context.Context, prompt string) ([]byte, error) {
 	defer cancel.Close()
 	defer context.AfterFunc(watched, func() { cancel.Close() })()
 
-	quiet := *before
-	quiet.Lflag &^= unix.ECHO
-	quiet.Lflag |= unix.ICANON | unix.ISIG
-	quiet.Iflag |= unix.ICRNL
+	asking := *before
+	asking.Lflag &^= unix.ECHO
+	if echo {
+		asking.Lflag |= unix.ECHO
+	}
+	asking.Lflag |= unix.ICANON | unix.ISIG
+	asking.Iflag |= unix.ICRNL
 	// What was typed before the question doesn't answer it.
-	if err := unix.IoctlSetTermios(tty, setModesFlush, &quiet); err != nil {
+	if err := unix.IoctlSetTermios(tty, setModesFlush, &asking); err != nil {
 		return nil, fmt.Errorf("terminal: %w", err)
 	}
 	defer unix.IoctlSetTermios(tty, setModesFlush, before)
 	write(tty, prompt)
 	line, err := readLine(tty, int(cancelled.Fd()))
-	write(tty, "\n") // the user's own wasn't echoed
+	if !echo || watched.Err() != nil {
+		write(tty, "\n") // the user's own wasn't echoed
+	}
 	if watched.Err() != nil {
 		clear(line)
 		if cause := context.Cause(ctx); cause != nil {
