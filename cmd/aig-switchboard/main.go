@@ -132,7 +132,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		_, err := io.WriteString(stdout, usage)
 		return err
 	case *asked:
-		_, err := fmt.Fprintln(stdout, "aig-switchboard", version.Version)
+		_, err := io.WriteString(stdout, version.Line("aig-switchboard"))
 		return err
 	case flags.NArg() > 0:
 		return &command.UsageError{Err: fmt.Errorf("unexpected argument %q", flags.Arg(0)), Usage: usage}

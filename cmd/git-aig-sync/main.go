@@ -28,7 +28,7 @@ func run(ctx context.Context, args []string, c app.Config) error {
 	case verbHelp:
 		_, err = io.WriteString(c.Stdout, o.text)
 	case verbVersion:
-		_, err = fmt.Fprintf(c.Stdout, "git-aig-sync %s\n", version.Version)
+		_, err = io.WriteString(c.Stdout, version.Line("git-aig-sync"))
 	case verbFingerprint:
 		var fp string
 		if fp, err = app.Fingerprint(ctx, o.Config); err == nil {

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -44,7 +43,7 @@ func run(ctx context.Context, args []string, c app.Config) error {
 			_, err := io.WriteString(c.Stdout, usageText)
 			return err
 		case "--version":
-			_, err := fmt.Fprintf(c.Stdout, "git-remote-aig %s\n", version.Version)
+			_, err := io.WriteString(c.Stdout, version.Line("git-remote-aig"))
 			return err
 		}
 	}

@@ -1,5 +1,46 @@
 // Package version says which aig this is.
 package version
 
+import (
+	_ "embed" // for the commit
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
 // Version is that of all programs together; the CHANGELOG tells them apart.
 const Version = "0.1.0"
+
+// archived is the commit in what `git archive` has written, and git's placeholder everywhere else.
+//
+//go:embed commit.txt
+var archived string
+
+// Line returns what a program prints for --version: its name, the version, the commit if it is known, and the Go that built it.
+func Line(program string) string {
+	commit := commit()
+	if commit != "" {
+		commit += ", "
+	}
+	return fmt.Sprintf("%s %s (%s%s)\n", program, Version, commit, runtime.Version())
+}
+
+// commit returns the commit that the program was built from, by what Go found in the clone, else by the archive's word for it.
+func commit() string {
+	var revision, modified string
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			switch {
+			case s.Key == "vcs.revision":
+				revision = s.Value
+			case s.Key == "vcs.modified" && s.Value == "true":
+				modified = "-dirty"
+			}
+		}
+	}
+	if archived := strings.TrimSpace(archived); revision == "" && !strings.HasPrefix(archived, "$") {
+		return archived
+	}
+	return revision + modified
+}
