@@ -1,7 +1,7 @@
 // Package tunnel turns a pipe to an unknown other end into an authenticated, encrypted pipe to a known peer.
 //
 // First the two sides elect the SSH server, in plaintext and in one round trip. Then SSH (RFC 4251 to 4254) runs over the
-// pipe, with each side's key as its host key or user key, and carries exactly one channel.
+// pipe, with each side's key as its host key or user key, and carries one channel at a time.
 package tunnel
 
 import (

@@ -38,7 +38,7 @@ func TestAskerLearnsNothing(t *testing.T) {
 		ours, theirs := gittest.Loopback(t)
 		ended := make(chan error, 1)
 		go func() {
-			_, err := Open(t.Context(), ours, Server, Options{signer(t, "ed25519"), trusts(trusted), timing})
+			_, err := Open(t.Context(), ours, Server, Options{Signer: signer(t, "ed25519"), Trusted: trusts(trusted), Timing: timing})
 			ended <- err
 		}()
 		a := &asker{key: key.PublicKey()}
@@ -118,7 +118,7 @@ func TestWeakKeys(t *testing.T) {
 					if err == nil {
 						go ssh.DiscardRequests(requests)
 						go rejectAll(chans)
-						conn.OpenChannel(channelType, nil)
+						conn.OpenChannel(SyncChannel, nil)
 						conn.Wait()
 					}
 					return
@@ -139,7 +139,7 @@ func TestWeakKeys(t *testing.T) {
 					conn.Wait()
 				}
 			}()
-			conn, err := Open(t.Context(), ours, role, Options{ourKey, trusts(test.key), timing})
+			conn, err := Open(t.Context(), ours, role, Options{Signer: ourKey, Trusted: trusts(test.key), Timing: timing})
 			if err == nil {
 				conn.Close()
 			}
@@ -160,7 +160,7 @@ func TestOffer(t *testing.T) {
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			Open(t.Context(), ours, role, Options{rsaKey(t, 2048, ssh.KeyAlgoRSASHA512), trusts(signer(t, "ed25519")), timing})
+			Open(t.Context(), ours, role, Options{Signer: rsaKey(t, 2048, ssh.KeyAlgoRSASHA512), Trusted: trusts(signer(t, "ed25519")), Timing: timing})
 		}()
 		io.WriteString(theirs, "SSH-2.0-x\r\n")
 		r := bufio.NewReader(theirs)
@@ -200,5 +200,12 @@ func TestOffer(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// rejectAll refuses every channel.
+func rejectAll(chans <-chan ssh.NewChannel) {
+	for newChannel := range chans {
+		newChannel.Reject(ssh.Prohibited, "")
 	}
 }

@@ -40,7 +40,7 @@ func lieTo(t *testing.T, l liar, role Role, tell func(*testing.T, io.ReadWriteCl
 		}()
 		start := time.Now()
 		var conn *Conn
-		conn, err = Open(t.Context(), ours, role, Options{ourKey, trusts(theirKey), Timing{Timeout: time.Minute}})
+		conn, err = Open(t.Context(), ours, role, Options{Signer: ourKey, Trusted: trusts(theirKey), Timing: Timing{Timeout: time.Minute}})
 		took = time.Since(start)
 		if err == nil {
 			conn.Close()
@@ -310,7 +310,7 @@ func TestTortureLiarsSSHClient(t *testing.T) {
 		{name: "no key", client: connects(auth(), nil), want: "during the SSH handshake"},
 		{name: "a key without its signature", client: connects(auth(ssh.PublicKeys(oddKey{strangers[1], nil})), nil), want: "SSH handshake"},
 		{name: "a user of 30 KB with escapes", client: connects(func(c *ssh.ClientConfig) { c.User = strings.Repeat(esc, 3000) },
-			func(conn ssh.Conn) { conn.OpenChannel(channelType, nil) })},
+			func(conn ssh.Conn) { conn.OpenChannel(SyncChannel, nil) })},
 		{name: "a channel with an escape", client: connects(nil, func(conn ssh.Conn) { conn.OpenChannel(esc, nil) }),
 			want: "it asked for one of type"},
 		{name: "a channel of a type of 100 KB", client: connects(nil, func(conn ssh.Conn) { conn.OpenChannel(strings.Repeat(esc, 10_000), nil) }),

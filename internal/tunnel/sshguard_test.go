@@ -37,7 +37,7 @@ func TestTortureLiarsKeysTwice(t *testing.T) {
 			}
 			io.Copy(io.Discard, theirs)
 		}()
-		conn, err := Open(t.Context(), pipe, role, Options{ours, trusts(peers), timing})
+		conn, err := Open(t.Context(), pipe, role, Options{Signer: ours, Trusted: trusts(peers), Timing: timing})
 		if err == nil {
 			conn.Close()
 			t.Fatal("it was let in")
@@ -61,7 +61,7 @@ func TestTortureLiarsQueue(t *testing.T) {
 		go func() {
 			client := sshtest.New(theirs)
 			err := client.Connect(peers)
-			body := sshtest.Strings(channelType)
+			body := sshtest.Strings(SyncChannel)
 			for _, n := range []uint32{0, 1 << 21, 1 << 15} { // number, window, packet size
 				body = binary.BigEndian.AppendUint32(body, n)
 			}
@@ -80,7 +80,7 @@ func TestTortureLiarsQueue(t *testing.T) {
 			told <- err
 			io.Copy(io.Discard, theirs)
 		}()
-		conn, err := Open(t.Context(), pipe, Server, Options{ours, trusts(peers), timing})
+		conn, err := Open(t.Context(), pipe, Server, Options{Signer: ours, Trusted: trusts(peers), Timing: timing})
 		if handshake := <-told; handshake != nil {
 			t.Fatalf("%v, and %v", handshake, err)
 		}

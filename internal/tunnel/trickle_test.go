@@ -15,7 +15,7 @@ import (
 // own. It returns the error and how long it took.
 func openAgainst(t *testing.T, role Role, reads bool, talk func(w io.Writer)) (took time.Duration, err error) {
 	t.Helper()
-	o := Options{signer(t, "ed25519"), trusts(signer(t, "ed25519")), Timing{Timeout: time.Minute}}
+	o := Options{Signer: signer(t, "ed25519"), Trusted: trusts(signer(t, "ed25519")), Timing: Timing{Timeout: time.Minute}}
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()

@@ -1,6 +1,8 @@
 package tunnel
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,26 +19,40 @@ import (
 	"aig/internal/sshguard"
 )
 
-// channelType is the type of the one channel. A private name belongs to a domain (RFC 4250, section 4.6.1), and nobody can
-// own one under .invalid (RFC 2606).
-const channelType = "sync@aig.invalid"
+// The types of channels. A private name belongs to a domain (RFC 4250, section 4.6.1), and nobody can own one under .invalid
+// (RFC 2606).
+const (
+	SyncChannel = "sync@aig.invalid" // the last one of a connection
+	PairChannel = "pair@aig.invalid"
+)
 
 // Options says who we are and whom we trust.
 type Options struct {
 	Signer  ssh.Signer                   // our key, as package identity has it: host key or user key, by our role
 	Trusted func(key ssh.PublicKey) bool // returns whether a key is the peer's
 	Timing  Timing                       // as for Elect
+	Channel string                       // the type of the first channel; "" is SyncChannel
 }
 
-// check returns why a key that the peer has proven to have is not good enough.
-func (o Options) check(key ssh.PublicKey) error {
+// AnyKey trusts every key, for [Options.Trusted]. The caller proves by other means who the peer is, before anything else.
+func AnyKey(ssh.PublicKey) bool { return true }
+
+// check decides whether a key that the peer has proven to have is the peer's. Nothing else does.
+func (c *Conn) check(key ssh.PublicKey) error {
 	fingerprint := ssh.FingerprintSHA256(key)
-	if !o.Trusted(key) {
+	if !c.o.Trusted(key) {
 		return &UntrustedError{fingerprint}
 	}
 	if err := identity.CheckKey(key); err != nil {
 		return fmt.Errorf("the peer's key %s %w", fingerprint, err)
 	}
+	if c.PeerKey != nil { // a later key exchange
+		if !bytes.Equal(key.Marshal(), c.PeerKey.Marshal()) {
+			return fmt.Errorf("the peer has changed its key to %s", fingerprint)
+		}
+		return nil
+	}
+	c.PeerKey = key
 	return nil
 }
 
@@ -52,17 +68,23 @@ func config(a ssh.Algorithms) ssh.Config {
 	return ssh.Config{KeyExchanges: a.KeyExchanges, Ciphers: a.Ciphers, MACs: a.MACs}
 }
 
-// Conn is the authenticated pipe: its Write and CloseWrite are the one channel's.
+// Conn is the authenticated pipe. Its Read, Write and CloseWrite are those of its channel: the first, until Next opens another.
 type Conn struct {
 	ssh.Channel
+	OwnKey, PeerKey ssh.PublicKey // PeerKey is set when the peer has proven to have it
+	Server          bool          // whether we are the SSH server
+
+	o        Options
 	conn     ssh.Conn
-	services sync.WaitGroup // goroutines that answer the peer until the connection is over
-	over     chan struct{}  // closed when the connection is over and why is set
+	opened   chan ssh.NewChannel // by the peer: at most one waits for Next
+	services sync.WaitGroup      // goroutines that answer the peer until the connection is over
+	over     chan struct{}       // closed when the connection is over and why is set
 	why      error
 }
 
-func newConn(conn ssh.Conn, requests <-chan *ssh.Request) *Conn {
-	c := &Conn{conn: conn, over: make(chan struct{})}
+// serve answers what the peer asks for until the connection is over. A request without an answer would stall it.
+func (c *Conn) serve(conn ssh.Conn, chans <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
+	c.conn = conn
 	c.services.Go(func() {
 		ssh.DiscardRequests(requests)
 		sshguard.Drain(sshguard.Queue(conn)) // or Wait might never return
@@ -71,7 +93,24 @@ func newConn(conn ssh.Conn, requests <-chan *ssh.Request) *Conn {
 		c.why = conn.Wait()
 		close(c.over)
 	})
-	return c
+	c.services.Go(func() { c.queue(chans) })
+}
+
+// queue keeps a channel that the peer opens for Next, and refuses those that nobody will wait for.
+func (c *Conn) queue(chans <-chan ssh.NewChannel) {
+	defer close(c.opened)
+	over := !c.Server // only the client opens channels
+	for newChannel := range chans {
+		if !over {
+			select {
+			case c.opened <- newChannel:
+				over = newChannel.ChannelType() == SyncChannel
+				continue
+			default:
+			}
+		}
+		newChannel.Reject(ssh.Prohibited, "there is one channel")
+	}
 }
 
 // Read reads from the channel. At the peer's end of it, the error is io.EOF; at an end that the peer has not made, it is
@@ -110,69 +149,81 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Open authenticates the peer over a pipe on which Elect gave us role, and opens the channel. The pipe belongs to the
+// Open authenticates the peer over a pipe on which Elect gave us role, and opens the first channel. The pipe belongs to the
 // Conn afterwards; after an error it is closed.
 func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*Conn, error) {
-	defer context.AfterFunc(ctx, func() { pipe.Close() })()
-	limit := time.AfterFunc(o.Timing.Timeout, func() { pipe.Close() })
-	open := dial
-	if role == Server {
-		open = serve
+	c := &Conn{
+		OwnKey: o.Signer.PublicKey(), Server: role == Server, o: o,
+		opened: make(chan ssh.NewChannel, 1), over: make(chan struct{}),
 	}
-	conn, err := open(netConn{pipe, &sshguard.FirstKeys{Client: role == Client}}, o)
-	switch inTime := limit.Stop(); {
-	case ctx.Err() != nil:
-		err = context.Cause(ctx)
-	case !inTime:
-		err = fmt.Errorf("the SSH handshake with the peer was not over after %s: the link or the other side is stuck",
-			o.Timing.Timeout)
+	handshake := c.asClient
+	if c.Server {
+		handshake = c.asServer
 	}
+	err := c.inTime(ctx, pipe, func() error {
+		if err := handshake(netConn{pipe, &sshguard.FirstKeys{Client: !c.Server}}); err != nil {
+			return err
+		}
+		return c.open(cmp.Or(o.Channel, SyncChannel))
+	})
 	if err != nil {
 		pipe.Close()
-		if conn != nil {
-			conn.Close()
+		if c.conn != nil {
+			c.Close()
 		}
 		return nil, err
 	}
-	return conn, nil
+	return c, nil
 }
 
-func dial(under netConn, o Options) (*Conn, error) {
+// Next closes the channel and opens the next one, of the given type, on the same connection. Both sides call it when they have
+// read what they expect. After an error the connection is useless.
+func (c *Conn) Next(ctx context.Context, channelType string) error {
+	c.Channel.Close()
+	return c.inTime(ctx, c.conn, func() error { return c.open(channelType) })
+}
+
+// inTime closes what do waits for at the end of ctx or of the time.
+func (c *Conn) inTime(ctx context.Context, pipe io.Closer, do func() error) error {
+	defer context.AfterFunc(ctx, func() { pipe.Close() })()
+	limit := time.AfterFunc(c.o.Timing.Timeout, func() { pipe.Close() })
+	err := do()
+	switch inTime := limit.Stop(); {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !inTime:
+		return fmt.Errorf("the SSH handshake with the peer was not over after %s: the link or the other side is stuck",
+			c.o.Timing.Timeout)
+	}
+	return err
+}
+
+func (c *Conn) asClient(under netConn) error {
 	var ours, refused error
 	algorithms := supported()
 	conn, chans, reqs, err := ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
 		Config:            config(algorithms),
 		HostKeyAlgorithms: algorithms.HostKeys,
 		User:              "aig",
-		Auth:              []ssh.AuthMethod{ssh.PublicKeys(o.Signer)},
+		Auth:              []ssh.AuthMethod{ssh.PublicKeys(c.o.Signer)},
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			if ours = o.check(key); ours == nil {
+			err := c.check(key)
+			if ours = err; err == nil {
 				// From here on, SSH's refusals are of our key.
-				refused = &RefusedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
+				refused = &RefusedError{ssh.FingerprintSHA256(c.OwnKey)}
 			}
-			return ours
+			return err
 		},
 		ClientVersion: "SSH-2.0-aig",
 	})
 	if err != nil {
-		return nil, handshakeError(err, o, ours, refused)
+		return handshakeError(err, c.o, ours, refused)
 	}
-	c := newConn(conn, reqs)
-	c.services.Go(func() { rejectAll(chans) })
-	channel, channelReqs, err := conn.OpenChannel(channelType, nil)
-	if err != nil {
-		c.Close()
-		if !errors.As(err, new(*ssh.OpenChannelError)) {
-			err = cause(c.why) // x/crypto only says that there was no answer
-		}
-		return nil, fmt.Errorf("opening the channel: %w", ofPeer(err))
-	}
-	c.attend(channel, channelReqs)
-	c.Channel = channel
-	return c, nil
+	c.serve(conn, chans, reqs)
+	return nil
 }
 
-func serve(under netConn, o Options) (*Conn, error) {
+func (c *Conn) asServer(under netConn) error {
 	var ours error
 	algorithms := supported()
 	config := &ssh.ServerConfig{
@@ -183,57 +234,63 @@ func serve(under netConn, o Options) (*Conn, error) {
 		// Only who has proven to have a key hears whether we trust it: the answers to anybody else are all alike.
 		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
 		VerifiedPublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
-			ours = o.check(key)
+			ours = c.check(key)
 			return nil, ours
 		},
 		ServerVersion:       "SSH-2.0-aig",
 		PreAuthConnCallback: func(ssh.ServerPreAuthConn) { under.first.LookedAt() },
 	}
-	config.AddHostKey(o.Signer)
+	config.AddHostKey(c.o.Signer)
 	conn, chans, reqs, err := ssh.NewServerConn(under, config)
 	if err != nil {
-		return nil, handshakeError(err, o, ours, nil)
+		return handshakeError(err, c.o, ours, nil)
 	}
-	c := newConn(conn, reqs)
-	if c.Channel, err = c.accept(chans); err != nil {
-		c.Close()
-		return nil, fmt.Errorf("waiting for the peer to open the channel: %w", ofPeer(err))
-	}
-	c.services.Go(func() { rejectAll(chans) })
-	return c, nil
+	c.serve(conn, chans, reqs)
+	return nil
 }
 
-// accept takes the first channel, which must be of our type.
-func (c *Conn) accept(chans <-chan ssh.NewChannel) (ssh.Channel, error) {
-	newChannel, ok := <-chans
-	if !ok {
-		<-c.over
-		return nil, cause(c.why)
+// open makes a channel of the given type ours: the SSH client opens it, the server waits for it.
+func (c *Conn) open(channelType string) error {
+	if !c.Server {
+		channel, requests, err := c.conn.OpenChannel(channelType, nil)
+		if err != nil {
+			if !errors.As(err, new(*ssh.OpenChannelError)) {
+				c.conn.Close()
+				<-c.over
+				err = cause(c.why) // x/crypto only says that there was no answer
+			}
+			return fmt.Errorf("opening the channel: %w", ofPeer(err))
+		}
+		c.attend(channel, requests)
+		return nil
 	}
-	if t := newChannel.ChannelType(); t != channelType {
-		newChannel.Reject(ssh.UnknownChannelType, "only "+channelType)
-		c.services.Go(func() { rejectAll(chans) })
-		return nil, fmt.Errorf("it asked for one of type %.80q", t)
-	}
-	channel, requests, err := newChannel.Accept()
+	channel, requests, err := c.accept(channelType)
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("waiting for the peer to open the channel: %w", ofPeer(err))
 	}
 	c.attend(channel, requests)
-	return channel, nil
+	return nil
 }
 
-// attend answers requests on the channel, and drops its extended data, which would hold the window for ever.
+// accept takes the next channel that the peer opens, which must be of the given type.
+func (c *Conn) accept(channelType string) (ssh.Channel, <-chan *ssh.Request, error) {
+	newChannel, ok := <-c.opened
+	if !ok {
+		<-c.over
+		return nil, nil, cause(c.why)
+	}
+	if t := newChannel.ChannelType(); t != channelType || len(newChannel.ExtraData()) > 0 {
+		newChannel.Reject(ssh.UnknownChannelType, "only "+channelType+" without extra data")
+		return nil, nil, fmt.Errorf("it asked for one of type %.80q with %d bytes of extra data", t, len(newChannel.ExtraData()))
+	}
+	return newChannel.Accept()
+}
+
+// attend makes the channel ours, answers requests on it, and drops its extended data, which would hold the window for ever.
 func (c *Conn) attend(channel ssh.Channel, requests <-chan *ssh.Request) {
+	c.Channel = channel
 	c.services.Go(func() { ssh.DiscardRequests(requests) })
 	c.services.Go(func() { io.Copy(io.Discard, channel.Stderr()) })
-}
-
-// rejectAll refuses every further channel: one without an answer stalls an SSH connection.
-func rejectAll(chans <-chan ssh.NewChannel) {
-	for newChannel := range chans {
-		newChannel.Reject(ssh.Prohibited, "there is one channel")
-	}
 }
 
 var errKeysTwice = errors.New("it began a second key exchange before it could have seen the outcome of the first")

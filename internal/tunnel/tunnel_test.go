@@ -85,7 +85,7 @@ func TestPeersMeet(t *testing.T) {
 			keyA, keyB := signer(t, kinds[0]), signer(t, kinds[1])
 			roles := make(map[Role]bool)
 			for range 100 { // until either has been the server: each time with probability 1/2
-				a, b := pair(t, Options{keyA, trusts(keyB), timing}, Options{keyB, trusts(keyA), timing})
+				a, b := pair(t, Options{Signer: keyA, Trusted: trusts(keyB), Timing: timing}, Options{Signer: keyB, Trusted: trusts(keyA), Timing: timing})
 				if a.err != nil || b.err != nil {
 					t.Fatalf("%v; %v", a.err, b.err)
 				}
@@ -138,7 +138,7 @@ func TestWrongKey(t *testing.T) {
 	keyA, keyB, other := signer(t, "ed25519"), signer(t, "ed25519"), signer(t, "ed25519")
 	roles := make(map[Role]bool)
 	for range 100 {
-		a, b := pair(t, Options{keyA, trusts(other), timing}, Options{keyB, trusts(keyA), timing})
+		a, b := pair(t, Options{Signer: keyA, Trusted: trusts(other), Timing: timing}, Options{Signer: keyB, Trusted: trusts(keyA), Timing: timing})
 		var untrusted *UntrustedError
 		if !errors.As(a.err, &untrusted) || untrusted.Fingerprint != ssh.FingerprintSHA256(keyB.PublicKey()) {
 			t.Fatalf("as %v, the side that mistrusts: %v", a.role, a.err)
@@ -172,8 +172,8 @@ func TestLastWords(t *testing.T) {
 	pipeA, pipeB := gittest.Loopback(t)
 	ours := &deafening{Conn: pipeA}
 	first := make(chan opened, 1)
-	go func() { first <- open(t.Context(), ours, Options{keyA, trusts(keyB), timing}) }()
-	b := open(t.Context(), pipeB, Options{keyB, trusts(keyA), timing})
+	go func() { first <- open(t.Context(), ours, Options{Signer: keyA, Trusted: trusts(keyB), Timing: timing}) }()
+	b := open(t.Context(), pipeB, Options{Signer: keyB, Trusted: trusts(keyA), Timing: timing})
 	a := <-first
 	if a.err != nil || b.err != nil {
 		t.Fatal(a.err, b.err)
@@ -219,8 +219,10 @@ func TestAltered(t *testing.T) {
 		pipeA, pipeB := gittest.Loopback(t)
 		spoiled := &spoiler{Conn: pipeA}
 		first := make(chan opened, 1)
-		go func() { first <- open(t.Context(), pipeB, Options{keyB, trusts(keyA), timing}) }()
-		a := open(t.Context(), spoiled, Options{keyA, trusts(keyB), timing})
+		go func() {
+			first <- open(t.Context(), pipeB, Options{Signer: keyB, Trusted: trusts(keyA), Timing: timing})
+		}()
+		a := open(t.Context(), spoiled, Options{Signer: keyA, Trusted: trusts(keyB), Timing: timing})
 		b := <-first
 		if a.err != nil || b.err != nil {
 			t.Fatalf("%v; %v", a.err, b.err)

@@ -1,0 +1,99 @@
+package tunnel
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"golang.org/x/crypto/ssh"
+)
+
+// unknown brings two sides together that allow any key, on a channel for pairing. The first is the server.
+func unknown(t *testing.T) (server, client *Conn) {
+	t.Helper()
+	a, b := pair(t, Options{Signer: signer(t, "ed25519"), Trusted: AnyKey, Timing: timing, Channel: PairChannel},
+		Options{Signer: signer(t, "ecdsa"), Trusted: AnyKey, Timing: timing, Channel: PairChannel})
+	if a.err != nil || b.err != nil {
+		t.Fatal(a.err, b.err)
+	}
+	t.Cleanup(func() { a.conn.Close(); b.conn.Close() })
+	if a.conn.Server == b.conn.Server {
+		t.Fatal("both sides have one role")
+	}
+	if a.conn.Server {
+		return a.conn, b.conn
+	}
+	return b.conn, a.conn
+}
+
+// talk has one side say a line and the other one read it.
+func talk(t *testing.T, from io.Writer, to io.Reader, line string) {
+	t.Helper()
+	if _, err := io.WriteString(from, line); err != nil {
+		t.Fatal(err)
+	}
+	heard := make([]byte, len(line))
+	if _, err := io.ReadFull(to, heard); err != nil || string(heard) != line {
+		t.Fatalf("heard %q, %v", heard, err)
+	}
+}
+
+// Two sides that allow any key learn each other's and the same session, talk on one channel, then on another of the same
+// connection; and a third is refused.
+func TestNextChannel(t *testing.T) {
+	server, client := unknown(t)
+	same := func(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
+	if !same(server.PeerKey, client.OwnKey) || !same(client.PeerKey, server.OwnKey) || same(server.OwnKey, client.OwnKey) {
+		t.Error("the sides do not know each other's keys")
+	}
+	if !bytes.Equal(server.SessionID(), client.SessionID()) {
+		t.Error("the sides do not agree on the session")
+	}
+	talk(t, server, client, "the secret?")
+	talk(t, client, server, "the secret.")
+	// Whoever opens it waits for the other one, whose Next may come at any time.
+	next := make(chan error, 1)
+	go func() { next <- client.Next(t.Context(), SyncChannel) }()
+	if err := server.Next(t.Context(), SyncChannel); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-next; err != nil {
+		t.Fatal(err)
+	}
+	var refused *ssh.OpenChannelError
+	if _, _, err := client.conn.OpenChannel(SyncChannel, nil); !errors.As(err, &refused) {
+		t.Errorf("a third channel: %v", err)
+	}
+	exchange(t, server, client)
+}
+
+// A channel is opened only when the server asks for it, and only one of the type that it asks for.
+func TestNextChannelWaits(t *testing.T) {
+	_, client := unknown(t)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	enough := errors.New("enough")
+	cancel(enough)
+	if err := client.Next(ctx, SyncChannel); err != enough {
+		t.Errorf("a channel that the server has not asked for: %v", err)
+	}
+
+	server, client := unknown(t)
+	go client.Next(t.Context(), "other@aig.invalid")
+	if err := server.Next(t.Context(), SyncChannel); err == nil {
+		t.Error("a channel of another type was taken")
+	}
+}
+
+// A peer that has another key in a later key exchange is refused, although any key was allowed at first.
+func TestKeyStays(t *testing.T) {
+	c := &Conn{o: Options{Trusted: AnyKey}}
+	first := signer(t, "ed25519").PublicKey()
+	if err := errors.Join(c.check(first), c.check(first)); err != nil {
+		t.Error(err)
+	}
+	if c.check(signer(t, "ed25519").PublicKey()) == nil {
+		t.Error("another key was taken")
+	}
+}
