@@ -46,6 +46,7 @@ test: setup-test build $(HELPERS:%=bin/%) ## run every test; GIT=<prefix> for an
 test-go:
 	go test -race -p 4 -timeout 20m ./...
 	go test -C t/bench -race -timeout 20m ./...
+	go test -C t/dist -timeout 20m ./...
 
 # They mostly wait. The longest ones have the highest numbers.
 test-t:
@@ -71,11 +72,13 @@ lint: setup-lint ## gofmt, vet, staticcheck, shellcheck
 install: build ## install the programs where git and the shell find them
 	install -d '$(DESTDIR)$(bindir)'
 	install -m 0755 $(COMMANDS:%=bin/%) '$(DESTDIR)$(bindir)'
-	install -d '$(DESTDIR)$(mandir)/man1'
-	install -m 0644 docs/man/*.1 '$(DESTDIR)$(mandir)/man1'
+	for section in $(sort $(subst .,,$(suffix $(wildcard docs/man/*)))); do \
+		install -d '$(DESTDIR)$(mandir)'/man$$section && \
+		install -m 0644 docs/man/*.$$section '$(DESTDIR)$(mandir)'/man$$section || exit; \
+	done
 
-dist: ## build static programs for every system into dist/
-	@t/dist.sh $(COMMANDS)
+dist: ## archives, packages and checksums of HEAD into dist/, for every system; TARGETS=linux/amd64,… for some
+	go run -C t/dist . $(if $(TARGETS),-targets $(TARGETS))
 
 clean: ## remove what was built
 	rm -rf bin dist fuzz torture t/'trash directory'.* t/test-results

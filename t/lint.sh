@@ -10,8 +10,8 @@ if test -n "$unformatted"; then
 	echo "$unformatted"
 	status=1
 fi
-# The benchmarks are a module of their own.
-for module in . t/bench; do
+# The benchmarks, and what makes the packages, are modules of their own.
+for module in . t/bench t/dist; do
 	go vet -C $module ./... || status=1
 	go run -C $module honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./... || status=1
 done
@@ -20,6 +20,6 @@ GOARCH=386 go vet ./... || status=1
 for os in windows darwin freebsd; do
 	GOOS=$os go vet ./cmd/... || status=1
 done
-find t -maxdepth 1 -type f -name '*.sh' -exec shellcheck -x -P SCRIPTDIR .ci/run {} + || status=1
+find t -maxdepth 1 -type f -name '*.sh' -exec shellcheck -x -P SCRIPTDIR .ci/run docs/systemd/installed docs/systemd/remove docs/systemd/removed {} + || status=1
 test $status = 0 && echo "gofmt, vet, staticcheck and shellcheck have nothing to say"
 exit $status

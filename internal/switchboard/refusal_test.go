@@ -172,7 +172,7 @@ func TestEveryRefusal(t *testing.T) {
 			}
 		})
 	}
-	page, err := os.ReadFile("../../docs/man/aig-switchboard.1")
+	page, err := os.ReadFile("../../docs/man/aig-switchboard.8")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/goreleaser/nfpm/v2"
+	_ "github.com/goreleaser/nfpm/v2/deb" // registers itself
+	_ "github.com/goreleaser/nfpm/v2/rpm" // registers itself
+)
+
+// packages writes the Debian and RPM packages that *.yaml here describes, of a filled stage.
+func packages(out, stage string, src source, goarch string) error {
+	descriptions, err := filepath.Glob(filepath.Join(src.dir, "t/dist/*.yaml"))
+	if err != nil {
+		return err
+	}
+	if len(descriptions) == 0 {
+		return fmt.Errorf("%s describes no packages", src.dir)
+	}
+	variables := map[string]string{"VERSION": src.version, "ARCH": goarch, "STAGE": stage, "SOURCE": src.dir}
+	for _, description := range descriptions {
+		text, err := os.ReadFile(description)
+		if err != nil {
+			return err
+		}
+		text = []byte(os.Expand(string(text), func(name string) string { return variables[name] }))
+		config, err := nfpm.Parse(bytes.NewReader(text))
+		if err != nil {
+			return fmt.Errorf("%s: %w", description, err)
+		}
+		for _, kind := range []string{"deb", "rpm"} {
+			info, err := config.Get(kind)
+			if err != nil {
+				return err
+			}
+			info.MTime = src.time
+			info.RPM.BuildHost = "localhost"
+			if err := writePackage(out, kind, nfpm.WithDefaults(info)); err != nil {
+				return fmt.Errorf("%s of %s: %w", kind, info.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func writePackage(out, kind string, info *nfpm.Info) error {
+	if err := nfpm.PrepareForPackager(info, kind); err != nil {
+		return err
+	}
+	packager, err := nfpm.Get(kind)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(filepath.Join(out, packager.ConventionalFileName(info)))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := packager.Package(info, f); err != nil {
+		return err
+	}
+	return f.Close()
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// source is a commit's files, without git.
+type source struct {
+	dir, version, commit string
+	time                 time.Time // when it was committed: the time of every file that is made
+}
+
+// export unpacks HEAD of a clone, so that what isn't committed can't get into what is handed out.
+func export(repo, dir string) (source, error) {
+	head, err := output(repo, nil, "git", "log", "-1", "--format=%H %ct")
+	if err != nil {
+		return source{}, err
+	}
+	commit, seconds, _ := strings.Cut(strings.TrimSpace(head), " ")
+	unix, err := strconv.ParseInt(seconds, 10, 64)
+	if err != nil {
+		return source{}, err
+	}
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return source{}, err
+	}
+	tar := dir + ".tar"
+	if _, err := output(repo, nil, "git", "archive", "--format=tar", "-o", tar, commit); err != nil {
+		return source{}, err
+	}
+	if _, err := output(dir, nil, "tar", "-xf", tar); err != nil {
+		return source{}, err
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "internal/version/version.go"))
+	if err != nil {
+		return source{}, err
+	}
+	version := regexp.MustCompile(`(?m)^const Version = "([0-9.]+)"$`).FindSubmatch(text)
+	if version == nil {
+		return source{}, errors.New("internal/version has no version")
+	}
+	return source{dir: dir, version: string(version[1]), commit: commit, time: time.Unix(unix, 0).UTC()}, nil
+}
+
+// fill lays out what an archive holds: programs in bin, manuals and completions in share, and what there is to read.
+func fill(stage string, src source, goos, goarch string, modules []module) error {
+	if err := os.MkdirAll(stage, 0o777); err != nil {
+		return err
+	}
+	for _, program := range []string{"git-aig-sync", "git-remote-aig", "aig-switchboard"} {
+		file := filepath.Join(stage, "bin", program)
+		if goos == "windows" {
+			file += ".exe"
+		}
+		env := []string{"CGO_ENABLED=0", "GOOS=" + goos, "GOARCH=" + goarch, "GOAMD64=v1", "GOARM64=v8.0", "GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off"}
+		if _, err := output(src.dir, env, "go", "build", "-buildvcs=false", "-trimpath", "-ldflags=-s -w -buildid=", "-o", file, "./cmd/"+program); err != nil {
+			return err
+		}
+	}
+	for _, c := range []struct{ pattern, to string }{
+		{"README.md", ""},
+		{"CHANGELOG.md", ""},
+		{"LICENSE", ""},
+		{"docs/*.md", "docs"},
+		{"docs/*.svg", "docs"},
+		{"docs/*.csv", "docs"},
+		// docs/protocol.md links to it.
+		{"internal/reconcile/testdata/vectors.json", "internal/reconcile/testdata"},
+		{"docs/man/*.1", "share/man/man1"},
+		{"docs/man/*.5", "share/man/man5"},
+		{"docs/man/*.8", "share/man/man8"},
+		{"docs/completion/*.bash", "share/bash-completion/completions"},
+		{"docs/completion/_*", "share/zsh/site-functions"},
+		{"docs/completion/*.fish", "share/fish/vendor_completions.d"},
+	} {
+		files, err := filepath.Glob(filepath.Join(src.dir, c.pattern))
+		if err != nil {
+			return err
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return err
+			}
+			// bash-completion loads a file that is called as the command is.
+			to := filepath.Join(stage, c.to, strings.TrimSuffix(filepath.Base(file), ".bash"))
+			if err := write(to, data); err != nil {
+				return err
+			}
+		}
+	}
+	return write(filepath.Join(stage, "THIRD-PARTY"), notices(modules))
+}
+
+func write(file string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
+		return err
+	}
+	return os.WriteFile(file, data, 0o666)
+}
+
+// output runs a command and returns what it prints; an error has what it complained of.
+func output(dir string, env []string, name string, args ...string) (string, error) {
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("%w: %s", err, exit.Stderr)
+		}
+		return "", fmt.Errorf("%s %s: %w", name, strings.Join(args, " "), err)
+	}
+	return string(out), nil
+}
+
+// files returns the regular files below a directory, in order, by their paths with slashes.
+func files(dir string) ([]string, error) {
+	var names []string
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			names = append(names, name)
+		}
+		return err
+	})
+	return names, err
+}
