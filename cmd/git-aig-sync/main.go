@@ -34,6 +34,10 @@ func run(ctx context.Context, args []string, c app.Config) error {
 		if fp, err = app.Fingerprint(ctx, o.Config); err == nil {
 			_, err = fmt.Fprintln(c.Stdout, fp)
 		}
+	case verbPair:
+		err = app.Pair(ctx, o.Config, o.pair)
+	case verbPeers:
+		err = app.Peers(ctx, o.Config)
 	case verbSync:
 		err = app.Sync(ctx, o.Config)
 	}

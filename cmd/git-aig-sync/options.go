@@ -9,10 +9,14 @@ import (
 	"github.com/spf13/pflag"
 
 	"aig/internal/app"
+	"aig/internal/pairing"
 	"aig/internal/wire"
 )
 
 const usageText = `usage: git aig-sync [<options>] [--] <transport>
+   or: git aig-sync invite <name> [<transport>]
+   or: git aig-sync accept <name> [<transport>]
+   or: git aig-sync --peers
    or: git aig-sync --fingerprint
    or: git aig-sync help [<verb>]
 
@@ -54,6 +58,30 @@ Two people, and a host that neither trusts, where aig-switchboard runs:
     bob$ TRUST=SHA256:… git aig-sync "ssh switchboard.example 17e58"
 `
 
+const pairText = `usage: git aig-sync invite [<options>] <name> [<transport>]
+   or: git aig-sync accept [<options>] <name> [<transport>]
+
+Pairs two people once, by a short code, so that each is a remote of the
+other's from then on. One invites and reads the code out; the other accepts
+and types it in. Then both synchronise, over the same connection.
+
+<name> is what you call the other: the name of the remote. <transport> is a
+shell expression that leads to a switchboard (default: aig.switchboard); what
+to ask it for is appended, or stands where the expression has $AIG_REQUEST.
+
+    --code        the transport is any pipe, and the code has no token
+    --replace     give an existing remote's name to the new one
+    --global      write the remote for all of your repositories
+    --no-sync     don't synchronise now
+
+accept reads the code from $AIG_CODE, else from standard input, else it asks
+on the terminal. --identity, --wait, --timeout and what shapes the report are
+as for git aig-sync.
+
+    alice$ git aig-sync invite bob "ssh switchboard.example"
+    bob$ git aig-sync accept alice "ssh switchboard.example"
+`
+
 // verb is what the command line asks for.
 type verb int
 
@@ -62,24 +90,29 @@ const (
 	verbHelp
 	verbVersion
 	verbFingerprint
+	verbPair
+	verbPeers
 )
 
 // helpTexts is what `git aig-sync help <verb>` prints.
 var helpTexts = map[string]string{
-	"help": "usage: git aig-sync help [<verb>]\n\nPrints how to use git aig-sync, or one of its verbs.\n",
+	"invite": pairText,
+	"accept": pairText,
+	"help":   "usage: git aig-sync help [<verb>]\n\nPrints how to use git aig-sync, or one of its verbs.\n",
 }
 
 // options is a command line.
 type options struct {
 	app.Config
 	verb verb
-	text string // of verbHelp
+	text string          // of verbHelp
+	pair app.PairOptions // of verbPair
 }
 
 // parse reads a command line; c holds what doesn't stand there. An error is one of usage.
 func parse(args []string, c app.Config) (options, error) {
 	o := options{Config: c}
-	var help, version, fingerprint, pull, push, progress, noProgress, noRefs bool
+	var help, version, fingerprint, pull, push, progress, noProgress, noRefs, peers bool
 	var refs string
 	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the usage text is our own
@@ -97,6 +130,11 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.BoolVar(&noRefs, "no-refs", false, "")
 	flags.DurationVar(&o.Wait, "wait", 0, "")
 	flags.DurationVar(&o.Timeout, "timeout", app.DefaultTimeout, "")
+	flags.BoolVar(&o.pair.Alone, "code", false, "")
+	flags.BoolVar(&o.pair.Replace, "replace", false, "")
+	flags.BoolVar(&o.pair.Global, "global", false, "")
+	flags.BoolVar(&o.pair.NoSync, "no-sync", false, "")
+	flags.BoolVar(&peers, "peers", false, "")
 	flags.BoolVar(&version, "version", false, "")
 	flags.BoolVarP(&help, "help", "h", false, "")
 	if err := flags.Parse(args); err != nil {
@@ -144,13 +182,26 @@ func parse(args []string, c app.Config) (options, error) {
 		return o, errors.New("--wait takes a duration from 0 on")
 	case o.Timeout <= 0:
 		return o, errors.New("--timeout takes a duration above 0")
-	case fingerprint && flags.NArg() > 0:
-		return o, errors.New("--fingerprint takes no transport")
+	case (fingerprint || peers) && flags.NArg() > 0:
+		return o, errors.New("--fingerprint and --peers take no transport")
 	case fingerprint:
 		o.verb = verbFingerprint
 		return o, nil
+	case peers:
+		o.verb = verbPeers
+		return o, nil
 	}
-	return o, o.setVerb(flags.Args())
+	if err := o.setVerb(flags.Args()); err != nil {
+		return o, err
+	}
+	if o.verb == verbPair {
+		if len(o.Settings.Trust) > 0 {
+			return o, errors.New("--trust makes no sense here: it is the pairing that finds out whom to trust")
+		}
+	} else if (o.pair != app.PairOptions{}) {
+		return o, errors.New("--code, --replace, --global and --no-sync belong to invite and accept")
+	}
+	return o, nil
 }
 
 const quoteIt = "a transport is one argument: quote it"
@@ -162,11 +213,24 @@ func (o *options) setVerb(words []string) error {
 		return errors.New("a transport is needed")
 	case words[0] == "help":
 		return o.setHelp(words[1:])
+	case (words[0] == "invite" || words[0] == "accept") && len(words) > 1:
+		return o.setPair(words)
 	case len(words) > 1:
 		return fmt.Errorf("%q is no verb (%s)", words[0], quoteIt)
 	}
 	if o.Transport = words[0]; strings.TrimSpace(o.Transport) == "" {
 		return errors.New("the transport is empty")
+	}
+	return nil
+}
+
+func (o *options) setPair(words []string) error {
+	if len(words) > 3 {
+		return fmt.Errorf("%s takes a name and a transport (%s)", words[0], quoteIt)
+	}
+	o.verb, o.pair.Side, o.pair.Name = verbPair, pairing.Side(words[0]), words[1]
+	if len(words) == 3 {
+		o.Transport = words[2]
 	}
 	return nil
 }

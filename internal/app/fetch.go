@@ -65,7 +65,7 @@ func (r *remote) List(ctx context.Context, o remotehelper.FetchOptions) (remoteh
 		return remotehelper.Listing{}, err
 	}
 	r.link, err = Open(r.ctx, LinkOptions{
-		Transport: r.Transport, Stderr: r.screen, Git: r.git, Identity: r.identity, Trust: r.trust, Timing: r.timing(),
+		Transport: r.Transport, Stderr: r.screen, Git: r.git, Identity: r.identity, Trust: r.trust, Timing: r.timing(), Request: r.Settings.request,
 	})
 	if err != nil {
 		return remotehelper.Listing{}, err

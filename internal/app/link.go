@@ -21,10 +21,14 @@ type LinkOptions struct {
 	Transport     string
 	Stdin, Stdout *os.File
 	Stderr        io.Writer // gets what the transport says, a line each, quoted
-	Git           gitstore.Git
-	Identity      *identity.Identity
-	Trust         identity.Trust
-	Timing        tunnel.Timing
+	// Request is what the transport has to ask a switchboard for, in its environment; see [pairing.Secret.Meeting].
+	Request []string
+	// Said, if not nil, may keep a line of the transport's from Stderr, by returning true.
+	Said     func(line string) bool
+	Git      gitstore.Git
+	Identity *identity.Identity
+	Trust    identity.Trust
+	Timing   tunnel.Timing
 	// Arrived is called when the peer has come, before it is known to be the right one.
 	Arrived func()
 }
@@ -34,6 +38,7 @@ type Link struct {
 	o     LinkOptions
 	pipe  transport.Pipe
 	shell *transport.Transport // nil for standard input and output
+	met   *tunnel.Conn         // by MeetAnyone
 }
 
 // Open starts the transport.
@@ -49,8 +54,12 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 	// Only Close ends it, not ctx: a signal stops the conversation first, which tells the peer why.
 	t, err := transport.Start(context.WithoutCancel(ctx), transport.Options{
 		Expression: o.Transport,
-		Env:        env,
-		Stderr:     func(line string) { io.WriteString(o.Stderr, transport.Shown(line)) },
+		Env:        append(env, o.Request...),
+		Stderr: func(line string) {
+			if o.Said == nil || !o.Said(line) {
+				io.WriteString(o.Stderr, transport.Shown(line))
+			}
+		},
 	})
 	if err != nil {
 		return nil, err
@@ -58,8 +67,30 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 	return &Link{o: o, pipe: t, shell: t}, nil
 }
 
-// Meet waits for the peer and authenticates it.
+// Meet waits for the peer and authenticates it by its key, or else by what MeetAnyone has done.
 func (l *Link) Meet(ctx context.Context) (*tunnel.Conn, error) {
+	if l.met != nil {
+		return l.met, l.met.Next(ctx, tunnel.SyncChannel)
+	}
+	return l.meet(ctx, tunnel.Options{Trusted: l.o.Trust.Contains})
+}
+
+// MeetAnyone waits for a peer with any key; prove finds out who it is, over a channel for that alone. Meet then gives the same
+// connection.
+func (l *Link) MeetAnyone(ctx context.Context, prove func(*tunnel.Conn) error) (*tunnel.Conn, error) {
+	conn, err := l.meet(ctx, tunnel.Options{Trusted: tunnel.AnyKey, Channel: tunnel.PairChannel})
+	if err != nil {
+		return nil, err
+	}
+	if err := prove(conn); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	l.met = conn
+	return conn, nil
+}
+
+func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error) {
 	role, err := tunnel.Elect(ctx, l.pipe, l.o.Timing)
 	if err != nil {
 		return nil, err
@@ -70,9 +101,8 @@ func (l *Link) Meet(ctx context.Context) (*tunnel.Conn, error) {
 	if l.o.Arrived != nil {
 		l.o.Arrived()
 	}
-	return tunnel.Open(ctx, l.pipe, role, tunnel.Options{
-		Signer: l.o.Identity.Signer(), Trusted: l.o.Trust.Contains, Timing: l.o.Timing,
-	})
+	o.Signer, o.Timing = l.o.Identity.Signer(), l.o.Timing
+	return tunnel.Open(ctx, l.pipe, role, o)
 }
 
 // Close ends the transport, gently before hard.

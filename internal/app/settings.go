@@ -9,6 +9,7 @@ import (
 
 	"aig/internal/gitstore"
 	"aig/internal/identity"
+	"aig/internal/pairing"
 	"aig/internal/wire"
 )
 
@@ -17,6 +18,8 @@ type Settings struct {
 	Identity string   // our private key's file; "" is the default of package identity
 	Trust    []string // fingerprints
 	Context  string   // the word that both sides must give alike; "" is none
+
+	request []string // what the transport of a paired remote has to ask a switchboard for, in its environment
 }
 
 // complete fills in what is not set: from the environment, then from the configuration of the remote of that name if it
@@ -43,7 +46,25 @@ func (s *Settings) complete(ctx context.Context, git gitstore.Git, getenv func(s
 			}
 		}
 	}
-	return s.completeContext(ctx, git, getenv, remote)
+	if err := s.completeContext(ctx, git, getenv, remote); err != nil || remote == "" {
+		return err
+	}
+	return s.completeRequest(ctx, git, remote)
+}
+
+// completeRequest makes what a paired remote's transport asks for of the secret of the pair.
+func (s *Settings) completeRequest(ctx context.Context, git gitstore.Git, remote string) error {
+	text, paired, err := git.Config(ctx, "remote."+remote+".aigSecret", "")
+	if err != nil || !paired {
+		return err
+	}
+	secret, err := pairing.ParseSecret(text)
+	if err != nil {
+		return fmt.Errorf("remote.%s.aigSecret: %w", remote, err)
+	}
+	meeting := secret.Meeting(s.Context)
+	s.request = []string{"AIG_MEET=" + meeting, "AIG_REQUEST=meet " + meeting}
+	return nil
 }
 
 func (s *Settings) completeContext(ctx context.Context, git gitstore.Git, getenv func(string) string, remote string) error {

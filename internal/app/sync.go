@@ -38,18 +38,13 @@ func Sync(ctx context.Context, c Config) error {
 	defer id.Close()
 	link, err := Open(ctx, LinkOptions{
 		Transport: c.Transport, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: s.screen, Git: git,
-		Identity: id, Trust: trust, Timing: c.timing(),
+		Identity: id, Trust: trust, Timing: c.timing(), Request: c.Settings.request,
 		Arrived: func() { s.arrived(ctx) },
 	})
 	if err != nil {
 		return err
 	}
 	defer link.Close()
-	out := io.Writer(c.Stdout)
-	if c.Transport == "-" {
-		out = s.screen
-	}
-	s.report = newReport(out, s.screen, c, s.store.Format())
 	return link.Explain(s.sync(ctx, link))
 }
 
@@ -120,11 +115,12 @@ func (s *run) showsProgress() bool {
 }
 
 func (s *run) sync(ctx context.Context, link *Link) error {
-	defer func() {
-		s.objects.end()
-		s.told.end()
-		s.shown.end()
-	}()
+	defer s.end()
+	out := io.Writer(s.Stdout)
+	if s.Transport == "-" {
+		out = s.screen
+	}
+	s.report = newReport(out, s.screen, s.Config, s.store.Format())
 	result, err := converse(ctx, s.Config, link, s.screen, session.Options{
 		Store:     s.store,
 		Direction: s.Direction,
@@ -149,6 +145,13 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 		return err
 	}
 	return s.showBranches(ctx, result, s.report.to)
+}
+
+// end ends what arrived has begun.
+func (s *run) end() {
+	s.objects.end()
+	s.told.end()
+	s.shown.end()
 }
 
 // background is a function that runs in a goroutine of its own. A nil one has ended.

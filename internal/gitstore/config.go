@@ -96,8 +96,8 @@ func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, e
 	return strings.TrimSuffix(string(out), "\n"), err == nil, c.explain(err)
 }
 
-// configBelow is every value of all variables whose canonical keys begin with the prefix.
-func (g Git) configBelow(ctx context.Context, prefix string) (map[string][]string, error) {
+// ConfigBelow is every value of all variables whose canonical keys begin with the prefix.
+func (g Git) ConfigBelow(ctx context.Context, prefix string) (map[string][]string, error) {
 	settings := g.Settings
 	if settings == nil {
 		settings = new(Settings)
@@ -110,6 +110,11 @@ func (g Git) configBelow(ctx context.Context, prefix string) (map[string][]strin
 		}
 	}
 	return below, err
+}
+
+// EditConfig runs git config with arguments that change it. What has been read before stands as it was.
+func (g Git) EditConfig(ctx context.Context, args ...string) error {
+	return g.command(ctx, nil, append([]string{"config"}, args...)...).run()
 }
 
 func (s *Settings) all(ctx context.Context, g Git) ([]setting, error) {

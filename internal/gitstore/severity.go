@@ -41,7 +41,7 @@ func readChecks(ctx context.Context, g Git) (checks, error) {
 		}
 	}
 	c := checks{wanted: true}
-	configured, err := g.configBelow(ctx, severityPrefix)
+	configured, err := g.ConfigBelow(ctx, severityPrefix)
 	if err != nil || len(configured) == 0 {
 		return c, err
 	}

@@ -1,0 +1,233 @@
+package app
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/term"
+
+	"aig/internal/gitstore"
+	"aig/internal/identity"
+	"aig/internal/pairing"
+	"aig/internal/ref"
+	"aig/internal/screen"
+	"aig/internal/tunnel"
+)
+
+// PairOptions is what the user says of a pairing beside Config. Config.Transport is "" for that of aig.switchboard.
+type PairOptions struct {
+	Side    pairing.Side
+	Name    string // of the remote that stands for the peer from then on
+	Alone   bool   // the code is the secret alone: the transport needs no token
+	Replace bool   // an existing remote of that name gives way
+	Global  bool   // the remote is written to the user's configuration, not to the repository's
+	NoSync  bool   // no sync follows
+}
+
+// Pair makes the peer a remote, by a code that one of the two reads out to the other, and then synchronises with it over the
+// same connection.
+func Pair(ctx context.Context, c Config, o PairOptions) error {
+	p := &pairer{PairOptions: o, run: &run{Config: c, screen: screen.New(c.Stderr)}, git: c.git()}
+	p.remote = &remoteConfig{git: p.git, name: o.Name, global: o.Global}
+	if err := p.prepare(ctx); err != nil {
+		return err
+	}
+	id, err := identity.Load(ctx, identity.Options{File: p.Settings.Identity})
+	if err != nil {
+		return err
+	}
+	defer id.Close()
+	code, err := p.code(ctx)
+	if err != nil {
+		return err
+	}
+	link, err := p.open(ctx, id, code)
+	if err != nil {
+		return err
+	}
+	defer link.Close()
+	return link.Explain(p.meet(ctx, link, id, code))
+}
+
+type pairer struct {
+	PairOptions
+	*run
+	git    gitstore.Git
+	remote *remoteConfig
+	told   sync.Once // the user has been told the code
+}
+
+// prepare finds out beforehand whatever would make the pairing fail in the end.
+func (p *pairer) prepare(ctx context.Context) error {
+	if err := p.Settings.complete(ctx, p.git, p.getenv, ""); err != nil {
+		return err
+	}
+	// git remote add asks for the same.
+	if err := ref.CheckName("refs/remotes/" + p.Name + "/test"); err != nil || strings.HasPrefix(p.Name, "-") {
+		return fmt.Errorf("%q can't be the name of a remote: %w", p.Name, err)
+	}
+	if !p.NoSync || !p.Global {
+		var err error
+		if p.store, err = gitstore.Open(ctx, p.git); err != nil {
+			return err
+		}
+	}
+	if err := p.remote.free(ctx, p.Replace); err != nil {
+		return err
+	}
+	if p.Transport == "" {
+		var err error
+		if p.Transport, _, err = p.git.Config(ctx, "aig.switchboard", ""); err != nil {
+			return err
+		}
+	}
+	switch p.Transport {
+	case "":
+		return fmt.Errorf("there is no transport: git aig-sync %s %s <transport>, or set aig.switchboard to one", p.Side, p.Name)
+	case "-":
+		return errors.New("a pair can't be made over -, standard input and output: by name, there would be nothing to start later")
+	}
+	return nil
+}
+
+// code makes the code, or asks for it before the transport starts: afterwards the terminal is the transport's.
+func (p *pairer) code(ctx context.Context) (pairing.Code, error) {
+	if p.Side == pairing.Invite {
+		secret, err := pairing.NewSecret()
+		return pairing.Code{Secret: secret}, err
+	}
+	typed, err := p.typed(ctx)
+	if err != nil {
+		return pairing.Code{}, err
+	}
+	code, err := pairing.ParseCode(typed)
+	switch {
+	case err != nil:
+		return code, err
+	case p.Alone && code.Token != "":
+		return code, errors.New("that code has a token in front: leave out --code")
+	case code.Token == "":
+		p.Alone = true
+	}
+	return code, nil
+}
+
+// typed is the code as its user gives it: by AIG_CODE, on standard input, else on the terminal. Never by the command line, which
+// every user of the machine can read.
+func (p *pairer) typed(ctx context.Context) (string, error) {
+	if code := p.getenv("AIG_CODE"); code != "" {
+		return code, nil
+	}
+	if !term.IsTerminal(int(p.Stdin.Fd())) {
+		line, err := bufio.NewReader(io.LimitReader(p.Stdin, 1<<10)).ReadString('\n')
+		if line = strings.TrimSpace(line); line != "" || err != nil && err != io.EOF {
+			return line, err
+		}
+	}
+	typed, err := identity.AskLine(ctx, fmt.Sprintf("code from %s: ", p.Name))
+	if errors.Is(err, identity.ErrNoTerminal) {
+		err = errors.New("there is no terminal to ask for the code on: set AIG_CODE, or give it on standard input")
+	}
+	return typed, err
+}
+
+// open starts the transport with what it has to ask a switchboard for.
+func (p *pairer) open(ctx context.Context, id *identity.Identity, code pairing.Code) (*Link, error) {
+	expression, request := p.Transport, cmp.Or(code.Token, "new")
+	switch {
+	case p.Alone:
+		request = ""
+	case !strings.Contains(expression, "AIG_REQUEST"):
+		expression += " $AIG_REQUEST"
+	}
+	o := LinkOptions{
+		Transport: expression, Request: []string{"AIG_REQUEST=" + request}, Stderr: p.screen, Git: p.git,
+		Identity: id, Timing: p.timing(), Arrived: func() { p.arrived(ctx) },
+	}
+	if p.Side == pairing.Invite {
+		if p.Alone {
+			p.tell(code)
+		} else {
+			o.Said = func(line string) bool {
+				line = strings.TrimSpace(line)
+				if !pairing.IsToken(line) {
+					return false
+				}
+				p.tell(pairing.Code{Token: line, Secret: code.Secret})
+				return true
+			}
+		}
+	}
+	return Open(ctx, o)
+}
+
+// tell tells the user the code, and what to wait for.
+func (p *pairer) tell(code pairing.Code) {
+	p.told.Do(func() {
+		fmt.Fprintf(p.screen, "tell %s this code: %s\nwaiting for %s …\n", p.Name, code, p.Name)
+	})
+}
+
+// arrived begins what a sync needs, if one follows.
+func (p *pairer) arrived(ctx context.Context) {
+	if !p.NoSync {
+		p.run.arrived(ctx)
+	}
+}
+
+// meet pairs with whoever comes, and goes on to the sync.
+func (p *pairer) meet(ctx context.Context, link *Link, id *identity.Identity, code pairing.Code) error {
+	defer p.run.end()
+	var peer pairing.Peer
+	conn, err := link.MeetAnyone(ctx, func(conn *tunnel.Conn) error {
+		var err error
+		peer, err = p.pair(ctx, conn, code)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	fingerprint := ssh.FingerprintSHA256(conn.PeerKey)
+	shown := fingerprint
+	if peer.Name != "" {
+		shown += fmt.Sprintf(", %q", peer.Name)
+	}
+	fmt.Fprintf(p.screen, "paired with %s (%s): from now on, git aig-sync %s\n", p.Name, shown, ref.Quote(p.Name))
+	if !peer.Sync {
+		return conn.Close()
+	}
+	return p.run.sync(ctx, link)
+}
+
+func (p *pairer) pair(ctx context.Context, conn *tunnel.Conn, code pairing.Code) (pairing.Peer, error) {
+	name, _, err := p.git.Config(ctx, "user.name", "")
+	if err != nil {
+		return pairing.Peer{}, err
+	}
+	// Each side answers at once: whoever doesn't has lost its link.
+	late := time.AfterFunc(p.Timeout, func() { conn.Close() })
+	peer, err := pairing.Run(conn, pairing.Options{
+		Side: p.Side, Secret: code.Secret, Initiator: conn.Server,
+		SessionID: conn.SessionID(), OwnKey: conn.OwnKey.Marshal(), PeerKey: conn.PeerKey.Marshal(),
+		Name: name, Sync: !p.NoSync,
+		Keep: func(s pairing.Secret) error {
+			return p.remote.write(ctx, p.Transport, p.Alone, ssh.FingerprintSHA256(conn.PeerKey), s)
+		},
+		Undo: func() error { return p.remote.undo(context.WithoutCancel(ctx)) },
+	})
+	switch {
+	case !late.Stop() && err != nil:
+		return peer, fmt.Errorf("the pairing was not over after %s: the link or the other side is stuck", p.Timeout)
+	case err == nil:
+		err = p.remote.settle(ctx)
+	}
+	return peer, err
+}

@@ -1,0 +1,121 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"aig/internal/gitstore"
+	"aig/internal/pairing"
+	"aig/internal/ref"
+)
+
+// meetRequest is what a pair's transport asks a switchboard for.
+const meetRequest = " meet $AIG_MEET"
+
+// remoteConfig is the one remote that a pairing writes.
+type remoteConfig struct {
+	git    gitstore.Git
+	name   string
+	global bool
+
+	taken, parked, begun bool // a remote has the name; it is put aside; ours is written, or a part of it
+}
+
+func (r *remoteConfig) section() string { return "remote." + r.name }
+
+// aside is where a remote that is replaced waits for the outcome.
+func (r *remoteConfig) aside() string { return "aig-replaced." + r.name }
+
+func (r *remoteConfig) edit(ctx context.Context, args ...string) error {
+	scope := "--local"
+	if r.global {
+		scope = "--global"
+	}
+	return r.git.EditConfig(ctx, append([]string{scope}, args...)...)
+}
+
+// free returns an error if the name is taken, and is not to be replaced.
+func (r *remoteConfig) free(ctx context.Context, replace bool) error {
+	variables, err := r.git.ConfigBelow(ctx, r.section()+".")
+	if err != nil {
+		return err
+	}
+	if r.taken = len(variables) > 0; r.taken && !replace {
+		return fmt.Errorf("there is a remote %q already: --replace gives its name to the new one", r.name)
+	}
+	return nil
+}
+
+// write writes the remote, in the place of one that stands there. After an error nothing has changed.
+func (r *remoteConfig) write(ctx context.Context, transport string, alone bool, fingerprint string, s pairing.Secret) error {
+	if r.taken {
+		if err := r.edit(ctx, "--rename-section", r.section(), r.aside()); err != nil {
+			return fmt.Errorf("putting the remote %q aside, which may stand in another configuration file: %w", r.name, err)
+		}
+		r.parked = true
+	}
+	if !alone && !strings.Contains(transport, "AIG_REQUEST") {
+		transport += meetRequest
+	}
+	for _, variable := range [][2]string{
+		{"url", "aig::" + transport},
+		{"fetch", "+refs/heads/*:refs/remotes/" + r.name + "/*"},
+		{"aigTrust", fingerprint},
+		{"aigSecret", s.String()},
+		// A git fetch --all has better to do than to wait for somebody who isn't there.
+		{"skipFetchAll", "true"},
+	} {
+		if err := r.edit(ctx, r.section()+"."+variable[0], variable[1]); err != nil {
+			return errors.Join(fmt.Errorf("writing the remote %q: %w", r.name, err), r.undo(ctx))
+		}
+		r.begun = true
+	}
+	return nil
+}
+
+// undo takes back what write has done.
+func (r *remoteConfig) undo(ctx context.Context) error {
+	if r.begun {
+		if err := r.edit(ctx, "--remove-section", r.section()); err != nil {
+			return fmt.Errorf("removing the remote %q again: %w", r.name, err)
+		}
+	}
+	if r.parked {
+		if err := r.edit(ctx, "--rename-section", r.aside(), r.section()); err != nil {
+			return fmt.Errorf("restoring the remote %q, which is in the section %q: %w", r.name, r.aside(), err)
+		}
+	}
+	return nil
+}
+
+// settle forgets the remote that was replaced.
+func (r *remoteConfig) settle(ctx context.Context) error {
+	if r.parked {
+		return r.edit(ctx, "--remove-section", r.aside())
+	}
+	return nil
+}
+
+// Peers lists the remotes that a pairing has made: name, fingerprint, transport.
+func Peers(ctx context.Context, c Config) error {
+	remotes, err := c.git().ConfigBelow(ctx, "remote.")
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(c.Stdout, 0, 8, 2, ' ', 0)
+	for _, key := range slices.Sorted(maps.Keys(remotes)) {
+		section, paired := strings.CutSuffix(key, ".aigsecret")
+		if !paired {
+			continue
+		}
+		transport := strings.TrimPrefix(strings.Join(remotes[section+".url"], " "), "aig::")
+		fmt.Fprintf(w, "%s\t%s\t%s\n", ref.Quote(strings.TrimPrefix(section, "remote.")),
+			strings.Join(remotes[section+".aigtrust"], " "), strings.TrimSuffix(transport, meetRequest))
+	}
+	return w.Flush()
+}
