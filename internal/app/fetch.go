@@ -6,7 +6,6 @@ import (
 
 	"aig/internal/gitstore"
 	"aig/internal/identity"
-	"aig/internal/ref"
 	"aig/internal/remotehelper"
 	"aig/internal/screen"
 	"aig/internal/session"
@@ -49,7 +48,6 @@ type remote struct {
 	identity *identity.Identity
 	link     *Link
 	status   session.Status
-	shown    func() // ends the progress line
 
 	offered chan session.Offer
 	decided chan *gitstore.Store // nil to leave
@@ -59,7 +57,7 @@ type remote struct {
 }
 
 // List opens the connection. The conversation that it begins goes on in a goroutine until close.
-func (r *remote) List(ctx context.Context, o remotehelper.FetchOptions) (remotehelper.Listing, error) {
+func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	var err error
 	if r.identity, err = identity.Load(ctx, identity.Options{File: r.Settings.Identity}); err != nil {
 		return remotehelper.Listing{}, err
@@ -112,31 +110,24 @@ func (r *remote) converse(ctx context.Context) error {
 }
 
 // Fetch pulls everything that we lack, the first time; after that everything is here that the peer had.
-func (r *remote) Fetch(ctx context.Context, want []ref.Ref, o remotehelper.FetchOptions) (bool, error) {
+func (r *remote) Fetch(ctx context.Context, progress bool) error {
+	if r.chosen {
+		return r.err
+	}
 	store, err := gitstore.Open(ctx, r.git)
 	if err != nil {
-		return false, err
+		return err
 	}
-	if !r.chosen {
-		r.progress(ctx, o)
-		r.choose(store)
-		select {
-		case <-r.over:
-		case <-ctx.Done(): // git has gone; close ends the rest
-		}
-		r.shown()
-		if ctx.Err() != nil {
-			return false, context.Cause(ctx)
-		}
+	if progress {
+		defer r.screen.Start(&r.status)()
 	}
-	if r.err != nil || !o.CheckConnectivity {
-		return false, r.err
+	r.choose(store)
+	select {
+	case <-r.over:
+		return r.err
+	case <-ctx.Done(): // git has gone; close ends the rest
+		return context.Cause(ctx)
 	}
-	names := make([]string, 0, len(want))
-	for _, r := range want {
-		names = append(names, r.OID)
-	}
-	return store.Connected(ctx, names)
 }
 
 func (r *remote) choose(store *gitstore.Store) {
@@ -151,24 +142,6 @@ func (r *remote) Leave(context.Context) error {
 	}
 	<-r.over
 	return r.err
-}
-
-// progress shows the progress of the conversation, where git has asked for it, until shown is called.
-func (r *remote) progress(ctx context.Context, o remotehelper.FetchOptions) {
-	r.shown = func() {}
-	if o.Progress == nil || !*o.Progress {
-		return
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		r.screen.Show(ctx, &r.status)
-	}()
-	r.shown = func() {
-		cancel()
-		<-ended
-	}
 }
 
 // close ends what List has opened.

@@ -86,7 +86,7 @@ type run struct {
 	status  session.Status
 	objects *background[*oid.List]
 	told    *background[[]ref.Ref]
-	shown   *background[struct{}]
+	stop    func() // wipes the progress line; nil if there is none
 }
 
 // arrived begins what needs a peer on its way, but not its key: listing the store takes place while the handshake takes
@@ -96,10 +96,7 @@ func (s *run) arrived(ctx context.Context) {
 	s.told = begin(ctx, s.tellRefs)
 	s.status.Phase("SSH handshake with the peer")
 	if s.showsProgress() {
-		s.shown = begin(ctx, func(ctx context.Context) (struct{}, error) {
-			s.screen.Show(ctx, &s.status)
-			return struct{}{}, nil
-		})
+		s.stop = s.screen.Start(&s.status)
 	}
 }
 
@@ -134,7 +131,7 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 		return err
 	}
 	defer result.Close()
-	s.shown.end()
+	s.end()
 	if result.Left {
 		fmt.Fprintln(s.screen, "the peer has looked at our references and taken nothing")
 	}
@@ -151,7 +148,9 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 func (s *run) end() {
 	s.objects.end()
 	s.told.end()
-	s.shown.end()
+	if s.stop != nil {
+		s.stop()
+	}
 }
 
 // background is a function that runs in a goroutine of its own. A nil one has ended.

@@ -21,7 +21,6 @@ import (
 const (
 	helperName   = "git-remote-aigtest"
 	transcript   = "AIGTEST_TRANSCRIPT" // "> " before a line from git, "< " before a line to it
-	saysIsProven = "AIGTEST_CONNECTED"  // if set, the helper says that what it brought is connected
 	makesLoose   = "AIGTEST_LOOSE"      // if set, what comes is stored loose
 	failsToFetch = "AIGTEST_FAIL"       // if set, Fetch fails
 )
@@ -88,7 +87,7 @@ func (l *localRemote) there(ctx context.Context, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func (l *localRemote) List(ctx context.Context, _ FetchOptions) (Listing, error) {
+func (l *localRemote) List(ctx context.Context) (Listing, error) {
 	format, err := l.there(ctx, "rev-parse", "--show-object-format").Output()
 	if err != nil {
 		return Listing{}, fmt.Errorf("the peer has no repository: %w", err)
@@ -112,13 +111,13 @@ func (l *localRemote) List(ctx context.Context, _ FetchOptions) (Listing, error)
 	return listing, nil
 }
 
-func (l *localRemote) Fetch(ctx context.Context, _ []ref.Ref, o FetchOptions) (bool, error) {
+func (l *localRemote) Fetch(ctx context.Context, progress bool) error {
 	if os.Getenv(failsToFetch) != "" {
-		return false, fmt.Errorf("the pipe broke")
+		return fmt.Errorf("the pipe broke")
 	}
 	pack, err := l.there(ctx, "pack-objects", "--all", "--stdout", "-q").Output()
 	if err != nil {
-		return false, err
+		return err
 	}
 	take := exec.CommandContext(ctx, "git", "index-pack", "--stdin")
 	if os.Getenv(makesLoose) != "" {
@@ -126,10 +125,10 @@ func (l *localRemote) Fetch(ctx context.Context, _ []ref.Ref, o FetchOptions) (b
 	}
 	take.Stdin, take.Stderr = bytes.NewReader(pack), os.Stderr
 	if err := take.Run(); err != nil {
-		return false, err
+		return err
 	}
-	fmt.Fprintf(l.note, "fetched verbosity=%d cloning=%t tags=%t\n", o.Verbosity, o.Cloning, o.FollowTags)
-	return os.Getenv(saysIsProven) != "", nil
+	_, err = fmt.Fprintf(l.note, "fetched progress=%t\n", progress)
+	return err
 }
 
 func (l *localRemote) Leave(context.Context) error {
@@ -249,7 +248,7 @@ func TestFetchIntoFetchHead(t *testing.T) {
 		c.git(dst.Dir, "fetch", "aigtest::"+src.Dir)
 		c.equal("FETCH_HEAD", dst.Git("rev-parse", "FETCH_HEAD"), src.Git("rev-parse", "main"))
 		c.equal("references", dst.Git("for-each-ref"), "")
-		c.contains("the conversation", c.said(), "fetched verbosity=1 cloning=false tags=false\n< \n")
+		c.contains("the conversation", c.said(), "fetched progress=false\n< \n")
 
 		// What is there already is not fetched again, and the peer hears a peaceful end.
 		c.git(dst.Dir, "fetch", "aigtest::"+src.Dir)
@@ -266,9 +265,8 @@ func TestClone(t *testing.T) {
 		src := peer(t, "--object-format="+format)
 		src.Git("checkout", "-q", "side") // HEAD isn't the branch that git would guess
 		c := newClient(t)
-		c.Env = append(c.Env, saysIsProven+"=1")
 		dir := filepath.Join(t.TempDir(), "clone")
-		_, stderr := c.git(t.TempDir(), "clone", "-v", "aigtest::"+src.Dir, dir)
+		_, stderr := c.git(t.TempDir(), "clone", "--progress", "aigtest::"+src.Dir, dir)
 		got, _ := c.git(dir, "for-each-ref", "--format=%(objectname) %(refname) %(symref)")
 		want := ""
 		for _, line := range []string{"main refs/remotes/origin/main ", "side refs/remotes/origin/side ", "light refs/tags/light ", "v1 refs/tags/v1 "} {
@@ -278,9 +276,7 @@ func TestClone(t *testing.T) {
 		side := src.Git("rev-parse", "side")
 		want = side + " refs/heads/side \n" + side + " refs/remotes/origin/HEAD refs/remotes/origin/side\n" + want
 		c.equal("the references", sorted(got), sorted(want))
-		said := c.said()
-		c.contains("the conversation", said, "> option check-connectivity true\n< ok\n> option cloning true\n< ok\n")
-		c.contains("the conversation", said, "fetched verbosity=2 cloning=true tags=false\n< connectivity-ok\n< \n")
+		c.contains("the conversation", c.said(), "fetched progress=true\n< \n")
 		if strings.Contains(stderr, "warning") {
 			t.Error(stderr)
 		}

@@ -1,3 +1,13 @@
+// Package remotehelper speaks git's remote-helper line protocol (gitremote-helpers(7)) with the git that started the
+// helper: git writes commands to our standard input, one a line, and reads the answers from our standard output.
+//
+// The package knows the lines and nothing of what is behind them: a Remote lists references and brings objects. What git
+// writes is parsed strictly; what a Remote lists was named by a stranger, and is checked before git reads it.
+//
+// The push capability is there so that a push can be refused well: without it git says no more than "failed to push some
+// refs". connect and stateless-connect are not offered: with them git starts the helper a second time in one fetch to
+// follow tags, and what a helper is started with may be good for one time only. Nor is check-connectivity: git spares its
+// own check only for a helper that keeps its one pack by a .keep file, which this one never does.
 package remotehelper
 
 import (
@@ -6,22 +16,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
-
-	"aig/internal/ref"
 )
 
 // Remote is what is at the other end. Serve calls its methods one at a time.
 type Remote interface {
 	// List opens the connection and returns the peer's references. It is called at most once.
-	List(ctx context.Context, o FetchOptions) (Listing, error)
+	List(ctx context.Context) (Listing, error)
 
-	// Fetch brings the objects wanted, and what they need, into the repository that git set for us (GIT_DIR). It is called
-	// after List only, and possibly again: git asks for tags that it wants to follow in a second batch. Wants are
-	// distinct. Their names are references as listed, or repeat the object's name (`git fetch <remote> <oid>`), in which
-	// case the peer may never have mentioned it; git finds out by itself what didn't come.
-	//
-	// connected says that everything wanted is there and was proven to be connected. False is always a safe answer.
-	Fetch(ctx context.Context, want []ref.Ref, o FetchOptions) (connected bool, err error)
+	// Fetch brings all objects of the peer's into the repository that git set for us (GIT_DIR), showing progress if asked
+	// to. It is called after List, and possibly again: git asks for tags that it wants to follow in a second batch. git
+	// finds out by itself what of its wants didn't come.
+	Fetch(ctx context.Context, progress bool) error
 
 	// Leave ends the conversation in peace: git wants nothing more, and may have wanted nothing but the list. It is called
 	// once, if List has succeeded, no Fetch has failed and Serve's context has not ended. git waits for it.
@@ -31,16 +36,14 @@ type Remote interface {
 // whyNoPush is what git shows beside each reference that it was asked to push.
 const whyNoPush = "aig gives no references away: let the other side run git fetch"
 
-// Serve answers git's commands on in with lines on out until git has no more, and returns nil if nothing failed: then
-// the helper exits with status 0. After an error it must exit with another one, having printed the error: git itself
-// prints none for most of them. Warnings go to stderr, a line each.
+// Serve answers git's commands on in with lines on out until git has no more. After an error the helper must exit with a
+// status other than 0, having printed the error: git itself prints none for most of them. Warnings go to stderr, a line each.
 //
 // While the Remote is busy, an end of in means that git has gone, and ends the call's context. When ctx ends, Serve
 // returns its cause; a read from in that is under way then is ended by SetReadDeadline, and if in has no deadlines (or
 // its SetReadDeadline fails, as a blocking file's does) one goroutine stays behind in Read.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, stderr io.Writer, remote Remote) error {
 	s := &server{remote: remote, lines: newLines(in), out: bufio.NewWriter(out), stderr: stderr}
-	s.settings.fetch.Verbosity = 1
 	defer s.lines.close()
 
 	err := s.run(ctx)
@@ -51,13 +54,13 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, stderr io.Writer, r
 }
 
 type server struct {
-	remote   Remote
-	lines    *lines
-	out      *bufio.Writer // written to by Serve's goroutine only
-	stderr   io.Writer
-	settings settings
-	listing  *Listing // nil until List has succeeded
-	broken   bool     // a Fetch has failed, and with it the conversation
+	remote  Remote
+	lines   *lines
+	out     *bufio.Writer // written to by Serve's goroutine only
+	stderr  io.Writer
+	options options
+	listing *Listing // nil until List has succeeded
+	broken  bool     // a Fetch has failed, and with it the conversation
 }
 
 // run answers one command or batch after the other, until git says or shows that it wants no more.
@@ -90,7 +93,7 @@ func (s *server) next(ctx context.Context) (command, error) {
 func (s *server) answer(ctx context.Context, c command) error {
 	switch c.verb {
 	case capabilities:
-		fmt.Fprint(s.out, "option\nfetch\npush\nobject-format\ncheck-connectivity\n\n")
+		fmt.Fprint(s.out, "option\nfetch\npush\nobject-format\n\n")
 	case option:
 		s.setOption(c)
 	case list:
@@ -107,7 +110,7 @@ func (s *server) answer(ctx context.Context, c command) error {
 }
 
 func (s *server) setOption(c command) {
-	answer, warning := s.settings.set(c)
+	answer, warning := s.options.set(c)
 	if warning != "" {
 		fmt.Fprintf(s.stderr, "warning: %s\n", warning)
 	}
@@ -118,11 +121,11 @@ func (s *server) list(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	if !s.settings.objectFormat && s.listing.ObjectFormat != "sha1" {
+	if !s.options.objectFormat && s.listing.ObjectFormat != "sha1" {
 		return fmt.Errorf("the peer's repository has object format %s, and this git didn't ask for it: it needs git 2.29 or newer",
 			s.listing.ObjectFormat)
 	}
-	s.listing.write(s.out, s.settings.objectFormat)
+	s.listing.write(s.out, s.options.objectFormat)
 	return nil
 }
 
@@ -133,7 +136,7 @@ func (s *server) open(ctx context.Context) error {
 	}
 	var raw Listing
 	err := s.lines.during(ctx, func(ctx context.Context) (err error) {
-		raw, err = s.remote.List(ctx, s.settings.fetch)
+		raw, err = s.remote.List(ctx)
 		return err
 	})
 	if err != nil {
@@ -158,29 +161,15 @@ func (s *server) fetch(ctx context.Context, c command) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	var want []ref.Ref
-	seen := make(map[ref.Ref]bool, len(batch))
 	for _, c := range batch {
 		if len(c.oid) != hexDigits(s.listing.ObjectFormat) {
 			return fmt.Errorf("git wants to fetch %s, which is no %s object name", c.oid, s.listing.ObjectFormat)
 		}
-		// git names a symbolic reference by its target, so HEAD and its branch are one want.
-		if r := (ref.Ref{Name: c.name, OID: c.oid}); !seen[r] {
-			seen[r] = true
-			want = append(want, r)
-		}
 	}
-	var connected bool
-	err = s.lines.during(ctx, func(ctx context.Context) (err error) {
-		connected, err = s.remote.Fetch(ctx, want, s.settings.fetch)
-		return err
-	})
+	err = s.lines.during(ctx, func(ctx context.Context) error { return s.remote.Fetch(ctx, s.options.progress) })
 	if err != nil {
 		s.broken = true
 		return err
-	}
-	if connected && s.settings.fetch.CheckConnectivity {
-		fmt.Fprintln(s.out, "connectivity-ok")
 	}
 	fmt.Fprintln(s.out)
 	return nil
@@ -207,8 +196,7 @@ func (s *server) batch(ctx context.Context, first command) ([]command, error) {
 		c, err := s.next(ctx)
 		switch {
 		case errors.Is(err, io.EOF):
-			// A batch without its end is not what git wanted, but the part of it that came.
-			return nil, fmt.Errorf("git went away in the middle of a batch, after %.200q", batch[len(batch)-1])
+			return nil, fmt.Errorf("git went away in the middle of a batch of %d %s commands", len(batch), first.verb)
 		case err != nil:
 			return nil, err
 		case c.verb == blank:
@@ -221,7 +209,7 @@ func (s *server) batch(ctx context.Context, first command) ([]command, error) {
 				return nil, fmt.Errorf("answering git: %w", err)
 			}
 		default:
-			return nil, fmt.Errorf("git sent %.200q in the middle of a batch of %.200q", c, first)
+			return nil, fmt.Errorf("git sent %q in the middle of a batch of %s commands", c.verb, first.verb)
 		}
 	}
 }

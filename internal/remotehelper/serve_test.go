@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"reflect"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -22,34 +21,29 @@ const (
 	one   = "1111111111111111111111111111111111111111"
 	two   = "2222222222222222222222222222222222222222"
 	long  = "3333333333333333333333333333333333333333333333333333333333333333"
-	caps  = "option\nfetch\npush\nobject-format\ncheck-connectivity\n\n"
+	caps  = "option\nfetch\npush\nobject-format\n\n"
 	denid = "aig gives no references away: let the other side run git fetch"
 )
 
 // fake is a Remote that notes what it was asked.
 type fake struct {
-	listing   Listing
-	listErr   error
-	fetchErr  error
-	connected bool
-	leaveErr  error
-	calls     []string
+	listing  Listing
+	listErr  error
+	fetchErr error
+	leaveErr error
+	calls    []string
 }
 
 func (f *fake) note(format string, a ...any) { f.calls = append(f.calls, fmt.Sprintf(format, a...)) }
 
-func (f *fake) List(context.Context, FetchOptions) (Listing, error) {
+func (f *fake) List(context.Context) (Listing, error) {
 	f.note("list")
 	return f.listing, f.listErr
 }
 
-func (f *fake) Fetch(_ context.Context, want []ref.Ref, _ FetchOptions) (bool, error) {
-	var names []string
-	for _, r := range want {
-		names = append(names, r.OID[:2]+" "+r.Name)
-	}
-	f.note("fetch %s", strings.Join(names, ", "))
-	return f.connected, f.fetchErr
+func (f *fake) Fetch(_ context.Context, progress bool) error {
+	f.note("fetch%s", map[bool]string{true: " with progress"}[progress])
+	return f.fetchErr
 }
 
 func (f *fake) Leave(context.Context) error {
@@ -89,7 +83,7 @@ func TestTranscripts(t *testing.T) {
 		{name: "SHA-256", remote: fake{listing: Listing{"sha256", []ref.Ref{{Name: "refs/heads/main", OID: long}}}},
 			in:    "option object-format true\nlist\nfetch " + long + " refs/heads/main\n\n\n",
 			out:   "ok\n:object-format sha256\n" + long + " refs/heads/main\n\n\n",
-			calls: "list; fetch 33 refs/heads/main; leave"},
+			calls: "list; fetch; leave"},
 		{name: "SHA-256 and a git that knows no object formats", remote: fake{listing: Listing{"sha256", nil}},
 			in: "list\n\n", calls: "list; leave", err: "object format sha256"},
 		{name: "an unknown object format", remote: fake{listing: Listing{"md5\n", nil}},
@@ -97,17 +91,15 @@ func TestTranscripts(t *testing.T) {
 		{name: "two batches: the second is for tags", remote: fake{listing: small},
 			in: "list\noption followtags true\nfetch " + one + " refs/heads/main\nfetch " + one + " refs/heads/main\n\n" +
 				"option followtags false\noption depth 0\noption deepen-relative false\nfetch " + two + " refs/tags/v1\n\n\n",
-			out: smallLines + "ok\n\nok\nok\nok\n\n", calls: "list; fetch 11 refs/heads/main; fetch 22 refs/tags/v1; leave"},
+			out: smallLines + "ok\n\nok\nok\nok\n\n", calls: "list; fetch; fetch; leave"},
 		{name: "an object by its name, which opens the connection", remote: fake{listing: small},
-			in: "fetch " + one + " " + one + "\n\n\n", out: "\n", calls: "list; fetch 11 " + one + "; leave"},
-		{name: "connected, asked", remote: fake{listing: small, connected: true},
-			in:  "list\noption check-connectivity true\noption cloning true\nfetch " + one + " HEAD\n\n\n",
-			out: smallLines + "ok\nok\nconnectivity-ok\n\n", calls: "list; fetch 11 HEAD; leave"},
-		{name: "connected, not asked", remote: fake{listing: small, connected: true},
-			in: "list\nfetch " + one + " HEAD\n\n\n", out: smallLines + "\n", calls: "list; fetch 11 HEAD; leave"},
-		{name: "asked, not proven", remote: fake{listing: small},
-			in:  "list\noption check-connectivity true\nfetch " + one + " HEAD\n\n\n",
-			out: smallLines + "ok\n\n", calls: "list; fetch 11 HEAD; leave"},
+			in: "fetch " + one + " " + one + "\n\n\n", out: "\n", calls: "list; fetch; leave"},
+		{name: "progress, asked for", remote: fake{listing: small},
+			in:  "list\noption progress true\noption cloning true\nfetch " + one + " HEAD\n\n\n",
+			out: smallLines + "ok\nok\n\n", calls: "list; fetch with progress; leave"},
+		{name: "progress, taken back", remote: fake{listing: small},
+			in:  "list\noption progress true\noption progress false\nfetch " + one + " HEAD\n\n\n",
+			out: smallLines + "ok\nok\n\n", calls: "list; fetch; leave"},
 		{name: "an object name of the other format", remote: fake{listing: small},
 			in: "list\nfetch " + long + " HEAD\n\n\n", out: smallLines, calls: "list; leave", err: "is no sha1 object name"},
 
@@ -121,10 +113,9 @@ func TestTranscripts(t *testing.T) {
 				"warning: --refetch has no effect with aig: only what is missing comes\n" +
 				"warning: --update-shallow has no effect with aig: the shallow boundary stays where it is\n" +
 				"warning: -4 and -6 have no effect with aig: give them to the command that opens the pipe\n"},
-		{name: "unknown options and wrong values",
-			in: "option servpath x\noption new-thing\noption progress maybe\noption verbosity loud\noption verbosity -1\noption cloning\noption object-format sha256\n\n",
-			out: "unsupported\nunsupported\nerror progress is true or false\nerror verbosity is a number from 0\n" +
-				"error verbosity is a number from 0\nerror cloning is true or false\nunsupported\n"},
+		{name: "unknown options",
+			in:  "option servpath x\noption new-thing\noption check-connectivity true\noption object-format sha256\n\n",
+			out: "unsupported\nunsupported\nunsupported\nunsupported\n"},
 
 		{name: "push: a reason for each, and nothing is opened",
 			in: "capabilities\noption object-format true\nlist for-push\noption atomic true\noption dry-run true\n" +
@@ -140,11 +131,11 @@ func TestTranscripts(t *testing.T) {
 		{name: "an end in the middle of a batch: nothing is fetched", remote: fake{listing: small},
 			in: "list\nfetch " + one + " HEAD\n", out: smallLines, calls: "list; leave", err: "middle of a batch"},
 		{name: "another command in the middle of a batch", remote: fake{listing: small},
-			in: "fetch " + one + " HEAD\nlist\n\n", err: `"list" in the middle of a batch`},
+			in: "fetch " + one + " HEAD\nlist\n\n", err: `"list" in the middle of a batch of fetch commands`},
 		{name: "an end without the blank line", remote: fake{listing: small}, in: "list\n", out: smallLines, calls: "list; leave"},
 		{name: "a list that fails", remote: fake{listErr: broken}, in: "list\n\n", calls: "list", err: "the pipe broke"},
 		{name: "a fetch that fails: no peaceful end", remote: fake{listing: small, fetchErr: broken},
-			in: "list\nfetch " + one + " HEAD\n\n\n", out: smallLines, calls: "list; fetch 11 HEAD", err: "the pipe broke"},
+			in: "list\nfetch " + one + " HEAD\n\n\n", out: smallLines, calls: "list; fetch", err: "the pipe broke"},
 		{name: "an end that fails", remote: fake{listing: small, leaveErr: broken}, in: "list\n\n", out: smallLines, calls: "list; leave", err: "the pipe broke"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -166,49 +157,16 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// optionsRemote notes the options that come with a fetch.
-type optionsRemote struct {
-	fake
-	got FetchOptions
-}
-
-func (r *optionsRemote) Fetch(_ context.Context, _ []ref.Ref, o FetchOptions) (bool, error) {
-	r.got = o
-	return false, nil
-}
-
-// The Remote hears the options as git set them, and the defaults where git said nothing.
-func TestOptionsReachTheRemote(t *testing.T) {
-	yes := true
-	for _, tt := range []struct {
-		in   string
-		want FetchOptions
-	}{
-		{"", FetchOptions{Verbosity: 1}},
-		{"option verbosity 3\noption progress true\noption cloning true\noption check-connectivity true\noption followtags true\n",
-			FetchOptions{3, &yes, true, true, true}},
-		{"option verbosity 0\noption cloning true\noption cloning false\n", FetchOptions{Verbosity: 0}},
-	} {
-		r := &optionsRemote{fake: fake{listing: small}}
-		if err := Serve(t.Context(), strings.NewReader(tt.in+"fetch "+one+" HEAD\n\n\n"), io.Discard, io.Discard, r); err != nil {
-			t.Fatal(err)
-		}
-		if !reflect.DeepEqual(r.got, tt.want) {
-			t.Errorf("after %q the Remote hears %+v, not %+v", tt.in, r.got, tt.want)
-		}
-	}
-}
-
 // busy is a Remote whose Fetch ends with its context only.
 type busy struct {
 	fake
 	fetching chan struct{}
 }
 
-func (b *busy) Fetch(ctx context.Context, _ []ref.Ref, _ FetchOptions) (bool, error) {
+func (b *busy) Fetch(ctx context.Context, _ bool) error {
 	close(b.fetching)
 	<-ctx.Done()
-	return false, context.Cause(ctx)
+	return context.Cause(ctx)
 }
 
 // serveOnPipe runs Serve on a pipe of the operating system's, as git starts helpers, and returns git's end of it.
@@ -314,7 +272,6 @@ func (r *slowReader) Read([]byte) (int, error) {
 func TestCloseWaitsForTheRead(t *testing.T) {
 	r := &slowReader{expired: make(chan struct{})}
 	l := newLines(r)
-	l.start()
 	l.close()
 	if !r.returned.Load() {
 		t.Error("closed, and still reading")

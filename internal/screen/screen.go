@@ -2,7 +2,6 @@
 package screen
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -40,13 +39,19 @@ func (s *Screen) IsTerminal() bool { return term.IsTerminal(int(s.w.Fd())) }
 func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.draw("")
+	s.replace("")
 	return s.w.Write(p)
 }
 
-// draw replaces the progress line. A longer one that stood there is wiped with spaces, as git does it: that needs
-// nothing of the terminal but a carriage return.
 func (s *Screen) draw(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replace(line)
+}
+
+// replace replaces the progress line. A longer one that stood there is wiped with spaces, as git does it: that needs
+// nothing of the terminal but a carriage return.
+func (s *Screen) replace(line string) {
 	if s.drawn == 0 && line == "" {
 		return
 	}
@@ -58,26 +63,34 @@ func (s *Screen) draw(line string) {
 	s.drawn = len(line)
 }
 
-// Show draws the progress of a conversation until ctx ends, and wipes it.
-func (s *Screen) Show(ctx context.Context, status *session.Status) {
-	began := time.Now()
+// Start draws the progress of a conversation from now on. The function that it returns wipes it; called again it does
+// nothing.
+func (s *Screen) Start(status *session.Status) (stop func()) {
+	stopping, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.show(status, stopping)
+	}()
+	return sync.OnceFunc(func() {
+		close(stopping)
+		<-stopped
+	})
+}
+
+func (s *Screen) show(status *session.Status, stopping <-chan struct{}) {
 	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
 	var rate rate
-	for {
+	for began := time.Now(); ; {
 		select {
 		case now := <-tick.C:
 			p := status.Progress()
 			rate.add(now, p.BytesIn+p.BytesOut)
 			if now.Sub(began) >= progressDelay {
-				s.mu.Lock()
 				s.draw(progressLine(p, rate.perSecond()))
-				s.mu.Unlock()
 			}
-		case <-ctx.Done():
-			s.mu.Lock()
+		case <-stopping:
 			s.draw("")
-			s.mu.Unlock()
 			return
 		}
 	}
@@ -95,10 +108,7 @@ func progressLine(p session.Progress, bytesPerSecond float64) string {
 	if p.Want > 0 {
 		parts = append(parts, fmt.Sprintf("< %d/%d, %s", p.Got, p.Want, size(float64(p.BytesIn))))
 	}
-	if p.Given == p.Give && p.Got == p.Want {
-		return strings.Join(append(parts, p.Phase), "; ")
-	}
-	if bytesPerSecond < 1 {
+	if p.Given == p.Give && p.Got == p.Want || bytesPerSecond < 1 {
 		return strings.Join(append(parts, p.Phase), "; ")
 	}
 	return strings.Join(parts, "; ") + " | " + size(bytesPerSecond) + "/s"

@@ -1,0 +1,300 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"aig/internal/gittest"
+	"aig/internal/wire"
+)
+
+// asPeer is the variable by which a test has its own binary run as the peer behind a transport: a Config in JSON.
+const asPeer = "AIG_TEST_PEER"
+
+func TestMain(m *testing.M) {
+	words, ok := os.LookupEnv(asPeer)
+	if !ok {
+		os.Exit(gittest.Main(m))
+	}
+	var c Config
+	err := json.Unmarshal([]byte(words), &c)
+	c.Transport, c.Stdin, c.Stdout, c.Stderr = "-", os.Stdin, os.Stdout, os.Stderr
+	if err == nil {
+		err = Sync(context.Background(), c)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "fatal: %v\n", err)
+		os.Exit(128)
+	}
+	os.Exit(0)
+}
+
+// person is one with a key and a repository.
+type person struct {
+	*gittest.Repo
+	t           *testing.T
+	key         string // the private key's file
+	fingerprint string
+}
+
+func newPerson(t *testing.T) *person {
+	t.Helper()
+	p := &person{Repo: gittest.New(t, "-b", "main"), t: t, key: filepath.Join(t.TempDir(), "key")}
+	if out, err := exec.Command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", p.key).CombinedOutput(); err != nil {
+		t.Fatalf("ssh-keygen: %v\n%s", err, out)
+	}
+	c := p.config()
+	fp, err := Fingerprint(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.fingerprint = fp
+	return p
+}
+
+// config is a run of that person's, who trusts the others.
+func (p *person) config(trusted ...*person) Config {
+	c := Config{Dir: p.Dir, Env: p.Env, Timeout: DefaultTimeout, Direction: wire.Both}
+	c.Settings.Identity = p.key
+	for _, other := range trusted {
+		c.Settings.Trust = append(c.Settings.Trust, other.fingerprint)
+	}
+	return c
+}
+
+// leadsTo is a shell expression at whose other end that run takes place, in a process of its own.
+func leadsTo(t *testing.T, c Config) string {
+	t.Helper()
+	words, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(t.TempDir(), "peer")
+	quoted := strings.ReplaceAll(string(words), "'", `'\''`)
+	if err := os.WriteFile(script, fmt.Appendf(nil, "%s='%s' GOCOVERDIR=%s exec '%s'\n", asPeer, quoted, t.TempDir(), self), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return "sh '" + script + "'"
+}
+
+// outcome is what a run has come to.
+type outcome struct {
+	stdout, stderr string
+	err            error
+}
+
+// start starts a run with files for what it says, and stdin, if it isn't nil. The function waits for its end.
+func start(t *testing.T, c Config, stdin *os.File, run func(context.Context, Config) error) (wait func() outcome) {
+	t.Helper()
+	c.Stdin = stdin
+	var files [2]*os.File
+	for i, f := range []**os.File{&c.Stdout, &c.Stderr} {
+		if *f == nil {
+			var err error
+			if files[i], err = os.CreateTemp(t.TempDir(), ""); err != nil {
+				t.Fatal(err)
+			}
+			*f = files[i]
+		}
+	}
+	done := make(chan error, 1)
+	go func() { done <- run(t.Context(), c) }()
+	return func() (o outcome) {
+		t.Helper()
+		select {
+		case o.err = <-done:
+		case <-time.After(2 * time.Minute):
+			t.Fatal("the run hangs")
+		}
+		for i, to := range []*string{&o.stdout, &o.stderr} {
+			if files[i] != nil {
+				content, err := os.ReadFile(files[i].Name())
+				if err != nil {
+					t.Fatal(err)
+				}
+				*to = string(content)
+				files[i].Close()
+			}
+		}
+		return o
+	}
+}
+
+func syncNow(t *testing.T, c Config) outcome {
+	t.Helper()
+	return start(t, c, nil, Sync)()
+}
+
+// Two sides whose pipe is their own standard input and output, in one process: both reports are true, and the stores equal.
+func TestSyncOverStandardInputAndOutput(t *testing.T) {
+	alice, bob := newPerson(t), newPerson(t)
+	alice.Commit("a", "of Alice")
+	bob.Commit("b", "of Bob")
+	aliceIn, bobOut := pipe(t)
+	bobIn, aliceOut := pipe(t)
+	a, b := alice.config(bob), bob.config(alice)
+	a.Transport, a.Stdout = "-", aliceOut
+	b.Transport, b.Stdout, b.Summary = "-", bobOut, true
+	waitA, waitB := start(t, a, aliceIn, Sync), start(t, b, bobIn, Sync)
+	ofA, ofB := waitA(), waitB()
+	if ofA.err != nil || ofB.err != nil {
+		t.Fatalf("%v, %v", ofA.err, ofB.err)
+	}
+	if alice.Objects() != bob.Objects() {
+		t.Error("the stores differ")
+	}
+	if !strings.HasPrefix(ofB.stderr, "= 0\n> 3\n< 3\n.\n") {
+		t.Errorf("Bob's report:\n%s", ofB.stderr)
+	}
+	sent := ""
+	for _, name := range strings.Fields(alice.Git("rev-list", "--objects", "--no-object-names", "main")) {
+		sent += "> obj:sha1:" + name + "\n"
+	}
+	if got := strings.Join(lines(ofA.stderr, "> "), ""); got != sorted(sent) {
+		t.Errorf("Alice's report says that\n%swas sent, and it was\n%s", got, sorted(sent))
+	}
+}
+
+// Each form of the report, of the same news.
+func TestReport(t *testing.T) {
+	for _, tt := range []struct {
+		name           string
+		change         func(*Config)
+		stdout, stderr string // "*" stands for anything
+	}{
+		{"lines", func(*Config) {}, "= 0\n< obj:sha1:*\n.\n", "main  *new\n    git merge --ff-only *\n"},
+		{"summary", func(c *Config) { c.Summary = true }, "= 0\n> 0\n< 3\n.\n", "main  *"},
+		{"quiet", func(c *Config) { c.Quiet = true }, "", ""},
+		{"porcelain", func(c *Config) { c.Summary, c.Branches = true, BranchPorcelain },
+			"= 0\n> 0\n< 3\n.\n# aig refs 1\nref new - *refs/heads/main\nend\n", ""},
+		{"no branches", func(c *Config) { c.Summary, c.Branches = true, BranchesOff }, "= 0\n> 0\n< 3\n.\n", ""},
+		{"pull", func(c *Config) { c.Summary, c.Direction = true, wire.Pull }, "= 0\n> 0\n< 3\n.\n", "main  *"},
+		{"push", func(c *Config) { c.Summary, c.Direction = true, wire.Push }, "= 0\n> 0\n< 0\n.\n", "main  *"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			alice, bob := newPerson(t), newPerson(t)
+			bob.Commit("b", "of Bob")
+			c := alice.config(bob)
+			peer := bob.config(alice)
+			peer.Quiet = true
+			c.Transport = leadsTo(t, peer)
+			tt.change(&c)
+			o := syncNow(t, c)
+			if o.err != nil || !like(o.stdout, tt.stdout) || !like(o.stderr, tt.stderr) {
+				t.Errorf("%v\nstandard output:\n%s\nstandard error:\n%s", o.err, o.stdout, o.stderr)
+			}
+		})
+	}
+}
+
+// git's side: what it is told, what then is in the store, and that a look takes nothing.
+func TestFetch(t *testing.T) {
+	alice, bob := newPerson(t), newPerson(t)
+	main := bob.Commit("b", "of Bob")
+	peer := bob.config(alice)
+	peer.Quiet = true
+	c := alice.config(bob)
+	c.Transport = leadsTo(t, peer)
+	for _, tt := range []struct {
+		git, answers string
+		objects      int
+	}{
+		{"list\n\n", "@refs/heads/main HEAD\n" + main + " refs/heads/main\n\n", 0},
+		{"option progress true\nlist\nfetch " + main + " HEAD\n\n\n", "ok\n@refs/heads/main HEAD\n" + main + " refs/heads/main\n\n\n", 3},
+	} {
+		in, git := pipe(t)
+		io.WriteString(git, tt.git)
+		o := start(t, c, in, func(ctx context.Context, c Config) error { return Fetch(ctx, c, "aig::"+c.Transport) })()
+		if o.err != nil || o.stdout != tt.answers {
+			t.Errorf("%v\ngit reads\n%s", o.err, o.stdout)
+		}
+		if n := len(strings.Fields(alice.Objects())); n != tt.objects {
+			t.Errorf("%d objects, not %d", n, tt.objects)
+		}
+	}
+}
+
+// What fails before there is a peer says why, and prints no promise.
+func TestFailures(t *testing.T) {
+	alice, bob := newPerson(t), newPerson(t)
+	for _, tt := range []struct {
+		name   string
+		change func(*Config)
+		want   string
+	}{
+		{"the transport ends", func(c *Config) { c.Transport = "exit 7" }, "the transport ended before a peer came, with exit status 7"},
+		{"no peer", func(c *Config) { c.Transport = "echo HTTP/1.1 400" }, `HTTP/1.1 400`},
+		{"nobody trusted", func(c *Config) { c.Settings.Trust = nil }, "no peer's key is trusted"},
+		{"no fingerprint", func(c *Config) { c.Settings.Trust = []string{"nonsense"} }, `"nonsense"`},
+		{"no key", func(c *Config) { c.Settings.Identity = "/nowhere/key" }, "/nowhere/key"},
+		{"no repository", func(c *Config) { c.Dir = "/" }, "repository"},
+		{"a wait", func(c *Config) { c.Transport, c.Wait = "exec sleep 100", time.Millisecond }, "1ms"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := alice.config(bob)
+			c.Transport = "true"
+			tt.change(&c)
+			o := syncNow(t, c)
+			if o.err == nil || !strings.Contains(o.err.Error(), tt.want) || strings.Contains(o.stdout, ".\n") {
+				t.Errorf("error %v\n%s", o.err, o.stdout)
+			}
+		})
+	}
+}
+
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		r.Close()
+		w.Close()
+	})
+	return r, w
+}
+
+// lines are those lines of s that begin with the prefix.
+func lines(s, prefix string) (found []string) {
+	for line := range strings.Lines(s) {
+		if strings.HasPrefix(line, prefix) {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// like reports whether s is the pattern, in which a star stands for any text.
+func like(s, pattern string) bool {
+	parts := strings.Split(pattern, "*")
+	rest, ok := strings.CutPrefix(s, parts[0])
+	for _, part := range parts[1:] {
+		i := strings.Index(rest, part)
+		if ok = ok && i >= 0; !ok {
+			return false
+		}
+		rest = rest[i+len(part):]
+	}
+	return ok && (rest == "" || strings.HasSuffix(pattern, "*"))
+}
+
+func sorted(s string) string {
+	all := strings.SplitAfter(s, "\n")
+	slices.Sort(all)
+	return strings.Join(all, "")
+}

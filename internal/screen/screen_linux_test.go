@@ -1,0 +1,99 @@
+package screen
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"aig/internal/gittest"
+	"aig/internal/session"
+)
+
+// On a terminal the progress line gives way to whole lines, and nothing of it is left at the end.
+func TestProgressGivesWay(t *testing.T) {
+	user, program := gittest.Terminal(t)
+	defer user.Close()
+	defer program.Close()
+	s := New(program)
+	if !s.IsTerminal() {
+		t.Error("it is a terminal")
+	}
+	var status session.Status
+	status.Phase("waiting for the peer")
+	stop := s.Start(&status)
+	seen := expect(t, user, "waiting for the peer")
+	fmt.Fprintln(s, "a line")
+	seen += expect(t, user, "a line\r\n")
+	stop()
+	stop()
+	fmt.Fprintln(s, "the last line")
+	seen += expect(t, user, "the last line\r\n")
+	for _, line := range []string{"a line", "the last line"} {
+		if got := shown(seen, line); got != line {
+			t.Errorf("the terminal shows %q, not %q", got, line)
+		}
+	}
+}
+
+// shown is the line of a terminal that ends with the text: what stands there after each carriage return was obeyed.
+func shown(output, text string) string {
+	line, _, _ := strings.Cut(output[:strings.Index(output, text)+len(text)], "\r\n")
+	if i := strings.LastIndex(output[:strings.Index(output, text)], "\r\n"); i >= 0 {
+		line = output[i+2 : strings.Index(output, text)+len(text)]
+	}
+	var cells []byte
+	for part := range strings.SplitSeq(line, "\r") {
+		cells = append([]byte(part), cells[min(len(cells), len(part)):]...)
+	}
+	return string(bytes.TrimRight(cells, " "))
+}
+
+func expect(t *testing.T, user *os.File, text string) string {
+	t.Helper()
+	user.SetReadDeadline(time.Now().Add(30 * time.Second))
+	var all []byte
+	for buf := make([]byte, 1024); !strings.Contains(string(all), text); {
+		n, err := user.Read(buf)
+		all = append(all, buf[:n]...)
+		if err != nil {
+			t.Fatalf("%v, after %q", err, all)
+		}
+	}
+	return string(all)
+}
+
+// What is in the line, and that it fits a terminal.
+func TestProgressLine(t *testing.T) {
+	for want, p := range map[string]session.Progress{
+		"negotiating":                                                {Phase: "negotiating"},
+		"> 1/2, 1.00 KiB | 2.00 KiB/s":                               {Exchanges: true, Give: 2, Given: 1, BytesOut: 1024},
+		"> 1/2, 5 bytes; < 3/4, 3.00 MiB | 2.00 KiB/s":               {Exchanges: true, Give: 2, Given: 1, BytesOut: 5, Want: 4, Got: 3, BytesIn: 3 << 20},
+		"> 2/2, 5 bytes; waiting for the peer":                       {Exchanges: true, Give: 2, Given: 2, BytesOut: 5, Phase: "waiting for the peer"},
+		"> 1/2, 5.00 GiB; < 400000/400000, 2048.00 GiB | 2.00 KiB/s": {Exchanges: true, Give: 2, Given: 1, BytesOut: 5 << 30, Want: 400000, Got: 400000, BytesIn: 2 << 40},
+	} {
+		if got := progressLine(p, 2048); got != want || len(got) > 80 {
+			t.Errorf("%q, not %q", got, want)
+		}
+	}
+	if got := progressLine(session.Progress{Exchanges: true, Want: 1, Phase: "stalled"}, 0); got != "< 0/1, 0 bytes; stalled" {
+		t.Errorf("%q", got)
+	}
+}
+
+// The speed is that of the last few seconds.
+func TestRate(t *testing.T) {
+	var r rate
+	now := time.Unix(1, 0)
+	if r.perSecond() != 0 {
+		t.Error("a speed before the first measurement")
+	}
+	for i := range uint64(100) {
+		r.add(now.Add(time.Duration(i)*time.Second), i*i)
+	}
+	if got := r.perSecond(); got != 99+99-31 {
+		t.Errorf("%v a second", got)
+	}
+}
