@@ -19,8 +19,8 @@ const (
 	maxPath = 250
 	// maxPathBytes bounds the different paths of one plan together; what comes later has no hint.
 	maxPathBytes = 4 << 20
-	// maxParents bounds the parents that are looked at for bases. The newest commits are seen first.
-	maxParents = 1024
+	// maxBases is how many preferred bases are of use: git pack-objects takes as many as its --window, 10 by default.
+	maxBases = 10
 	// A walk that says more than maxWalk bytes, and maxWalkObject for each object of the store, is broken off. In trees
 	// that are thousands deep, as nobody has who means it, a megabyte of trees has a gigabyte of paths.
 	maxWalk       = 64 << 20
@@ -46,8 +46,11 @@ func (h *hints) of(at uint32) (path string, known bool) {
 	return "", false
 }
 
-// walk goes through the trees of the given commits, for hints, and through those of their parents that the peer has, for
-// bases. In an odd store, where git does not come to a good end, there are none of either.
+// walk goes through the trees of the given commits, for hints, and takes the first of their parents that the peer has for
+// preferred bases: git then makes deltas against what is in their trees. A peer may have such a commit and not what it
+// points to, being shallow or partial. It can't complete the pack then, and gets the same objects without bases.
+//
+// In an odd store, where git does not come to a good end, there are neither hints nor bases.
 func (p *planner) walk(ctx context.Context) {
 	w := &treeWalk{
 		planner: p,
@@ -69,7 +72,7 @@ func (p *planner) walk(ctx context.Context) {
 		}
 		p.order = w.order
 	}
-	p.bases = p.chooseBases(ctx, w.parents)
+	p.bases = w.bases
 }
 
 // treeWalk reads what git rev-list says of the given commits.
@@ -80,7 +83,7 @@ type treeWalk struct {
 	pathBytes int
 	left      bitmap   // given and not seen yet
 	order     []uint32 // as they came, where there is a single piece
-	parents   []uint32 // positions in list of commits that the peer has, as they came
+	bases     []uint32 // positions in list of the first boundary commits, newest first
 	name      []byte
 }
 
@@ -141,7 +144,7 @@ func (w *treeWalk) read(r *bufio.Reader) error {
 			continue
 		}
 		if _, commit := slices.BinarySearch(w.commits, at); commit {
-			w.addParents(line[digits:])
+			w.addBases(line[digits:])
 		} else {
 			w.addPath(at, line[digits+1:])
 		}
@@ -166,16 +169,16 @@ func (w *treeWalk) addPath(at uint32, path []byte) {
 	}
 }
 
-func (w *treeWalk) addParents(names []byte) {
+func (w *treeWalk) addBases(names []byte) {
 	for name := range bytes.FieldsSeq(names) {
-		if len(w.parents) == maxParents {
+		if len(w.bases) == maxBases {
 			return
 		}
 		if w.list.Format().Parse(w.name, name) != nil {
 			continue
 		}
-		if i, found := w.list.Search(w.name); found && !w.given.has(uint32(i)) && !slices.Contains(w.parents, uint32(i)) {
-			w.parents = append(w.parents, uint32(i))
+		if i, found := w.list.Search(w.name); found && !w.given.has(uint32(i)) && !slices.Contains(w.bases, uint32(i)) {
+			w.bases = append(w.bases, uint32(i))
 		}
 	}
 }

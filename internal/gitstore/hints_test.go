@@ -230,7 +230,7 @@ func TestCancelLeavesNoChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := os.Getenv("PATH")
-	for _, command := range []string{"cat-file --buffer", "rev-list", "cat-file --batch", "pack-objects"} {
+	for _, command := range []string{"cat-file --buffer", "rev-list", "pack-objects"} {
 		// A git that, for this command, says that it was started and then hangs.
 		dir := t.TempDir()
 		fifo := filepath.Join(dir, "started")

@@ -64,7 +64,7 @@ type Piece struct {
 	list  *oid.List
 	index []uint32
 	hints *hints
-	bases []uint32 // positions in list of commits that the peer has whole
+	bases []uint32 // positions in list of preferred bases, commits that the peer has
 	fresh bool     // see Fresh
 }
 
