@@ -27,10 +27,10 @@ const (
 	Accept Side = "accept"
 )
 
-// The messages, in wire's frames. The initiator speaks first.
+// The messages, in wire's frames. Each side begins with its share.
 const (
-	typeShare wire.Type = 'K' // a share's 32 bytes, and its data: "aig pairing 1 <side>"
-	typeTag   wire.Type = 'T' // the tag that confirms the key; the responder's follows its share, the initiator's answers it
+	typeShare wire.Type = 'K' // a share's 32 bytes, and its data: "aig pairing 1 <side> <role>"
+	typeTag   wire.Type = 'T' // the tag that confirms the key; the initiator's answers the responder's
 	typeKept  wire.Type = 'N' // a byte, 1 to sync at once; the name that the side gives itself. It has kept the pair
 )
 
@@ -97,16 +97,14 @@ type conversation struct {
 // prove runs CPace with explicit confirmation: the initiator shows its tag only to a responder that has shown the right one,
 // so that neither side serves to try more than one guess.
 func (c conversation) prove(o Options) (*cpace.Key, error) {
-	x, err := cpace.Start(o.input(), o.Initiator, data(o.Side))
+	x, err := cpace.Start(o.input(), o.Initiator, data(o.Side, o.Initiator))
 	if err != nil {
 		return nil, err
 	}
-	if o.Initiator {
-		if err := c.sendShare(x); err != nil {
-			return nil, err
-		}
+	if err := c.out.Write(typeShare, x.Own.Point[:], x.Own.Data); err != nil {
+		return nil, err
 	}
-	share, err := c.readShare(o.Side)
+	share, err := c.readShare(o)
 	if err != nil {
 		return nil, err
 	}
@@ -115,9 +113,6 @@ func (c conversation) prove(o Options) (*cpace.Key, error) {
 		return nil, fmt.Errorf("the peer's share: %w", err)
 	}
 	if !o.Initiator {
-		if err := c.sendShare(x); err != nil {
-			return nil, err
-		}
 		if err := c.out.Write(typeTag, key.Tag[:]); err != nil {
 			return nil, err
 		}
@@ -149,30 +144,35 @@ func (o Options) input() cpace.Input {
 	return cpace.Input{Password: []byte(o.Secret), ChannelID: ci, SessionID: o.SessionID}
 }
 
-func data(s Side) []byte { return []byte("aig pairing " + version + " " + string(s)) }
-
-func (c conversation) sendShare(x *cpace.Exchange) error {
-	return c.out.Write(typeShare, x.Own.Point[:], x.Own.Data)
+// data is what a side's share is sent beside. It differs between the two, by both words.
+func data(side Side, initiator bool) []byte {
+	role := "responder"
+	if initiator {
+		role = "initiator"
+	}
+	return []byte("aig pairing " + version + " " + string(side) + " " + role)
 }
 
-func (c conversation) readShare(own Side) (cpace.Share, error) {
+func (c conversation) readShare(own Options) (cpace.Share, error) {
 	body, err := c.read(typeShare)
 	if err != nil {
 		return cpace.Share{}, err
 	}
-	other := Invite
-	if own == Invite {
-		other = Accept
-	}
 	if len(body) < cpace.ShareSize {
 		return cpace.Share{}, fmt.Errorf("the peer's share has %d bytes", len(body))
 	}
+	other := Invite
+	if own.Side == Invite {
+		other = Accept
+	}
+	expected := data(other, !own.Initiator) // what is hashed is our own copy
 	switch said := string(body[cpace.ShareSize:]); said {
-	case string(data(other)):
-		// What is hashed is our own copy.
-		return cpace.Share{Point: [cpace.ShareSize]byte(body), Data: data(other)}, nil
-	case string(data(own)):
-		return cpace.Share{}, fmt.Errorf("both sides %s: one of you has to %s", own, other)
+	case string(expected):
+		return cpace.Share{Point: [cpace.ShareSize]byte(body), Data: expected}, nil
+	case string(data(own.Side, !own.Initiator)):
+		return cpace.Share{}, fmt.Errorf("both sides %s: one of you has to %s", own.Side, other)
+	case string(data(other, own.Initiator)):
+		return cpace.Share{}, errors.New("somebody is in between: the other side has another SSH connection than we have")
 	default:
 		return cpace.Share{}, fmt.Errorf("the peer pairs in another way, %.60q: the older of the two programs must be updated", said)
 	}

@@ -120,7 +120,18 @@ func TestSameSide(t *testing.T) {
 	}
 }
 
-// Both as initiators would wait for nothing; neither takes the other's share for the answer to its own without a tag.
+// Two initiators, or two responders, aren't at the ends of one connection.
+func TestSameRole(t *testing.T) {
+	for _, initiator := range []bool{true, false} {
+		a, b := sides()
+		a.Initiator, b.Initiator = initiator, initiator
+		if x, y := pair(t, a, b); x.err == nil || y.err == nil || !strings.HasPrefix(y.err.Error(), "somebody is in between") {
+			t.Errorf("%v; %v", x.err, y.err)
+		}
+	}
+}
+
+// Our own messages sent back are no peer.
 func TestReflected(t *testing.T) {
 	a, _ := sides()
 	near, far := gittest.Pipe()
@@ -225,7 +236,7 @@ func TestGuessing(t *testing.T) {
 // Whatever a peer sends, a side ends with an error or an honest pair, and never panics or keeps what wasn't confirmed.
 func FuzzMessages(f *testing.F) {
 	share := func(o Options) []byte {
-		x, err := cpace.Start(o.input(), o.Initiator, data(o.Side))
+		x, err := cpace.Start(o.input(), o.Initiator, data(o.Side, o.Initiator))
 		if err != nil {
 			f.Fatal(err)
 		}
