@@ -147,6 +147,7 @@ func (w *lineWriter) close() {
 type indexer struct {
 	*child
 	notes       fsckNotes
+	warning     string // of the Store
 	out, errors lineWriter
 }
 
@@ -158,7 +159,7 @@ func (s *Store) index(ctx context.Context, dir, check string, also ...string) *i
 	if check != "" {
 		args = append(args, check)
 	}
-	x := &indexer{child: s.git.command(ctx, s.quarantineEnv(dir, also...), args...)}
+	x := &indexer{child: s.git.command(ctx, s.quarantineEnv(dir, also...), args...), warning: s.Warning()}
 	x.notes = fsckNotes{format: s.format, most: s.unchecked.most, missing: make(specialFiles)}
 	x.out.line, x.errors.line = x.notes.stdout, x.notes.stderr
 	x.Stdout = &x.out
@@ -171,6 +172,9 @@ func (x *indexer) done(err error) error {
 	x.out.close()
 	x.errors.close()
 	if err != nil && (x.notes.other || !x.notes.ended) {
+		if said := x.stderr.last(); x.warning != "" && (strings.HasSuffix(said, fsckPacked) || strings.HasSuffix(said, fsckEnded)) {
+			return fmt.Errorf("%w (%s)", x.explain(err), x.warning)
+		}
 		return x.explain(err)
 	}
 	if len(x.notes.pack) != hex.EncodedLen(x.notes.format.Size()) || strings.Trim(x.notes.pack, "0123456789abcdef") != "" {
@@ -226,25 +230,16 @@ func (in *Incoming) checkSpecial(u *unchecked) error {
 
 // checkFiles checks the files as what trees name them, and returns those that are missing.
 func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err error) {
-	if in.store.checks.older {
-		// Its --strict fails for what is missing, and does not say what.
-		if files, missing, err = in.present(files); len(files) == 0 || err != nil {
-			return missing, err
-		}
-	}
 	dir := filepath.Join(in.dir, "special")
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("our store: %w", err)
 	}
-	x := in.store.index(in.ctx, dir, in.store.checks.strictOption(), in.dir)
+	x := in.store.index(in.ctx, dir, in.store.checks.option(), in.dir)
 	x.Stdin = bytes.NewReader(treePack(in.store.format, files))
 	if err := x.done(x.Run()); err != nil {
 		return nil, err
 	}
-	if !in.store.checks.older {
-		missing = x.notes.missing
-	}
-	return missing, nil
+	return x.notes.missing, nil
 }
 
 // treePack is a pack (gitformat-pack(5)) of a tree for each of the files' names.

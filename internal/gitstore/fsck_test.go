@@ -31,8 +31,7 @@ func named(t *testing.T, names ...string) *oid.List {
 func TestSpecialFilesInOtherPacks(t *testing.T) {
 	t.Parallel()
 	t.Run("checks as they are", func(t *testing.T) { testSpecialFiles(t) })
-	// Any severity makes an older git check in another way. And what is missing must be heard of, whatever the user
-	// thinks of it.
+	// What is missing must be heard of, whatever the user thinks of it.
 	t.Run("severities", func(t *testing.T) { testSpecialFiles(t, "hasDotgit", "gitmodulesMissing", "gitattributesMissing") })
 }
 

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -126,37 +125,6 @@ func allNamed(t *testing.T, missing specialFiles) {
 			t.Errorf("%q is missing as %d", name, file)
 		}
 	}
-}
-
-// FuzzRecheckNotes: whatever git fsck says of a pack, in lines or in parts of them, it is understood alike, no file is waited
-// for that has no name, and nothing raw gets into an error.
-func FuzzRecheckNotes(f *testing.F) {
-	name, ours := strings.Repeat("a1", 20), strings.Repeat("0f", 20)
-	f.Add([]byte("error in tree "+name+": gitmodulesMissing: unable to read\nwarning in blob "+name+": x\n"), uint8(1))
-	f.Add([]byte("error in commit "+ours+": missingAuthor: \x1b[2J\nerror in tree "+name+": hasDotgit: contains '.git'\n"), uint8(7))
-	f.Add([]byte("error in tree \x1b: gitattributesMissing\nfatal: \x1b[2J\r"), uint8(200))
-	f.Fuzz(func(t *testing.T, said []byte, size uint8) {
-		understand := func(size int) *recheckNotes {
-			n := &recheckNotes{
-				fsckNotes: &fsckNotes{format: oid.SHA1, most: defaultMaxUnchecked, missing: make(specialFiles)},
-				appended:  map[string]bool{ours: true},
-			}
-			lines := lineWriter{line: n.take}
-			for part := range slices.Chunk(said, size) {
-				lines.Write(part)
-			}
-			lines.close()
-			return n
-		}
-		whole, parts := understand(max(len(said), 1)), understand(int(size)+1)
-		if whole.forgiven != parts.forgiven || !maps.Equal(whole.missing, parts.missing) || fmt.Sprint(whole.bad) != fmt.Sprint(parts.bad) {
-			t.Errorf("whole: %v %v %v, in parts: %v %v %v", whole.forgiven, whole.missing, whole.bad, parts.forgiven, parts.missing, parts.bad)
-		}
-		allNamed(t, whole.missing)
-		if whole.bad != nil && strings.ContainsFunc(whole.bad.Error(), isControl) {
-			t.Errorf("the error is %q", whole.bad)
-		}
-	})
 }
 
 // FuzzPackHeader: a header that was taken apart marshals to what came, however it came, and nothing behind it is touched.

@@ -85,7 +85,7 @@ func taken(t *testing.T, to *gittest.Repo, store *Store, h hostile) (bool, error
 }
 
 // What git's own checks reject is refused by default, whatever the store lacks of what it points at, and the store is as
-// it was. It is taken in where the user has demoted the message or listed the object, and only then.
+// it was.
 func TestHostileObjects(t *testing.T) {
 	objects := hostileObjects()
 	strict := gittest.New(t)
@@ -104,6 +104,41 @@ func TestHostileObjects(t *testing.T) {
 		}
 		unchanged(t, name, strict, before)
 	}
+}
+
+// needSeverities skips a test where this git can't follow severities.
+func needSeverities(t *testing.T) {
+	t.Helper()
+	to := gittest.New(t)
+	to.Git("config", "fetch.fsck.hasDotgit", "ignore")
+	if open(t, to).Warning() != "" {
+		gittest.Skip(t, "this git is older than 2.44, and follows no fetch.fsck.<msg-id>")
+	}
+}
+
+// Severities that this git can't follow are said when the store is opened, the objects are judged as they are by default,
+// and the refusal of one says it again.
+func TestSeveritiesNeedNewerGit(t *testing.T) {
+	to := gittest.New(t)
+	to.Git("config", "fetch.fsck.hasDotgit", "ignore")
+	gittest.Instead(t, "index-pack", `case "$2" in --fsck-objects=*) exit 129;; esac; exec $git "$@"`)
+	store := open(t, to)
+	if !strings.Contains(store.Warning(), "2.44") {
+		t.Errorf("the warning is %q", store.Warning())
+	}
+	ok, err := taken(t, to, store, hostileObjects()[".git"])
+	if ok || !strings.Contains(err.Error(), "hasDotgit: ") || !strings.Contains(err.Error(), store.Warning()) {
+		t.Errorf("taken in: %v, %v", ok, err)
+	}
+	if err := accept(t, store, []byte("PACK\x00\x00\x00\x02\x00\x00\x00\x01x"), nil); err == nil || strings.Contains(err.Error(), "2.44") {
+		t.Errorf("what is no object: %v", err)
+	}
+}
+
+// What git's checks reject is taken in where the user has demoted the message, and only then.
+func TestSeverities(t *testing.T) {
+	needSeverities(t)
+	objects := hostileObjects()
 	for _, limit := range []string{"0", "100"} {
 		lax := gittest.New(t)
 		lax.Git("config", "fetch.unpackLimit", limit)
@@ -133,6 +168,7 @@ func TestHostileObjects(t *testing.T) {
 
 // An object that is listed passes, and others that are as bad don't; each list counts, where there are several.
 func TestSkipList(t *testing.T) {
+	needSeverities(t)
 	objects := hostileObjects()
 	to := gittest.New(t)
 	var p gittest.Pack
@@ -155,6 +191,7 @@ func TestSkipList(t *testing.T) {
 // A configuration that git would not take either fails when the store is opened, with the variable's name, and is not
 // held against the peer's packs.
 func TestBadSeverities(t *testing.T) {
+	needSeverities(t)
 	for key, value := range map[string]string{
 		"fetch.fsck.badDate": "sometimes", "fetch.fsck.skipList": "/no/such/list", "fetch.fsck.nulInHeader": "ignore",
 	} {
@@ -176,6 +213,7 @@ func TestBadSeverities(t *testing.T) {
 // Severities leave the rest of what a check is for: a thin pack's bases are ours, and not judged; what is missing is no
 // failure; and a pack that git can't index is refused as ever.
 func TestSeveritiesAndOtherErrors(t *testing.T) {
+	needSeverities(t)
 	to := gittest.New(t)
 	to.Git("config", "fetch.fsck.hasDotgit", "ignore")
 	var p gittest.Pack

@@ -160,9 +160,6 @@ func (in *Incoming) Finish() error {
 		return &PackError{behindTheEnd}
 	}
 	in.pack = filepath.Join(in.dir, "pack", "pack-"+in.index.notes.pack)
-	if in.store.checks.older {
-		return in.why(in.recheck())
-	}
 	return nil
 }
 

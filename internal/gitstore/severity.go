@@ -15,8 +15,16 @@ type checks struct {
 	// severities are those of git's messages that are not git's own, and the lists of objects to skip, in the form that
 	// --strict and --fsck-objects of git index-pack take: id=severity,…; "" where there are none.
 	severities string
-	// older is a git before 2.44, whose --fsck-objects takes no severities. It is known only where there are some.
-	older bool
+	// ignored tells that severities are configured which this git can't follow.
+	ignored bool
+}
+
+// Warning returns why severities that are configured don't count, or "".
+func (s *Store) Warning() string {
+	if !s.checks.ignored {
+		return ""
+	}
+	return severityPrefix + "<msg-id> and " + severityPrefix + "skipList need git 2.44 or later: objects are checked as git does by default"
 }
 
 const (
@@ -95,27 +103,23 @@ func join(severities map[string]string, lists []string) string {
 	return strings.Join(all, ",")
 }
 
-// probe lets git look at the severities, and finds out which git it is. It returns a message that this git does not know,
-// if there is one.
+// probe lets git look at the severities. It returns a message that this git does not know, if there is one. A git before
+// 2.44 takes none with --fsck-objects, and --strict, with which it does, rejects what shallow and partial stores rightly
+// have: they are dropped.
 func (c *checks) probe(ctx context.Context, g Git) (unknown string, err error) {
-	if c.older = false; c.severities == "" {
+	if c.severities == "" {
 		return "", nil
 	}
 	// The options are looked at first; then git fails, since that is no pack.
-	run := func(option string) (status int, said string) {
-		child := g.command(ctx, nil, "index-pack", option+"="+c.severities, os.DevNull)
-		err := child.Run()
-		return exitCode(err), child.stderr.last()
-	}
-	status, said := run("--fsck-objects")
-	if c.older = status == badUsage; c.older {
-		status, said = run("--strict")
-	}
+	child := g.command(ctx, nil, "index-pack", c.option(), os.DevNull)
+	status, said := exitCode(child.Run()), child.stderr.last()
 	if err := ctx.Err(); err != nil {
 		return "", err
 	}
 	id, isUnknown := strings.CutPrefix(said, "Unhandled message id: ")
 	switch {
+	case status == badUsage:
+		c.severities, c.ignored = "", true
 	case isUnknown && id != "" && strings.Contains(c.severities, id+"="):
 		return id, nil
 	case status != fatal || !strings.Contains(said, os.DevNull):
@@ -133,19 +137,11 @@ const (
 // option is the option of a git index-pack that checks what it indexes, "" for none.
 func (c checks) option() string {
 	switch {
-	case !c.wanted || c.older:
+	case !c.wanted:
 		return ""
 	case c.severities == "":
 		// Not --strict: that rejects what points at something absent, as shallow and partial stores rightly do.
 		return "--fsck-objects"
 	}
 	return "--fsck-objects=" + c.severities
-}
-
-// strictOption is that of one that indexes nothing but objects that point at something present.
-func (c checks) strictOption() string {
-	if c.older {
-		return "--strict=" + c.severities
-	}
-	return c.option()
 }

@@ -61,7 +61,7 @@ type Options struct {
 	Common func(objects uint64)
 	// Status, if there is one, is kept up to date.
 	Status *Status
-	// Warn is called with a line for each of our objects that cannot be given, and why.
+	// Warn is called with a line for each of our objects that cannot be given, and why, and for what does not count.
 	Warn func(line string)
 }
 
@@ -266,6 +266,9 @@ func (s *session) both(ctx context.Context, write, read func(context.Context) er
 // list reads our own store.
 func (s *session) list(ctx context.Context) error {
 	s.o.Status.Phase("listing our objects")
+	if s.o.Store != nil && s.o.Store.Warning() != "" {
+		s.o.Warn(s.o.Store.Warning())
+	}
 	list := s.o.Objects
 	if list == nil || s.o.Hold != nil {
 		list = s.o.Store.List
