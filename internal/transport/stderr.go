@@ -5,50 +5,74 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
-// MaxLine is the most bytes that [Options.Stderr] gets at a time, so that an
-// endless line is neither silent for ever nor fills our memory.
-const MaxLine = 4096
+const (
+	// MaxLine is the most bytes that [Options.Stderr] gets at a time, so that an endless line is neither silent for ever nor
+	// fills our memory.
+	MaxLine = 4096
 
-// maxRest bounds, in bytes, what is read from standard error after the transport's
-// end. No pipe holds more by default, so nothing of the transport's is lost, and
-// another process that still writes there can't keep us.
-const maxRest = 1 << 20
+	// promptWait is how long the rest of a line may take, until what is there is delivered: a question ends without a line end.
+	promptWait = 300 * time.Millisecond
 
-// Shown returns a line of the transport's fit for the terminal: Go-quoted, so that
-// it stays one line and controls nothing.
+	// After the transport's end, another process may still hold its standard error open, or write there. So there are at most
+	// lastReads more, each of them with a wait: enough for what a pipe holds.
+	lastReads = 32
+	lastWait  = 500 * time.Millisecond
+)
+
+// Shown returns a line of the transport's fit for the terminal: Go-quoted, so that it stays one line and controls nothing.
 func Shown(line string) string { return fmt.Sprintf("transport: %q\n", line) }
 
-// deliverLines calls deliver with each line of r as it comes, until end of file
-// or, after [finishLines], until nothing is left to read at once.
-func deliverLines(r *os.File, deliver func(string)) {
-	var pending []byte
-	take := func(b []byte) { pending = deliverWhole(append(pending, b...), deliver) }
+// stderr delivers what the transport says on standard error.
+type stderr struct {
+	r         *os.File
+	deliver   func(string)
+	finishing atomic.Bool
+}
 
+// run delivers lines as they come, until end of file or [stderr.finish].
+func (l *stderr) run() {
+	var pending []byte
 	buf := make([]byte, MaxLine)
-	var n int
-	var err error
-	for err == nil {
-		n, err = r.Read(buf)
-		take(buf[:n])
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		for rest := maxRest; rest > 0; rest -= n {
-			if n = readAvailable(r, buf); n == 0 {
-				break
-			}
-			take(buf[:n])
+	for reads := 0; reads < lastReads; {
+		var until time.Time
+		if len(pending) > 0 {
+			until = time.Now().Add(promptWait)
 		}
-	}
-	if len(pending) > 0 {
-		deliver(string(pending))
+		l.r.SetReadDeadline(until)
+		last := l.finishing.Load() // if not, finish changes what was just set
+		if last {
+			l.r.SetReadDeadline(time.Now().Add(lastWait))
+			reads++
+		}
+		n, err := l.r.Read(buf)
+		pending = deliverWhole(append(pending, buf[:n]...), l.deliver)
+		if err == nil {
+			continue
+		}
+		if len(pending) > 0 {
+			l.deliver(string(pending))
+			pending = nil
+		}
+		if last || !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
 	}
 }
 
-// deliverWhole delivers the whole lines in b and pieces of overlong ones, and
-// returns the rest: less than a piece, without a line end.
+// finish makes run deliver what is there already and return.
+func (l *stderr) finish() {
+	l.finishing.Store(true)
+	if l.r.SetReadDeadline(time.Now().Add(lastWait)) != nil {
+		l.r.Close() // Windows' pipes have no deadlines
+	}
+}
+
+// deliverWhole delivers the whole lines in b and pieces of overlong ones, and returns the rest: less than a piece, without a
+// line end.
 func deliverWhole(b []byte, deliver func(string)) []byte {
 	for {
 		end := bytes.IndexByte(b, '\n') + 1
@@ -60,12 +84,5 @@ func deliverWhole(b []byte, deliver func(string)) []byte {
 		}
 		deliver(string(b[:end]))
 		b = b[end:]
-	}
-}
-
-// finishLines makes deliverLines(r) read what is there already and return.
-func finishLines(r *os.File) {
-	if r.SetReadDeadline(time.Now()) != nil {
-		r.Close() // a system whose pipes have no deadlines
 	}
 }

@@ -54,6 +54,19 @@ func TestStderrAtOnce(t *testing.T) {
 	}
 }
 
+// A question has no line end, and is there while the transport waits for the answer; the rest of its line comes by itself.
+func TestStderrQuestion(t *testing.T) {
+	l := newLines()
+	tr := start(t, Options{Stderr: l.add, Expression: `printf 'go on? ' >&2; read x; echo "you said $x" >&2; read x`})
+	if got := l.await(t, 1); got[0] != "go on? " {
+		t.Errorf("got %q", got)
+	}
+	io.WriteString(tr, "yes\n")
+	if got := l.await(t, 2); got[1] != "you said yes\n" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // Close delivers all of what was written to standard error before the end, even
 // if the lines are taken slowly.
 func TestStderrCompleteAtClose(t *testing.T) {

@@ -1,10 +1,8 @@
-// Package transport turns a shell expression, or this process's own standard
-// input and output, into a full-duplex pipe.
+// Package transport turns a shell expression, or this process's own standard input and output, into a full-duplex pipe.
 //
-// A transport is any program whose standard input and output lead to somebody:
-// ssh, socat, a shell pipeline. The package starts it, passes on its standard
-// error, lends it the terminal while it may ask questions there, and leaves
-// nothing of it behind when the pipe is closed.
+// A transport is any program whose standard input and output lead to somebody: ssh, socat, a shell pipeline. The package
+// starts it, passes on its standard error, lends it the terminal while it may ask questions there, and leaves nothing of it
+// behind when the pipe is closed.
 package transport
 
 import (
@@ -29,14 +27,13 @@ type Options struct {
 	// Env is the transport's whole environment. Nil means this process's own.
 	Env []string
 
-	// Stderr is called with each line of the transport's standard error as it
-	// comes, with its line end if it has one, and with each piece of [MaxLine]
-	// bytes of a longer line. Calls don't overlap. It must not call Close or
-	// Ended, which wait for it. Nil drops the lines.
+	// Stderr is called with each line of the transport's standard error as it comes, with its line end if it has one; with
+	// each piece of [MaxLine] bytes of a longer line; and with a line so far if its rest doesn't follow soon, as of a
+	// question. Calls don't overlap. It must not call Close or Ended, which wait for it. Nil drops the lines.
 	Stderr func(line string)
 
-	// Grace is how long the transport gets to end by itself, then after
-	// SIGTERM, then after SIGKILL. Zero means [DefaultGrace].
+	// Grace is how long the transport gets to end by itself, then after SIGTERM, then after SIGKILL. Zero means
+	// [DefaultGrace].
 	Grace time.Duration
 }
 
@@ -44,8 +41,7 @@ type Options struct {
 type Pipe interface {
 	io.ReadWriteCloser
 
-	// CloseWrite ends the direction away from us: the other side reads what was
-	// written, then end of file.
+	// CloseWrite ends the direction away from us: the other side reads what was written, then end of file.
 	CloseWrite() error
 }
 
@@ -54,13 +50,13 @@ var (
 	_ Pipe = (*StandardPipe)(nil)
 )
 
-// Transport is a running shell expression. Its methods may be called from any
-// goroutine. Close must be called, even if the expression has ended by itself.
+// Transport is a running shell expression. Its methods may be called from any goroutine. Close must be called, even if the
+// expression has ended by itself.
 type Transport struct {
 	ctx    context.Context // of Start: its end is the transport's
 	in     *os.File        // our end of the transport's standard input
 	out    *os.File        // our end of its standard output
-	errors *os.File        // our end of its standard error
+	stderr *stderr         // from our end of its standard error
 	grace  time.Duration
 	proc   *process
 
@@ -73,8 +69,7 @@ type Transport struct {
 	stderrDone chan struct{} // closed when the last line was delivered
 }
 
-// Start runs the expression and returns at once. The end of ctx ends the
-// transport as Close does.
+// Start runs the expression and returns at once. The end of ctx ends the transport as Close does.
 func Start(ctx context.Context, o Options) (*Transport, error) {
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
@@ -113,7 +108,7 @@ func Start(ctx context.Context, o Options) (*Transport, error) {
 	}
 
 	t := &Transport{
-		ctx: ctx, in: ours[0], out: ours[1], errors: ours[2],
+		ctx: ctx, in: ours[0], out: ours[1], stderr: &stderr{r: ours[2], deliver: o.Stderr},
 		grace: o.Grace, proc: proc,
 		closing:    make(chan struct{}),
 		ending:     make(chan struct{}),
@@ -122,7 +117,7 @@ func Start(ctx context.Context, o Options) (*Transport, error) {
 	}
 	go func() {
 		defer close(t.stderrDone)
-		deliverLines(t.errors, o.Stderr)
+		t.stderr.run()
 	}()
 	go t.supervise()
 	return t, nil
@@ -143,8 +138,7 @@ func (t *Transport) supervise() {
 	case <-t.ctx.Done():
 	case <-t.closing:
 	}
-	// Its standard input goes first: that unblocks our writers and tells the
-	// transport that it may go.
+	// Its standard input goes first: that unblocks our writers and tells the transport that it may go.
 	t.in.Close()
 	close(t.ending)
 	var draining sync.WaitGroup
@@ -153,17 +147,15 @@ func (t *Transport) supervise() {
 	t.out.Close()
 	draining.Wait()
 	t.proc.takeTerminal()
-	// All that the transport wrote is in the pipe by now. A process that has left
-	// its group may hold the far end open for ever, so don't wait for that.
-	finishLines(t.errors)
+	// All that the transport wrote is in the pipe by now. A process that has left its group may hold the far end open for
+	// ever.
+	t.stderr.finish()
 	<-t.stderrDone
-	t.errors.Close()
+	t.stderr.r.Close()
 }
 
-// drain frees a pending Read and reads on in its place until the transport ends.
-// Nobody wants these bytes, but a transport that finds its output closed may die
-// of SIGPIPE before it has passed on the last of its input: a goodbye, on a long
-// link.
+// drain frees a pending Read and reads on in its place until the transport ends. Nobody wants these bytes, but a transport
+// that finds its output closed may die of SIGPIPE before it has passed on the last of its input: a goodbye, on a long link.
 func (t *Transport) drain() {
 	t.out.SetReadDeadline(time.Unix(1, 0))
 	t.reading.Lock() // the pending Read, if any, is over
@@ -172,9 +164,8 @@ func (t *Transport) drain() {
 	io.Copy(io.Discard, t.out)
 }
 
-// Read reads from the transport's standard output. The error is [io.EOF] when the
-// transport has closed it, [os.ErrClosed] after Close, and the context's cause
-// after the context's end.
+// Read reads from the transport's standard output. The error is [io.EOF] when the transport has closed it, [os.ErrClosed]
+// after Close, and the context's cause after the context's end.
 func (t *Transport) Read(b []byte) (int, error) {
 	t.reading.Lock()
 	defer t.reading.Unlock()
@@ -189,8 +180,8 @@ func (t *Transport) Read(b []byte) (int, error) {
 	return n, t.explain(err)
 }
 
-// Write writes to the transport's standard input. Its errors are those of Read,
-// and a broken pipe if the transport reads no more.
+// Write writes to the transport's standard input. Its errors are those of Read, and a broken pipe if the transport reads no
+// more.
 func (t *Transport) Write(b []byte) (int, error) {
 	n, err := t.in.Write(b)
 	return n, t.explain(err)
@@ -224,14 +215,13 @@ func bare(err error) error {
 	return err
 }
 
-// TakeTerminal ends the time for the transport's questions: the terminal's
-// foreground is ours again, if it was lent. It is idempotent; Close implies it.
+// TakeTerminal ends the time for the transport's questions: the terminal's foreground is ours again, if it was lent. It is
+// idempotent; Close implies it.
 func (t *Transport) TakeTerminal() { t.proc.takeTerminal() }
 
-// Interrupted returns whether the transport got SIGINT before it ended, as by
-// Ctrl-C at the terminal it was lent. Only its process group has seen that, so
-// this process should act as if it had got the signal too. It returns false while
-// the transport runs.
+// Interrupted returns whether the transport got SIGINT before it ended, as by Ctrl-C at the terminal it was lent. Only its
+// process group has seen that, so this process should act as if it had got the signal too. It returns false while the
+// transport runs.
 func (t *Transport) Interrupted() bool {
 	select {
 	case <-t.proc.exited:
@@ -241,9 +231,8 @@ func (t *Transport) Interrupted() bool {
 	}
 }
 
-// Ended waits for the transport to end by itself, within ctx and the grace, and
-// returns how it did: "exit status 255", "signal: killed". It is for explaining an
-// early end of file. All lines of standard error have been delivered when it
+// Ended waits for the transport to end by itself, within ctx and the grace, and returns how it did: "exit status 255",
+// "signal: killed". It is for explaining an early end of file. All lines of standard error have been delivered when it
 // returns true, unless a process that the transport left behind holds it open.
 func (t *Transport) Ended(ctx context.Context) (status string, ended bool) {
 	timer := time.NewTimer(t.grace)
@@ -263,11 +252,9 @@ func (t *Transport) Ended(ctx context.Context) (status string, ended bool) {
 	return t.proc.status, true
 }
 
-// Close ends the transport, and returns when nothing of it is left. It closes the
-// transport's standard input, unblocks Read and Write, and gives the transport a
-// grace to end by itself; then its process group gets SIGTERM, and after another
-// grace SIGKILL, also when only other processes of the group are left. The error
-// says that a process could not be ended.
+// Close ends the transport, and returns when nothing of it is left. It closes the transport's standard input, unblocks Read
+// and Write, and gives the transport a grace to end by itself; then its process group gets SIGTERM, and after another grace
+// SIGKILL, also when only other processes of the group are left. The error says that a process could not be ended.
 func (t *Transport) Close() error {
 	t.closeOnce.Do(func() { close(t.closing) })
 	<-t.closed
