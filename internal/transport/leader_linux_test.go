@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // Who is killed can end nothing any more, and yet its transport ends: one that
@@ -72,30 +69,5 @@ func TestNothingSurvivesOurEarlyDeath(t *testing.T) {
 	}
 	for _, pid := range pids {
 		awaitGone(t, pid)
-	}
-}
-
-// A member of the group that has ended and that its parent takes no notice of
-// isn't waited for.
-func TestEndedMember(t *testing.T) {
-	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil { // such a parent we are
-		t.Fatal(err)
-	}
-	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
-	tr := start(t, Options{Expression: `sleep 1000 & echo $!`, Grace: 2 * patience})
-	pid := readPID(t, tr)
-	inTime(t, "the end of the shell", func() { <-tr.proc.exited })
-	if err := unix.Kill(pid, unix.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	awaitGone(t, pid)
-	if err := unix.Kill(pid, 0); err != nil {
-		t.Fatalf("nothing is tested: %v", err)
-	}
-	closeInTime(t, tr)
-	for {
-		if _, err := unix.Wait4(pid, nil, 0, nil); !errors.Is(err, unix.EINTR) {
-			break
-		}
 	}
 }

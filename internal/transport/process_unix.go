@@ -5,7 +5,9 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"sync"
 	"syscall"
 	"time"
@@ -27,36 +29,24 @@ type process struct {
 	interrupted bool
 }
 
-// startProcess starts the shell in a process group of its own, so that it can be
-// signalled with all that it starts, and lends the group the terminal if that is
-// ours to lend.
+// startProcess starts the shell in a process group of its own, so that it can be signalled with all that it starts, and lends
+// the group the terminal if that is ours to lend.
 func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
-	p := &process{
-		terminal: openTerminal(),
-		ending:   make(chan struct{}),
-		exited:   make(chan struct{}),
-	}
-	sys := &syscall.SysProcAttr{Setpgid: true}
-	p.terminal.prepare(sys)
+	p := &process{terminal: openTerminal(), ending: make(chan struct{}), exited: make(chan struct{})}
 	var err error
-	// The leader comes first, so that our death at any moment leaves no shell
-	// that nobody would end.
-	if p.leader, err = startLeader(sh, o.Env, sys); err != nil {
+	// The leader comes first, so that our death at any moment leaves no shell that nobody would end.
+	if p.leader, err = startLeader(sh, o.Env, p.terminal.prepare()); err != nil {
 		p.takeTerminal()
 		return nil, err
 	}
-	p.terminal.started(p.leader.pid)
+	p.terminal.started(p.leader.Process.Pid)
 
-	attr := &syscall.ProcAttr{Env: o.Env, Sys: &syscall.SysProcAttr{Setpgid: true, Pgid: p.leader.pid}}
+	attr := &syscall.ProcAttr{Env: o.Env, Sys: &syscall.SysProcAttr{Setpgid: true, Pgid: p.leader.Process.Pid}}
 	for _, f := range files {
-		// Fd also puts the pipe's far end into blocking mode, which is what
-		// programs expect of their standard streams.
-		attr.Files = append(attr.Files, f.Fd())
+		attr.Files = append(attr.Files, f.Fd()) // which also sets blocking mode, as programs expect of standard streams
 	}
-	// Not os.StartProcess, whose Wait sees only the end of a process: we must
-	// see its stops too, and two waiters would take each other's news.
-	p.pid, err = syscall.ForkExec(sh, []string{"sh", "-c", o.Expression}, attr)
-	if err != nil {
+	// Not os/exec, which sees only the end of a process: we must see its stops too, and two waiters would take each other's news.
+	if p.pid, err = syscall.ForkExec(sh, []string{"sh", "-c", o.Expression}, attr); err != nil {
 		p.takeTerminal()
 		p.leader.dismiss()
 		return nil, err
@@ -67,6 +57,7 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 
 // reap waits for the shell, and is the only one who does.
 func (p *process) reap() {
+	defer close(p.exited)
 	for {
 		var ws unix.WaitStatus
 		_, err := unix.Wait4(p.pid, &ws, unix.WUNTRACED, nil)
@@ -75,7 +66,6 @@ func (p *process) reap() {
 		case err != nil: // ECHILD: SIGCHLD is ignored, and nobody can know
 			p.status = "unknown exit status"
 			p.takeTerminal()
-			close(p.exited)
 			return
 		case ws.Stopped():
 			p.stopped(ws.StopSignal())
@@ -83,7 +73,6 @@ func (p *process) reap() {
 			p.status = describe(ws)
 			p.terminal.take(ws.Signaled())
 			p.interrupted = p.leader.dismiss() || ws.Signaled() && ws.Signal() == unix.SIGINT
-			close(p.exited)
 			return
 		}
 	}
@@ -101,55 +90,10 @@ func describe(ws unix.WaitStatus) string {
 	}
 }
 
-// stopWait is how long a process group gets to stop or to end after it was told
-// to. It runs out where our own group can't be stopped, as no shell could
-// continue it.
-const stopWait = 500 * time.Millisecond
-
-// stopped deals with a transport that was stopped at the terminal: by Ctrl-Z,
-// which only the transport sees while the terminal is lent, or for using the
-// terminal from the background. Either means our whole job, so we stop the job,
-// and lend the terminal again when the user's shell has continued it.
-func (p *process) stopped(sig unix.Signal) {
-	switch sig {
-	case unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
-	default:
-		return // SIGSTOP: somebody meant this one process
-	}
-	if sig != unix.SIGTSTP && p.terminal.lend() {
-		// It was in the background only because the user's shell had continued
-		// our job and given us the terminal.
-		p.signal(unix.SIGCONT)
-		return
-	}
-	if !p.terminal.recall() {
-		// Questions are over: it stays stopped. But a Ctrl-Z of just before was
-		// meant for us, and mustn't hold it up.
-		if sig == unix.SIGTSTP {
-			p.signal(unix.SIGCONT)
-		}
-		return
-	}
-	if sig == unix.SIGTTOU {
-		sig = unix.SIGTSTP // we ignore the former, see terminal.prepare
-	}
-	stopped := stopJob(sig, p.ending)
-	if !p.terminal.lend() && !stopped && p.terminal.recall() {
-		// Our group is in the background and has no shell to change that. Do as
-		// the kernel does for orphaned groups: don't leave it stopped for ever.
-		p.signal(unix.SIGHUP)
-	}
-	p.signal(unix.SIGCONT)
-}
-
-// signal sends sig to the transport's process group and returns whether the
-// group had a process to get it.
-//
-// After the leader was reaped, the group's number stays taken while the group has
-// a member. If it has none, the number could go to strangers only after the
-// system has used up all others.
+// signal sends sig to the process group and returns whether the group had a process to get it. The group's number stays taken
+// while the group has a member. If it has none, the number could go to strangers only after the system has used up all others.
 func (p *process) signal(sig unix.Signal) bool {
-	return unix.Kill(-p.leader.pid, sig) == nil
+	return unix.Kill(-p.leader.Process.Pid, sig) == nil
 }
 
 // end ends the process group; the pipe has been closed already.
@@ -170,8 +114,7 @@ func (p *process) end(grace time.Duration) error {
 	return nil
 }
 
-// awaitShell waits for the shell to end, for at most the grace, and returns
-// whether it has.
+// awaitShell waits for the shell to end, for at most the grace, and returns whether it has.
 func (p *process) awaitShell(grace time.Duration) bool {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -187,39 +130,63 @@ func (p *process) awaitShell(grace time.Duration) bool {
 	}
 }
 
-// awaitGroup waits until no member of the process group runs, for at most the
-// grace. Nobody is told of the end of a process that isn't a child, so this
-// polls, less and less often.
+// awaitGroup waits until the process group has no member, for at most the grace. Nobody is told of the end of a process that
+// isn't a child, so this polls, less and less often.
 func (p *process) awaitGroup(grace time.Duration) {
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	for pause := 2 * time.Millisecond; p.signal(0) && runs(p.leader.pid); pause = min(2*pause, 50*time.Millisecond) {
-		select {
-		case <-time.After(pause):
-		case <-timer.C:
-			return
-		}
+	over := time.Now().Add(grace)
+	for pause := 2 * time.Millisecond; p.signal(0) && time.Now().Before(over); pause = min(2*pause, 50*time.Millisecond) {
+		time.Sleep(pause)
 	}
 }
 
 func (p *process) takeTerminal() { p.terminal.take(false) }
 
-// readAvailable reads what r holds now, without waiting. It returns 0 for nothing
-// and for end of file.
-func readAvailable(r *os.File, b []byte) int {
-	r.SetReadDeadline(time.Time{}) // an expired one would refuse the reading
-	raw, err := r.SyscallConn()
-	if err != nil {
-		return 0
+// leader leads the transport's process group, and does two things that nobody else can.
+//
+// It dies of the SIGINT that Ctrl-C sends to the group. The transport can't be asked: ssh catches the signal and exits with
+// status 255, as after any failure.
+//
+// It ends the group if we are killed. End of file alone doesn't: an ssh that waits at a switchboard would wait for ever. Nor
+// would a parent-death signal, which only the shell gets.
+type leader struct {
+	*exec.Cmd
+	stdin io.WriteCloser
+
+	once        sync.Once // of dismiss, which sets the rest
+	interrupted bool
+}
+
+// leaderScript exits when it reads a line. At end of file it does what process.end does, with [DefaultGrace].
+const leaderScript = `read -r _ && exit; trap "" TERM; sleep 2; kill -TERM 0; kill -CONT 0; sleep 2; kill -KILL 0`
+
+// leaderName is the leader's last argument, which tells it from the transport in a list of processes.
+const leaderName = "aig-leader"
+
+// startLeader starts a leader with sys, which says what terminal it takes the foreground of.
+func startLeader(sh string, env []string, sys *syscall.SysProcAttr) (*leader, error) {
+	l := &leader{Cmd: exec.Command(sh, "-c", leaderScript, leaderName)}
+	l.Dir = "/" // it mustn't keep a file system busy
+	l.Env = env
+	l.SysProcAttr = sys
+	var err error
+	if l.stdin, err = l.StdinPipe(); err != nil {
+		return nil, err
 	}
-	n := 0
-	raw.Read(func(fd uintptr) bool {
-		for {
-			n, err = unix.Read(int(fd), b)
-			if !errors.Is(err, unix.EINTR) {
-				return true // whatever it was: no waiting
-			}
-		}
+	return l, l.Start()
+}
+
+// dismiss ends the leader and returns whether it had got SIGINT. It is idempotent. The leader is reaped here and nowhere else,
+// so the process group's number can't be given to others before.
+func (l *leader) dismiss() (interrupted bool) {
+	l.once.Do(func() {
+		// A pending SIGINT acts before the line is read. SIGCONT is for a leader that was stopped with its group.
+		io.WriteString(l.stdin, "\n")
+		l.Process.Signal(unix.SIGCONT)
+		timer := time.AfterFunc(stopWait, func() { l.Process.Kill() }) // if it is stopped again
+		defer timer.Stop()
+		l.Wait()
+		ws, ok := l.ProcessState.Sys().(syscall.WaitStatus)
+		l.interrupted = ok && ws.Signaled() && ws.Signal() == unix.SIGINT
 	})
-	return max(n, 0)
+	return l.interrupted
 }

@@ -6,8 +6,7 @@ import (
 	"time"
 )
 
-// process is the shell. Windows has no process groups to signal and no foreground
-// to lend; the package's other promises hold.
+// process is the shell. Windows has no process groups to signal and no foreground to lend; the package's other promises hold.
 type process struct {
 	proc *os.Process
 
@@ -57,6 +56,3 @@ func (p *process) end(grace time.Duration) error {
 }
 
 func (p *process) takeTerminal() {}
-
-// readAvailable is never called: Windows' pipes have no deadlines.
-func readAvailable(*os.File, []byte) int { return 0 }

@@ -12,23 +12,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// StandardPipe is a pair of files as a pipe, as made by [Stdio]. Its methods
-// may be called from any goroutine.
+// StandardPipe is a pair of files as a pipe, as made by [Stdio]. Its methods may be called from any goroutine.
 type StandardPipe struct {
 	in, out *stream
 }
 
-// Stdio makes a pipe of in and out, normally [os.Stdin] and [os.Stdout], and takes
-// them over: whoever else uses them finds a closed file, or /dev/null in place of
-// a standard stream. Errors show at the first Read or Write.
+// Stdio makes a pipe of in and out, normally [os.Stdin] and [os.Stdout], and takes them over: whoever else uses them finds a
+// closed file, or /dev/null in place of a standard stream. Errors show at the first Read or Write.
 //
-// Inherited files are in blocking mode, in which nothing can unblock a Read, so
-// the pipe sets non-blocking mode. That belongs to the open file, which other
-// processes may share (the shell that started us), so Close restores it.
+// Inherited files are in blocking mode, in which nothing can unblock a Read, so the pipe sets non-blocking mode. That
+// belongs to the open file, which other processes may share (the shell that started us), so Close restores it.
 func Stdio(in, out *os.File) *StandardPipe {
-	// Both may be one open file: sshd starts programs with one socket as both.
-	// Then taking the input sets the output's mode too, and closing the input,
-	// which comes last, restores it.
+	// Both may be one open file: sshd starts programs with one socket as both. Then taking the input sets the output's mode
+	// too, and closing the input, which comes last, restores it.
 	p := &StandardPipe{in: takeStream(in)}
 	p.out = takeStream(out)
 	return p
@@ -42,8 +38,8 @@ func (p *StandardPipe) Read(b []byte) (int, error) {
 	return p.in.file.Read(b)
 }
 
-// Write writes to the output. A broken pipe is an error and no signal. After
-// Close or CloseWrite the error is [os.ErrClosed].
+// Write writes to the output. A broken pipe is an error and no signal. After Close or CloseWrite the error is
+// [os.ErrClosed].
 func (p *StandardPipe) Write(b []byte) (int, error) {
 	if p.out.err != nil {
 		return 0, p.out.err
@@ -56,8 +52,8 @@ func (p *StandardPipe) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite closes the output. The other side sees end of file: on a socket at
-// once, else when no other process holds the output open.
+// CloseWrite closes the output. The other side sees end of file: on a socket at once, else when no other process holds the
+// output open.
 func (p *StandardPipe) CloseWrite() error { return p.out.close(true) }
 
 // Close closes both directions and unblocks Read and Write.
@@ -76,9 +72,8 @@ type stream struct {
 	closeErr error
 }
 
-// takeStream moves f to a descriptor above the standard ones. If a standard one
-// were closed, the next file to be opened would become a standard stream; and a
-// broken pipe on one kills a Go program.
+// takeStream moves f to a descriptor above the standard ones. If a standard one were closed, the next file to be opened
+// would become a standard stream; and a broken pipe on one kills a Go program.
 func takeStream(f *os.File) *stream {
 	s := &stream{restore: -1}
 	info, err := f.Stat()
@@ -124,14 +119,12 @@ func (s *stream) close(shutdown bool) error {
 		}
 		s.closing.Store(true)
 		if shutdown {
-			// Closing a socket says nothing while another descriptor is open.
-			// What isn't a socket ignores this.
+			// Closing a socket says nothing while another descriptor is open. What isn't a socket ignores this.
 			if raw, err := s.file.SyscallConn(); err == nil {
 				raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_WR) })
 			}
 		}
-		// Close returns when no Read or Write is under way, so none can block in
-		// the mode that is restored next.
+		// Close returns when no Read or Write is under way, so none can block in the mode that is restored next.
 		s.closeErr = s.file.Close()
 		if s.restore >= 0 {
 			unix.SetNonblock(s.restore, false)

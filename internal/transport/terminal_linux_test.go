@@ -292,6 +292,19 @@ func TestTerminalQuestionOrphaned(t *testing.T) {
 	c.expect(`read "", signal: hangup, interrupted=false, foreground=false`)
 }
 
+// Two transports of one job, as of `git fetch -j`, that both ask are both answered, one after the other.
+func TestTerminalTurns(t *testing.T) {
+	c := shellUnderConsole(t, question)
+	c.enter(`sh -c '"$SELF" & "$SELF"; wait; echo both'`)
+	c.expect("yes or no? ")
+	c.expect("yes or no? ")
+	c.enter("first")
+	c.expect(`read "said first\n", exit status 0, interrupted=false`)
+	c.enter("second")
+	c.expect(`read "said second\n", exit status 0, interrupted=false`)
+	c.expect("both\r\n")
+}
+
 // What is killed while it asks for a password doesn't leave the terminal mute.
 func TestTerminalModesRestored(t *testing.T) {
 	c := runUnderConsole(t, `stty -echo </dev/tty; kill -9 $$`)

@@ -4,7 +4,10 @@ package transport
 
 import (
 	"os"
+	"os/exec"
 	"os/signal"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -13,12 +16,10 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is the controlling terminal while the transport may ask questions
-// there.
+// terminal is the controlling terminal while the transport may ask questions there.
 //
-// A terminal has one foreground process group, and stops a process of any other
-// that reads from it. The transport has a group of its own, so we lend it the
-// foreground, if we have it, and take it back.
+// A terminal has one foreground process group, and stops a process of any other that reads from it. The transport has a group
+// of its own, so we lend it the foreground, if we have it, and take it back.
 type terminal struct {
 	mu    sync.Mutex
 	fd    int         // of the terminal; -1 if there is none, or no more questions
@@ -50,27 +51,26 @@ func (t *terminal) foreground() int {
 	return group
 }
 
-// prepare has the new process take the foreground before it runs any program, if
+// prepare returns the attributes of a process that leads a new group, and takes the foreground before it runs any program if
 // the foreground is ours to lend.
 //
-// A background process that sets the foreground is stopped by SIGTTOU unless it
-// ignores that. So the new process must, and we when we take the terminal back;
-// and, if the user has set tostop, for all that we write to the terminal
-// meanwhile. Hence SIGTTOU is ignored from here to take. The transport inherits
-// that, and can't be stopped for writing.
-func (t *terminal) prepare(attr *syscall.SysProcAttr) {
+// A background process that sets the foreground is stopped by SIGTTOU unless it ignores that. So the new process must, and we
+// when we take the terminal back; and, if the user has set tostop, for all that we write to the terminal meanwhile. Hence
+// SIGTTOU is ignored from here to take. The transport inherits that, and can't be stopped for writing.
+func (t *terminal) prepare() *syscall.SysProcAttr {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	attr := &syscall.SysProcAttr{Setpgid: true}
 	if t.fd < 0 {
-		return
+		return attr
 	}
 	t.state, _ = term.GetState(t.fd)
-	if t.foreground() != t.own {
-		return
+	if t.foreground() == t.own {
+		signal.Ignore(unix.SIGTTOU)
+		t.lent = true
+		attr.Foreground, attr.Ctty = true, t.fd
 	}
-	signal.Ignore(unix.SIGTTOU)
-	t.lent = true
-	attr.Foreground, attr.Ctty = true, t.fd
+	return attr
 }
 
 // started names the process group that prepare was for.
@@ -80,8 +80,7 @@ func (t *terminal) started(group int) {
 	t.group = group
 }
 
-// lend makes the transport's group the foreground if ours was, and returns
-// whether it did.
+// lend makes the transport's group the foreground if ours was, and returns whether it did.
 func (t *terminal) lend() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -93,26 +92,23 @@ func (t *terminal) lend() bool {
 	return unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.group) == nil
 }
 
-// recall makes our group the foreground if the transport's was. It returns false
-// after take.
+// recall makes our group the foreground if the transport's was. It returns false after take.
 func (t *terminal) recall() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fd < 0 {
 		return false
 	}
-	// A third group got the foreground from the user's shell: our job is in the
-	// background, and there is nothing to take back. If no group is known, the
-	// process that prepare was for took the foreground but couldn't be run.
+	// A third group got the foreground from the user's shell: our job is in the background, and there is nothing to take back. If
+	// no group is known, the process that prepare was for took the foreground but couldn't be run.
 	if t.lent && (t.group == 0 || t.foreground() == t.group) {
 		unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.own)
 	}
 	return true
 }
 
-// take ends the lending for good. If restore is set, the terminal's modes become
-// what they were before: a program killed while it asks for a password leaves the
-// terminal mute.
+// take ends the lending for good. If restore is set, the terminal's modes become what they were before: a program killed while
+// it asks for a password leaves the terminal mute.
 func (t *terminal) take(restore bool) {
 	if !t.recall() {
 		return
@@ -132,12 +128,83 @@ func (t *terminal) take(restore bool) {
 	t.fd = -1
 }
 
-// stopJob stops our own process group by sig, and returns when it was continued
-// or cancel is closed. It returns false if the group can't be stopped, because no
-// shell is there to continue it.
+// await waits until the terminal isn't lent to the transport of another process of our job, as `git fetch -j` starts several.
+func (t *terminal) await(cancel <-chan struct{}) {
+	known := 0 // a group that is such a transport's
+	for {
+		t.mu.Lock()
+		group := t.foreground()
+		t.mu.Unlock()
+		if group != known && !t.lentBySibling(group) {
+			return
+		}
+		known = group
+		select {
+		case <-cancel:
+			return
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// lentBySibling returns whether the leader of a process group is the child of another process in our own group.
+func (t *terminal) lentBySibling(group int) bool {
+	if group == 0 || group == t.own || group == t.group {
+		return false
+	}
+	out, _ := exec.Command("ps", "-o", "ppid=", "-p", strconv.Itoa(group)).Output()
+	parent, err := strconv.Atoi(strings.TrimSpace(string(out)))
+	if err != nil || parent <= 1 || parent == os.Getpid() {
+		return false
+	}
+	parentGroup, err := unix.Getpgid(parent)
+	return err == nil && parentGroup == t.own
+}
+
+// stopWait is how long a process group gets to stop or to end after it was told to. It runs out where our own group can't be
+// stopped, as no shell could continue it.
+const stopWait = 500 * time.Millisecond
+
+// stopped deals with a transport that was stopped at the terminal: by Ctrl-Z, which only the transport sees while the terminal
+// is lent, or for using the terminal from the background. Either means our whole job, so we stop the job, and lend the terminal
+// again when the user's shell has continued it.
+func (p *process) stopped(sig unix.Signal) {
+	switch sig {
+	case unix.SIGTSTP:
+	case unix.SIGTTIN, unix.SIGTTOU:
+		p.terminal.await(p.ending)
+		if p.terminal.lend() {
+			// It was in the background only because another transport had the terminal, or because the user's shell had continued our
+			// job and given it to us.
+			p.signal(unix.SIGCONT)
+			return
+		}
+	default:
+		return // SIGSTOP: somebody meant this one process
+	}
+	if !p.terminal.recall() {
+		// Questions are over: it stays stopped. But a Ctrl-Z of just before was meant for us, and mustn't hold it up.
+		if sig == unix.SIGTSTP {
+			p.signal(unix.SIGCONT)
+		}
+		return
+	}
+	if sig == unix.SIGTTOU {
+		sig = unix.SIGTSTP // we ignore the former, see terminal.prepare
+	}
+	stopped := stopJob(sig, p.ending)
+	if !p.terminal.lend() && !stopped && p.terminal.recall() {
+		// Our group is in the background and has no shell to change that. Do as the kernel does for orphaned groups: don't leave it
+		// stopped for ever.
+		p.signal(unix.SIGHUP)
+	}
+	p.signal(unix.SIGCONT)
+}
+
+// stopJob stops our own process group by sig, and returns when it was continued or cancel is closed. It returns false if the
+// group can't be stopped, because no shell is there to continue it.
 func stopJob(sig unix.Signal, cancel <-chan struct{}) bool {
-	// The stop may take effect after kill has returned: only SIGCONT tells that
-	// it is over.
+	// The stop may take effect after kill has returned: only SIGCONT tells that it is over.
 	cont := make(chan os.Signal, 1)
 	signal.Notify(cont, unix.SIGCONT)
 	defer signal.Stop(cont)
