@@ -234,7 +234,7 @@ func TestCancelLeavesNoChild(t *testing.T) {
 		// A git that, for this command, says that it was started and then hangs.
 		dir := t.TempDir()
 		fifo := filepath.Join(dir, "started")
-		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		if err := exec.Command("mkfifo", fifo).Run(); err != nil { // Windows has no call
 			t.Fatal(err)
 		}
 		script := fmt.Sprintf("#!/bin/sh\ncase \"$* \" in '%s '*) echo >'%s'; exec sleep 1000;; esac\nexec '%s' \"$@\"\n", command, fifo, git)
