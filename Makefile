@@ -15,12 +15,12 @@ prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 mandir ?= $(prefix)/share/man
 
-.PHONY: all build setup demo test test-go test-t test-git fuzz torture bench lint install dist clean help
+.PHONY: all build setup demo test test-go test-t test-git test-packages fuzz torture bench lint install dist clean help
 
 all: build
 
 help: ## list what can be made
-	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-10s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-13s %s\n' "$$name" "$$what"; done
 
 build: $(COMMANDS:%=bin/%) ## build the programs into bin/
 
@@ -55,6 +55,10 @@ test-t:
 test-git: setup-test build $(HELPERS:%=bin/%) ## the tests of what depends most on git; GIT=<prefix> for another git than that of PATH
 	go test -race -timeout 20m -count=1 ./internal/gitstore/... ./internal/remotehelper/...
 	cd t && prove --timer t3000-*.sh :: --chain-lint
+
+test-packages: ## what `make dist` makes: byte for byte the same again, and installed in a fresh Debian
+	AIG_DIST=all go test -C t/dist -count=1 -timeout 60m ./...
+	@t/packages.sh
 
 fuzz: setup-test ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
 	@t/fuzz.sh

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what this machine lacks of what is asked for, as Debian packages: setup.sh [demo] [test] [lint] [bench]. The programs and
+# Installs what this machine lacks of what is asked for, as Debian packages: setup.sh [demo] [test] [lint] [packages] [bench]. The programs and
 # the demo need git, ssh and Go only, which are looked for whatever is asked.
 
 set -eu
@@ -31,12 +31,15 @@ for what; do
 		# The tests source it, so shellcheck reads it.
 		need sharness /usr/share/sharness/sharness.sh
 		;;
+	packages)
+		need debootstrap debootstrap
+		;;
 	bench)
 		# To compare with.
 		need rsync rsync
 		;;
 	*)
-		echo "usage: t/setup.sh [demo] [test] [lint] [bench]" >&2
+		echo "usage: t/setup.sh [demo] [test] [lint] [packages] [bench]" >&2
 		exit 129
 		;;
 	esac
