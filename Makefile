@@ -13,7 +13,8 @@ endif
 # git finds git-aig-sync in any directory of PATH.
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
-mandir ?= $(prefix)/share/man
+datadir ?= $(prefix)/share
+mandir ?= $(datadir)/man
 
 .PHONY: all build setup demo test test-go test-t test-git test-packages fuzz torture bench lint install dist clean help
 
@@ -56,9 +57,10 @@ test-git: setup-test build $(HELPERS:%=bin/%) ## the tests of what depends most 
 	go test -race -timeout 20m -count=1 ./internal/gitstore/... ./internal/remotehelper/...
 	cd t && prove --timer t3000-*.sh :: --chain-lint
 
-test-packages: ## what `make dist` makes: byte for byte the same again, and installed in a fresh Debian
+test-packages: build ## what `make dist` makes: byte for byte the same again, and installed in a fresh Debian
 	AIG_DIST=all go test -C t/dist -count=1 -timeout 60m ./...
 	@t/packages.sh
+	cd t && prove t4000-completion.sh :: --chain-lint
 
 fuzz: setup-test ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
 	@t/fuzz.sh
@@ -73,13 +75,17 @@ bench: setup-bench build $(HELPERS:%=bin/%) ## ours beside git fetch, clone and 
 lint: setup-lint ## gofmt, vet, staticcheck, shellcheck
 	@t/lint.sh
 
-install: build ## install the programs where git and the shell find them
+install: build ## install programs, manuals and completions where git and the shells find them
 	install -d '$(DESTDIR)$(bindir)'
 	install -m 0755 $(COMMANDS:%=bin/%) '$(DESTDIR)$(bindir)'
 	for section in $(sort $(subst .,,$(suffix $(wildcard docs/man/*)))); do \
 		install -d '$(DESTDIR)$(mandir)'/man$$section && \
 		install -m 0644 docs/man/*.$$section '$(DESTDIR)$(mandir)'/man$$section || exit; \
 	done
+	install -D -m 0644 docs/completion/git-aig-sync.bash '$(DESTDIR)$(datadir)/bash-completion/completions/git-aig-sync'
+	install -D -m 0644 docs/completion/_git-aig-sync '$(DESTDIR)$(datadir)/zsh/site-functions/_git-aig-sync'
+	install -D -m 0644 docs/completion/git-aig-sync.fish '$(DESTDIR)$(datadir)/fish/vendor_completions.d/git-aig-sync.fish'
+	install -D -m 0644 docs/completion/conf.fish '$(DESTDIR)$(datadir)/fish/vendor_conf.d/git-aig-sync.fish'
 
 dist: ## archives, packages and checksums of HEAD into dist/, for every system; TARGETS=linux/amd64,… for some
 	go run -C t/dist . $(if $(TARGETS),-targets $(TARGETS))

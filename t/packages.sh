@@ -48,7 +48,7 @@ inside 'git help aig-sync | sed -n "s/ *$//; 1,/^DESCRIPTION/p"'
 inside 'man -w git-remote-aig aig-switchboard'
 if test -d docs/completion; then
 	inside '. /usr/share/bash-completion/bash_completion
-		_completion_loader git
+		_completion_loader git || :
 		COMP_WORDS=(git aig-sync --tru) COMP_CWORD=2 COMP_LINE="git aig-sync --tru" COMP_POINT=18
 		__git_wrap__git_main
 		printf "%s\n" "${COMPREPLY[@]}" | grep -- --trust'

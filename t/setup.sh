@@ -22,6 +22,8 @@ for what; do
 		need perl prove
 		need procps ps
 		need sharness /usr/share/sharness/sharness.sh
+		# Its completion is tested, as is that of bash; that of fish is where it is there, for it needs much more.
+		need zsh zsh
 		# The race detector links with the C library.
 		need gcc gcc
 		need libc6-dev /usr/include/stdlib.h
@@ -33,6 +35,9 @@ for what; do
 		;;
 	packages)
 		need debootstrap debootstrap
+		need sharness /usr/share/sharness/sharness.sh
+		need zsh zsh
+		need fish fish
 		;;
 	bench)
 		# To compare with.

@@ -66,21 +66,23 @@ func fill(stage string, src source, goos, goarch string, modules []module) error
 			return err
 		}
 	}
-	for _, c := range []struct{ pattern, to string }{
-		{"README.md", ""},
-		{"CHANGELOG.md", ""},
-		{"LICENSE", ""},
-		{"docs/*.md", "docs"},
-		{"docs/*.svg", "docs"},
-		{"docs/*.csv", "docs"},
+	for _, c := range []struct{ pattern, dir, name string }{
+		{"README.md", "", ""},
+		{"CHANGELOG.md", "", ""},
+		{"LICENSE", "", ""},
+		{"docs/*.md", "docs", ""},
+		{"docs/*.svg", "docs", ""},
+		{"docs/*.csv", "docs", ""},
 		// docs/protocol.md links to it.
-		{"internal/reconcile/testdata/vectors.json", "internal/reconcile/testdata"},
-		{"docs/man/*.1", "share/man/man1"},
-		{"docs/man/*.5", "share/man/man5"},
-		{"docs/man/*.8", "share/man/man8"},
-		{"docs/completion/*.bash", "share/bash-completion/completions"},
-		{"docs/completion/_*", "share/zsh/site-functions"},
-		{"docs/completion/*.fish", "share/fish/vendor_completions.d"},
+		{"internal/reconcile/testdata/vectors.json", "internal/reconcile/testdata", ""},
+		{"docs/man/*.1", "share/man/man1", ""},
+		{"docs/man/*.5", "share/man/man5", ""},
+		{"docs/man/*.8", "share/man/man8", ""},
+		// bash-completion loads a file that is called as the command is.
+		{"docs/completion/git-aig-sync.bash", "share/bash-completion/completions", "git-aig-sync"},
+		{"docs/completion/_git-aig-sync", "share/zsh/site-functions", ""},
+		{"docs/completion/git-aig-sync.fish", "share/fish/vendor_completions.d", ""},
+		{"docs/completion/conf.fish", "share/fish/vendor_conf.d", "git-aig-sync.fish"},
 	} {
 		files, err := filepath.Glob(filepath.Join(src.dir, c.pattern))
 		if err != nil {
@@ -91,9 +93,11 @@ func fill(stage string, src source, goos, goarch string, modules []module) error
 			if err != nil {
 				return err
 			}
-			// bash-completion loads a file that is called as the command is.
-			to := filepath.Join(stage, c.to, strings.TrimSuffix(filepath.Base(file), ".bash"))
-			if err := write(to, data); err != nil {
+			name := c.name
+			if name == "" {
+				name = filepath.Base(file)
+			}
+			if err := write(filepath.Join(stage, c.dir, name), data); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,168 @@
+package t
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// words is a set of options, verbs or settings.
+type words map[string]bool
+
+// source is what a command's Go files define: the options of its parser, its usage texts, and the verbs that have one.
+type source struct {
+	options, verbs words
+	usage          string
+}
+
+// read finds an option where a flag set defines it: the first string among the arguments of a method of `flags`.
+func read(t *testing.T, dir string) source {
+	t.Helper()
+	s := source{options: words{}, verbs: words{}}
+	files, err := filepath.Glob(dir + "/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	literal := func(e ast.Expr) (string, bool) {
+		lit, ok := e.(*ast.BasicLit)
+		if !ok || lit.Kind != token.STRING {
+			return "", false
+		}
+		text, err := strconv.Unquote(lit.Value)
+		return text, err == nil
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				method, ok := n.Fun.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				receiver, ok := method.X.(*ast.Ident)
+				if !ok || receiver.Name != "flags" || !regexp.MustCompile(`^(Bool|String|Int|Duration|Count|Var)`).MatchString(method.Sel.Name) {
+					return true
+				}
+				for _, arg := range n.Args {
+					if name, ok := literal(arg); ok {
+						s.options[name] = true
+						break
+					}
+				}
+			case *ast.ValueSpec:
+				for i, name := range n.Names {
+					if i >= len(n.Values) {
+						break
+					}
+					if table, ok := n.Values[i].(*ast.CompositeLit); ok && name.Name == "helpTexts" {
+						for _, e := range table.Elts {
+							if verb, ok := literal(e.(*ast.KeyValueExpr).Key); ok {
+								s.verbs[verb] = true
+							}
+						}
+					}
+				}
+			case *ast.BasicLit:
+				if text, ok := literal(n); ok && strings.HasPrefix(text, "usage: ") {
+					s.usage += text
+				}
+			}
+			return true
+		})
+	}
+	return s
+}
+
+// found collects what the first group of an expression matches in a text; --[no-]word stands for two options.
+func found(text, expression string) words {
+	set := words{}
+	for _, m := range regexp.MustCompile(expression).FindAllStringSubmatch(text, -1) {
+		if name, both := strings.CutPrefix(m[1], "[no-]"); both {
+			set[name], set["no-"+name] = true, true
+		} else {
+			set[m[1]] = true
+		}
+	}
+	return set
+}
+
+func file(t *testing.T, name string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("../docs", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// inManual returns the options that a page describes: those at the heads of its lists.
+func inManual(t *testing.T, page string) words {
+	text := regexp.MustCompile(`\\(-|f[BIRP])`).ReplaceAllStringFunc(file(t, "man/"+page), func(s string) string {
+		if s == `\-` {
+			return "-"
+		}
+		return ""
+	})
+	set := words{}
+	for _, head := range regexp.MustCompile(`(?m)^\.TP\n(-.*)$`).FindAllStringSubmatch(text, -1) {
+		maps.Copy(set, found(head[1], `--((?:\[no-\])?[a-z][a-z-]*)`))
+	}
+	return set
+}
+
+func compare(t *testing.T, where string, got, want words) {
+	t.Helper()
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if !got[name] {
+			t.Errorf("%s lacks %s", where, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if !want[name] {
+			t.Errorf("%s has %s, which the program doesn't", where, name)
+		}
+	}
+}
+
+// What a parser takes stands in the usage, in the manual and in every completion; and nothing else does.
+func TestOptionsAreDescribed(t *testing.T) {
+	const inUsage = `(?m)^ +(?:-\w, |or: git aig-sync )?--((?:\[no-\])?[a-z][a-z-]*)`
+	sync := read(t, "../cmd/git-aig-sync")
+	if len(sync.options) < 10 || len(sync.verbs) == 0 {
+		t.Fatalf("the source of git-aig-sync has options %v and verbs %v", sync.options, sync.verbs)
+	}
+	bash, zsh, fish := file(t, "completion/git-aig-sync.bash"), file(t, "completion/_git-aig-sync"), file(t, "completion/git-aig-sync.fish")
+	_, listed, _ := strings.Cut(bash, `__gitcomp "`+"\n")
+	listed, _, _ = strings.Cut(listed, `"`)
+	compare(t, "the usage of git-aig-sync", found(sync.usage, inUsage), sync.options)
+	compare(t, "bash's completion", found(listed, `--([a-z][a-z-]*)`), sync.options)
+	compare(t, "zsh's completion", found(zsh, `(?m)^ *.*--([a-z][a-z-]*)=?\}?'?\[`), sync.options)
+	compare(t, "fish's completion", found(fish, `(?m)^complete .* -l ([a-z][a-z-]*)`), sync.options)
+
+	for _, completion := range []struct{ shell, text string }{{"bash", bash}, {"zsh", zsh}, {"fish", fish}} {
+		for verb := range sync.verbs {
+			if !regexp.MustCompile(`\b` + verb + `\b`).MatchString(completion.text) {
+				t.Errorf("%s's completion lacks the verb %s", completion.shell, verb)
+			}
+		}
+	}
+
+	board := read(t, "../cmd/aig-switchboard")
+	compare(t, "the usage of aig-switchboard", found(board.usage, inUsage), board.options)
+	compare(t, "aig-switchboard(8)", inManual(t, "aig-switchboard.8"), board.options)
+}
