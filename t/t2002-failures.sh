@@ -167,4 +167,11 @@ test_expect_success 'Ctrl-C is prompt and quiet: 130, and nothing is left' '
 	unchanged
 '
 
+test_expect_success 'a signal that we were told to ignore stays ignored: SIGHUP by nohup, SIGINT in the background of a script' '
+	(trap "" HUP INT && alice "kill -HUP \$PPID; kill -INT \$PPID; $(bob_trusting "$(fingerprint alice)")") &&
+	echo 0 >expect && test_cmp expect alice.status &&
+	stop_switchboard && trap "" INT && start_switchboard && trap - INT && kill -INT "$SWITCHBOARD_PID" &&
+	test_expect_code 1 sb_ssh 00000 </dev/null 2>err && grep "nobody is waiting" err && stop_switchboard
+'
+
 test_done

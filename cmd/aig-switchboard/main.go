@@ -24,7 +24,7 @@ func main() {
 	// so that a second one ends the process at once.
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	command.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		<-signals
 		signal.Stop(signals)

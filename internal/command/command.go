@@ -53,31 +53,36 @@ func Main(stderr io.Writer, run func(context.Context) error) int {
 	return Status(err, stderr)
 }
 
+// Notify is [signal.Notify] but for signals that were ignored when the process started, as by nohup(1): they stay ignored. So
+// does SIGQUIT if SIGINT was: a shell ignores both for a script's background job, and Go's runtime heeds only the latter.
+func Notify(c chan<- os.Signal, signals ...os.Signal) {
+	for _, s := range signals {
+		switch {
+		case !signal.Ignored(s):
+			signal.Notify(c, s)
+		case s == os.Interrupt:
+			signal.Ignore(syscall.SIGQUIT)
+		}
+	}
+}
+
 // withSignals returns a context that a signal ends, with a SignalError as its cause. The function stops that; a signal that
 // came before still counts.
 func withSignals(parent context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	finish, ended := make(chan struct{}), make(chan struct{})
+	signals, ended := make(chan os.Signal, 1), make(chan struct{})
+	Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		defer close(ended)
-		select {
-		case s := <-signals:
+		if s, ok := <-signals; ok {
 			cancel(SignalError{s})
-		case <-finish:
-			select {
-			case s := <-signals:
-				cancel(SignalError{s})
-			default:
-				cancel(nil)
-			}
 		}
 	}()
 	return ctx, func() {
 		signal.Stop(signals) // waits for one that is being delivered
-		close(finish)
+		close(signals)
 		<-ended
+		cancel(nil)
 	}
 }
 

@@ -3,10 +3,12 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"os/signal"
 	"strings"
 	"syscall"
@@ -69,4 +71,38 @@ func TestSignalEndsTheCommand(t *testing.T) {
 	if got != 143 || stderr.String() != "" {
 		t.Errorf("status %d, said %q", got, stderr.String())
 	}
+}
+
+// A signal that was ignored when the command started stays ignored: SIGHUP by nohup, SIGINT and SIGQUIT
+// for a background job of a script.
+func TestIgnoredStaysIgnored(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ ignored, sent, left string }{
+		{"", "HUP", "status 129"},
+		{"HUP", "HUP TERM", "status 143"},
+		{"INT QUIT", "INT QUIT TERM", "status 143"},
+		{"INT QUIT", "HUP", "status 129"},
+	} {
+		cmd := exec.Command("sh", "-c", `trap "" $IGNORED; exec "$0"`, self)
+		cmd.Env = append(os.Environ(), "COMMAND_TEST_SEND="+c.sent, "IGNORED="+cmp.Or(c.ignored, "USR1"))
+		if out, err := cmd.CombinedOutput(); err != nil || string(out) != c.left+"\n" {
+			t.Errorf("%q ignored, %q sent: %q, %v", c.ignored, c.sent, out, err)
+		}
+	}
+}
+
+// sends is the command of TestIgnoredStaysIgnored, which is sent each of the signals.
+func sends(signals string) {
+	var stderr strings.Builder
+	status := Main(&stderr, func(ctx context.Context) error {
+		for _, s := range strings.Fields(signals) {
+			exec.Command("sh", "-c", "kill -"+s+" $PPID").Run()
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	fmt.Println("status", status)
 }

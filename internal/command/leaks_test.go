@@ -1,3 +1,5 @@
+//go:build unix
+
 package command
 
 import (
@@ -7,5 +9,11 @@ import (
 	"aig/internal/gittest"
 )
 
-// No goroutine outlives the tests.
-func TestMain(m *testing.M) { os.Exit(gittest.Main(m)) }
+// No goroutine outlives the tests. One of them runs this program as a command.
+func TestMain(m *testing.M) {
+	if signals, ok := os.LookupEnv("COMMAND_TEST_SEND"); ok {
+		sends(signals)
+		return
+	}
+	os.Exit(gittest.Main(m))
+}

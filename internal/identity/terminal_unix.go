@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,7 +30,8 @@ func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) 
 	}
 
 	// A signal that ends the process would leave the terminal mute.
-	watched, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
+	heeded := slices.DeleteFunc([]os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}, signal.Ignored)
+	watched, stop := signal.NotifyContext(ctx, heeded...)
 	defer stop()
 	cancelled, cancel, err := os.Pipe()
 	if err != nil {
