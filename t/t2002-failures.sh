@@ -31,7 +31,7 @@ test_expect_success 'Alice, Bob, and Mallory' '
 test_expect_success 'no trust: refused before the transport starts, with the line that the other side needs' '
 	{ as alice git aig-sync "touch was.run" >alice.out 2>alice.err; echo $? >alice.status; } &&
 	sync_fails "no peer" &&
-	grep -x "TRUST=$(fingerprint alice)" alice.err &&
+	grep -x "AIG_TRUST=$(fingerprint alice)" alice.err &&
 	test ! -e alice/repo/was.run
 '
 

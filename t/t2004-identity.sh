@@ -208,9 +208,10 @@ test_expect_success 'aig.trust, once and multi-valued, of the repository and of 
 	distrusted alice git aig-sync "$(to_bob)" &&
 	trusted alice git -c aig.trust="$right" aig-sync "$(to_bob)" &&
 	git config --file alice/.gitconfig aig.trust "$right" &&
+	distrusted alice git aig-sync "$(to_bob)" &&
+	as alice git config --unset-all aig.trust &&
 	trusted alice git aig-sync "$(to_bob)" &&
-	rm alice/.gitconfig &&
-	as alice git config --unset-all aig.trust
+	rm alice/.gitconfig
 '
 
 test_expect_success 'whom to trust: the option replaces the environment, which replaces the configuration' '
@@ -227,7 +228,7 @@ test_expect_success 'whom to trust: the option replaces the environment, which r
 test_expect_success 'without trust, the line that the other side needs is that of the key in use, and nothing is asked' '
 	alice git aig-sync --identity "$A/locked" "touch \"$PWD/was.run\"" &&
 	sync_fails "no peer" && nothing_asked &&
-	grep -x "TRUST=$(fp alice/locked.pub)" alice.err &&
+	grep -x "AIG_TRUST=$(fp alice/locked.pub)" alice.err &&
 	test ! -e was.run
 '
 

@@ -141,7 +141,7 @@ test_expect_success 'what is no word is said before anything starts' '
 
 test_expect_success 'git fetch: the environment, the remote, the general configuration; references are not even listed' '
 	bob="cd \"$PWD/bob/repo\" && HOME=\"$PWD/bob\" TRUST=$(fingerprint alice) AIG_CONTEXT=word git aig-sync -q -" &&
-	as alice git remote add bob "aig::$bob" && as alice git config aig.trust "$(fingerprint bob)" &&
+	as alice git remote add bob "aig::$bob" && as alice git config remote.bob.aigTrust "$(fingerprint bob)" &&
 	test_expect_code 128 as alice git ls-remote bob >out 2>err && test_must_be_empty out &&
 	grep "^fatal: .*ours is \"config\" and the peer.s \"word\"" err &&
 	as alice git config remote.bob.aigContext word && as alice git fetch bob && as alice git aig-sync bob &&

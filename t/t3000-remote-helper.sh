@@ -81,6 +81,11 @@ fresh_alice () {
 	rm -rf alice/repo && git init -q "$@" alice/repo
 }
 
+# remote_bob: the address is a remote of Alice's, of a trust of its own.
+remote_bob () {
+	in_alice remote add bob "$address" && in_alice config remote.bob.aigTrust "$(fingerprint bob)"
+}
+
 # What git says of an unborn branch is no complaint.
 sound () {
 	git -C "$1" fsck --strict --no-dangling >fsck.out 2>&1 || {
@@ -99,6 +104,7 @@ kept () {
 test_expect_success 'Alice, who trusts Bob, and Bob with branches and tags' '
 	person alice && person bob &&
 	git config --file alice/.gitconfig aig.trust "$(fingerprint bob)" &&
+	git config --file alice/.gitconfig protocol.aig.allow user &&
 	git config --file alice/.gitconfig init.defaultBranch main &&
 	git config --global init.defaultBranch main &&
 	git config --global uploadpack.allowFilter true &&
@@ -164,7 +170,7 @@ test_expect_success 'clone --bare, --mirror, --branch, --single-branch and --no-
 '
 
 test_expect_success 'a remote with its refspec: branches, tags, pruned ones, and one start of the transport a fetch' '
-	fresh_alice && in_alice remote add bob "$address" && rm starts &&
+	fresh_alice && remote_bob && rm starts &&
 	alice git fetch bob && ok && gave "$(wc -l <bob.had)" &&
 	in_bob for-each-ref --format="%(objectname) %(refname:lstrip=2)" refs/heads >expect &&
 	in_alice for-each-ref --format="%(objectname) %(refname:lstrip=3)" refs/remotes/bob >actual &&
@@ -191,7 +197,7 @@ test_expect_success 'a refspec of the user, with and without force' '
 '
 
 test_expect_success 'fetch --dry-run writes no reference; -q says nothing; remote update works' '
-	fresh_alice && in_alice remote add bob "$address" && kept >before &&
+	fresh_alice && remote_bob && kept >before &&
 	alice git fetch --dry-run bob && ok && grep "new branch.*main" alice.err &&
 	kept >after && test_cmp before after &&
 	alice git fetch -q bob && ok && test_must_be_empty alice.err &&
@@ -248,7 +254,8 @@ test_expect_success 'SHA-256: ls-remote from anywhere, clone, fetch, pull' '
 	git ls-remote "$PWD/bob/wide" >expect &&
 	fresh_alice && alice git ls-remote "$address" && ok && test_cmp expect alice.out &&
 	alice_in nowhere git ls-remote "$address" && ok && test_cmp expect alice.out && looked &&
-	rm -rf clone && alice_in "$PWD" git clone -q "$address" clone && ok && test_must_be_empty alice.err && gave 8 &&
+	rm -rf clone && alice_in "$PWD" git clone -q -c remote.origin.aigTrust="$(fingerprint bob)" "$address" clone && ok &&
+	test_must_be_empty alice.err && gave 8 &&
 	echo sha256 >expect && git -C clone rev-parse --show-object-format >actual && test_cmp expect actual &&
 	git -C clone ls-remote . "refs/tags/*" >actual && git ls-remote "$PWD/bob/wide" "refs/tags/*" >expect && test_cmp expect actual &&
 	echo 3 >bob/wide/file && git -C bob/wide commit -q -a -m 3 &&
@@ -284,7 +291,7 @@ test_expect_success 'a relative GIT_DIR, with and without GIT_WORK_TREE, and a b
 
 test_expect_success 'a shallow peer: git refuses what it cannot connect, and takes it where the rest is here' '
 	git clone -q --depth=1 "file://$PWD/bob/repo" shallow && peer_in "$PWD/shallow" &&
-	fresh_alice && in_alice remote add bob "$address" && kept >before &&
+	fresh_alice && remote_bob && kept >before &&
 	alice git fetch bob main && failed 1 "did not send all necessary objects" && gave 3 &&
 	kept >after && test_cmp before after && test_must_be_empty alice/repo/.git/FETCH_HEAD &&
 	in_alice fetch -q "$PWD/bob/repo" main && cp bob/repo/r shallow/s && git -C shallow add s && git -C shallow commit -q -m more &&
@@ -295,7 +302,7 @@ test_expect_success 'a shallow peer: git refuses what it cannot connect, and tak
 test_expect_success 'a partial peer: the same, and nothing is fetched on its side' '
 	git clone -q --no-checkout --filter=blob:none "file://$PWD/bob/repo" partial && peer_in "$PWD/partial" &&
 	git -C partial config protocol.ext.allow always && git -C partial config remote.origin.url "ext::touch $(echo "$PWD/was.run" | sed "s/ /% /g")" &&
-	fresh_alice && in_alice remote add bob "$address" && kept >before &&
+	fresh_alice && remote_bob && kept >before &&
 	alice git fetch bob main && failed 1 "did not send all necessary objects" &&
 	kept >after && test_cmp before after && test_must_be_empty alice/repo/.git/FETCH_HEAD &&
 	rm -rf alice/repo && git clone -q "$PWD/bob/repo" alice/repo &&
@@ -335,7 +342,7 @@ test_expect_success 'an unborn HEAD beside a branch of the peer, and an unborn H
 '
 
 test_expect_success 'what the peer hides is not listed, is no HEAD, and is not to be had by its name' '
-	fresh_alice && in_alice remote add bob "$address" &&
+	fresh_alice && remote_bob &&
 	for hide in transfer.hideRefs uploadpack.hideRefs
 	do
 		in_bob config $hide refs/heads/side &&
@@ -352,14 +359,14 @@ test_expect_success 'what the peer hides is not listed, is no HEAD, and is not t
 test_expect_success '--depth and its kin, and --filter, have no effect, and say so once' '
 	for option in --depth=1 --shallow-since=2020-01-01 --shallow-exclude=v1 --filter=blob:none
 	do
-		fresh_alice && in_alice remote add bob "$address" && commit bob "more for $option" &&
+		fresh_alice && remote_bob && commit bob "more for $option" &&
 		alice git fetch $option bob && ok && test "$(grep -c "no effect" alice.err)" = 1 &&
 		in_bob rev-list --objects main | wc -l >expect && in_alice rev-list --objects bob/main | wc -l >actual &&
 		test_cmp expect actual && test ! -e alice/repo/.git/shallow && sound alice/repo || return 1
 	done &&
 	rm -rf clone && alice_in "$PWD" git clone --depth 1 "$address" clone && ok &&
 	test "$(grep -c "no effect" alice.err)" = 1 && test ! -e clone/.git/shallow &&
-	fresh_alice && in_alice remote add bob "$address" &&
+	fresh_alice && remote_bob &&
 	alice git fetch bob && ok && test_must_fail grep "no effect" alice.err
 '
 
@@ -378,17 +385,20 @@ test_expect_success 'a push is refused, each reference with what to do instead, 
 '
 
 test_expect_success 'the wrong key: the exit status is 128, and one line names the fingerprint' '
-	person mallory && kept >before && objects alice >alice.had &&
-	alice env TRUST="$(fingerprint mallory)" git fetch bob && failed 128 "$(fingerprint bob)" &&
+	person mallory && objects alice >alice.had &&
+	in_alice config remote.bob.aigTrust "$(fingerprint mallory)" && kept >before && alice git fetch bob && failed 128 "$(fingerprint bob)" &&
 	test "$(wc -l <alice.err)" = 1 && grep "^fatal: " alice.err &&
-	alice env AIG_IDENTITY="$PWD/mallory/.ssh/id_ed25519" git fetch bob && failed 128 "$(fingerprint mallory)" &&
+	alice env AIG_IDENTITY="$PWD/mallory/.ssh/id_ed25519" git fetch "$address" && failed 128 "$(fingerprint mallory)" &&
 	test "$(wc -l <alice.err)" = 1 && grep "^fatal: " alice.err &&
 	kept >after && test_cmp before after && objects alice >alice.has && test_cmp alice.had alice.has
 '
 
 test_expect_success 'nobody trusted: the transport does not start, and the line that the other side needs is printed' '
-	rm -f starts && mv alice/.gitconfig alice/.gitconfig.away && alice git fetch bob && mv alice/.gitconfig.away alice/.gitconfig &&
-	failed 128 "no peer" && grep -x "TRUST=$(fingerprint alice)" alice.err && test ! -e starts
+	rm -f starts && in_alice config --unset remote.bob.aigTrust && mv alice/.gitconfig alice/.gitconfig.away &&
+	alice git fetch bob && failed 128 "no peer" && grep -x "AIG_TRUST=$(fingerprint alice)" alice.err &&
+	alice git fetch "$address" && mv alice/.gitconfig.away alice/.gitconfig &&
+	failed 128 "no peer" && grep -x "AIG_TRUST=$(fingerprint alice)" alice.err && test ! -e starts &&
+	in_alice config remote.bob.aigTrust "$(fingerprint bob)"
 '
 
 # fails_with <transport> <text>: one line, which begins with "fatal: " and holds the text.
@@ -413,7 +423,7 @@ test_expect_success 'a pipe that breaks: status 128, one line, no reference is w
 	head -c 300000 /dev/urandom >bob/repo/large && in_bob add large && in_bob commit -q -m large &&
 	for cut in from:100 from:1500 from:4000 from:100000 from:290000 to:100 to:1500 to:2300
 	do
-		fresh_alice && in_alice remote add bob "$address" && kept >before &&
+		fresh_alice && remote_bob && kept >before &&
 		alice git fetch "aig::aig-test-pipe --cut-${cut%:*} ${cut#*:} \"sh $quote$PWD/peer$quote\"" &&
 		failed 128 "fatal: " && test "$(grep -c "^fatal: " alice.err)" = 1 &&
 		kept >after && test_cmp before after && sound alice/repo || return 1
@@ -469,7 +479,7 @@ test_expect_success 'fetch against fetch: both fail, and both say why' '
 '
 
 test_expect_success 'a peer that tells no references is an error, and prunes nothing' '
-	peer_in "$PWD/bob/repo" && fresh_alice && in_alice remote add bob "$address" && alice git fetch bob && ok &&
+	peer_in "$PWD/bob/repo" && fresh_alice && remote_bob && alice git fetch bob && ok &&
 	in_alice for-each-ref >expect && peer_in "$PWD/bob/repo" --no-refs &&
 	alice git fetch --prune bob && failed 128 "fatal: " &&
 	in_alice for-each-ref >actual && test_cmp expect actual

@@ -28,7 +28,7 @@ output are the pipe; - is this process's own standard input and output; the
 name of a remote whose URL is aig::<transport> stands for that.
 
     --trust <fp>       fingerprint of the peer's key, as ssh-keygen -lf prints
-                       it (may be repeated; else $TRUST, else aig.trust)
+                       it (may be repeated; else $AIG_TRUST, aig.trust)
     --identity <file>  your private key (else $AIG_IDENTITY, else aig.identity,
                        else ~/.ssh/id_ed25519, else the SSH agent)
     --context <word>   a word that both sides must give, else nothing is shared
@@ -53,9 +53,9 @@ name of a remote whose URL is aig::<transport> stands for that.
 
 Two people, and a host that neither trusts, where aig-switchboard runs:
 
-    alice$ TRUST=SHA256:… git aig-sync "ssh switchboard.example new"
+    alice$ AIG_TRUST=SHA256:… git aig-sync "ssh switchboard.example new"
     transport: "17e58\n"
-    bob$ TRUST=SHA256:… git aig-sync "ssh switchboard.example 17e58"
+    bob$ AIG_TRUST=SHA256:… git aig-sync "ssh switchboard.example 17e58"
 `
 
 const pairText = `usage: git aig-sync invite [<options>] <name> [<transport>]

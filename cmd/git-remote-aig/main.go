@@ -23,10 +23,11 @@ git aig-sync:
     git clone 'aig::ssh bob git -C src/project aig-sync -' project
     git remote add bob 'aig::ssh bob git -C src/project aig-sync -'
 
-It receives only. The peer's key must be trusted: TRUST, remote.<name>.aigTrust
-or aig.trust. Your key is AIG_IDENTITY, remote.<name>.aigIdentity,
+It receives only. A remote needs its own remote.<name>.aigTrust, the fingerprint
+of the peer's key; an address that you type needs AIG_TRUST, or aig.trust and
+protocol.aig.allow=user. Your key is remote.<name>.aigIdentity, AIG_IDENTITY,
 aig.identity, ~/.ssh/id_ed25519 or the SSH agent's. A word that both sides must
-give, if you want one: AIG_CONTEXT, remote.<name>.aigContext or aig.context.
+give, if you want one: remote.<name>.aigContext, AIG_CONTEXT or aig.context.
 `
 
 func main() {

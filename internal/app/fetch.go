@@ -21,18 +21,10 @@ func Fetch(ctx context.Context, c Config, name string) error {
 	if c.Transport == "-" {
 		return errors.New("the address aig::- makes no sense: standard input and output belong to git")
 	}
-	if name == c.Transport || name == "aig::"+c.Transport {
-		name = ""
+	if name == "aig::"+c.Transport {
+		name = "" // the user has typed the address
 	}
-	r := &remote{ctx: ctx, git: c.git(), screen: screen.New(c.Stderr)}
-	if err := c.Settings.complete(ctx, r.git, c.getenv, name); err != nil {
-		return err
-	}
-	var err error
-	if r.trust, err = c.Settings.trusted(ctx, r.screen); err != nil {
-		return err
-	}
-	r.Config = c
+	r := &remote{Config: c, name: name, ctx: ctx, git: c.git(), screen: screen.New(c.Stderr)}
 	defer r.close()
 	return remotehelper.Serve(ctx, c.Stdin, c.Stdout, r.screen, r)
 }
@@ -40,9 +32,9 @@ func Fetch(ctx context.Context, c Config, name string) error {
 // remote is the peer as git sees it: one conversation, which waits behind the peer's references until git has decided.
 type remote struct {
 	Config
+	name   string
 	ctx    context.Context // the program's: the conversation outlives the call that begins it
 	git    gitstore.Git
-	trust  identity.Trust
 	screen *screen.Screen
 
 	identity *identity.Identity
@@ -58,12 +50,18 @@ type remote struct {
 
 // List opens the connection. The conversation that it begins goes on in a goroutine until close.
 func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
-	var err error
+	if err := r.Settings.complete(ctx, r.git, r.getenv, r.name); err != nil {
+		return remotehelper.Listing{}, err
+	}
+	trust, err := r.trusted(ctx, r.git, r.name, true, r.screen)
+	if err != nil {
+		return remotehelper.Listing{}, err
+	}
 	if r.identity, err = identity.Load(ctx, identity.Options{File: r.Settings.Identity}); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	r.link, err = Open(r.ctx, LinkOptions{
-		Transport: r.Transport, Stderr: r.screen, Git: r.git, Identity: r.identity, Trust: r.trust, Timing: r.timing(), Request: r.Settings.request,
+		Transport: r.Transport, Stderr: r.screen, Git: r.git, Identity: r.identity, Trust: trust, Timing: r.timing(), Request: r.Settings.request,
 	})
 	if err != nil {
 		return remotehelper.Listing{}, err

@@ -2,10 +2,7 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"aig/internal/gitstore"
 	"aig/internal/identity"
@@ -22,32 +19,38 @@ type Settings struct {
 	request []string // what the transport of a paired remote has to ask a switchboard for, in its environment
 }
 
-// complete fills in what is not set: from the environment, then from the configuration of the remote of that name if it
-// is not "", then from the general configuration.
+// complete fills in what no option has set: from the configuration of the remote of that name if it is not "", else from
+// the environment, else from the general configuration. Trust has rules of its own; see [Config.trusted].
 func (s *Settings) complete(ctx context.Context, git gitstore.Git, getenv func(string) string, remote string) error {
-	var err error
-	if s.Identity == "" {
-		s.Identity = getenv("AIG_IDENTITY")
-	}
-	for _, key := range keys(remote, "aigIdentity", "aig.identity") {
-		if s.Identity == "" {
-			if s.Identity, _, err = git.Config(ctx, key, "path"); err != nil {
-				return err
+	for _, v := range []struct {
+		value                  *string
+		ofRemote, env, general string
+		typ                    string
+	}{
+		{&s.Identity, "aigIdentity", "AIG_IDENTITY", "aig.identity", "path"},
+		{&s.Context, "aigContext", "AIG_CONTEXT", "aig.context", ""}, // a remote whose context is empty has none, whatever the general one is
+	} {
+		set := *v.value != ""
+		var err error
+		if !set && remote != "" {
+			*v.value, set, err = git.Config(ctx, "remote."+remote+"."+v.ofRemote, v.typ)
+		}
+		if !set && err == nil {
+			if *v.value = getenv(v.env); *v.value == "" {
+				*v.value, _, err = git.Config(ctx, v.general, v.typ)
 			}
 		}
-	}
-	if len(s.Trust) == 0 {
-		s.Trust = strings.Fields(getenv("TRUST"))
-	}
-	for _, key := range keys(remote, "aigTrust", "aig.trust") {
-		if len(s.Trust) == 0 {
-			if s.Trust, err = git.ConfigAll(ctx, key); err != nil {
-				return err
-			}
+		if err != nil {
+			return err
 		}
 	}
-	if err := s.completeContext(ctx, git, getenv, remote); err != nil || remote == "" {
-		return err
+	if s.Context != "" {
+		if err := wire.CheckContext(s.Context); err != nil {
+			return fmt.Errorf("our context (--context, AIG_CONTEXT, aig.context): %w", err)
+		}
+	}
+	if remote == "" {
+		return nil
 	}
 	return s.completeRequest(ctx, git, remote)
 }
@@ -67,53 +70,7 @@ func (s *Settings) completeRequest(ctx context.Context, git gitstore.Git, remote
 	return nil
 }
 
-func (s *Settings) completeContext(ctx context.Context, git gitstore.Git, getenv func(string) string, remote string) error {
-	if s.Context == "" {
-		s.Context = getenv("AIG_CONTEXT")
-	}
-	for _, key := range keys(remote, "aigContext", "aig.context") {
-		if s.Context != "" {
-			break
-		}
-		word, set, err := git.Config(ctx, key, "")
-		if err != nil {
-			return err
-		}
-		if s.Context = word; set {
-			break // a remote whose context is empty has none, whatever the general one is
-		}
-	}
-	if s.Context == "" {
-		return nil
-	}
-	if err := wire.CheckContext(s.Context); err != nil {
-		return fmt.Errorf("our context (--context, AIG_CONTEXT, aig.context): %w", err)
-	}
-	return nil
-}
-
-func keys(remote, own, general string) []string {
-	if remote == "" {
-		return []string{general}
-	}
-	return []string{"remote." + remote + "." + own, general}
-}
-
 // fingerprint returns that of our own key.
 func (s Settings) fingerprint(ctx context.Context) (string, error) {
 	return identity.PublicFingerprint(ctx, identity.Options{File: s.Identity})
-}
-
-// trusted returns the keys that the peer may have. Where there are none, it prints what the other side needs.
-func (s Settings) trusted(ctx context.Context, stderr io.Writer) (identity.Trust, error) {
-	if len(s.Trust) > 0 {
-		return identity.ParseTrust(s.Trust)
-	}
-	fp, err := s.fingerprint(ctx)
-	if err != nil {
-		return identity.Trust{}, err
-	}
-	fmt.Fprintf(stderr, "TRUST=%s\n", fp)
-	return identity.Trust{}, errors.New("no peer's key is trusted: start with TRUST=<fingerprint of the peer's key>, " +
-		"--trust or aig.trust; the peer needs the TRUST line above")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os/exec"
 	"strings"
 
 	"aig/internal/gitstore"
@@ -19,15 +20,15 @@ import (
 // that both sides hold everything and have said so.
 func Sync(ctx context.Context, c Config) error {
 	git := c.git()
-	if err := c.complete(ctx, git); err != nil {
+	remote, err := c.complete(ctx, git)
+	if err != nil {
 		return err
 	}
 	s := &run{Config: c, screen: screen.New(c.Stderr)}
-	var err error
 	if s.store, err = gitstore.Open(ctx, git); err != nil {
 		return err
 	}
-	trust, err := c.Settings.trusted(ctx, s.screen)
+	trust, err := c.trusted(ctx, git, remote, false, s.screen)
 	if err != nil {
 		return err
 	}
@@ -48,31 +49,44 @@ func Sync(ctx context.Context, c Config) error {
 	return link.Explain(s.sync(ctx, link))
 }
 
-// complete fills in from the environment and the configuration what the user's words leave open.
-func (c *Config) complete(ctx context.Context, git gitstore.Git) error {
-	remote := ""
+// complete fills in from the environment and the configuration what the user's words leave open. It returns the name of
+// the remote that c.Transport stood for, or "".
+func (c *Config) complete(ctx context.Context, git gitstore.Git) (remote string, err error) {
 	if c.Transport != "-" {
 		url, ok, err := git.RemoteURL(ctx, c.Transport)
 		if err != nil {
-			return err
+			return "", err
 		}
-		if transport, isAig := strings.CutPrefix(url, "aig::"); ok && isAig {
+		transport, isAig := strings.CutPrefix(url, "aig::")
+		switch {
+		case ok && isAig:
 			remote, c.Transport = c.Transport, transport
+		case c.isNoCommand():
+			return "", fmt.Errorf("there is no remote %q whose address begins with aig::, and no program of that name", c.Transport)
 		}
 	}
 	if err := c.Settings.complete(ctx, git, c.getenv, remote); err != nil {
-		return err
+		return "", err
 	}
 	if c.Branches == BranchText {
 		tell, set, err := git.Config(ctx, "aig.refs", "bool")
 		if err != nil {
-			return err
+			return "", err
 		}
 		if set && tell == "false" {
 			c.Branches = BranchesOff
 		}
 	}
-	return nil
+	return remote, nil
+}
+
+// isNoCommand reports whether the transport is a plain word that sh would not find: the name of a remote, misspelt.
+func (c *Config) isNoCommand() bool {
+	if !ref.Plain(c.Transport) || strings.Contains(c.Transport, "/") {
+		return false
+	}
+	_, err := exec.LookPath(c.Transport)
+	return err != nil
 }
 
 // run is one Sync, from an open transport to the end of the report.

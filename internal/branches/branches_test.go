@@ -336,7 +336,7 @@ func FuzzShellQuote(f *testing.F) {
 		if s != "" && !ref.Printable(s) {
 			return // shell is given printable words only; a NUL, for one, can be no part of any word
 		}
-		out, err := exec.Command("sh", "-c", "printf '%s,' "+shell("x", s, "y")).Output()
+		out, err := exec.Command("sh", "-c", "printf '%s,' "+ref.Shell("x", s, "y")).Output()
 		if err != nil || string(out) != "x,"+s+",y," {
 			t.Errorf("%q came out as %q, %v", s, out, err)
 		}

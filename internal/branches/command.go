@@ -25,35 +25,35 @@ func (h Here) Command(b Branch) string {
 	case New:
 		switch {
 		case checkedOut: // it is unborn
-			return shell("git", "merge", "--ff-only", b.Theirs)
+			return ref.Shell("git", "merge", "--ff-only", b.Theirs)
 		case inOther:
-			return shell("git", "-C", elsewhere, "merge", "--ff-only", b.Theirs)
+			return ref.Shell("git", "-C", elsewhere, "merge", "--ff-only", b.Theirs)
 		case b.Name == "HEAD":
 			return keep(b.Theirs)
 		}
-		return shell("git", "branch", name, b.Theirs)
+		return ref.Shell("git", "branch", name, b.Theirs)
 	case FastForward:
 		switch {
 		case checkedOut:
-			return shell("git", "merge", "--ff-only", b.Theirs)
+			return ref.Shell("git", "merge", "--ff-only", b.Theirs)
 		case inOther:
-			return shell("git", "-C", elsewhere, "merge", "--ff-only", b.Theirs)
+			return ref.Shell("git", "-C", elsewhere, "merge", "--ff-only", b.Theirs)
 		case b.Name == "HEAD":
 			return keep(b.Theirs)
 		}
 		// Not git branch -f, which would go back as well as forward.
-		return shell("git", "fetch", ".", b.Theirs+":"+b.Name)
+		return ref.Shell("git", "fetch", ".", b.Theirs+":"+b.Name)
 	case RequiresMerge:
 		switch {
 		case checkedOut:
-			return shell("git", "merge", b.Theirs)
+			return ref.Shell("git", "merge", b.Theirs)
 		case inOther:
-			return shell("git", "-C", elsewhere, "merge", b.Theirs)
+			return ref.Shell("git", "-C", elsewhere, "merge", b.Theirs)
 		case h.Bare || h.Branch == "":
 			// There is nowhere to merge, or a detached HEAD, whose commits a switch would leave behind.
 			return keep(b.Theirs)
 		}
-		return shell("git", "switch", name) + " && " + shell("git", "merge", b.Theirs)
+		return ref.Shell("git", "switch", name) + " && " + ref.Shell("git", "merge", b.Theirs)
 	case Unrelated:
 		return keep(b.Theirs)
 	}
@@ -74,29 +74,11 @@ func (h Here) Takes(b Branch) bool {
 
 // keep is a command that gives a commit a branch of its own. The name is ours, and git refuses one that exists.
 func keep(commit string) string {
-	return shell("git", "branch", "from-peer-"+commit[:12], commit)
+	return ref.Shell("git", "branch", "from-peer-"+commit[:12], commit)
 }
 
 // takable reports whether a branch's name may stand in a command: git takes it for this branch and for nothing else, and
 // a terminal shows all of it.
 func takable(name string) bool {
 	return len(name) <= maxShownName && ref.IsBranch(name) && ref.Printable(name)
-}
-
-// shell joins words to a command line for a POSIX shell. All words are printable.
-func shell(words ...string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		quoted[i] = shellQuote(w)
-	}
-	return strings.Join(quoted, " ")
-}
-
-// shellQuote is a word that a POSIX shell takes for exactly s. Inside single quotes nothing is special but the closing
-// one (POSIX.1-2017, Shell Command Language, 2.2.2).
-func shellQuote(s string) string {
-	if ref.Plain(strings.ReplaceAll(s, ":", "")) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

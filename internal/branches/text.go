@@ -48,7 +48,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	for _, tip := range tips {
 		if ref.IsObjectName(tip) {
-			fmt.Fprintf(out, "    %s\n", shell("git", "branch", "found-"+tip[:12], tip))
+			fmt.Fprintf(out, "    %s\n", ref.Shell("git", "branch", "found-"+tip[:12], tip))
 		}
 	}
 	more(out, len(r.Tips)-len(tips), "commit", "commits")

@@ -19,6 +19,23 @@ type setting struct {
 	key   string // canonical
 	value string
 	given bool // false for a key without "=", which is a boolean's true and no other value
+	scope Scope
+}
+
+// Scope is where a configuration variable is set, the wider ones first, as in git-config(1).
+type Scope int
+
+// The scopes of git.
+const (
+	System Scope = iota // and what isn't known
+	Global
+	Local
+	Worktree
+	Command // -c and GIT_CONFIG_COUNT
+)
+
+func parseScope(name string) Scope {
+	return Scope(max(0, slices.Index([]string{"system", "global", "local", "worktree", "command"}, name)))
 }
 
 // Config is the last value of a configuration variable; ok is false where it is not set. typ is a `git config --type`,
@@ -36,14 +53,36 @@ func (g Git) ConfigAll(ctx context.Context, key string) ([]string, error) {
 	return g.config(ctx, "--get-all", key, "")
 }
 
+// ConfigNarrowest is what the narrowest scope that sets a multi-valued variable sets it to, and that scope; set is false
+// where none does. As in git's own lists, an empty value takes back those before it.
+func (g Git) ConfigNarrowest(ctx context.Context, key string, counts func(Scope) bool) (values []string, at Scope, set bool, err error) {
+	entries, err := g.settings().get(ctx, g, key)
+	for _, e := range entries { // the wider scopes come first
+		if !counts(e.scope) {
+			continue
+		}
+		if e.scope != at || e.value == "" {
+			values = nil
+		}
+		if at, set = e.scope, true; e.value != "" {
+			values = append(values, e.value)
+		}
+	}
+	return values, at, set, err
+}
+
+// settings is the configuration as read before, if it was.
+func (g Git) settings() *Settings {
+	if g.Settings == nil {
+		return new(Settings)
+	}
+	return g.Settings
+}
+
 // configOf is every value of several configuration variables together, in the order in which git has read them. Each
 // must have one.
 func (g Git) configOf(ctx context.Context, keys ...string) ([]string, error) {
-	settings := g.Settings
-	if settings == nil {
-		settings = new(Settings)
-	}
-	entries, err := settings.get(ctx, g, keys...)
+	entries, err := g.settings().get(ctx, g, keys...)
 	var values []string
 	for _, e := range entries {
 		if !e.given {
@@ -98,11 +137,7 @@ func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, e
 
 // ConfigBelow is every value of all variables whose canonical keys begin with the prefix.
 func (g Git) ConfigBelow(ctx context.Context, prefix string) (map[string][]string, error) {
-	settings := g.Settings
-	if settings == nil {
-		settings = new(Settings)
-	}
-	entries, err := settings.all(ctx, g)
+	entries, err := g.settings().all(ctx, g)
 	below := make(map[string][]string)
 	for _, e := range entries {
 		if strings.HasPrefix(e.key, prefix) {
@@ -119,15 +154,16 @@ func (g Git) EditConfig(ctx context.Context, args ...string) error {
 
 func (s *Settings) all(ctx context.Context, g Git) ([]setting, error) {
 	s.once.Do(func() {
-		c := g.command(ctx, nil, "config", "-z", "--list")
+		c := g.command(ctx, nil, "config", "-z", "--show-scope", "--list")
 		out, err := c.Output()
 		if err != nil {
 			s.err = fmt.Errorf("reading the configuration: %w", c.explain(err))
 			return
 		}
-		for entry := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
-			key, value, given := strings.Cut(entry, "\n")
-			s.entries = append(s.entries, setting{key, value, given})
+		fields := strings.Split(string(out), "\x00")
+		for i := 0; i+1 < len(fields); i += 2 {
+			key, value, given := strings.Cut(fields[i+1], "\n")
+			s.entries = append(s.entries, setting{key, value, given, parseScope(fields[i])})
 		}
 	})
 	return s.entries, s.err

@@ -43,3 +43,15 @@ func Quote(s string) string {
 func HasControl(s string) bool {
 	return strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
+
+// Shell returns words as a command line for a POSIX shell. Inside single quotes nothing is special but the closing one
+// (POSIX.1-2017, Shell Command Language, 2.2.2).
+func Shell(words ...string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		if quoted[i] = w; !Plain(strings.ReplaceAll(w, ":", "")) {
+			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}

@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"aig/internal/gitstore"
+	"aig/internal/identity"
+	"aig/internal/ref"
+)
+
+// trusted returns the keys that the peer may have, if the command at c.Transport may be started with them. remote is the
+// name of the configured remote that it is the address of, or "" where the user has typed it; byGit says that git has
+// started us for it.
+//
+// An address is a command, and a configured one need not be the user's word: .gitmodules is somebody else's. So a remote
+// needs trust of its own, set where its address is set, or nearer. A typed address will do with trust that was typed as
+// well; with trust from a configuration file alone, git's user must have allowed such addresses, as for other protocols
+// that run commands. --trust overrides all that. Where nothing counts, nothing starts, and the error says what to type.
+func (c Config) trusted(ctx context.Context, git gitstore.Git, remote string, byGit bool, stderr io.Writer) (identity.Trust, error) {
+	if len(c.Settings.Trust) > 0 {
+		return identity.ParseTrust(c.Settings.Trust)
+	}
+	submodule := (remote != "" || byGit) && git.IsSubmodule(ctx)
+	if remote != "" {
+		own, err := remoteTrust(ctx, git, remote, submodule)
+		if err != nil || len(own) > 0 {
+			return parseTrust(own, err)
+		}
+		if byGit && !submodule {
+			cloning, err := c.cloning(ctx, git)
+			if err != nil {
+				return identity.Trust{}, err
+			}
+			if cloning {
+				remote = ""
+			}
+		}
+	}
+	general, typed, err := c.generalTrust(ctx, git)
+	if err != nil {
+		return identity.Trust{}, err
+	}
+	switch {
+	case remote != "":
+		c.tellTrust(ctx, stderr)
+		return identity.Trust{}, fmt.Errorf("no peer's key is trusted for the remote %s: to run its address, %.200q, type: %s",
+			ref.Quote(remote), c.Transport, setTrust(remote, general))
+	case len(general) == 0:
+		if err := c.tellTrust(ctx, stderr); err != nil {
+			return identity.Trust{}, err
+		}
+		return identity.Trust{}, errors.New("no peer's key is trusted: start with AIG_TRUST=<fingerprint of the peer's key>, " +
+			"--trust or aig.trust; the peer needs the AIG_TRUST line above")
+	case submodule:
+		return identity.Trust{}, fmt.Errorf("in a submodule's repository only a remote with trust of its own is run: git remote add <name> %s && %s",
+			ref.Shell("aig::"+c.Transport), setTrust("<name>", general))
+	case byGit && !typed:
+		allowed, err := c.allowedByUser(ctx, git)
+		if err == nil && !allowed {
+			err = fmt.Errorf("aig.trust alone does not let git run an address: start with AIG_TRUST=%s, "+
+				"or allow all that you type: git config --global protocol.aig.allow user", strings.Join(general, " "))
+		}
+		if err != nil {
+			return identity.Trust{}, err
+		}
+	}
+	return identity.ParseTrust(general)
+}
+
+func parseTrust(fingerprints []string, err error) (identity.Trust, error) {
+	if err != nil {
+		return identity.Trust{}, err
+	}
+	return identity.ParseTrust(fingerprints)
+}
+
+// remoteTrust is the remote's own aigTrust. It counts where it is set in the scope of the address or in a narrower one:
+// trust in every remote called origin is none in this address. -c is passed on to submodules, and so is nobody's there.
+func remoteTrust(ctx context.Context, git gitstore.Git, remote string, submodule bool) ([]string, error) {
+	all := func(gitstore.Scope) bool { return true }
+	_, address, set, err := git.ConfigNarrowest(ctx, "remote."+remote+".url", all)
+	if err != nil {
+		return nil, err
+	}
+	if !set {
+		address = gitstore.Local // in a file of git's older kinds
+	}
+	trust, _, _, err := git.ConfigNarrowest(ctx, "remote."+remote+".aigTrust", func(s gitstore.Scope) bool {
+		return s >= address && !(submodule && s == gitstore.Command)
+	})
+	return trust, err
+}
+
+// generalTrust is the environment's, else aig.trust's. typed says that it was set for this run, not once in a file.
+func (c Config) generalTrust(ctx context.Context, git gitstore.Git) (trust []string, typed bool, err error) {
+	words, set := c.lookup("AIG_TRUST")
+	if !set {
+		words, set = c.lookup("TRUST")
+		set = set && words != "" // anybody's variable
+	}
+	if set {
+		return strings.Fields(words), true, nil
+	}
+	trust, at, _, err := git.ConfigNarrowest(ctx, "aig.trust", func(gitstore.Scope) bool { return true })
+	return trust, at == gitstore.Command, err
+}
+
+// cloning reports whether git has started us to clone, where the user has typed the address of the remote. git clone runs
+// us beside the repository that it makes, and nothing has come into that yet, neither objects nor anybody's addresses.
+func (c Config) cloning(ctx context.Context, git gitstore.Git) (bool, error) {
+	if !filepath.IsAbs(c.getenv("GIT_DIR")) {
+		return false, nil
+	}
+	return git.IsEmpty(ctx)
+}
+
+// allowedByUser reports whether the user has allowed addresses of this kind by git's own means.
+func (c Config) allowedByUser(ctx context.Context, git gitstore.Git) (bool, error) {
+	if list, set := c.lookup("GIT_ALLOW_PROTOCOL"); set {
+		return slices.Contains(strings.Split(list, ":"), "aig"), nil
+	}
+	allow, _, err := git.Config(ctx, "protocol.aig.allow", "")
+	allow = strings.ToLower(allow)
+	return allow == "user" || allow == "always", err
+}
+
+// tellTrust prints the line that the other side needs.
+func (c Config) tellTrust(ctx context.Context, stderr io.Writer) error {
+	fp, err := c.Settings.fingerprint(ctx)
+	if err == nil {
+		fmt.Fprintf(stderr, "AIG_TRUST=%s\n", fp)
+	}
+	return err
+}
+
+// setTrust is the command that gives a remote trust of its own: what is trusted in general, if anything is.
+func setTrust(remote string, general []string) string {
+	fingerprint := "SHA256:<fingerprint of the peer's key>"
+	if len(general) == 1 {
+		fingerprint = ref.Shell(general...)
+	}
+	return "git config " + ref.Shell("remote."+remote+".aigTrust") + " " + fingerprint
+}
