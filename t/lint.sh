@@ -18,7 +18,7 @@ done
 # An int has 32 bits there.
 GOARCH=386 go vet ./... || status=1
 for os in windows darwin freebsd; do
-	GOOS=$os go vet ./cmd/... || status=1
+	GOOS=$os go vet ./... || status=1
 done
 find t -maxdepth 1 -type f -name '*.sh' -exec shellcheck -x -P SCRIPTDIR .ci/run docs/systemd/installed docs/systemd/remove docs/systemd/removed docs/completion/git-aig-sync.bash {} + || status=1
 test $status = 0 && echo "gofmt, vet, staticcheck and shellcheck have nothing to say"
