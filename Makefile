@@ -16,12 +16,12 @@ bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 
-.PHONY: all build setup demo test test-go test-t test-git test-packages fuzz torture bench lint install dist clean help
+.PHONY: all build setup demo record test test-go test-t test-git test-packages test-platforms fuzz torture bench lint install dist clean help
 
 all: build
 
 help: ## list what can be made
-	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-13s %s\n' "$$name" "$$what"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name what; do printf '%-14s %s\n' "$$name" "$$what"; done
 
 build: $(COMMANDS:%=bin/%) ## build the programs into bin/
 
@@ -39,6 +39,10 @@ setup-%:
 
 demo: setup-demo build ## Alice and Bob synchronise through a switchboard on loopback
 	@t/demo.sh
+
+record: setup-demo build ## what `make demo` shows as a moving picture, docs/demo.svg
+	t/demo.sh >bin/demo.txt
+	go run ./t/record <bin/demo.txt >docs/demo.svg
 
 test: setup-test build $(HELPERS:%=bin/%) ## run every test; GIT=<prefix> for another git than that of PATH
 	@t/test.sh $(MAKE) --no-print-directory
@@ -61,6 +65,9 @@ test-packages: build ## what `make dist` makes: byte for byte the same again, an
 	AIG_DIST=all go test -C t/dist -count=1 -timeout 60m ./...
 	@t/packages.sh
 	cd t && prove t4000-completion.sh :: --chain-lint
+
+test-platforms: setup-test ## the tests with 32 bits, and a sync with arm64 under qemu-user; docs/platforms.md has what came of it
+	@t/platforms.sh 386 arm64
 
 fuzz: setup-test ## every fuzz target for ten minutes; FUZZTIME=<time> for another time, FUZZ=<regexp> for some of them
 	@t/fuzz.sh
