@@ -58,7 +58,7 @@ test-t:
 	cd t && prove --timer -j4 $$(ls -r t[0-9]*.sh) :: --chain-lint
 
 test-git: setup-test build $(HELPERS:%=bin/%) ## the tests of what depends most on git; GIT=<prefix> for another git than that of PATH
-	go test -race -timeout 20m -count=1 ./internal/gitstore/... ./internal/remotehelper/...
+	go test -race -timeout 20m -count=1 ./internal/git/... ./internal/objects/... ./internal/intake/... ./internal/refs/... ./internal/remotehelper/...
 	cd t && prove --timer t3000-*.sh :: --chain-lint
 
 test-packages: build ## what `make dist` makes: byte for byte the same again, and installed in a fresh Debian

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"aig/internal/command"
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/screen"
 	"aig/internal/session"
 	"aig/internal/tunnel"
@@ -51,8 +51,8 @@ const (
 	BranchesOff     BranchReport = "off"       // nobody, and the peer is told no references of ours either
 )
 
-func (c Config) git() gitstore.Git {
-	return gitstore.Git{Dir: c.Dir, Env: c.Env, Settings: new(gitstore.Settings)}
+func (c Config) git() git.Git {
+	return git.Git{Dir: c.Dir, Env: c.Env, Settings: new(git.Settings)}
 }
 
 // lookup is os.LookupEnv for the run's environment.

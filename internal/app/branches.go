@@ -9,8 +9,9 @@ import (
 	"time"
 
 	"aig/internal/branches"
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/ref"
+	"aig/internal/refs"
 	"aig/internal/session"
 	"aig/internal/wire"
 )
@@ -20,15 +21,15 @@ func (s *run) tellRefs(ctx context.Context) ([]ref.Ref, error) {
 	if s.Branches == BranchesOff {
 		return nil, nil
 	}
-	refs, err := s.store.Refs(ctx)
-	if errors.Is(err, gitstore.ErrTooManyRefs) {
+	ours, err := refs.List(ctx, s.store.Repo)
+	if errors.Is(err, refs.ErrTooMany) {
 		fmt.Fprintf(s.screen, "warning: %v: the peer is told none\n", err)
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing our references: %w", err)
 	}
-	told := slices.DeleteFunc(refs, func(r ref.Ref) bool { return !wire.CanTell(r) })
+	told := slices.DeleteFunc(ours, func(r ref.Ref) bool { return !wire.CanTell(r) })
 	if size := wire.RefsSize(told); size > wire.MaxRefsSize {
 		fmt.Fprintf(s.screen, "warning: our references have %d bytes, more than the %d that can be told: the peer is told none\n",
 			size, wire.MaxRefsSize)
@@ -50,7 +51,7 @@ func (s *run) showBranches(ctx context.Context, result *session.Result, porcelai
 	limited, cancel := context.WithTimeoutCause(ctx, compareTime, fmt.Errorf("it takes longer than %s", compareTime))
 	defer cancel()
 	report, err := s.compare(limited, result)
-	var failed *gitstore.GitError
+	var failed *git.Error
 	switch {
 	case ctx.Err() != nil:
 		return nil // whoever stops us doesn't want to know
@@ -71,7 +72,7 @@ func (s *run) showBranches(ctx context.Context, result *session.Result, porcelai
 }
 
 func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Report, error) {
-	own, err := s.store.OwnRefs(ctx)
+	own, err := refs.Own(ctx, s.store.Repo)
 	if err != nil {
 		return nil, err
 	}
@@ -95,28 +96,28 @@ func (s *run) tips(ctx context.Context, result *session.Result) ([]string, error
 	for _, r := range result.PeerRefs {
 		theirs = append(theirs, r.OID, r.Peeled)
 	}
-	return s.store.Dangling(ctx, result.Received.All(), theirs)
+	return refs.Dangling(ctx, s.store.Repo, result.Received.All(), theirs)
 }
 
 // relate fills in the facts about those branches that are not the same on both sides.
 func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref) error {
 	var differ []*branches.Branch
-	var pairs []gitstore.Pair
+	var pairs []refs.Pair
 	for i := range report.Branches {
 		if b := &report.Branches[i]; b.Ours != b.Theirs {
 			differ = append(differ, b)
-			pairs = append(pairs, gitstore.Pair{Ours: b.Ours, Theirs: b.Theirs})
+			pairs = append(pairs, refs.Pair{Ours: b.Ours, Theirs: b.Theirs})
 		}
 	}
 	if len(differ) == 0 {
 		return nil
 	}
-	checkout, err := s.store.Checkout(ctx, head)
+	checkout, err := refs.CheckedOut(ctx, s.store.Repo, head)
 	if err != nil {
 		return err
 	}
 	report.Here = branches.Here{Bare: checkout.Dir == "", Branch: checkout.Head.Target, Elsewhere: checkout.Elsewhere}
-	relations, err := s.store.Relate(ctx, pairs)
+	relations, err := refs.Relate(ctx, s.store.Repo, pairs)
 	if err != nil {
 		return err
 	}
@@ -124,7 +125,7 @@ func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref)
 		r := relations[i]
 		b.OnlyOurs, b.OnlyTheirs, b.Related, b.Unknown = r.Ours, r.Theirs, r.Related, r.Unknown
 		if report.Here.Takes(*b) {
-			if b.Dirty, err = s.store.Touched(ctx, checkout, b.Theirs); err != nil {
+			if b.Dirty, err = refs.Touched(ctx, s.store.Repo, checkout, b.Theirs); err != nil {
 				return err
 			}
 		}

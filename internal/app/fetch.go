@@ -4,8 +4,9 @@ import (
 	"context"
 	"errors"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/identity"
+	"aig/internal/intake"
 	"aig/internal/remotehelper"
 	"aig/internal/screen"
 	"aig/internal/session"
@@ -34,7 +35,7 @@ type remote struct {
 	Config
 	name   string
 	ctx    context.Context // the program's: the conversation outlives the call that begins it
-	git    gitstore.Git
+	git    git.Git
 	screen *screen.Screen
 
 	identity *identity.Identity
@@ -42,8 +43,8 @@ type remote struct {
 	status   session.Status
 
 	offered chan session.Offer
-	decided chan *gitstore.Store // nil to leave
-	over    chan struct{}        // closed when err is set
+	decided chan *intake.Store // nil to leave
+	over    chan struct{}      // closed when err is set
 	err     error
 	chosen  bool // decided has got its one value
 }
@@ -66,7 +67,7 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	if err != nil {
 		return remotehelper.Listing{}, err
 	}
-	r.offered, r.decided = make(chan session.Offer, 1), make(chan *gitstore.Store, 1)
+	r.offered, r.decided = make(chan session.Offer, 1), make(chan *intake.Store, 1)
 	r.over = make(chan struct{})
 	go func() {
 		defer close(r.over)
@@ -85,7 +86,7 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 func (r *remote) converse(ctx context.Context) error {
 	result, err := converse(ctx, r.Config, r.link, r.screen, session.Options{
 		Direction: wire.Pull,
-		Hold: func(ctx context.Context, offer session.Offer) (*gitstore.Store, error) {
+		Hold: func(ctx context.Context, offer session.Offer) (*intake.Store, error) {
 			// Even an empty repository tells its HEAD. Git would take no references for deleted ones.
 			if len(offer.Refs) == 0 {
 				return nil, errors.New("the peer tells no references: it must run without --no-refs and aig.refs=false")
@@ -112,7 +113,7 @@ func (r *remote) Fetch(ctx context.Context, progress bool) error {
 	if r.chosen {
 		return r.err
 	}
-	store, err := gitstore.Open(ctx, r.git)
+	store, err := intake.Open(ctx, r.git)
 	if err != nil {
 		return err
 	}
@@ -128,7 +129,7 @@ func (r *remote) Fetch(ctx context.Context, progress bool) error {
 	}
 }
 
-func (r *remote) choose(store *gitstore.Store) {
+func (r *remote) choose(store *intake.Store) {
 	r.chosen = true
 	r.decided <- store
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"aig/internal/command"
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/transport"
 	"aig/internal/tunnel"
@@ -25,7 +25,7 @@ type LinkOptions struct {
 	Request []string
 	// Said, if not nil, may keep a line of the transport's from Stderr, by returning true.
 	Said     func(line string) bool
-	Git      gitstore.Git
+	Git      git.Git
 	Identity *identity.Identity
 	Trust    identity.Trust
 	Timing   tunnel.Timing

@@ -14,8 +14,9 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/identity"
+	"aig/internal/intake"
 	"aig/internal/pairing"
 	"aig/internal/ref"
 	"aig/internal/screen"
@@ -60,7 +61,7 @@ func Pair(ctx context.Context, c Config, o PairOptions) error {
 type pairer struct {
 	PairOptions
 	*run
-	git    gitstore.Git
+	git    git.Git
 	remote *remoteConfig
 	told   sync.Once // the user has been told the code
 }
@@ -76,7 +77,7 @@ func (p *pairer) prepare(ctx context.Context) error {
 	}
 	if !p.NoSync || !p.Global {
 		var err error
-		if p.store, err = gitstore.Open(ctx, p.git); err != nil {
+		if p.store, err = intake.Open(ctx, p.git); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/pairing"
 	"aig/internal/ref"
 )
@@ -19,7 +19,7 @@ const meetRequest = " meet $AIG_MEET"
 
 // remoteConfig is the one remote that a pairing writes.
 type remoteConfig struct {
-	git    gitstore.Git
+	git    git.Git
 	name   string
 	global bool
 

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/pairing"
 	"aig/internal/wire"
@@ -21,7 +21,7 @@ type Settings struct {
 
 // complete fills in what no option has set: from the configuration of the remote of that name if it is not "", else from
 // the environment, else from the general configuration. Trust has rules of its own; see [Config.trusted].
-func (s *Settings) complete(ctx context.Context, git gitstore.Git, getenv func(string) string, remote string) error {
+func (s *Settings) complete(ctx context.Context, git git.Git, getenv func(string) string, remote string) error {
 	for _, v := range []struct {
 		value                  *string
 		ofRemote, env, general string
@@ -56,7 +56,7 @@ func (s *Settings) complete(ctx context.Context, git gitstore.Git, getenv func(s
 }
 
 // completeRequest makes what a paired remote's transport asks for of the secret of the pair.
-func (s *Settings) completeRequest(ctx context.Context, git gitstore.Git, remote string) error {
+func (s *Settings) completeRequest(ctx context.Context, git git.Git, remote string) error {
 	text, paired, err := git.Config(ctx, "remote."+remote+".aigSecret", "")
 	if err != nil || !paired {
 		return err

@@ -8,8 +8,10 @@ import (
 	"os/exec"
 	"strings"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/identity"
+	"aig/internal/intake"
+	"aig/internal/objects"
 	"aig/internal/oid"
 	"aig/internal/ref"
 	"aig/internal/screen"
@@ -25,7 +27,7 @@ func Sync(ctx context.Context, c Config) error {
 		return err
 	}
 	s := &run{Config: c, screen: screen.New(c.Stderr)}
-	if s.store, err = gitstore.Open(ctx, git); err != nil {
+	if s.store, err = intake.Open(ctx, git); err != nil {
 		return err
 	}
 	trust, err := c.trusted(ctx, git, remote, false, s.screen)
@@ -51,7 +53,7 @@ func Sync(ctx context.Context, c Config) error {
 
 // complete fills in from the environment and the configuration what the user's words leave open. It returns the name of
 // the remote that c.Transport stood for, or "".
-func (c *Config) complete(ctx context.Context, git gitstore.Git) (remote string, err error) {
+func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err error) {
 	if c.Transport != "-" {
 		url, ok, err := git.RemoteURL(ctx, c.Transport)
 		if err != nil {
@@ -92,7 +94,7 @@ func (c *Config) isNoCommand() bool {
 // run is one Sync, from an open transport to the end of the report.
 type run struct {
 	Config
-	store  *gitstore.Store
+	store  *intake.Store
 	screen *screen.Screen
 	report *report
 
@@ -106,7 +108,7 @@ type run struct {
 // arrived begins what needs a peer on its way, but not its key: listing the store takes place while the handshake takes
 // its round trips. Not earlier, since the peer may have been hours away.
 func (s *run) arrived(ctx context.Context) {
-	s.objects = begin(ctx, s.store.List)
+	s.objects = begin(ctx, func(ctx context.Context) (*oid.List, error) { return objects.List(ctx, s.store.Repo) })
 	s.told = begin(ctx, s.tellRefs)
 	s.status.Phase("SSH handshake with the peer")
 	if s.showsProgress() {
@@ -131,7 +133,7 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 	if s.Transport == "-" {
 		out = s.screen
 	}
-	s.report = newReport(out, s.screen, s.Config, s.store.Format())
+	s.report = newReport(out, s.screen, s.Config, s.store.Format)
 	result, err := converse(ctx, s.Config, link, s.screen, session.Options{
 		Store:     s.store,
 		Direction: s.Direction,

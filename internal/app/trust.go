@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/ref"
 )
@@ -22,18 +22,18 @@ import (
 // needs trust of its own, set where its address is set, or nearer. A typed address will do with trust that was typed as
 // well; with trust from a configuration file alone, git's user must have allowed such addresses, as for other protocols
 // that run commands. --trust overrides all that. Where nothing counts, nothing starts, and the error says what to type.
-func (c Config) trusted(ctx context.Context, git gitstore.Git, remote string, byGit bool, stderr io.Writer) (identity.Trust, error) {
+func (c Config) trusted(ctx context.Context, g git.Git, remote string, byGit bool, stderr io.Writer) (identity.Trust, error) {
 	if len(c.Settings.Trust) > 0 {
 		return identity.ParseTrust(c.Settings.Trust)
 	}
-	submodule := (remote != "" || byGit) && git.IsSubmodule(ctx)
+	submodule := (remote != "" || byGit) && g.IsSubmodule(ctx)
 	if remote != "" {
-		own, err := remoteTrust(ctx, git, remote, submodule)
+		own, err := remoteTrust(ctx, g, remote, submodule)
 		if err != nil || len(own) > 0 {
 			return parseTrust(own, err)
 		}
 		if byGit && !submodule {
-			cloning, err := c.cloning(ctx, git)
+			cloning, err := c.cloning(ctx, g)
 			if err != nil {
 				return identity.Trust{}, err
 			}
@@ -42,7 +42,7 @@ func (c Config) trusted(ctx context.Context, git gitstore.Git, remote string, by
 			}
 		}
 	}
-	general, typed, err := c.generalTrust(ctx, git)
+	general, typed, err := c.generalTrust(ctx, g)
 	if err != nil {
 		return identity.Trust{}, err
 	}
@@ -61,7 +61,7 @@ func (c Config) trusted(ctx context.Context, git gitstore.Git, remote string, by
 		return identity.Trust{}, fmt.Errorf("in a submodule's repository only a remote with trust of its own is run: git remote add <name> %s && %s",
 			ref.Shell("aig::"+c.Transport), setTrust("<name>", general))
 	case byGit && !typed:
-		allowed, err := c.allowedByUser(ctx, git)
+		allowed, err := c.allowedByUser(ctx, g)
 		if err == nil && !allowed {
 			err = fmt.Errorf("aig.trust alone does not let git run an address: start with AIG_TRUST=%s, "+
 				"or allow all that you type: git config --global protocol.aig.allow user", strings.Join(general, " "))
@@ -82,23 +82,23 @@ func parseTrust(fingerprints []string, err error) (identity.Trust, error) {
 
 // remoteTrust is the remote's own aigTrust. It counts where it is set in the scope of the address or in a narrower one:
 // trust in every remote called origin is none in this address. -c is passed on to submodules, and so is nobody's there.
-func remoteTrust(ctx context.Context, git gitstore.Git, remote string, submodule bool) ([]string, error) {
-	all := func(gitstore.Scope) bool { return true }
-	_, address, set, err := git.ConfigNarrowest(ctx, "remote."+remote+".url", all)
+func remoteTrust(ctx context.Context, g git.Git, remote string, submodule bool) ([]string, error) {
+	all := func(git.Scope) bool { return true }
+	_, address, set, err := g.ConfigNarrowest(ctx, "remote."+remote+".url", all)
 	if err != nil {
 		return nil, err
 	}
 	if !set {
-		address = gitstore.Local // in a file of git's older kinds
+		address = git.Local // in a file of git's older kinds
 	}
-	trust, _, _, err := git.ConfigNarrowest(ctx, "remote."+remote+".aigTrust", func(s gitstore.Scope) bool {
-		return s >= address && !(submodule && s == gitstore.Command)
+	trust, _, _, err := g.ConfigNarrowest(ctx, "remote."+remote+".aigTrust", func(s git.Scope) bool {
+		return s >= address && !(submodule && s == git.Command)
 	})
 	return trust, err
 }
 
 // generalTrust is the environment's, else aig.trust's. typed says that it was set for this run, not once in a file.
-func (c Config) generalTrust(ctx context.Context, git gitstore.Git) (trust []string, typed bool, err error) {
+func (c Config) generalTrust(ctx context.Context, g git.Git) (trust []string, typed bool, err error) {
 	words, set := c.lookup("AIG_TRUST")
 	if !set {
 		words, set = c.lookup("TRUST")
@@ -107,25 +107,25 @@ func (c Config) generalTrust(ctx context.Context, git gitstore.Git) (trust []str
 	if set {
 		return strings.Fields(words), true, nil
 	}
-	trust, at, _, err := git.ConfigNarrowest(ctx, "aig.trust", func(gitstore.Scope) bool { return true })
-	return trust, at == gitstore.Command, err
+	trust, at, _, err := g.ConfigNarrowest(ctx, "aig.trust", func(git.Scope) bool { return true })
+	return trust, at == git.Command, err
 }
 
 // cloning reports whether git has started us to clone, where the user has typed the address of the remote. git clone runs
 // us beside the repository that it makes, and nothing has come into that yet, neither objects nor anybody's addresses.
-func (c Config) cloning(ctx context.Context, git gitstore.Git) (bool, error) {
+func (c Config) cloning(ctx context.Context, g git.Git) (bool, error) {
 	if !filepath.IsAbs(c.getenv("GIT_DIR")) {
 		return false, nil
 	}
-	return git.IsEmpty(ctx)
+	return g.IsEmpty(ctx)
 }
 
 // allowedByUser reports whether the user has allowed addresses of this kind by git's own means.
-func (c Config) allowedByUser(ctx context.Context, git gitstore.Git) (bool, error) {
+func (c Config) allowedByUser(ctx context.Context, g git.Git) (bool, error) {
 	if list, set := c.lookup("GIT_ALLOW_PROTOCOL"); set {
 		return slices.Contains(strings.Split(list, ":"), "aig"), nil
 	}
-	allow, _, err := git.Config(ctx, "protocol.aig.allow", "")
+	allow, _, err := g.Config(ctx, "protocol.aig.allow", "")
 	allow = strings.ToLower(allow)
 	return allow == "user" || allow == "always", err
 }

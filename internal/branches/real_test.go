@@ -9,8 +9,10 @@ import (
 	"testing"
 
 	"aig/internal/branches"
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/gittest"
+	"aig/internal/intake"
+	"aig/internal/refs"
 )
 
 // pair is two repositories with a common history of one commit on main.
@@ -48,18 +50,18 @@ func (p *pair) report() *branches.Report {
 			p.t.Fatal(err)
 		}
 	}
-	s, err := gitstore.Open(ctx, gitstore.Git{Dir: p.ours.Dir, Env: p.ours.Env})
+	s, err := intake.Open(ctx, git.Git{Dir: p.ours.Dir, Env: p.ours.Env})
 	must(err)
-	peer, err := gitstore.Open(ctx, gitstore.Git{Dir: p.theirs.Dir, Env: p.theirs.Env})
+	peer, err := intake.Open(ctx, git.Git{Dir: p.theirs.Dir, Env: p.theirs.Env})
 	must(err)
 	received := strings.Fields(p.theirs.Objects())
 	had := p.ours.Objects()
 	p.copyObjects()
-	told, err := peer.Refs(ctx)
+	told, err := refs.List(ctx, peer.Repo)
 	must(err)
-	own, err := s.OwnRefs(ctx)
+	own, err := refs.Own(ctx, s.Repo)
 	must(err)
-	co, err := s.Checkout(ctx, own[0])
+	co, err := refs.CheckedOut(ctx, s.Repo, own[0])
 	must(err)
 	var theirNames []string
 	for _, r := range told {
@@ -69,21 +71,21 @@ func (p *pair) report() *branches.Report {
 		Here:     branches.Here{Bare: co.Dir == "", Branch: co.Head.Target, Elsewhere: co.Elsewhere},
 		Branches: branches.Pair(own, told),
 	}
-	var pairs []gitstore.Pair
+	var pairs []refs.Pair
 	for _, b := range report.Branches {
-		pairs = append(pairs, gitstore.Pair{Ours: b.Ours, Theirs: b.Theirs})
+		pairs = append(pairs, refs.Pair{Ours: b.Ours, Theirs: b.Theirs})
 	}
-	relations, err := s.Relate(ctx, pairs)
+	relations, err := refs.Relate(ctx, s.Repo, pairs)
 	must(err)
 	for i, r := range relations {
 		b := &report.Branches[i]
 		b.OnlyOurs, b.OnlyTheirs, b.Related, b.Unknown = r.Ours, r.Theirs, r.Related, r.Unknown
 		if report.Here.Takes(*b) {
-			b.Dirty, err = s.Touched(ctx, co, b.Theirs)
+			b.Dirty, err = refs.Touched(ctx, s.Repo, co, b.Theirs)
 			must(err)
 		}
 	}
-	report.Tips, err = s.Dangling(ctx, func(yield func([]byte, error) bool) {
+	report.Tips, err = refs.Dangling(ctx, s.Repo, func(yield func([]byte, error) bool) {
 		for _, name := range received {
 			if b, err := hex.DecodeString(name); !strings.Contains(had, name) && !yield(b, err) {
 				return

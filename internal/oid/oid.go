@@ -6,9 +6,13 @@ package oid
 
 import (
 	"bytes"
+	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
 	"sort"
+	"strings"
 )
 
 // Format is an object format as `git rev-parse --show-object-format` prints it.
@@ -37,6 +41,14 @@ func (f Format) Size() int {
 	return 20
 }
 
+// Hash returns the format's hash, of which an object's name is the sum.
+func (f Format) Hash() hash.Hash {
+	if f == SHA256 {
+		return sha256.New()
+	}
+	return sha1.New()
+}
+
 // Parse decodes a full hexadecimal object name into dst, which is f.Size() bytes long.
 func (f Format) Parse(dst, src []byte) error {
 	if len(src) != hex.EncodedLen(f.Size()) {
@@ -46,6 +58,11 @@ func (f Format) Parse(dst, src []byte) error {
 		return fmt.Errorf("object name %.80q is not hexadecimal", src)
 	}
 	return nil
+}
+
+// IsName tells whether name is a full object name in lower-case hexadecimal digits, and so nothing else to git.
+func (f Format) IsName(name string) bool {
+	return name == strings.ToLower(name) && f.Parse(make([]byte, f.Size()), []byte(name)) == nil
 }
 
 // chunkNames is how many names one allocation of a List holds. Growing by chunks never copies and never leaves a list
@@ -117,3 +134,20 @@ func (s Selection) Len() int { return len(s.Index) }
 
 // At is the i-th of them.
 func (s Selection) At(i int) []byte { return s.List.At(int(s.Index[i])) }
+
+// Bitmap is a set of positions.
+type Bitmap []uint64
+
+// NewBitmap returns a set with room for n positions, and those of given in it.
+func NewBitmap(n int, given []uint32) Bitmap {
+	b := make(Bitmap, (n+63)/64)
+	for _, i := range given {
+		b.Add(i)
+	}
+	return b
+}
+
+// Has, Add and Remove are the set's, for one position.
+func (b Bitmap) Has(i uint32) bool { return b[i/64]&(1<<(i%64)) != 0 }
+func (b Bitmap) Add(i uint32)      { b[i/64] |= 1 << (i % 64) }
+func (b Bitmap) Remove(i uint32)   { b[i/64] &^= 1 << (i % 64) }

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"testing"
 
-	"aig/internal/gitstore"
 	"aig/internal/gittest"
+	"aig/internal/intake"
 	"aig/internal/ref"
 	"aig/internal/wire"
 )
@@ -68,7 +68,7 @@ func TestContext(t *testing.T) {
 			if holds {
 				store := oA.Store
 				oA.Store, oA.Direction = nil, wire.Pull
-				oA.Hold = func(context.Context, Offer) (*gitstore.Store, error) {
+				oA.Hold = func(context.Context, Offer) (*intake.Store, error) {
 					asked = true
 					return store, nil
 				}
@@ -126,7 +126,7 @@ func TestContextOfAnOlderPeer(t *testing.T) {
 		o := a.options(t, t.Context())
 		var offer Offer
 		o.Store, o.Direction, o.Context = nil, wire.Pull, word
-		o.Hold = func(_ context.Context, got Offer) (*gitstore.Store, error) {
+		o.Hold = func(_ context.Context, got Offer) (*intake.Store, error) {
 			offer = got
 			return nil, nil
 		}

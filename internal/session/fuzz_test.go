@@ -11,8 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/gittest"
+	"aig/internal/intake"
+	"aig/internal/objects"
 	"aig/internal/oid"
 	"aig/internal/ref"
 	"aig/internal/wire"
@@ -28,19 +30,19 @@ func FuzzConversation(f *testing.F) {
 	theirs.Commit("file", "theirs")
 	many.Blobs("many", 150)
 	ctx := f.Context()
-	open := func(r *gittest.Repo) *gitstore.Store {
-		store, err := gitstore.Open(ctx, gitstore.Git{Dir: r.Dir, Env: r.Env})
+	open := func(r *gittest.Repo) *intake.Store {
+		store, err := intake.Open(ctx, git.Git{Dir: r.Dir, Env: r.Env})
 		if err != nil {
 			f.Fatal(err)
 		}
 		return store
 	}
 	store := open(ours)
-	list, err := store.List(ctx) // as it is now, whatever comes in
+	list, err := objects.List(ctx, store.Repo) // as it is now, whatever comes in
 	if err != nil {
 		f.Fatal(err)
 	}
-	options := func(store *gitstore.Store) Options {
+	options := func(store *intake.Store) Options {
 		return Options{
 			Store: store, Direction: wire.Both, Secret: secret, Timeout: 20 * time.Second, Agent: "test",
 			Objects: func(context.Context) (*oid.List, error) { return list, nil },
@@ -49,7 +51,7 @@ func FuzzConversation(f *testing.F) {
 	}
 	holding := func(o Options) Options {
 		o.Direction = wire.Pull
-		o.Hold = func(context.Context, Offer) (*gitstore.Store, error) { return store, nil }
+		o.Hold = func(context.Context, Offer) (*intake.Store, error) { return store, nil }
 		o.Store = nil
 		return o
 	}
@@ -97,7 +99,7 @@ func FuzzConversation(f *testing.F) {
 		result, err := Run(t.Context(), newMonologue(says), o)
 		switch {
 		case err == nil && !result.Left:
-			here, listErr := store.List(t.Context())
+			here, listErr := objects.List(t.Context(), store.Repo)
 			if listErr != nil {
 				t.Fatal(listErr)
 			}

@@ -127,7 +127,7 @@ func (s *session) hold(ctx context.Context) (goesOn bool, err error) {
 	if s.o.Store == nil {
 		return false, s.write(wire.TypeLeave)
 	}
-	if ours := s.o.Store.Format(); ours != format {
+	if ours := s.o.Store.Format; ours != format {
 		return false, fmt.Errorf("our repository has %s objects and the peer's %s: only stores of one object format "+
 			"can be made equal", ours, format)
 	}

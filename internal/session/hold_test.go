@@ -7,15 +7,16 @@ import (
 	"strings"
 	"testing"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/gittest"
+	"aig/internal/intake"
 	"aig/internal/oid"
 	"aig/internal/ref"
 	"aig/internal/wire"
 )
 
 // held has a conversation between a side that holds and one that does not.
-func held(t *testing.T, a, b *side, refs []ref.Ref, hold func(context.Context, Offer) (*gitstore.Store, error)) {
+func held(t *testing.T, a, b *side, refs []ref.Ref, hold func(context.Context, Offer) (*intake.Store, error)) {
 	t.Helper()
 	pipeA, pipeB := gittest.Loopback(t)
 	ctx := t.Context()
@@ -41,9 +42,9 @@ func TestHoldAndGo(t *testing.T) {
 		b.repo.Blobs("b", 300)
 		refs := []ref.Ref{{OID: "0123", Name: "HEAD", Target: "refs/heads/main"}, {OID: "0123", Name: "refs/heads/main"}}
 		var offer Offer
-		held(t, a, b, refs, func(ctx context.Context, o Offer) (*gitstore.Store, error) {
+		held(t, a, b, refs, func(ctx context.Context, o Offer) (*intake.Store, error) {
 			offer = o
-			return gitstore.Open(ctx, gitstore.Git{Dir: a.repo.Dir, Env: a.repo.Env})
+			return intake.Open(ctx, git.Git{Dir: a.repo.Dir, Env: a.repo.Env})
 		})
 		mustAgree(t, a, b)
 		if !reflect.DeepEqual(offer, Offer{oid.Format(format), refs}) {
@@ -59,7 +60,7 @@ func TestHoldAndGo(t *testing.T) {
 func TestHoldAndLeave(t *testing.T) {
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
 	b.repo.Blobs("b", 30)
-	held(t, a, b, nil, func(context.Context, Offer) (*gitstore.Store, error) { return nil, nil })
+	held(t, a, b, nil, func(context.Context, Offer) (*intake.Store, error) { return nil, nil })
 	if a.err != nil || b.err != nil || len(a.received)+len(b.sent) > 0 || a.repo.Objects() != "" {
 		t.Errorf("%v; %v; received %v", a.err, b.err, a.received)
 	}
@@ -68,13 +69,13 @@ func TestHoldAndLeave(t *testing.T) {
 // What stops a side that holds is told to the peer.
 func TestHoldFails(t *testing.T) {
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
-	held(t, a, b, nil, func(context.Context, Offer) (*gitstore.Store, error) { return nil, errors.New("changed my mind") })
+	held(t, a, b, nil, func(context.Context, Offer) (*intake.Store, error) { return nil, errors.New("changed my mind") })
 	if a.err == nil || b.err == nil || !strings.Contains(b.err.Error(), `"changed my mind"`) {
 		t.Errorf("%v; %v", a.err, b.err)
 	}
-	held(t, a, b, nil, func(ctx context.Context, _ Offer) (*gitstore.Store, error) {
+	held(t, a, b, nil, func(ctx context.Context, _ Offer) (*intake.Store, error) {
 		other := gittest.New(t, "--object-format=sha256")
-		return gitstore.Open(ctx, gitstore.Git{Dir: other.Dir, Env: other.Env})
+		return intake.Open(ctx, git.Git{Dir: other.Dir, Env: other.Env})
 	})
 	if a.err == nil || b.err == nil || !strings.Contains(b.err.Error(), "sha256") {
 		t.Errorf("%v; %v", a.err, b.err)

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"sync"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
+	"aig/internal/intake"
 	"aig/internal/wire"
 )
 
@@ -29,9 +30,9 @@ type inbox struct {
 	workers  sync.WaitGroup
 
 	// Of the reading goroutine alone:
-	current *gitstore.Incoming // the pack that is coming in
-	number  uint32             // of the pack that comes next
-	drops   int                // packs that were taken back since something else came of one
+	current *intake.Incoming // the pack that is coming in
+	number  uint32           // of the pack that comes next
+	drops   int              // packs that were taken back since something else came of one
 
 	mu       sync.Mutex // guards what follows, want and received
 	stored   int
@@ -125,24 +126,24 @@ func (b *inbox) end(body []byte) error {
 }
 
 // take finishes a pack. Its error is one of this side; a pack that is the peer's fault is refused instead.
-func (b *inbox) take(pack *gitstore.Incoming, end wire.PackEnd) error {
+func (b *inbox) take(pack *intake.Incoming, end wire.PackEnd) error {
 	err := pack.Finish()
 	if err == nil {
 		err = b.check(pack, end)
 	}
 	var untrue *packLie
-	var limit *gitstore.LimitError
-	var git *gitstore.GitError
+	var limit *git.LimitError
+	var failed *git.Error
 	switch {
 	case err == nil:
 		err = pack.Install()
-	case gitstore.OfPeer(err) || errors.As(err, &untrue):
+	case intake.OfPeer(err) || errors.As(err, &untrue):
 		return b.refuse(end.Number, err)
 	case !errors.As(err, &limit):
 		err = fmt.Errorf("our store: %w", err)
 	}
-	if errors.As(err, &git) && git.OutOfMemory() {
-		return fmt.Errorf("the peer's pack: %w", git)
+	if errors.As(err, &failed) && failed.OutOfMemory() {
+		return fmt.Errorf("the peer's pack: %w", failed)
 	}
 	if err != nil {
 		return err
@@ -164,7 +165,7 @@ func lie(format string, args ...any) error { return &packLie{fmt.Errorf(format, 
 
 // check compares a pack with what was announced: nothing more, nothing less than it says, nothing twice. The index of a
 // thin pack also has the bases that git has added to it; those are ours already.
-func (b *inbox) check(pack *gitstore.Incoming, end wire.PackEnd) error {
+func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var places []int

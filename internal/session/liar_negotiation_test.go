@@ -7,7 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"aig/internal/gitstore"
+	"aig/internal/intake"
 	"aig/internal/reconcile"
 	"aig/internal/wire"
 )
@@ -66,7 +66,7 @@ func TestTortureLiarsLists(t *testing.T) {
 		}, want: "the list of the peer's 2147483647 objects may take"},
 		{name: "2^31-1 objects to a side that holds", tell: func(l *liar) { l.hello(1<<31 - 1) },
 			want: "the list of the peer's 2147483647 objects may take", direction: wire.Pull,
-			hold: func(context.Context, Offer) (*gitstore.Store, error) { return v.store, nil }},
+			hold: func(context.Context, Offer) (*intake.Store, error) { return v.store, nil }},
 		{name: "2^63 objects of a side that holds", tell: func(l *liar) {
 			l.hello(0, "agent", "hold 1\nagent", "both", "pull", "sha1", "any")
 			l.say(wire.TypeGo, count(1<<63))

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"aig/internal/gitstore"
+	"aig/internal/intake"
 	"aig/internal/wire"
 )
 
@@ -21,7 +21,7 @@ type phase struct {
 
 // phases is the points at which we wait for a peer.
 func (v *victims) phases(announced string) []phase {
-	holds := func(context.Context, Offer) (*gitstore.Store, error) { return v.store, nil }
+	holds := func(context.Context, Offer) (*intake.Store, error) { return v.store, nil }
 	return []phase{
 		{"hello", func(l *liar) {}, "the peer's hello", tale{}},
 		{"references", func(l *liar) {

@@ -14,8 +14,9 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/gittest"
+	"aig/internal/intake"
 	"aig/internal/oid"
 	"aig/internal/tunnel"
 	"aig/internal/wire"
@@ -131,7 +132,7 @@ type sshTale struct {
 }
 
 // beside has a conversation with a peer whose SSH lies, and returns what came of it.
-func (v *victims) beside(t *testing.T, lie sshTale, theirs *gitstore.Store, role tunnel.Role, timeout time.Duration) (out outcome) {
+func (v *victims) beside(t *testing.T, lie sshTale, theirs *intake.Store, role tunnel.Role, timeout time.Duration) (out outcome) {
 	ours, liar := v.bare(t, lie.config, role, timeout)
 	o := Options{
 		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Agent: "victim", Timeout: timeout,
@@ -273,7 +274,7 @@ func TestTortureLiarsSSH(t *testing.T) {
 					role = tunnel.Client + tunnel.Server - role
 				}
 				v, them := newVictims(t, 3), newStock(t)
-				store, err := gitstore.Open(t.Context(), gitstore.Git{Dir: them.repo.Dir, Env: them.repo.Env})
+				store, err := intake.Open(t.Context(), git.Git{Dir: them.repo.Dir, Env: them.repo.Env})
 				if err != nil {
 					t.Fatal(err)
 				}

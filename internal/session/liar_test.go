@@ -19,8 +19,10 @@ import (
 
 	"golang.org/x/crypto/ssh"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/gittest"
+	"aig/internal/intake"
+	"aig/internal/objects"
 	"aig/internal/oid"
 	"aig/internal/reconcile"
 	"aig/internal/ref"
@@ -67,7 +69,7 @@ type tale struct {
 	stores    bool // objects may have been stored
 	direction wire.Direction
 	refs      []ref.Ref
-	hold      func(context.Context, Offer) (*gitstore.Store, error)
+	hold      func(context.Context, Offer) (*intake.Store, error)
 }
 
 func (l *liar) say(t wire.Type, parts ...[]byte) {
@@ -235,7 +237,7 @@ func (l *liar) pack(number uint32, objects uint32, pack []byte) {
 type victims struct {
 	t     *testing.T
 	repo  *gittest.Repo
-	store *gitstore.Store
+	store *intake.Store
 	list  *oid.List
 	files gittest.Files
 	keys  [2]ssh.Signer // ours, the liar's
@@ -259,8 +261,8 @@ func newVictims(t *testing.T, blobs int) *victims {
 
 func (v *victims) open(repo *gittest.Repo) {
 	var err error
-	if v.store, err = gitstore.Open(v.t.Context(), gitstore.Git{Dir: repo.Dir, Env: repo.Env}); err == nil {
-		v.list, err = v.store.List(v.t.Context())
+	if v.store, err = intake.Open(v.t.Context(), git.Git{Dir: repo.Dir, Env: repo.Env}); err == nil {
+		v.list, err = objects.List(v.t.Context(), v.store.Repo)
 	}
 	if err != nil {
 		v.t.Fatal(err)

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"sync"
 
-	"aig/internal/gitstore"
+	"aig/internal/objects"
 	"aig/internal/oid"
 	"aig/internal/wire"
 )
@@ -20,8 +20,8 @@ type outbox struct {
 	s *session
 
 	mu          sync.Mutex
-	pending     []gitstore.Piece          // packs to make, the last one first
-	outstanding map[uint32]gitstore.Piece // packs sent and not yet judged, by number
+	pending     []objects.Piece          // packs to make, the last one first
+	outstanding map[uint32]objects.Piece // packs sent and not yet judged, by number
 	refused     []wire.Refused
 	storedCount int
 	left        []uint32      // objects that are omitted
@@ -29,12 +29,12 @@ type outbox struct {
 }
 
 func newOutbox(s *session) *outbox {
-	return &outbox{s: s, outstanding: make(map[uint32]gitstore.Piece), wake: make(chan struct{}, 1)}
+	return &outbox{s: s, outstanding: make(map[uint32]objects.Piece), wake: make(chan struct{}, 1)}
 }
 
 // send sends everything and returns when the peer has stored it.
 func (b *outbox) send(ctx context.Context) error {
-	pieces, err := b.s.o.Store.Plan(ctx, b.s.local, b.s.give)
+	pieces, err := objects.Plan(ctx, b.s.o.Store.Repo, b.s.local, b.s.give)
 	if err != nil {
 		return fmt.Errorf("planning our packs: %w", err)
 	}
@@ -79,7 +79,7 @@ func (b *outbox) send(ctx context.Context) error {
 	}
 }
 
-func (b *outbox) pop() (piece gitstore.Piece, ok bool) {
+func (b *outbox) pop() (piece objects.Piece, ok bool) {
 	if len(b.pending) == 0 {
 		return piece, false
 	}
@@ -91,10 +91,10 @@ func (b *outbox) pop() (piece gitstore.Piece, ok bool) {
 
 // sendPack sends one pack; sent is false where it had to be dropped, because some object could not be read. Those are
 // then omitted, and the others are pending again.
-func (b *outbox) sendPack(ctx context.Context, number uint32, piece gitstore.Piece) (sent bool, err error) {
+func (b *outbox) sendPack(ctx context.Context, number uint32, piece objects.Piece) (sent bool, err error) {
 	s := b.s
 	frames := bufio.NewWriterSize(packFrames{s}, wire.MaxBody)
-	packErr := s.o.Store.PackPiece(ctx, piece, frames)
+	packErr := objects.Pack(ctx, s.o.Store.Repo, piece, frames)
 	if packErr == nil {
 		packErr = frames.Flush()
 	}
@@ -123,7 +123,7 @@ func (b *outbox) sendPack(ctx context.Context, number uint32, piece gitstore.Pie
 // simplify makes a pack pending again whose objects are sound: without bases, since it may be one of these that can't be
 // read here, or is not there with the peer; then without anything copied from our packs. It returns false if the pack
 // was as simple as that.
-func (b *outbox) simplify(piece gitstore.Piece, reason string) bool {
+func (b *outbox) simplify(piece objects.Piece, reason string) bool {
 	switch {
 	case piece.Thin():
 		piece = piece.WithoutBases()
@@ -179,7 +179,7 @@ func (b *outbox) omit(ctx context.Context, list []uint32) (found int, err error)
 	names := oid.Selection{List: s.local, Index: list}
 	var bad, good []uint32
 	next := 0
-	err = s.o.Store.Verify(ctx, names, func(i int, reason string) {
+	err = objects.Verify(ctx, s.o.Store.Repo, names, func(i int, reason string) {
 		good = append(good, list[next:i]...)
 		bad = append(bad, list[i])
 		next = i + 1
@@ -202,7 +202,7 @@ func (b *outbox) omit(ctx context.Context, list []uint32) (found int, err error)
 	defer b.mu.Unlock()
 	b.left = append(b.left, bad...)
 	if len(bad) > 0 && len(good) > 0 {
-		b.pending = append(b.pending, gitstore.NewPiece(s.local, good))
+		b.pending = append(b.pending, objects.NewPiece(s.local, good))
 	}
 	return len(bad), nil
 }

@@ -8,8 +8,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/gittest"
+	"aig/internal/intake"
 	"aig/internal/oid"
 	"aig/internal/reconcile"
 	"aig/internal/wire"
@@ -43,7 +44,7 @@ func TestMuchToTellAndNoRoom(t *testing.T) {
 	}
 	symbols := symbolsOf(t, theirs, ourSet)
 	repo := gittest.New(t)
-	store, err := gitstore.Open(t.Context(), gitstore.Git{Dir: repo.Dir, Env: repo.Env})
+	store, err := intake.Open(t.Context(), git.Git{Dir: repo.Dir, Env: repo.Env})
 	if err != nil {
 		t.Fatal(err)
 	}

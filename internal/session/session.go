@@ -9,7 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"aig/internal/gitstore"
+	"aig/internal/intake"
+	"aig/internal/objects"
 	"aig/internal/oid"
 	"aig/internal/reconcile"
 	"aig/internal/ref"
@@ -31,13 +32,13 @@ const (
 
 // Options is what a conversation is about.
 type Options struct {
-	Store     *gitstore.Store
+	Store     *intake.Store
 	Direction wire.Direction
 	// Context is a word that both sides must give alike, see wire.CheckContext; "" is none, and none is alike. Before the
 	// peer's hello has shown that it has the same, it is told nothing of the store but how many objects and references
 	// it has, and of what format.
 	Context string
-	// Objects lists Store; nil is Store.List. It is called once, when the conversation begins.
+	// Objects lists Store; nil is objects.List. It is called once, when the conversation begins.
 	Objects func(context.Context) (*oid.List, error)
 	// Refs lists what is told to the peer of our references, when the conversation begins; they are CanTell of package
 	// wire, and of at most its MaxRefsSize together. There may be none, or no function.
@@ -45,7 +46,7 @@ type Options struct {
 	// Hold, if it is there, is called when the peer's hello and references have come; Store and Objects are not used
 	// then. It returns the store that goes into the conversation, or nil: then both sides say goodbye, and nothing has
 	// moved. A side that holds must only Pull.
-	Hold func(context.Context, Offer) (*gitstore.Store, error)
+	Hold func(context.Context, Offer) (*intake.Store, error)
 	// Secret is bound to this conversation and known to both sides, fresh from both sides' randomness: nobody can have
 	// chosen object names against it.
 	Secret []byte
@@ -271,7 +272,7 @@ func (s *session) list(ctx context.Context) error {
 	}
 	list := s.o.Objects
 	if list == nil || s.o.Hold != nil {
-		list = s.o.Store.List
+		list = func(ctx context.Context) (*oid.List, error) { return objects.List(ctx, s.o.Store.Repo) }
 	}
 	var err error
 	if s.local, err = list(ctx); err != nil {

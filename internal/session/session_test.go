@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/gittest"
+	"aig/internal/intake"
 	"aig/internal/ref"
 	"aig/internal/wire"
 )
@@ -29,7 +30,7 @@ type side struct {
 
 func (d *side) options(t *testing.T, ctx context.Context) Options {
 	t.Helper()
-	store, err := gitstore.Open(ctx, gitstore.Git{Dir: d.repo.Dir, Env: d.repo.Env})
+	store, err := intake.Open(ctx, git.Git{Dir: d.repo.Dir, Env: d.repo.Env})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,11 +21,14 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"aig/internal/app"
-	"aig/internal/gitstore"
+	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/identity"
+	"aig/internal/intake"
+	"aig/internal/objects"
 	"aig/internal/oid"
 	"aig/internal/ref"
+	"aig/internal/refs"
 	"aig/internal/session"
 	"aig/internal/tunnel"
 	"aig/internal/wire"
@@ -37,7 +40,7 @@ type peerSide struct {
 	dir      string // a bare repository
 	format   oid.Format
 	env      []string
-	store    *gitstore.Store
+	store    *intake.Store
 	refs     []ref.Ref
 	identity *identity.Identity
 	trust    identity.Trust
@@ -215,15 +218,15 @@ func (p *peers) copyOf(t testing.TB) *peers {
 // open does what need not be done anew for every session, since nothing in it depends on the wire.
 func (s *peerSide) open(ctx context.Context) error {
 	var err error
-	if s.store, err = gitstore.Open(ctx, s.gitstore()); err != nil {
+	if s.store, err = intake.Open(ctx, s.children()); err != nil {
 		return err
 	}
-	s.refs, err = s.store.Refs(ctx)
+	s.refs, err = refs.List(ctx, s.store.Repo)
 	return err
 }
 
-func (s *peerSide) gitstore() gitstore.Git {
-	return gitstore.Git{Dir: s.dir, Env: s.env, Settings: new(gitstore.Settings)}
+func (s *peerSide) children() git.Git {
+	return git.Git{Dir: s.dir, Env: s.env, Settings: new(git.Settings)}
 }
 
 // ended is how a session ended for one side.
@@ -250,12 +253,12 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 	}
 	arrived := false
 	link, err := app.Open(ctx, app.LinkOptions{
-		Transport: "-", Stdin: e.in, Stdout: e.out, Stderr: io.Discard, Git: s.gitstore(),
+		Transport: "-", Stdin: e.in, Stdout: e.out, Stderr: io.Discard, Git: s.children(),
 		Identity: s.identity, Trust: s.trust, Timing: tunnel.Timing{Wait: timeout, Timeout: timeout},
 		Arrived: func() {
 			arrived = true
 			go func() {
-				objects, err := s.store.List(ctx)
+				objects, err := objects.List(ctx, s.store.Repo)
 				listed <- listing{objects, err}
 			}()
 		},
@@ -282,7 +285,7 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 	}
 	if s.holds {
 		o.Store, o.Objects, o.Refs, o.Direction = nil, nil, nil, wire.Pull
-		o.Hold = func(context.Context, session.Offer) (*gitstore.Store, error) { return s.store, nil }
+		o.Hold = func(context.Context, session.Offer) (*intake.Store, error) { return s.store, nil }
 	}
 	result, err := session.Run(ctx, conn, o)
 	if result != nil {

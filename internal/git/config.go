@@ -1,0 +1,194 @@
+package git
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Settings is the configuration as git lists it, read when it is first needed. The zero value is ready.
+type Settings struct {
+	once    sync.Once
+	entries []setting // in git's order, in which a later one wins
+	err     error
+}
+
+type setting struct {
+	key   string // canonical
+	value string
+	given bool // false for a key without "=", which is a boolean's true and no other value
+	scope Scope
+}
+
+// Scope is where a configuration variable is set, the wider ones first, as in git-config(1).
+type Scope int
+
+// The scopes of git.
+const (
+	System Scope = iota // and what isn't known
+	Global
+	Local
+	Worktree
+	Command // -c and GIT_CONFIG_COUNT
+)
+
+func parseScope(name string) Scope {
+	return Scope(max(0, slices.Index([]string{"system", "global", "local", "worktree", "command"}, name)))
+}
+
+// Config is the last value of a configuration variable; ok is false where it is not set. typ is a `git config --type`,
+// or "".
+func (g Git) Config(ctx context.Context, key, typ string) (value string, ok bool, err error) {
+	values, err := g.config(ctx, "--get", key, typ)
+	if len(values) == 0 {
+		return "", false, err
+	}
+	return values[len(values)-1], true, err
+}
+
+// ConfigAll is every value of a multi-valued configuration variable; typ as for Config.
+func (g Git) ConfigAll(ctx context.Context, key, typ string) ([]string, error) {
+	return g.config(ctx, "--get-all", key, typ)
+}
+
+// ConfigNarrowest is what the narrowest scope that sets a multi-valued variable sets it to, and that scope; set is false
+// where none does. As in git's own lists, an empty value takes back those before it.
+func (g Git) ConfigNarrowest(ctx context.Context, key string, counts func(Scope) bool) (values []string, at Scope, set bool, err error) {
+	entries, err := g.settings().get(ctx, g, key)
+	for _, e := range entries { // the wider scopes come first
+		if !counts(e.scope) {
+			continue
+		}
+		if e.scope != at || e.value == "" {
+			values = nil
+		}
+		if at, set = e.scope, true; e.value != "" {
+			values = append(values, e.value)
+		}
+	}
+	return values, at, set, err
+}
+
+// settings is the configuration as read before, if it was.
+func (g Git) settings() *Settings {
+	if g.Settings == nil {
+		return new(Settings)
+	}
+	return g.Settings
+}
+
+// ConfigOf is every value of several configuration variables together, in the order in which git has read them. Each
+// must have one.
+func (g Git) ConfigOf(ctx context.Context, keys ...string) ([]string, error) {
+	entries, err := g.settings().get(ctx, g, keys...)
+	var values []string
+	for _, e := range entries {
+		if !e.given {
+			return nil, fmt.Errorf("configuration variable %s has no value", e.key)
+		}
+		values = append(values, e.value)
+	}
+	return values, err
+}
+
+func (g Git) config(ctx context.Context, how, key, typ string) ([]string, error) {
+	if g.Settings != nil {
+		entries, err := g.Settings.get(ctx, g, key)
+		if err != nil || len(entries) == 0 || typ == "" {
+			var values []string
+			for _, e := range entries {
+				values = append(values, e.value)
+			}
+			return values, err
+		}
+		// What a boolean, a path or a number is, git knows.
+	}
+	args := []string{"config", "-z"}
+	if typ != "" {
+		args = append(args, "--type="+typ)
+	}
+	c := g.Command(ctx, nil, append(args, how, key)...)
+	out, err := c.Output()
+	if ExitCode(err) == 1 {
+		return nil, nil // git-config(1): the key is not set
+	}
+	if err != nil {
+		return nil, fmt.Errorf("configuration variable %s: %w", key, err)
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
+}
+
+// RemoteURL is the address of the remote of that name as git fetch takes it: the first one, with url.<base>.insteadOf
+// applied. ok is false where there is no such remote.
+func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, err error) {
+	if strings.ContainsAny(name, "\n\x00") {
+		return "", false, nil // not the name of a configuration variable, nor of a remote
+	}
+	values, err := g.ConfigAll(ctx, "remote."+name+".url", "")
+	if err != nil || len(values) == 0 {
+		return "", false, err
+	}
+	c := g.Command(ctx, nil, "ls-remote", "--get-url", "--", name)
+	out, err := c.Output()
+	return strings.TrimSuffix(string(out), "\n"), err == nil, err
+}
+
+// ConfigBelow is every value of all variables whose canonical keys begin with the prefix.
+func (g Git) ConfigBelow(ctx context.Context, prefix string) (map[string][]string, error) {
+	entries, err := g.settings().all(ctx, g)
+	below := make(map[string][]string)
+	for _, e := range entries {
+		if strings.HasPrefix(e.key, prefix) {
+			below[e.key] = append(below[e.key], e.value)
+		}
+	}
+	return below, err
+}
+
+// EditConfig runs git config with arguments that change it. What has been read before stands as it was.
+func (g Git) EditConfig(ctx context.Context, args ...string) error {
+	return g.Command(ctx, nil, append([]string{"config"}, args...)...).Run()
+}
+
+func (s *Settings) all(ctx context.Context, g Git) ([]setting, error) {
+	s.once.Do(func() {
+		c := g.Command(ctx, nil, "config", "-z", "--show-scope", "--list")
+		out, err := c.Output()
+		if err != nil {
+			s.err = fmt.Errorf("reading the configuration: %w", err)
+			return
+		}
+		fields := strings.Split(string(out), "\x00")
+		for i := 0; i+1 < len(fields); i += 2 {
+			key, value, given := strings.Cut(fields[i+1], "\n")
+			s.entries = append(s.entries, setting{key, value, given, parseScope(fields[i])})
+		}
+	})
+	return s.entries, s.err
+}
+
+func (s *Settings) get(ctx context.Context, g Git, keys ...string) ([]setting, error) {
+	entries, err := s.all(ctx, g)
+	wanted := make([]string, len(keys))
+	for i, key := range keys {
+		wanted[i] = canonicalKey(key)
+	}
+	var found []setting
+	for _, e := range entries {
+		if slices.Contains(wanted, e.key) {
+			found = append(found, e)
+		}
+	}
+	return found, err
+}
+
+// canonicalKey is a key as git lists it: section and variable in lower case, a subsection between them as it is.
+func canonicalKey(key string) string {
+	first, last := strings.IndexByte(key, '.'), strings.LastIndexByte(key, '.')
+	if first < 0 {
+		return key
+	}
+	return strings.ToLower(key[:first]) + key[first:last] + strings.ToLower(key[last:])
+}

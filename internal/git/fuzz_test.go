@@ -1,0 +1,92 @@
+package git
+
+import (
+	"bytes"
+	"encoding/binary"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"aig/internal/gittest"
+)
+
+// FuzzPackHeader: a header that was taken apart marshals to what came, however it came, and nothing behind it is touched.
+func FuzzPackHeader(f *testing.F) {
+	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x12rest"), uint8(0))
+	f.Add([]byte("PACK\x00\x00\x00\x04\xff\xff\xff\xff"), uint8(5))
+	f.Add([]byte("HTTP/1.1 400"), uint8(3))
+	f.Fuzz(func(t *testing.T, data []byte, size uint8) {
+		var h PackHeader
+		seen := 0
+		for part := range slices.Chunk(data, int(size)+1) {
+			seen += h.See(part)
+		}
+		if seen != min(len(data), len(h.B)) || h.Whole() != (seen == len(h.B)) || !bytes.Equal(h.B[:seen], data[:seen]) {
+			t.Fatalf("%d of %d bytes are seen, as %q", seen, len(data), h.B[:seen])
+		}
+		n, ok := h.Objects()
+		if !ok {
+			return
+		}
+		for _, version := range []uint32{2, 3} {
+			back := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("PACK"), version), n)
+			if bytes.Equal(back, data[:len(back)]) {
+				return
+			}
+		}
+		t.Errorf("%q has %d objects", data, n)
+	})
+}
+
+// FuzzFailure: whatever git says before it fails, our error is one line without a control character, and as little of it
+// is kept as one can read.
+func FuzzFailure(f *testing.F) {
+	f.Add([]byte("error: bad object \x1b[2J\nfatal: stop\r\n"), uint8(3))
+	f.Add(bytes.Repeat([]byte("remote: x\n"), tailSize/5), uint8(255))
+	f.Fuzz(func(t *testing.T, said []byte, size uint8) {
+		c := &Child{name: "git index-pack"}
+		for part := range slices.Chunk(said, int(size)+1) {
+			c.stderr.Write(part)
+			if len(c.stderr.b) > tailSize {
+				t.Fatalf("%d bytes are kept", len(c.stderr.b))
+			}
+		}
+		if err := c.explain(io.ErrUnexpectedEOF); strings.ContainsFunc(err.Error(), isControl) {
+			t.Errorf("the error is %q", err)
+		}
+	})
+}
+
+// FuzzConfig: the configuration that is listed once has the same values for our keys, and for those of a remote of any
+// name, as git has when asked for each.
+func FuzzConfig(f *testing.F) {
+	f.Add([]byte("[aig]\n\ttrust = SHA256:x\n\tTRUST = y # z\n\trefs\n"), "origin")
+	f.Add([]byte("[remote \"a.B\\\"c\"]\n\turl = \"aig::sh -c \\\"x\\ny\\\" \"\n[Aig]\ntrust=\n"), "a.B\"c")
+	f.Add([]byte("[aig]\n\ttrust\n[remote.A.b]url=1\n[remote \"a.b\"]URL=\xff\n[aig]trust = -7\\\n0"), "A.b")
+	f.Add([]byte("[broken\n"), "")
+	dir := f.TempDir()
+	file := filepath.Join(dir, "config")
+	env := append(gittest.Env(f), "GIT_CONFIG_GLOBAL="+file)
+	f.Fuzz(func(t *testing.T, text []byte, remote string) {
+		if bytes.Contains(bytes.ToLower(text), []byte("include")) || strings.ContainsAny(remote, "\n\x00") {
+			return // another file, which may be any on this machine; and what RemoteURL takes for no name
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		settings := new(Settings)
+		for _, key := range []string{"aig.trust", "remote." + remote + ".url"} {
+			asked, err := Git{Dir: dir, Env: env}.ConfigAll(t.Context(), key, "")
+			listed, listErr := Git{Dir: dir, Env: env, Settings: settings}.ConfigAll(t.Context(), key, "")
+			if listErr != nil && strings.ContainsFunc(listErr.Error(), isControl) {
+				t.Errorf("the error is %q", listErr)
+			}
+			if (err == nil) != (listErr == nil) || !slices.Equal(asked, listed) {
+				t.Errorf("%q: git says %q, %v, and lists %q, %v", key, asked, err, listed, listErr)
+			}
+		}
+	})
+}

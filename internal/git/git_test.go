@@ -1,0 +1,144 @@
+package git
+
+import (
+	"bytes"
+	"errors"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"aig/internal/gittest"
+)
+
+func isControl(c rune) bool { return c < ' ' || c == 0x7f }
+
+// Outside a repository there is one error, and git's own words are kept for the rest.
+func TestOpenElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Open(t.Context(), Git{Dir: dir, Env: append(gittest.Env(t), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))}); !errors.Is(err, ErrNotRepository) {
+		t.Errorf("outside: %v", err)
+	}
+	_, err := Open(t.Context(), Git{Dir: dir, Env: append(gittest.Env(t), "GIT_DIR="+dir)})
+	if err == nil || !strings.Contains(err.Error(), "not a git repository") {
+		t.Errorf("bad GIT_DIR: %v", err)
+	}
+	_, err = Open(t.Context(), Git{Dir: dir, Env: []string{"PATH=" + dir}})
+	if err == nil {
+		t.Error("a repository was found without git")
+	}
+}
+
+// Configuration comes as git has it: unset, set, of a type, several values, values with line ends.
+func TestConfig(t *testing.T) {
+	for _, settings := range []bool{false, true} {
+		testConfig(t, settings)
+	}
+}
+
+func testConfig(t *testing.T, settings bool) {
+	r := gittest.New(t)
+	g := Git{Dir: r.Dir, Env: r.Env}
+	fresh := func() {
+		if settings {
+			g.Settings = new(Settings)
+		}
+	}
+	fresh()
+	if v, ok, err := g.Config(t.Context(), "aig.identity", "path"); ok || err != nil {
+		t.Errorf("unset: %q, %v, %v", v, ok, err)
+	}
+	r.Git("config", "aig.identity", "~/key\nx")
+	r.Git("config", "remote.A.b C.aigTrust", "of a remote")
+	fresh()
+	if v, ok, err := g.Config(t.Context(), "Remote.A.b C.aigtrust", ""); !ok || err != nil || v != "of a remote" {
+		t.Errorf("subsection: %q, %v, %v", v, ok, err)
+	}
+	if v, ok, err := g.Config(t.Context(), "remote.a.b c.aigTrust", ""); ok || err != nil {
+		t.Errorf("another subsection: %q, %v, %v", v, ok, err)
+	}
+	if v, ok, err := g.Config(t.Context(), "aig.identity", "path"); !ok || err != nil || !strings.HasSuffix(v, "/key\nx") || v[0] != '/' {
+		t.Errorf("path: %q, %v, %v", v, ok, err)
+	}
+	r.Git("config", "--add", "aig.trust", "a")
+	r.Git("config", "--add", "aig.trust", "b")
+	fresh()
+	if v, err := g.ConfigAll(t.Context(), "aig.trust", ""); err != nil || !slices.Equal(v, []string{"a", "b"}) {
+		t.Errorf("several: %q, %v", v, err)
+	}
+	r.Git("config", "aig.maxMemory", "perhaps")
+	fresh()
+	if _, err := Open(t.Context(), g); err == nil || !strings.Contains(err.Error(), "aig.maxmemory") {
+		t.Errorf("a bad number: %v", err)
+	}
+}
+
+// What ties git to one repository does not get into a transport's environment; the rest does.
+func TestWithoutLocalEnv(t *testing.T) {
+	env := []string{"HOME=/x", "GIT_DIR=/y", "GIT_OBJECT_DIRECTORY=/z", "GIT_SSH=ssh", "GIT_CONFIG_PARAMETERS='a.b=c'"}
+	got, err := Git{Env: gittest.Env(t)}.WithoutLocalEnv(t.Context(), env)
+	if err != nil || !slices.Equal(got, []string{"HOME=/x", "GIT_SSH=ssh"}) {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// Sizes are git's, and what is none is refused with the variable's name.
+func TestConfiguredSizes(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{"aig.maxMemory"} {
+		for value, want := range map[string]int64{"0": 0, "7": 7, "2k": 2 << 10, "3M": 3 << 20, "1g": 1 << 30, "-1": -1, "much": -1} {
+			to := gittest.New(t)
+			to.Git("config", key, value)
+			s, err := Open(t.Context(), Git{Dir: to.Dir, Env: to.Env})
+			if want < 0 {
+				if err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(key)) {
+					t.Errorf("%s=%s: %v", key, value, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s=%s: %v", key, value, err)
+				continue
+			}
+			if got := s.maxMemory; got != want {
+				t.Errorf("%s=%s: %d", key, value, got)
+			}
+		}
+	}
+	r := gittest.New(t)
+	s, err := Open(t.Context(), Git{Dir: r.Dir, Env: r.Env})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := machineMemory() / 4; s.maxMemory != want || runtime.GOOS == "linux" && want < 64<<20 {
+		t.Errorf("aig.maxMemory is %d by default, a quarter of the machine's is %d", s.maxMemory, want)
+	}
+	for n, want := range map[int64]string{0: "0 bytes", 1023: "1023 bytes", 1024: "1 KiB", 512 << 20: "512 MiB", 10<<30 + 1: "10 GiB",
+		5<<30 - 1: "5119 MiB", 1 << 30: "1 GiB"} {
+		if got := ByteSize(n); got != want {
+			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+}
+
+// A pack's header is found however it is cut, and only there.
+func TestPackHeader(t *testing.T) {
+	good := []byte("PACK\x00\x00\x00\x02\x00\x01\x02\x03rest")
+	for size := 1; size < len(good); size++ {
+		var h PackHeader
+		for part := range slices.Chunk(good, size) {
+			h.See(part)
+		}
+		if n, ok := h.Objects(); !ok || n != 0x10203 {
+			t.Errorf("in parts of %d: %d, %v", size, n, ok)
+		}
+	}
+	for _, bad := range [][]byte{nil, good[:11], bytes.Replace(good, []byte("P"), []byte("p"), 1), bytes.Replace(good, []byte("\x02"), []byte("\x04"), 1)} {
+		var h PackHeader
+		h.See(bad)
+		if n, ok := h.Objects(); ok {
+			t.Errorf("%q: %d objects", bad, n)
+		}
+	}
+}

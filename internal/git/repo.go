@@ -1,0 +1,45 @@
+package git
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"aig/internal/oid"
+)
+
+// Repo is a repository, as far as its objects and references go.
+type Repo struct {
+	Git
+	ObjectDir string // absolute
+	Format    oid.Format
+}
+
+// ErrNotRepository is Open's error outside a repository.
+var ErrNotRepository = errors.New("not a git repository (or any of the parent directories)")
+
+// Open finds the repository as git itself does, from the directory and the environment of g.
+func Open(ctx context.Context, g Git) (*Repo, error) {
+	c := g.Command(ctx, nil, "rev-parse", "--path-format=absolute", "--git-path", "objects", "--show-object-format")
+	out, err := c.Output()
+	if err != nil {
+		var failed *Error
+		if errors.As(err, &failed) && strings.HasPrefix(failed.Said, "not a git repository (or any") {
+			return nil, ErrNotRepository
+		}
+		return nil, err
+	}
+	// The object directory's own name may hold a line feed; the format's line is the last one.
+	text := strings.TrimSuffix(string(out), "\n")
+	at := strings.LastIndexByte(text, '\n')
+	if at < 0 {
+		return nil, fmt.Errorf("git rev-parse said %q where an object directory and a format were asked for", text)
+	}
+	r := &Repo{Git: g, ObjectDir: text[:at]}
+	if r.Format, err = oid.ParseFormat(text[at+1:]); err != nil {
+		return nil, fmt.Errorf("our repository: %w", err)
+	}
+	r.maxMemory, err = readMaxMemory(ctx, g)
+	return r, err
+}

@@ -1,0 +1,262 @@
+package intake
+
+import (
+	"bytes"
+	"compress/zlib"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"aig/internal/git"
+	"aig/internal/oid"
+)
+
+// A .gitmodules or .gitattributes file is checked by its content, which git index-pack looks for when it has met a tree
+// that names one. Where the tree is in one piece and the file in another, or nowhere, as with a partial peer, git has
+// nothing to check. It must not be refused for that, nor slip through: what was missing is remembered, and checked
+// when it comes.
+
+// defaultMaxUnchecked bounds the files that are waited for. Each is a different version that trees name and nobody has sent.
+const defaultMaxUnchecked = 1 << 16
+
+// unchecked is the special files that trees in the store name and that had not come yet, for as long as the store is open.
+type unchecked struct {
+	most  int        // of files
+	mu    sync.Mutex // also held from the check of a pack to its being in the store
+	files specialFiles
+}
+
+// specialFiles is blobs, by their binary names, and as what trees name them.
+type specialFiles map[string]special
+
+// special is one name of a file, or both.
+type special uint8
+
+const (
+	modulesFile special = 1 << iota
+	attributesFile
+)
+
+func (s special) names() (names []string) {
+	if s&modulesFile != 0 {
+		names = append(names, ".gitmodules")
+	}
+	if s&attributesFile != 0 {
+		names = append(names, ".gitattributes")
+	}
+	return names
+}
+
+// fsckNotes is what git index-pack says, as far as it matters here. Its two streams are read by a goroutine each.
+type fsckNotes struct {
+	format  oid.Format
+	most    int          // of missing files that are noted
+	mu      sync.Mutex   // guards what follows, until the child has ended
+	pack    string       // the pack's hash, in hexadecimal digits
+	missing specialFiles // those that are
+	ended   bool         // all checks were made, and some failed
+	other   bool         // something else is wrong
+	behind  bool         // something came behind the end of the pack
+	many    bool         // more is missing than can be remembered
+}
+
+// stdout takes a line: "pack<TAB><hash>" first, then the names of missing .gitmodules. Between the two git repeats what
+// it happens to have read behind the end of the pack.
+func (n *fsckNotes) stdout(line []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	hash, first := bytes.CutPrefix(line, []byte("pack\t"))
+	switch {
+	case first && n.pack == "":
+		n.pack = string(hash)
+	case !n.add(line, modulesFile):
+		n.behind = true
+	}
+}
+
+// stderr takes a line. A missing .gitattributes makes git fail, at the very end, when the pack has been indexed and
+// every other check has been passed. Only what is known to be harmless counts as such.
+func (n *fsckNotes) stderr(line []byte) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	rest, isError := bytes.CutPrefix(line, []byte("error: object "))
+	name, why, _ := bytes.Cut(rest, []byte(": "))
+	switch {
+	case isError && bytes.HasPrefix(why, []byte("gitattributesMissing: ")):
+		n.other = !n.add(name, attributesFile) || n.other
+	case string(line) == "fatal: "+git.FsckEnded:
+		n.ended = true
+	case !bytes.HasPrefix(line, []byte("warning: ")):
+		n.other = true
+	}
+}
+
+// add is for a caller that holds mu. It is false where the name is none.
+func (n *fsckNotes) add(name []byte, file special) bool {
+	binary := make([]byte, n.format.Size())
+	if n.format.Parse(binary, name) != nil {
+		return false
+	}
+	if _, known := n.missing[string(binary)]; !known && len(n.missing) >= n.most {
+		n.many = true
+		return true
+	}
+	n.missing[string(binary)] |= file
+	return true
+}
+
+// lineWriter calls line for each line that is written to it, and close for an unfinished last one. Of lines that are
+// too long it passes the beginning.
+type lineWriter struct {
+	line func([]byte)
+	part []byte
+}
+
+const maxLine = 4 << 10
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	for part := range bytes.Lines(p) {
+		text, whole := bytes.CutSuffix(part, []byte("\n"))
+		w.part = append(w.part, text[:min(len(text), maxLine-min(len(w.part), maxLine))]...)
+		if whole {
+			w.close()
+		}
+	}
+	return len(p), nil
+}
+
+func (w *lineWriter) close() {
+	if len(w.part) > 0 {
+		w.line(w.part)
+		w.part = w.part[:0]
+	}
+}
+
+// indexer is a git index-pack whose words are understood.
+type indexer struct {
+	*git.Child
+	notes       fsckNotes
+	warning     string // of the Store
+	out, errors lineWriter
+}
+
+// index makes a git index-pack that writes into dir and sees the store and the further object directories. check is its
+// option for checks, or "".
+func (s *Store) index(ctx context.Context, dir, check string, also ...string) *indexer {
+	// --fix-thin completes a pack of deltas against objects that are here: it appends those.
+	args := []string{"index-pack", "--stdin", "--fix-thin"}
+	if check != "" {
+		args = append(args, check)
+	}
+	x := &indexer{Child: s.Command(ctx, s.quarantineEnv(dir, also...), args...), warning: s.Warning()}
+	x.notes = fsckNotes{format: s.Format, most: s.unchecked.most, missing: make(specialFiles)}
+	x.out.line, x.errors.line = x.notes.stdout, x.notes.stderr
+	x.Stdout = &x.out
+	x.CopyStderr(&x.errors)
+	return x
+}
+
+// done tells, after the end of git, how it went: special files that are missing are no failure.
+func (x *indexer) done(err error) error {
+	x.out.close()
+	x.errors.close()
+	if err != nil && (x.notes.other || !x.notes.ended) {
+		if failed := new(git.Error); x.warning != "" && errors.As(err, &failed) && failed.Rejected() {
+			return fmt.Errorf("%w (%s)", err, x.warning)
+		}
+		return err
+	}
+	if len(x.notes.pack) != hex.EncodedLen(x.notes.format.Size()) || strings.Trim(x.notes.pack, "0123456789abcdef") != "" {
+		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.notes.pack)
+	}
+	switch {
+	case x.notes.behind:
+		return &PackError{behindTheEnd}
+	case x.notes.many:
+		return &PackError{tooManyMissing}
+	}
+	return nil
+}
+
+const tooManyMissing = "the peer's trees name more .gitmodules and .gitattributes that it has not sent than can be remembered"
+
+// checkSpecial checks, with u.mu held, the special files that the pack holds and that trees in the store name, and those
+// that its own trees name and that have come into the store since it was indexed. What is still missing is remembered.
+//
+// git checks them if it meets a tree that names them: it gets a tree for each.
+func (in *Incoming) checkSpecial(u *unchecked) error {
+	files := in.index.notes.missing
+	if len(u.files) > 0 {
+		for name, err := range in.Names() {
+			if err != nil {
+				return err
+			}
+			if file, ok := u.files[string(name)]; ok {
+				files[string(name)] |= file
+			}
+		}
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	missing, err := in.checkFiles(files)
+	if err != nil {
+		return err
+	}
+	for name, file := range files {
+		// It may be waited for under its other name still.
+		if u.files[name] &^= file; u.files[name] == 0 {
+			delete(u.files, name)
+		}
+	}
+	for name, file := range missing {
+		if u.files[name] |= file; len(u.files) > u.most {
+			return &PackError{tooManyMissing}
+		}
+	}
+	return nil
+}
+
+// checkFiles checks the files as what trees name them, and returns those that are missing.
+func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err error) {
+	dir := filepath.Join(in.dir, "special")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return nil, fmt.Errorf("our store: %w", err)
+	}
+	x := in.store.index(in.ctx, dir, in.store.checks.option(), in.dir)
+	x.Stdin = bytes.NewReader(treePack(in.store.Format, files))
+	if err := x.done(x.Run()); err != nil {
+		return nil, err
+	}
+	return x.notes.missing, nil
+}
+
+// treePack is a pack (gitformat-pack(5)) of a tree for each of the files' names.
+func treePack(format oid.Format, files specialFiles) []byte {
+	var pack bytes.Buffer
+	var trees uint32
+	z := zlib.NewWriter(&pack) // one for all: each is a megabyte of memory, and the peer says how many files there are
+	pack.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x00")
+	for name, file := range files {
+		for _, path := range file.names() {
+			tree := "100644 " + path + "\x00" + name
+			// The type, 2, and the size: four bits here, and the rest in the next byte.
+			pack.Write([]byte{0x80 | 2<<4 | byte(len(tree)&15), byte(len(tree) >> 4)})
+			z.Reset(&pack)
+			io.WriteString(z, tree)
+			z.Close()
+			trees++
+		}
+	}
+	binary.BigEndian.PutUint32(pack.Bytes()[8:], trees)
+	h := format.Hash()
+	h.Write(pack.Bytes())
+	return h.Sum(pack.Bytes())
+}

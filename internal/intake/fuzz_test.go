@@ -1,0 +1,153 @@
+package intake
+
+import (
+	"encoding/hex"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"aig/internal/git"
+	"aig/internal/gittest"
+	"aig/internal/oid"
+)
+
+// FuzzNotes: however the words of git index-pack come in, they are understood alike; the name of a pack that becomes part
+// of a path is hexadecimal digits, and no file is waited for that has no name.
+func FuzzNotes(f *testing.F) {
+	name := strings.Repeat("a1", 20)
+	f.Add([]byte("pack\t"+name+"\n"+name+"\n"), []byte("error: object "+name+": gitattributesMissing: unable to read\nfatal: fsck error in pack objects\n"), uint8(1))
+	f.Add([]byte("pack\t../../../"+name[9:]+"\n"), []byte("warning: x\nfatal: y"), uint8(7))
+	f.Add([]byte(strings.Repeat("x", maxLine+9)), []byte("error: object \x1b: gitattributesMissing: "), uint8(200))
+	f.Fuzz(func(t *testing.T, stdout, stderr []byte, size uint8) {
+		understand := func(size int) (*indexer, error) {
+			x := &indexer{Child: new(git.Child)}
+			x.notes = fsckNotes{format: oid.SHA1, most: defaultMaxUnchecked, missing: make(specialFiles)}
+			x.out.line, x.errors.line = x.notes.stdout, x.notes.stderr
+			for part := range slices.Chunk(stdout, size) {
+				x.out.Write(part)
+			}
+			for part := range slices.Chunk(stderr, size) {
+				x.errors.Write(part)
+			}
+			return x, x.done(nil)
+		}
+		whole, err := understand(max(len(stdout), len(stderr), 1))
+		if err == nil {
+			if _, notHex := hex.DecodeString(whole.notes.pack); notHex != nil || len(whole.notes.pack) != 40 {
+				t.Errorf("the pack has the name %q", whole.notes.pack)
+			}
+		} else if strings.ContainsFunc(err.Error(), isControl) {
+			t.Errorf("the error is %q", err)
+		}
+		allNamed(t, whole.notes.missing)
+		parts, _ := understand(int(size) + 1)
+		a, b := &whole.notes, &parts.notes
+		if a.pack != b.pack || a.ended != b.ended || a.other != b.other || !maps.Equal(a.missing, b.missing) {
+			t.Errorf("whole: %q %v %v %v, in parts: %q %v %v %v", a.pack, a.ended, a.other, a.missing, b.pack, b.ended, b.other, b.missing)
+		}
+	})
+}
+
+// allNamed checks that each special file that is waited for has a name and a use.
+func allNamed(t *testing.T, missing specialFiles) {
+	t.Helper()
+	for name, file := range missing {
+		if len(name) != 20 || file == 0 || file&^(modulesFile|attributesFile) != 0 {
+			t.Errorf("%q is missing as %d", name, file)
+		}
+	}
+}
+
+func isControl(c rune) bool { return c < ' ' || c == 0x7f }
+
+// FuzzAlternate: git finds the objects of a directory whatever its name, and those of the next one in the list.
+func FuzzAlternate(f *testing.F) {
+	for _, name := range []string{"objects", "a:b", `"`, `a"b`, "a\nb", `a\b`, "#", " ", "\xff\x1b\t", `:"\`, `\n:`} {
+		f.Add(name)
+	}
+	here, there, other := gittest.New(f), gittest.New(f), gittest.New(f)
+	one, two := there.GitIn("one", "hash-object", "-w", "--stdin"), other.GitIn("two", "hash-object", "-w", "--stdin")
+	base := f.TempDir()
+	at, own, others := there.ObjectDir(), here.ObjectDir(), other.ObjectDir()
+	g := git.Git{Dir: here.Dir, Env: here.Env}
+	f.Fuzz(func(t *testing.T, name string) {
+		if name == "" || name == "." || name == ".." || len(name) > 200 || strings.ContainsAny(name, "/\x00") {
+			return // not the name of a directory
+		}
+		to := filepath.Join(base, name)
+		if at != to {
+			if err := os.Rename(at, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		at = to
+		s := &Store{Repo: &git.Repo{Git: g, ObjectDir: to, Format: oid.SHA1}}
+		c := g.Command(t.Context(), s.quarantineEnv(own, others), "cat-file", "--batch-check")
+		c.Stdin = strings.NewReader(one + "\n" + two + "\n")
+		out, err := c.Output()
+		if err != nil || strings.Count(string(out), " blob 3\n") != 2 {
+			t.Errorf("%q: git says %q, %v", name, out, err)
+		}
+	})
+}
+
+// FuzzSettings: a size, a duration, a number and a severity is one, or there is an error that names the variable and shows
+// nothing raw; and git gets nothing for an option but messages and severities.
+func FuzzSettings(f *testing.F) {
+	f.Add("1g", "2h", "100", "missingEmail", "warn")
+	f.Add("-1", "-1s", "-7", "zeroPaddedFilemode", "IGNORE")
+	f.Add("9223372036854775807k", "1e9h", "1.5", "noSuchMessage", "error")
+	f.Add("0x10\n", "\x1b[2J", "\xff", "a.b c", "error,badTree=ignore")
+	f.Add("", "", "", "gitmodulesMissing", "")
+	dir := f.TempDir()
+	env := gittest.Env(f)
+	f.Fuzz(func(t *testing.T, size, duration, limit, message, severity string) {
+		values := []string{size, size, duration, limit, severity}
+		keys := []string{"aig.maxInputSize", "aig.maxMemory", "aig.maxIndexTime", "fetch.unpackLimit", "fetch.fsck." + message}
+		if len(strings.Join(append(values, keys...), "")) > 2000 || strings.Contains(strings.Join(append(values, keys...), ""), "\x00") {
+			return // no variables of an environment
+		}
+		if strings.EqualFold(message, "skipList") {
+			return // a file, which may be any on this machine
+		}
+		g := git.Git{Dir: dir, Settings: new(git.Settings)}
+		g.Env = append(slices.Clone(env), "GIT_CONFIG_COUNT="+strconv.Itoa(len(keys)))
+		for i, key := range keys {
+			n := strconv.Itoa(i)
+			g.Env = append(g.Env, "GIT_CONFIG_KEY_"+n+"="+key, "GIT_CONFIG_VALUE_"+n+"="+values[i])
+		}
+		plain := func(what string, err error) {
+			if err != nil && strings.ContainsFunc(err.Error(), isControl) {
+				t.Errorf("%s: the error is %q", what, err)
+			}
+		}
+		b := new(budget)
+		err := b.read(t.Context(), g)
+		plain("budget", err)
+		if err == nil && (b.maxInput < 0 || b.maxTime < 0) {
+			t.Errorf("%q and %q are taken for %d and %d", size, duration, b.maxInput, b.maxTime)
+		}
+		memory, _, err := g.ConfigSize(t.Context(), "aig.maxMemory")
+		plain("memory", err)
+		if err == nil && memory < 0 {
+			t.Errorf("%q is taken for %d", size, memory)
+		}
+		n, err := unpackLimit(t.Context(), g)
+		plain("limit", err)
+		if err == nil && n < 0 {
+			t.Errorf("%q is taken for %d", limit, n)
+		}
+		c, err := readChecks(t.Context(), g)
+		plain("severities", err)
+		if err == nil && c.severities != "" && c.severities != strings.ToLower(message)+"="+severity {
+			t.Errorf("%q=%q becomes %q", message, severity, c.severities)
+		}
+		if strings.Trim(c.severities, "abcdefghijklmnopqrstuvwxyz0123456789=") != "" || strings.Count(c.severities, "=") > 1 {
+			t.Errorf("git gets %q", c.severities)
+		}
+	})
+}

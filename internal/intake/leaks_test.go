@@ -1,0 +1,11 @@
+package intake
+
+import (
+	"os"
+	"testing"
+
+	"aig/internal/gittest"
+)
+
+// No goroutine outlives the tests.
+func TestMain(m *testing.M) { os.Exit(gittest.Main(m)) }

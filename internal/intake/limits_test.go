@@ -1,0 +1,255 @@
+package intake
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"aig/internal/git"
+	"aig/internal/gittest"
+)
+
+// bomb is a small pack whose n deltas each describe an object of size bytes, all of them different.
+func bomb(n int, size uint64) []byte {
+	const baseSize = 1 << 20
+	var p gittest.Pack
+	base := p.Offset()
+	p.Object(gittest.PackBlob, make([]byte, baseSize))
+	for i := range n {
+		var copies [][]byte
+		text := fmt.Sprintf("%08d", i)
+		for left := size - uint64(len(text)); left > 0; {
+			part := min(left, baseSize)
+			copies = append(copies, gittest.Copy(0, uint32(part)))
+			left -= part
+		}
+		copies = append(copies, gittest.Insert(text))
+		p.OfsDelta(uint64(p.Offset()-base), gittest.Delta(baseSize, size, copies...))
+	}
+	return p.Bytes()
+}
+
+// unchanged fails where something in a repository is not as it was, or where a child of ours is left.
+func unchanged(t *testing.T, what string, r *gittest.Repo, before gittest.Files) {
+	t.Helper()
+	if changed, added := before.Changed(r.Files()); len(changed)+len(added) > 0 {
+		t.Errorf("%s: changed %v, added %v", what, changed, added)
+	}
+	if children := gittest.Children(t); len(children) > 0 {
+		t.Errorf("%s: children are left: %v", what, children)
+	}
+}
+
+// aig.maxInputSize bounds the bytes of all packs of one run together, whatever becomes of each.
+func TestMaxInputSize(t *testing.T) {
+	from, to := gittest.New(t), gittest.New(t)
+	from.Blobs("blob", 500)
+	s := open(t, from)
+	good := pack(t, s, all(list(t, s)))
+	before := to.Files()
+	for _, c := range []struct {
+		limit string
+		packs int // that come in, of three
+	}{
+		{"", 3}, {"0", 3}, {fmt.Sprint(3 * len(good)), 3}, {fmt.Sprint(3*len(good) - 1), 2}, {fmt.Sprint(len(good)), 1}, {"1k", 0},
+	} {
+		if c.limit != "" {
+			to.Git("config", "aig.maxInputSize", c.limit)
+			before = to.Files()
+		}
+		store := open(t, to)
+		for i := range 3 {
+			in, err := store.Receive(t.Context(), 1<<20)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for part := range bytes.Lines(good) {
+				if _, err = in.Write(part); err != nil {
+					break
+				}
+			}
+			if err == nil {
+				err = in.Finish()
+			}
+			var limit *git.LimitError
+			switch {
+			case i < c.packs && err != nil, i >= c.packs && !errors.As(err, &limit):
+				t.Errorf("limit %q, pack %d: %v", c.limit, i, err)
+			case err != nil && !strings.Contains(err.Error(), "aig.maxInputSize"):
+				t.Errorf("limit %q: %v", c.limit, err)
+			}
+			in.Discard()
+		}
+		unchanged(t, "limit "+c.limit, to, before)
+	}
+}
+
+// aig.maxMemory bounds what git takes for a small pack that asks for much, and the error names it. That it does so
+// nowhere but on Linux, docs/security.md says.
+func TestMaxMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		gittest.Skip(t, "aig.maxMemory is Linux's alone")
+	}
+	to := gittest.New(t)
+	to.Git("config", "aig.maxMemory", "128m")
+	to.Git("config", "pack.threads", "1") // several would make their objects at the same time
+	before := to.Files()
+	var huge gittest.Pack // says what it needs in the header of one object
+	huge.Entry(gittest.PackCommit, 1<<40, nil, gittest.Deflate([]byte("short")))
+	packs := map[string][]byte{
+		"one delta": bomb(1, 400<<20), "many": bomb(5, 60<<20), "one header": huge.Bytes(),
+		"a delta's size": func() []byte {
+			var p gittest.Pack
+			base := p.Object(gittest.PackBlob, []byte("base"))
+			p.RefDelta(base, gittest.Delta(4, 1<<41, gittest.Copy(0, 4)))
+			return p.Bytes()
+		}(),
+	}
+	for name, pack := range packs {
+		in, err := receive(t, open(t, to), pack)
+		if name == "many" {
+			// Each fits, one after the other.
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else {
+			var failed *git.Error
+			if !errors.As(err, &failed) || !failed.OutOfMemory() || OfPeer(err) || !strings.Contains(err.Error(), "aig.maxMemory") ||
+				!strings.Contains(err.Error(), "128 MiB") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		used := maxMemory(in.index.ProcessState)
+		t.Logf("%s: %d bytes of pack, %d MiB used, in %s", name, len(pack), used>>20, in.index.ProcessState.UserTime())
+		// The program itself and its maps count here too, and, before it was loaded, what we use (exec keeps the peak).
+		if used > max(160<<20, ownMemory(t)) {
+			t.Errorf("%s: git used %d MiB", name, used>>20)
+		}
+		in.Discard()
+		unchanged(t, name, to, before)
+	}
+	// Threads take of it too: each has a stack.
+	to.Git("config", "pack.threads", "64")
+	in, err := receive(t, open(t, to), packs["many"])
+	var failed *git.Error
+	if !errors.As(err, &failed) || !failed.OutOfMemory() || !strings.Contains(err.Error(), "aig.maxMemory") {
+		t.Errorf("64 threads: %v", err)
+	}
+	in.Discard()
+	// Without the limit there is nothing wrong with the first one.
+	to.Git("config", "aig.maxMemory", "0")
+	to.Git("config", "--unset", "pack.threads")
+	if _, err := receive(t, open(t, to), packs["one delta"]); err != nil {
+		t.Errorf("without a limit: %v", err)
+	}
+}
+
+// aig.maxIndexTime bounds how long git works on what has come; a minute is added for each MiB of it.
+func TestMaxIndexTime(t *testing.T) {
+	to := gittest.New(t)
+	to.Git("config", "aig.maxIndexTime", "300ms")
+	before := to.Files()
+	pack := bomb(200, 100<<20) // 20 GB to hash
+	allowed := 300*time.Millisecond + time.Duration(len(pack))*time.Minute>>20
+	start := time.Now()
+	in, err := receive(t, open(t, to), pack)
+	var limit *git.LimitError
+	if !errors.As(err, &limit) || !strings.Contains(err.Error(), "aig.maxIndexTime") || OfPeer(err) {
+		t.Errorf("%v", err)
+	}
+	t.Logf("%d bytes of pack: %s, of which %s are allowed", len(pack), time.Since(start), allowed)
+	in.Discard()
+	unchanged(t, "too long", to, before)
+	for value, ok := range map[string]bool{"2h": true, "0": true, "-1s": false, "soon": false, "60": false} {
+		to.Git("config", "aig.maxIndexTime", value)
+		if _, err := Open(t.Context(), git.Git{Dir: to.Dir, Env: to.Env}); (err == nil) != ok {
+			t.Errorf("aig.maxIndexTime=%s: %v", value, err)
+		}
+	}
+}
+
+// What one pack has taken of the time is lacking for the next; and each MiB that has come adds a minute.
+func TestIndexTimeIsOfAllPacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := budget{maxTime: time.Hour}
+		if err := b.take(3 << 20); err != nil {
+			t.Fatal(err)
+		}
+		for i, lasts := range []time.Duration{20 * time.Minute, 42 * time.Minute, 2 * time.Minute} {
+			ctx, cancel := context.WithCancelCause(t.Context())
+			c := b.start(cancel)
+			time.Sleep(lasts)
+			if late := context.Cause(ctx) != nil; late != (i == 2) {
+				t.Errorf("pack %d: %v", i, context.Cause(ctx))
+			}
+			c.stop()
+			cancel(nil)
+		}
+		if b.spent != 64*time.Minute {
+			t.Errorf("spent: %s", b.spent)
+		}
+	})
+}
+
+// A few kilobytes of deltas that ask for gigabytes, or for hours, get what the limits say, and the store stays as it was.
+func TestTortureDeltaBombs(t *testing.T) {
+	asked := gittest.Size(256<<20, 2<<30)
+	to := gittest.New(t)
+	to.Git("config", "aig.maxMemory", fmt.Sprint(asked/4))
+	before := to.Files()
+	pack := bomb(1, uint64(asked))
+	in, err := receive(t, open(t, to), pack)
+	var failed *git.Error
+	if runtime.GOOS == "linux" && (!errors.As(err, &failed) || !failed.OutOfMemory()) {
+		t.Errorf("%v", err)
+	}
+	in.Discard()
+	unchanged(t, "memory", to, before)
+	gittest.Figures(t, "bytes that deltas ask for", asked, "%d KiB of pack; git used at most %d MiB of the %d that it may",
+		len(pack)>>10, maxMemory(in.index.ProcessState)>>20, asked/4>>20)
+
+	to.Git("config", "--unset", "aig.maxMemory")
+	deltas := gittest.Rounds(50, 1800)
+	to.Git("config", "pack.threads", "1")
+	limit := time.Duration(gittest.Rounds(1, 10)) * 200 * time.Millisecond
+	to.Git("config", "aig.maxIndexTime", limit.String())
+	before = to.Files()
+	pack = bomb(deltas, 60<<20)
+	start := time.Now()
+	in, err = receive(t, open(t, to), pack)
+	took := time.Since(start)
+	var late *git.LimitError
+	if !errors.As(err, &late) {
+		t.Errorf("%v", err)
+	}
+	in.Discard()
+	unchanged(t, "time", to, before)
+	gittest.Figures(t, "deltas that make 60 MiB each", deltas, "%d KiB of pack; git was ended after %.1f s, with a limit of %s and a minute for each MiB",
+		len(pack)>>10, took.Seconds(), limit)
+}
+
+// A size and a duration are git's and Go's, and what is none is refused with the variable's name.
+func TestConfiguredBudget(t *testing.T) {
+	for _, c := range []struct{ key, value string }{{"aig.maxInputSize", "-1"}, {"aig.maxInputSize", "much"}, {"aig.maxIndexTime", "60"}} {
+		to := gittest.New(t)
+		to.Git("config", c.key, c.value)
+		_, err := Open(t.Context(), git.Git{Dir: to.Dir, Env: to.Env})
+		if err == nil || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(c.key)) {
+			t.Errorf("%s=%s: %v", c.key, c.value, err)
+		}
+	}
+	to := gittest.New(t)
+	if s := open(t, to); s.budget.maxInput != 0 || s.budget.maxTime != time.Hour {
+		t.Errorf("by default: %+v", &s.budget)
+	}
+	to.Git("config", "aig.maxInputSize", "3M")
+	if s := open(t, to); s.budget.maxInput != 3<<20 {
+		t.Errorf("3M is %d", s.budget.maxInput)
+	}
+}

@@ -1,0 +1,73 @@
+package objects
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/hex"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"aig/internal/oid"
+)
+
+// FuzzVerify: whatever git cat-file answers, no object is sound but one whose content has its name.
+func FuzzVerify(f *testing.F) {
+	f.Add([]byte("4b825dc642cb6eb9a060e54bf8d69288fbee4904 tree 0\n\n"))
+	f.Add([]byte("4b825dc642cb6eb9a060e54bf8d69288fbee4904 tree 99999999999999999999\n"))
+	f.Add([]byte("4b825dc642cb6eb9a060e54bf8d69288fbee4904 tree -5\n"))
+	f.Add([]byte("4b825dc642cb6eb9a060e54bf8d69288fbee4904 missing\n"))
+	empty, _ := hex.DecodeString("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		reason, err := verifyOne(bufio.NewReader(bytes.NewReader(answer)), oid.SHA1, empty)
+		if err == nil && reason == "" && !strings.HasPrefix(string(answer), "4b825dc642cb6eb9a060e54bf8d69288fbee4904 tree ") {
+			t.Errorf("%q passed for the empty tree", answer)
+		}
+	})
+}
+
+// FuzzHints: whatever git rev-list says of the paths in somebody's trees, git pack-objects gets one line for each base and
+// each object that was chosen, which begins with that one's name, and no hint is longer than it may be.
+func FuzzHints(f *testing.F) {
+	digit := func(i int) string { return strings.Repeat(strconv.Itoa(i), 40) }
+	f.Add([]byte(digit(1) + " " + digit(7) + "\n" + digit(3) + " \n" + digit(4) + " dir\n" + digit(5) + " dir/file name\n"))
+	f.Add([]byte(digit(5) + " a\r-" + digit(9) + "\x00\n" + digit(5) + " b\n" + digit(6) + " " + strings.Repeat("p", maxPath+1) + "\n"))
+	f.Add([]byte(digit(2) + " " + digit(8) + " " + digit(8) + " x\n" + digit(4) + " \x1b\xff\n" + digit(4)[:39]))
+	f.Add([]byte(digit(6) + " " + strings.Repeat("long", 1000) + "\n" + digit(5) + " after\n"))
+	list := oid.NewList(oid.SHA1)
+	for i := range 10 {
+		name, _ := hex.DecodeString(digit(i))
+		list.Append(name)
+	}
+	give, commits := []uint32{1, 2, 3, 4, 5, 6}, []uint32{1, 2}
+	f.Fuzz(func(t *testing.T, said []byte) {
+		p := &planner{list: list, give: give, given: oid.NewBitmap(list.Len(), give), commits: commits, ends: []int{len(give)}}
+		w := &treeWalk{
+			planner: p, numbers: make(map[string]uint32), left: slices.Clone(p.given), name: make([]byte, 20),
+			hints: &hints{give: give, path: make([]uint32, len(give)), paths: []string{""}},
+		}
+		_ = w.read(bufio.NewReaderSize(bytes.NewReader(said), 1<<10)) // what was read before an error could be used
+		if slices.ContainsFunc(w.bases, p.given.Has) || len(w.order) > len(give) {
+			t.Errorf("bases %v, order %v", w.bases, w.order)
+		}
+		lines := Piece{list: list, index: give, hints: w.hints, bases: w.bases}.lines()
+		out, _ := io.ReadAll(lines)
+		got := strings.SplitAfter(string(out), "\n")
+		if len(got) != len(w.bases)+len(give)+1 || got[len(got)-1] != "" {
+			t.Fatalf("%q gave the lines %q", said, got)
+		}
+		for i, line := range got[:len(got)-1] {
+			var want string
+			if i < len(w.bases) {
+				want = "-" + digit(int(w.bases[i])) + "\n"
+			} else {
+				want = digit(int(give[i-len(w.bases)]))
+			}
+			if !strings.HasPrefix(line, want) || len(line) > 40+1+maxPath+1 || strings.ContainsAny(line, "\r\x00") {
+				t.Errorf("%q gave the line %q", said, line)
+			}
+		}
+	})
+}

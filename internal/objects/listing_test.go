@@ -1,0 +1,129 @@
+//go:build unix
+
+package objects
+
+import (
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"aig/internal/gittest"
+)
+
+// perPack is enough for git not to see from the size of an index whether it names one object less.
+const perPack = 10
+
+// packed is a repository with two packs of blobs, and the paths of these without extensions.
+func packed(t *testing.T) (r *gittest.Repo, paths [2]string) {
+	t.Helper()
+	r = gittest.New(t)
+	for i, what := range []string{"some", "other"} {
+		names := strings.Join(r.Blobs(what, perPack), "\n")
+		paths[i] = filepath.Join(r.ObjectDir(), "pack", "pack-"+r.GitIn(names, "pack-objects", "-q", filepath.Join(r.ObjectDir(), "pack", "pack")))
+		r.Git("prune-packed", "-q")
+	}
+	return r, paths
+}
+
+// A pack that a repacking takes away before git has looked into it, and whose successor git doesn't see, is not missed.
+func TestListAmidRepacking(t *testing.T) {
+	r, paths := packed(t)
+	want := r.Objects()
+	s := open(t, r)
+	once := filepath.Join(t.TempDir(), "once")
+	// git sees one pack without its index; by the time it has ended, the same objects are in another.
+	gittest.Instead(t, "cat-file", "ONCE="+once+" PACK="+paths[0]+`
+if test ! -e "$ONCE"; then
+	: >"$ONCE"
+	mv "$PACK.idx" "$ONCE.idx"
+	$git "$@"
+	status=$?
+	mv "$ONCE.idx" "$PACK-2.idx" && mv "$PACK.pack" "$PACK-2.pack"
+	exit $status
+fi
+exec $git "$@"`)
+	if got := hexNames(list(t, s)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if _, err := os.Stat(once); err != nil {
+		t.Error("nothing was tested")
+	}
+}
+
+// A store that is repacked without end is not listed without end.
+func TestListAmidEndlessRepacking(t *testing.T) {
+	r, paths := packed(t)
+	s := open(t, r)
+	gittest.Instead(t, "cat-file", "PACK="+paths[0]+`
+for from in "$PACK"*.pack; do
+	to=$PACK-$$
+	mv "${from%.pack}.pack" "$to.pack" && mv "${from%.pack}.idx" "$to.idx"
+done
+exec $git "$@"`)
+	if _, err := List(t.Context(), s); err == nil || !strings.Contains(err.Error(), "git repack") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Half of a pack is an error that says what to mend, and so is what git itself says of an index that it can't use; half
+// of one that is just coming or going is none.
+func TestListOfDamagedPacks(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		damage func(path string) error
+		want   string // a regular expression; "" for no error
+	}{
+		"index missing": {func(path string) error { return os.Remove(path + ".idx") }, "has no index"},
+		"pack missing":  {func(path string) error { return os.Remove(path + ".pack") }, "has no pack"},
+		"index cut short": {func(path string) error {
+			os.Chmod(path+".idx", 0o600)
+			return os.Truncate(path+".idx", 100)
+		}, "git fsck"},
+		"index names fewer": {func(path string) error {
+			b, err := os.ReadFile(path + ".idx")
+			if err != nil {
+				return err
+			}
+			for i := range 256 { // the fan-out table: as if the last object were not there
+				n := b[8+i*4 : 8+i*4+4]
+				binary.BigEndian.PutUint32(n, min(binary.BigEndian.Uint32(n), perPack-1))
+			}
+			os.Chmod(path+".idx", 0o600)
+			return os.WriteFile(path+".idx", b, 0o600)
+		}, "(?:is damaged: it names|\\(truncated index\\?\\))"}, // ours, or what newer versions of git say by themselves
+		"index comes in a moment": {func(path string) error {
+			if err := os.Rename(path+".idx", path+".later"); err != nil {
+				return err
+			}
+			time.AfterFunc(5*packPause, func() { os.Rename(path+".later", path+".idx") })
+			return nil
+		}, ""},
+		"of no pack of git's": {func(path string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(path), "tmp_pack_x.pack"), nil, 0o600)
+		}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, alternate := range []bool{false, true} {
+				r, paths := packed(t)
+				if err := test.damage(paths[1]); err != nil {
+					t.Fatal(err)
+				}
+				if alternate {
+					of := r
+					r = gittest.New(t)
+					if err := os.WriteFile(filepath.Join(r.ObjectDir(), "info", "alternates"), []byte(of.ObjectDir()+"\n"), 0o666); err != nil {
+						t.Fatal(err)
+					}
+				}
+				_, err := List(t.Context(), open(t, r))
+				if test.want == "" && err != nil || test.want != "" && (err == nil || !regexp.MustCompile(test.want).MatchString(err.Error())) {
+					t.Errorf("alternate %v: %v", alternate, err)
+				}
+			}
+		})
+	}
+}

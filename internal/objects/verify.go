@@ -1,0 +1,96 @@
+package objects
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"aig/internal/git"
+	"aig/internal/oid"
+)
+
+// Verify reads every one of the given objects and calls bad, with a reason, for each that is missing, that cannot be
+// read, or whose content has another name. It is slow, and for finding out which objects made a pack fail.
+func Verify(ctx context.Context, repo *git.Repo, names oid.Names, bad func(i int, reason string)) error {
+	for i := 0; i < names.Len(); {
+		next, err := verifyFrom(ctx, repo, names, i, bad)
+		if err != nil {
+			return err
+		}
+		i = next
+	}
+	return nil
+}
+
+// verifyFrom is one run of `git cat-file --batch`, which dies of some corrupt objects: the next run begins behind the
+// one that it died of.
+func verifyFrom(ctx context.Context, repo *git.Repo, names oid.Names, first int, bad func(int, string)) (next int, err error) {
+	c := repo.Command(ctx, nil, "cat-file", "--batch")
+	c.Stdin = &git.NameLines{Names: names, Next: first}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		return 0, err
+	}
+	if err := c.Start(); err != nil {
+		return 0, err
+	}
+	r := bufio.NewReaderSize(out, 1<<16)
+	for next = first; next < names.Len(); next++ {
+		reason, readErr := verifyOne(r, names.Format(), names.At(next))
+		if readErr != nil {
+			out.Close()
+			waitErr := c.Wait()
+			if ctx.Err() != nil {
+				return 0, ctx.Err()
+			}
+			if git.Stopped(waitErr) { // which says nothing of the object
+				return 0, waitErr
+			}
+			if reason = c.Said(); reason == "" {
+				reason = readErr.Error()
+			}
+			bad(next, reason)
+			return next + 1, nil
+		}
+		if reason != "" {
+			bad(next, reason)
+		}
+	}
+	return next, c.Wait()
+}
+
+// verifyOne reads one answer of `git cat-file --batch` (git-cat-file(1), "BATCH OUTPUT").
+func verifyOne(r *bufio.Reader, format oid.Format, name []byte) (reason string, err error) {
+	header, err := r.ReadString('\n')
+	if err != nil {
+		return "", err
+	}
+	fields := strings.Fields(header)
+	if len(fields) == 2 && fields[1] == "missing" {
+		return "missing", nil
+	}
+	var kind string
+	var size int64
+	if len(fields) != 3 || fields[0] != hex.EncodeToString(name) {
+		return "", fmt.Errorf("git cat-file answered %q", header)
+	}
+	if _, err := fmt.Sscanf(fields[1]+" "+fields[2], "%s %d", &kind, &size); err != nil {
+		return "", fmt.Errorf("git cat-file answered %q", header)
+	}
+	h := format.Hash()
+	fmt.Fprintf(h, "%s %d\x00", kind, size)
+	if _, err := io.CopyN(h, r, size); err != nil {
+		return "", err
+	}
+	if end, err := r.ReadByte(); err != nil || end != '\n' {
+		return "", errors.New("git cat-file's answer is cut short")
+	}
+	if sum := h.Sum(nil); string(sum) != string(name) {
+		return fmt.Sprintf("its content has the name %x", sum), nil
+	}
+	return "", nil
+}

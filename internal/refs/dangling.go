@@ -1,0 +1,183 @@
+package refs
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"slices"
+	"strings"
+
+	"aig/internal/git"
+	"aig/internal/oid"
+)
+
+// Dangling is those of the received objects that are commits to which nothing points: no reference here, none of the
+// peer's (theirs, full hexadecimal names), and no other received commit; newest first. It is lost work, stashes, and
+// what a peer's hidden references stand for. The received names are ascending; one process reads them, one all commits
+// among them, and one walks from the candidates to the references.
+func Dangling(ctx context.Context, repo *git.Repo, received iter.Seq2[[]byte, error], theirs []string) ([]string, error) {
+	commits, err := commitsAmong(ctx, repo, received)
+	if err != nil || commits.Len() == 0 {
+		return nil, err
+	}
+	candidates, err := unpointed(ctx, repo, commits, theirs)
+	if err != nil || len(candidates) == 0 {
+		return nil, err
+	}
+	reached := make(map[string]bool) // those that a reference reaches, by way of what was here before
+	for _, name := range candidates {
+		reached[name] = true
+	}
+	var ends strings.Builder
+	for _, name := range theirs {
+		if repo.Format.IsName(name) {
+			ends.WriteString("^" + name + "\n")
+		}
+	}
+	err = sift(ctx, candidates, func(names []string) error {
+		// The peer's references may be of objects that did not come; those are ignored.
+		c := repo.Command(ctx, nil, "rev-list", "--ignore-missing", "--stdin", "--not", "--all")
+		c.Stdin = strings.NewReader(onePerLine(names) + ends.String())
+		return c.Lines(func(line []byte) error {
+			delete(reached, string(line))
+			return nil
+		})
+	}, func(name string, _ error) {
+		delete(reached, name) // in an incomplete history: what is known is that nothing points to it itself
+	})
+	return slices.DeleteFunc(candidates, func(name string) bool { return reached[name] }), err
+}
+
+// commitsAmong is the commits among ascending names.
+func commitsAmong(ctx context.Context, repo *git.Repo, names iter.Seq2[[]byte, error]) (*oid.List, error) {
+	commits := oid.NewList(repo.Format)
+	name := make([]byte, repo.Format.Size())
+	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
+	in, err := c.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	var namesErr error
+	fed := make(chan struct{})
+	go func() { // ends with the child at the latest, which closes the pipe
+		defer close(fed)
+		defer in.Close()
+		namesErr = writeNames(in, names)
+	}()
+	err = c.Lines(func(line []byte) error {
+		digits, found := bytes.CutSuffix(line, []byte(" commit"))
+		if !found {
+			return nil
+		}
+		if err := repo.Format.Parse(name, digits); err != nil {
+			return err
+		}
+		if n := commits.Len(); n > 0 && bytes.Compare(commits.At(n-1), name) >= 0 {
+			return fmt.Errorf("the received objects are out of order at %x", name)
+		}
+		commits.Append(name)
+		return nil
+	})
+	in.Close() // where it did not even start
+	<-fed
+	if namesErr != nil {
+		err = namesErr
+	}
+	return commits, err
+}
+
+// writeNames writes one line for each name, hexadecimal. That the reader has gone is no error of the names.
+func writeNames(w io.Writer, names iter.Seq2[[]byte, error]) error {
+	lines := bufio.NewWriterSize(w, 1<<16)
+	for name, err := range names {
+		if err != nil {
+			return err
+		}
+		if _, err := lines.Write(append(hex.AppendEncode(lines.AvailableBuffer(), name), '\n')); err != nil {
+			return nil
+		}
+	}
+	lines.Flush()
+	return nil
+}
+
+// unpointed is those of the commits that none of them has for a parent and no reference stands for, newest first.
+func unpointed(ctx context.Context, repo *git.Repo, commits *oid.List, theirs []string) ([]string, error) {
+	pointed := oid.NewBitmap(commits.Len(), nil)
+	name := make([]byte, repo.Format.Size())
+	point := func(digits []byte) (at int, found bool) {
+		if repo.Format.Parse(name, digits) != nil {
+			return 0, false
+		}
+		if at, found = commits.Search(name); found {
+			pointed.Add(uint32(at))
+		}
+		return at, found
+	}
+	for _, digits := range theirs {
+		point([]byte(digits))
+	}
+	c := repo.Command(ctx, nil, "for-each-ref", "--format=%(objectname)")
+	if err := c.Lines(func(line []byte) error { point(line); return nil }); err != nil {
+		return nil, err
+	}
+	// --no-walk reads the given commits only, and none needs more than that. The first of a line is the commit itself.
+	var order []uint32
+	digits := hex.EncodedLen(repo.Format.Size())
+	// An empty GIT_SHALLOW_FILE lets git show the parents that a shallow repository cuts off: what came in may be theirs.
+	shallow, err := shallowCommits(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	c = repo.Command(ctx, []string{"GIT_SHALLOW_FILE="}, "rev-list", "--no-walk=sorted", "--ignore-missing", "--parents", "--stdin")
+	c.Stdin = io.MultiReader(&git.NameLines{Names: commits}, strings.NewReader(shallow))
+	err = c.Lines(func(line []byte) error {
+		if err := repo.Format.Parse(name, line[:min(len(line), digits)]); err != nil {
+			return err
+		}
+		if at, found := commits.Search(name); found {
+			order = append(order, uint32(at))
+		}
+		for parent := range bytes.FieldsSeq(line[digits:]) {
+			point(parent)
+		}
+		return nil
+	})
+	var left []string
+	for _, at := range order {
+		if !pointed.Has(at) {
+			left = append(left, hex.EncodeToString(commits.At(int(at))))
+		}
+	}
+	return left, err
+}
+
+// shallowCommits is the commits whose parents a shallow repository lacks (the file "shallow" of
+// gitrepository-layout(5)), one a line.
+func shallowCommits(ctx context.Context, repo *git.Repo) (string, error) {
+	c := repo.Command(ctx, nil, "rev-parse", "--path-format=absolute", "--git-path", "shallow")
+	out, err := c.Output()
+	if err != nil {
+		return "", err
+	}
+	names, err := os.ReadFile(strings.TrimSuffix(string(out), "\n"))
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return string(names), err
+}
+
+func onePerLine(names []string) string {
+	var b strings.Builder
+	for _, name := range names {
+		b.WriteString(name)
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

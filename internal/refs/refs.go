@@ -1,0 +1,192 @@
+package refs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"aig/internal/git"
+	"aig/internal/ref"
+)
+
+// ErrTooMany is List's error in a repository that has more than ref.Max. A part of them is no answer: a caller would
+// take the others for deleted.
+var ErrTooMany = fmt.Errorf("more than %d references", ref.Max)
+
+// List is what a peer is told: HEAD (an unborn one too), branches and tags, in this order and each sorted by name. References that transfer.hideRefs or
+// uploadpack.hideRefs hide are not among them, nor those whose object is absent. A hidden name is not told as the target
+// of another reference either.
+func List(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
+	hidden, err := readHidden(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	refs, err := forEachRef(ctx, repo, hidden, "refs/heads", "refs/tags")
+	if err != nil {
+		return nil, err
+	}
+	head, err := head(ctx, repo, refs)
+	if err != nil {
+		return nil, err
+	}
+	if hidden.hides(head.Target) {
+		head.Target = ""
+	}
+	if !hidden.hides("HEAD") && (head.OID != "" || head.Target != "") {
+		refs = slices.Insert(refs, 0, head)
+	}
+	if refs, err = present(ctx, repo, refs); err == nil && len(refs) > ref.Max {
+		return nil, ErrTooMany
+	}
+	return refs, err
+}
+
+// head is HEAD: unborn, detached or neither. refs is references that have just been listed, not necessarily all.
+func head(ctx context.Context, repo *git.Repo, refs []ref.Ref) (ref.Ref, error) {
+	head := ref.Ref{Name: "HEAD"}
+	c := repo.Command(ctx, nil, "symbolic-ref", "-q", "HEAD")
+	out, err := c.Output()
+	if err != nil && git.ExitCode(err) != 1 { // git-symbolic-ref(1): 1 says detached
+		return head, err
+	}
+	head.Target = strings.TrimSuffix(string(out), "\n")
+	if i := slices.IndexFunc(refs, func(r ref.Ref) bool { return r.Name == head.Target }); i >= 0 {
+		head.OID = refs[i].OID
+		return head, nil
+	}
+	c = repo.Command(ctx, nil, "rev-parse", "-q", "--verify", "HEAD")
+	out, err = c.Output()
+	if err != nil && git.ExitCode(err) != 1 {
+		return head, err
+	}
+	head.OID = strings.TrimSuffix(string(out), "\n")
+	return head, nil
+}
+
+// Own is HEAD and all branches here, hidden or not and whether their objects are present or not: what a peer's
+// references are compared with.
+func Own(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
+	refs, err := forEachRef(ctx, repo, nil, "refs/heads")
+	if err != nil {
+		return nil, err
+	}
+	head, err := head(ctx, repo, refs)
+	return append([]ref.Ref{head}, refs...), err
+}
+
+func forEachRef(ctx context.Context, repo *git.Repo, hidden hiddenRefs, under ...string) ([]ref.Ref, error) {
+	var refs []ref.Ref
+	// Nothing that needs the objects is asked for here: one that is absent would end the listing.
+	args := append([]string{"for-each-ref", "--format=%(refname)%00%(objectname)%00%(symref)"}, under...)
+	c := repo.Command(ctx, nil, args...)
+	err := c.Lines(func(line []byte) error {
+		fields := strings.Split(string(line), "\x00")
+		if len(fields) != 3 {
+			return fmt.Errorf("git for-each-ref said %q", line)
+		}
+		if hidden.hides(fields[0]) {
+			return nil
+		}
+		if len(refs) == ref.Max {
+			return ErrTooMany
+		}
+		r := ref.Ref{Name: fields[0], OID: fields[1], Target: fields[2]}
+		if hidden.hides(r.Target) {
+			r.Target = ""
+		}
+		refs = append(refs, r)
+		return nil
+	})
+	return refs, err
+}
+
+// present drops the references whose object is absent and peels annotated tags.
+func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, error) {
+	var ask strings.Builder
+	for _, r := range refs {
+		if r.OID != "" {
+			fmt.Fprintf(&ask, "%s\n%s^{}\n", r.OID, r.OID)
+		}
+	}
+	answers, err := objectTypes(ctx, repo, ask.String())
+	if failed := new(git.Error); errors.As(err, &failed) && !failed.OfMachine() {
+		return nil, fmt.Errorf("an object that one of them points to can't be read, git fsck names it: %w", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var kept []ref.Ref
+	for _, r := range refs {
+		if r.OID == "" {
+			kept = append(kept, r)
+			continue
+		}
+		if len(answers) < 2 {
+			return nil, io.ErrUnexpectedEOF
+		}
+		itself, peeled := answers[0], answers[1]
+		answers = answers[2:]
+		if itself.kind == "" {
+			continue
+		}
+		if peeled.kind != "" && peeled.name != r.OID && strings.HasPrefix(r.Name, "refs/tags/") {
+			r.Peeled = peeled.name
+		}
+		kept = append(kept, r)
+	}
+	return kept, nil
+}
+
+// objectType is an answer of git cat-file --batch-check.
+type objectType struct {
+	name string
+	kind string // "" for an absent object
+}
+
+// objectTypes asks for one object a line.
+func objectTypes(ctx context.Context, repo *git.Repo, ask string) ([]objectType, error) {
+	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
+	c.Stdin = strings.NewReader(ask)
+	var answers []objectType
+	err := c.Lines(func(line []byte) error {
+		name, kind, _ := strings.Cut(string(line), " ")
+		if kind == "missing" {
+			kind = ""
+		}
+		answers = append(answers, objectType{name, kind})
+		return nil
+	})
+	return answers, err
+}
+
+// hiddenRefs is transfer.hideRefs and uploadpack.hideRefs together, in the order of the configuration (git-config(1)).
+type hiddenRefs []string
+
+func readHidden(ctx context.Context, repo *git.Repo) (hiddenRefs, error) {
+	// One look-up of both, since the later value wins, whichever of the two it is of.
+	values, err := repo.ConfigOf(ctx, "transfer.hideRefs", "uploadpack.hideRefs")
+	if err != nil {
+		return nil, err
+	}
+	var h hiddenRefs
+	for _, value := range values {
+		h = append(h, strings.TrimRight(value, "/"))
+	}
+	return h, nil
+}
+
+// hides follows git: a value is the name or a whole part of its beginning, "!" negates, "^" says that a full name
+// follows, which ours are anyway, and the last one that matches decides.
+func (h hiddenRefs) hides(name string) bool {
+	for _, value := range slices.Backward(h) {
+		prefix, shown := strings.CutPrefix(value, "!")
+		prefix = strings.TrimPrefix(prefix, "^")
+		if rest, found := strings.CutPrefix(name, prefix); found && (rest == "" || rest[0] == '/') {
+			return !shown
+		}
+	}
+	return false
+}

@@ -1,0 +1,604 @@
+package refs
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"aig/internal/git"
+	"aig/internal/gittest"
+	"aig/internal/objects"
+	"aig/internal/ref"
+)
+
+func open(t *testing.T, r *gittest.Repo, env ...string) *git.Repo {
+	t.Helper()
+	repo, err := git.Open(t.Context(), git.Git{Dir: r.Dir, Env: append(slices.Clone(r.Env), env...), Settings: new(git.Settings)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return repo
+}
+
+func isControl(c rune) bool { return c < ' ' || c == 0x7f }
+
+// told is what ls-remote makes of a repository: an independent list of the same references. It tells the hidden targets
+// of symbolic references, and that is left out here.
+func told(r *gittest.Repo) string {
+	out := r.Git("ls-remote", "--symref", ".", "HEAD", "refs/heads/*", "refs/tags/*") + "\n"
+	var lines []string
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		target, symbolic := strings.CutPrefix(line, "ref: ")
+		target, _, _ = strings.Cut(target, "\t")
+		if !symbolic || strings.Contains(out, "\t"+target+"\n") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.TrimSpace(strings.Join(lines, "\n"))
+}
+
+func asLsRemote(refs []ref.Ref) string {
+	var lines []string
+	for _, r := range refs {
+		if r.Target != "" {
+			lines = append(lines, "ref: "+r.Target+"\t"+r.Name)
+		}
+		if r.OID != "" {
+			lines = append(lines, r.OID+"\t"+r.Name)
+		}
+		if r.Peeled != "" {
+			lines = append(lines, r.Peeled+"\t"+r.Name+"^{}")
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+// tags makes a repository with branches, a symbolic one, tags of every kind and references that nobody is told.
+func tags(t *testing.T, args ...string) *gittest.Repo {
+	r := gittest.New(t, append([]string{"-b", "main"}, args...)...)
+	r.Commit("file", "content")
+	r.Git("branch", "side/a")
+	r.Git("branch", "side/b")
+	r.Git("branch", "sidewise")
+	r.Git("symbolic-ref", "refs/heads/alias", "refs/heads/side/a")
+	r.Git("symbolic-ref", "refs/heads/nowhere", "refs/heads/absent")
+	r.Git("tag", "light")
+	r.Git("tag", "-a", "-m", "m", "annotated")
+	r.Git("tag", "-a", "-m", "m", "of-tag", "annotated")
+	r.Git("tag", "-a", "-m", "m", "of-blob", "HEAD:file")
+	r.Git("update-ref", "refs/remotes/origin/main", "HEAD")
+	r.Git("update-ref", "refs/stash", "HEAD")
+	return r
+}
+
+// A peer is told what git itself tells: in either object format, with HEAD attached, detached and of an empty
+// repository, and with every form of hideRefs, in whatever order the two variables come.
+func TestRefsAreWhatGitTells(t *testing.T) {
+	t.Parallel()
+	hide := func(values ...string) func(*gittest.Repo) {
+		return func(r *gittest.Repo) {
+			for _, v := range values {
+				key, value, _ := strings.Cut(v, "=")
+				r.Git("config", "--add", key+".hideRefs", value)
+			}
+		}
+	}
+	for name, change := range map[string]func(*gittest.Repo){
+		"plain":      func(*gittest.Repo) {},
+		"detached":   func(r *gittest.Repo) { r.Git("checkout", "-q", "--detach") },
+		"bare":       func(r *gittest.Repo) { r.Git("config", "core.bare", "true") },
+		"one":        hide("transfer=refs/heads/sidewise"),
+		"prefix":     hide("uploadpack=refs/heads/side"),
+		"slash":      hide("transfer=refs/heads/side/"),
+		"negated":    hide("transfer=refs/heads/side", "transfer=!refs/heads/side/a"),
+		"later wins": hide("transfer=!refs/heads/side/a", "transfer=refs/heads/side"),
+		"two variables": func(r *gittest.Repo) {
+			// One after the other in the file: uploadpack first, then transfer, then uploadpack again.
+			hide("uploadpack=refs/tags", "transfer=!refs/tags/light", "transfer=refs/heads/sidewise")(r)
+			config := filepath.Join(r.Dir, ".git", "config")
+			b, err := os.ReadFile(config)
+			if err == nil {
+				err = os.WriteFile(config, append(b, "[uploadpack]\n\thideRefs = !refs/heads/sidewise\n"...), 0o666)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		},
+		"full":       hide("transfer=^refs/heads/side", "transfer=!^refs/heads/side/b"),
+		"head":       hide("transfer=HEAD"),
+		"receive's":  hide("receive=refs/heads/side"),
+		"empty":      hide("transfer="),
+		"everything": hide("transfer=refs", "transfer=HEAD"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, format := range []string{"sha1", "sha256"} {
+				r := tags(t, "--object-format="+format)
+				change(r)
+				refs, err := List(t.Context(), open(t, r))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, want := asLsRemote(refs), told(r); got != want {
+					t.Errorf("%s: told\n%s\nwant\n%s", format, got, want)
+				}
+			}
+		})
+	}
+}
+
+// What ls-remote can't show: an unborn HEAD is told with its target, a hidden target of HEAD is not told, a value that
+// isn't one is an error, and what is hidden is still ours.
+func TestRefsBeyondLsRemote(t *testing.T) {
+	empty := gittest.New(t, "-b", "trunk")
+	refs, err := List(t.Context(), open(t, empty))
+	if want := []ref.Ref{{Name: "HEAD", Target: "refs/heads/trunk"}}; err != nil || !slices.Equal(refs, want) {
+		t.Errorf("unborn: %v, %v", refs, err)
+	}
+	empty.Git("config", "transfer.hideRefs", "refs/heads/trunk")
+	if refs, err = List(t.Context(), open(t, empty)); err != nil || len(refs) != 0 {
+		t.Errorf("unborn and hidden: %v, %v", refs, err)
+	}
+	r := gittest.New(t, "-b", "secret")
+	commit := r.Commit("file", "content")
+	r.Git("symbolic-ref", "refs/heads/alias", "refs/heads/secret")
+	r.Git("config", "transfer.hideRefs", "refs/heads/secret")
+	refs, err = List(t.Context(), open(t, r))
+	if want := []ref.Ref{{Name: "HEAD", OID: commit}, {Name: "refs/heads/alias", OID: commit}}; err != nil || !slices.Equal(refs, want) {
+		t.Errorf("hidden target: %v, %v", refs, err)
+	}
+	refs, err = Own(t.Context(), open(t, r))
+	if want := []ref.Ref{
+		{Name: "HEAD", OID: commit, Target: "refs/heads/secret"}, {Name: "refs/heads/alias", OID: commit, Target: "refs/heads/secret"}, {Name: "refs/heads/secret", OID: commit},
+	}; err != nil || !slices.Equal(refs, want) {
+		t.Errorf("own: %v, %v", refs, err)
+	}
+	config := filepath.Join(r.Dir, ".git", "config")
+	if err := os.WriteFile(config, []byte("[core]\n\trepositoryformatversion = 0\n[transfer]\n\thideRefs\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := List(t.Context(), open(t, r)); err == nil || !strings.Contains(err.Error(), "transfer.hiderefs") {
+		t.Errorf("without a value: %v", err)
+	}
+}
+
+// A branch or a tag whose object is absent is left out, and the others are told.
+func TestRefsWithoutObject(t *testing.T) {
+	r := gittest.New(t, "-b", "main")
+	first := r.Commit("a", "a")
+	r.Git("tag", "-a", "-m", "m", "whole")
+	r.Git("branch", "good")
+	second := r.Commit("b", "b")
+	r.Git("tag", "-a", "-m", "m", "half")
+	half := r.Git("rev-parse", "half")
+	if err := os.Remove(r.LooseFile(second)); err != nil {
+		t.Fatal(err)
+	}
+	refs, err := List(t.Context(), open(t, r))
+	want := []ref.Ref{
+		{Name: "refs/heads/good", OID: first}, {Name: "refs/tags/half", OID: half},
+		{Name: "refs/tags/whole", OID: r.Git("rev-parse", "whole"), Peeled: first},
+	}
+	if err != nil || !slices.Equal(refs, want) {
+		t.Errorf("%v, %v", refs, err)
+	}
+}
+
+// A tip that is there and can't be read is an error that says where to look, also where git doesn't say which it is.
+func TestRefOfDamagedObject(t *testing.T) {
+	for _, content := range []string{"comit 3\x00abc", "commit abc", ""} {
+		r := gittest.New(t, "-b", "main")
+		r.Commit("a", "a")
+		file := r.LooseFile(r.Commit("b", "b"))
+		os.Remove(file)
+		if err := os.WriteFile(file, gittest.Deflate([]byte(content)), 0o444); err != nil {
+			t.Fatal(err)
+		}
+		refs, err := List(t.Context(), open(t, r))
+		if err == nil || !strings.Contains(err.Error(), "git fsck names it") {
+			t.Errorf("%q: %v, %v", content, refs, err)
+		}
+	}
+}
+
+// More references than the bound are an error, and not a part of them.
+func TestTooManyRefs(t *testing.T) {
+	t.Parallel()
+	r := gittest.New(t, "-b", "main")
+	commit := r.Commit("file", "content")
+	var packed strings.Builder
+	packed.WriteString("# pack-refs with: peeled fully-peeled sorted \n")
+	for i := range ref.Max {
+		fmt.Fprintf(&packed, "%s refs/heads/branch-%06d\n", commit, i)
+	}
+	if err := os.WriteFile(filepath.Join(r.Dir, ".git", "packed-refs"), []byte(packed.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if refs, err := List(t.Context(), open(t, r)); !errors.Is(err, ErrTooMany) || refs != nil {
+		t.Errorf("%d references, %v", len(refs), err)
+	}
+}
+
+func checkout(t *testing.T, s *git.Repo) Checkout {
+	t.Helper()
+	own, err := Own(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	co, err := CheckedOut(t.Context(), s, own[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return co
+}
+
+// What is checked out is seen in a plain, a detached, an unborn and a bare repository, inside .git, and across the
+// working trees of one repository; never the bare repository's own HEAD.
+func TestCheckout(t *testing.T) {
+	r := gittest.New(t, "-b", "main")
+	look := func(dir string) Checkout {
+		t.Helper()
+		at := *r
+		at.Dir = dir
+		return checkout(t, open(t, &at))
+	}
+	top := r.Git("rev-parse", "--show-toplevel")
+	if co := look(r.Dir); co.Head != (ref.Ref{Name: "HEAD", Target: "refs/heads/main"}) || co.Dir != top || len(co.Elsewhere) != 0 {
+		t.Errorf("unborn: %+v", co)
+	}
+	commit := r.Commit("file", "content")
+	other := filepath.Join(t.TempDir(), "other\ntree")
+	r.Git("worktree", "add", "-q", "-b", "side", other)
+	if err := os.Mkdir(filepath.Join(r.Dir, "sub"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if co := look(filepath.Join(r.Dir, "sub")); co.Head != (ref.Ref{Name: "HEAD", OID: commit, Target: "refs/heads/main"}) || co.Dir != top ||
+		len(co.Elsewhere) != 1 || co.Elsewhere["refs/heads/side"] != other {
+		t.Errorf("main: %+v", co)
+	}
+	if co := look(other); co.Head.Target != "refs/heads/side" || co.Dir != other || co.Elsewhere["refs/heads/main"] != top {
+		t.Errorf("other: %+v", co)
+	}
+	if co := look(filepath.Join(r.Dir, ".git")); co.Dir != "" || co.Elsewhere["refs/heads/main"] != top {
+		t.Errorf(".git: %+v", co)
+	}
+	r.Git("checkout", "-q", "--detach")
+	if co := look(r.Dir); co.Head != (ref.Ref{Name: "HEAD", OID: commit}) {
+		t.Errorf("detached: %+v", co)
+	}
+	bare := filepath.Join(t.TempDir(), "bare")
+	r.Git("clone", "-q", "--bare", other, bare)
+	if co := look(bare); co.Dir != "" || co.Head.Target != "refs/heads/side" || len(co.Elsewhere) != 0 {
+		t.Errorf("bare: %+v", co)
+	}
+}
+
+// relate compares one pair.
+func relate(t *testing.T, s *git.Repo, ours, theirs string) Relation {
+	t.Helper()
+	relations, err := Relate(t.Context(), s, []Pair{{ours, theirs}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return relations[0]
+}
+
+// An incomplete history is found, whichever kind of object is missing in it and among however many whole ones, and
+// whatever the missing one's distance; the whole ones are still compared. A broken reference of ours spoils nothing.
+func TestRelateIncomplete(t *testing.T) {
+	t.Parallel()
+	for _, missing := range []string{"commit", "tree", "blob", "itself", "none"} {
+		r := gittest.New(t, "-b", "main")
+		base := r.Commit("base", "base")
+		var pairs []Pair
+		for i := range 9 {
+			r.Git("checkout", "-q", "--detach", base)
+			r.Commit("file", fmt.Sprint("first ", i))
+			pairs = append(pairs, Pair{base, r.Commit("file", fmt.Sprint("second ", i))})
+		}
+		const broken = 5
+		tip := pairs[broken].Theirs
+		gone := map[string]string{"commit": tip + "^", "tree": tip + "^^{tree}", "blob": tip + "^:file", "itself": tip, "none": ""}[missing]
+		r.Git("checkout", "-q", "main")
+		r.Git("update-ref", "refs/heads/broken", r.Commit("x", "x"))
+		r.Git("reset", "-q", "--hard", base)
+		if err := os.Remove(r.LooseFile(r.Git("rev-parse", "broken"))); err != nil {
+			t.Fatal(err)
+		}
+		if gone != "" {
+			if err := os.Remove(r.LooseFile(r.Git("rev-parse", gone))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		relations, err := Relate(t.Context(), open(t, r), pairs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range relations {
+			if i == broken && missing != "none" {
+				if got.Unknown == "" {
+					t.Errorf("%s missing: %+v", missing, got)
+				}
+			} else if got != (Relation{Theirs: 2, Related: true}) {
+				t.Errorf("%s missing, whole branch %d: %+v", missing, i, got)
+			}
+		}
+	}
+}
+
+// More incomplete histories than git is asked about one by one are all unknown, in a bounded number of walks.
+func TestRelateManyIncomplete(t *testing.T) {
+	t.Parallel()
+	r := gittest.New(t, "-b", "main")
+	tree := r.Git("mktree")
+	absent := strings.Repeat("12", 20)
+	var pairs []Pair
+	for i := range 200 {
+		commit := r.GitIn(fmt.Sprintf("tree %s\nparent %s\nauthor A <a> 0 +0000\ncommitter A <a> 0 +0000\n\n%d\n", tree, absent, i),
+			"hash-object", "-w", "-t", "commit", "--literally", "--stdin")
+		pairs = append(pairs, Pair{"", commit})
+	}
+	relations, err := Relate(t.Context(), open(t, r), pairs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range relations {
+		if got.Unknown == "" {
+			t.Fatalf("%+v", got)
+		}
+	}
+}
+
+// A peer's text is never looked up: what is no full object name, or that of something else than a commit, is unknown,
+// even if git would know a commit by it.
+func TestRelateLooksUpNamesOnly(t *testing.T) {
+	r := gittest.New(t, "-b", "main")
+	commit := r.Commit("file", "content")
+	s := open(t, r)
+	for _, theirs := range []string{
+		"main", "HEAD", "", "-h", "--all", commit[:39], strings.ToUpper(commit), commit + "\n", "^" + commit[1:], commit + "^{}",
+		"@{-1}", ":/add", strings.Repeat("ab", 20), r.Git("rev-parse", "HEAD^{tree}"), r.Git("rev-parse", "HEAD:file"),
+	} {
+		if got := relate(t, s, "", theirs); got.Unknown == "" || strings.Contains(got.Unknown, "main") {
+			t.Errorf("%q: %+v", theirs, got)
+		}
+		if names, err := Touched(t.Context(), s, Checkout{Head: ref.Ref{OID: commit}, Dir: r.Dir}, theirs); len(theirs) != 40 && err == nil {
+			t.Errorf("%q touches %q", theirs, names)
+		}
+	}
+	if got := relate(t, s, "", commit); got != (Relation{Related: true}) {
+		t.Errorf("the commit: %+v", got)
+	}
+}
+
+// In a partial clone what is promised is not missing, and what is not promised is; nothing is fetched for either.
+func TestRelatePartialClone(t *testing.T) {
+	origin := gittest.New(t, "-b", "main")
+	origin.Git("config", "uploadpack.allowFilter", "true")
+	origin.Commit("file", "content")
+	theirs := origin.Commit("file", "more")
+	partial := *origin
+	partial.Dir = t.TempDir()
+	origin.Git("clone", "-q", "--no-checkout", "--filter=blob:none", "file://"+origin.Dir, partial.Dir)
+	ran := filepath.Join(t.TempDir(), "ran")
+	partial.Git("config", "protocol.ext.allow", "always")
+	partial.Git("config", "remote.origin.url", "ext::touch "+ran)
+	partial.Git("update-ref", "-d", "refs/remotes/origin/main")
+	partial.Git("update-ref", "-d", "refs/remotes/origin/HEAD")
+	partial.Git("update-ref", "refs/heads/main", theirs+"^")
+	s := open(t, &partial)
+	if got := relate(t, s, theirs, theirs); got != (Relation{Related: true}) {
+		t.Errorf("the same: %+v", got)
+	}
+	if got := relate(t, s, partial.Git("rev-parse", "main"), theirs); got != (Relation{Theirs: 1, Related: true}) {
+		t.Errorf("promised: %+v", got)
+	}
+	tree := partial.GitIn("100644 blob "+strings.Repeat("12", 20)+"\tabsent\n", "mktree", "--missing")
+	odd := partial.Git("commit-tree", "-m", "odd", tree)
+	if got := relate(t, s, "", odd); !strings.Contains(got.Unknown, "incomplete") {
+		t.Errorf("not promised: %+v", got)
+	}
+	if got := relate(t, s, "", strings.Repeat("12", 20)); got.Unknown == "" {
+		t.Errorf("absent: %+v", got)
+	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("a transport ran")
+	}
+}
+
+// dangling gives all objects of the repository for received ones.
+func dangling(t *testing.T, r *gittest.Repo, theirs ...string) []string {
+	t.Helper()
+	s := open(t, r)
+	names, err := objects.List(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tips, err := Dangling(t.Context(), s, func(yield func([]byte, error) bool) {
+		for i := range names.Len() {
+			if !yield(names.At(i), nil) {
+				return
+			}
+		}
+	}, theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tips
+}
+
+// Dangling is the tips and only they, newest first; what a branch, a tag, a tag's tag, HEAD, any other reference or a
+// reference of the peer's reaches is none, nor is a parent; a stash is one.
+func TestDangling(t *testing.T) {
+	r := gittest.New(t, "-b", "main")
+	base := r.Commit("file", "content")
+	commit := func(when int, parents ...string) string {
+		r.Env = append(r.Env, fmt.Sprintf("GIT_COMMITTER_DATE=%d +0000", 1_200_000_000+when))
+		args := []string{"commit-tree", "-m", fmt.Sprint(when)}
+		for _, p := range parents {
+			args = append(args, "-p", p)
+		}
+		return r.Git(append(args, base+"^{tree}")...)
+	}
+	if got := dangling(t, r); got != nil {
+		t.Errorf("nothing dangles: %v", got)
+	}
+	a, b := commit(1, base), commit(2)
+	merge := commit(4, a, b)
+	newest, older := commit(9, merge), commit(3, merge)
+	r.Git("tag", "-a", "-m", "m", "one", commit(5, base))
+	r.Git("tag", "-a", "-m", "m", "two", "one")
+	r.Git("update-ref", "-d", "refs/tags/one")
+	r.Git("update-ref", "refs/aside/x", commit(6, commit(7, base)))
+	peers := commit(8, commit(10, base))
+	absent := strings.Repeat("12", 20)
+	if got := dangling(t, r, peers, absent, "main", "--all"); !slices.Equal(got, []string{newest, older}) {
+		t.Errorf("got %v, want %v", got, []string{newest, older})
+	}
+	if got := dangling(t, r, newest, older); !slices.Equal(got, []string{peers}) {
+		t.Errorf("without the peer's: %v, want %v", got, peers)
+	}
+	if err := os.WriteFile(filepath.Join(r.Dir, "file"), []byte("stashed"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r.Git("stash", "-q")
+	stash := r.Git("rev-parse", "stash")
+	r.Git("stash", "drop", "-q")
+	if got := dangling(t, r, newest, older, peers); !slices.Equal(got, []string{stash}) {
+		t.Errorf("stash: %v, want %v", got, stash)
+	}
+}
+
+// A tip whose history is incomplete still dangles, and does not hide the others; one that came in below a commit that
+// was here before, and that a reference reaches, does not.
+func TestDanglingOddHistories(t *testing.T) {
+	r := gittest.New(t, "-b", "main")
+	lower := r.Commit("file", "content")
+	r.Commit("file", "more")
+	s := open(t, r)
+	received := func(names ...string) iter.Seq2[[]byte, error] {
+		slices.Sort(names)
+		return func(yield func([]byte, error) bool) {
+			for _, name := range names {
+				b, err := hex.DecodeString(name)
+				if !yield(b, err) {
+					return
+				}
+			}
+		}
+	}
+	tips, err := Dangling(t.Context(), s, received(lower), nil)
+	if err != nil || len(tips) != 0 {
+		t.Errorf("below a branch: %v, %v", tips, err)
+	}
+	below := r.Git("commit-tree", "-m", "below", "HEAD^{tree}")
+	above := r.Git("commit-tree", "-p", below, "-m", "above", "HEAD^{tree}")
+	tips, err = Dangling(t.Context(), s, received(below), []string{above})
+	if err != nil || len(tips) != 0 {
+		t.Errorf("below the peer's: %v, %v", tips, err)
+	}
+	parent := r.Git("commit-tree", "-m", "parent", "HEAD^{tree}")
+	odd := r.Git("commit-tree", "-p", parent, "-m", "odd", "HEAD^{tree}")
+	whole := r.Git("commit-tree", "-m", "whole", "HEAD^{tree}")
+	if err := os.Remove(r.LooseFile(parent)); err != nil {
+		t.Fatal(err)
+	}
+	tips, err = Dangling(t.Context(), s, received(lower, odd, whole), nil)
+	slices.Sort(tips)
+	want := []string{odd, whole}
+	slices.Sort(want)
+	if err != nil || !slices.Equal(tips, want) {
+		t.Errorf("incomplete: %v, %v, want %v", tips, err, want)
+	}
+	broken := errors.New("broken")
+	_, err = Dangling(t.Context(), s, func(yield func([]byte, error) bool) { yield(nil, broken) }, nil)
+	if !errors.Is(err, broken) {
+		t.Errorf("names that can't be read: %v", err)
+	}
+}
+
+// Uncommitted changes are named where a fast-forward or a merge to theirs would touch them, and not elsewhere: changed
+// and staged files, files in no commit, ignored ones too, which git would overwrite without a word.
+func TestTouched(t *testing.T) {
+	t.Parallel()
+	setup := func() (*gittest.Repo, string) {
+		r := gittest.New(t, "-b", "main")
+		r.Commit("theirs", "1\n")
+		r.Commit("ours", "1\n")
+		r.Commit("deleted", "1\n")
+		r.Commit("neither \"\n", "1\n")
+		r.Commit(".gitignore", "ignored\n")
+		r.Git("checkout", "-q", "-b", "peer")
+		r.Commit("theirs", "2\n")
+		r.Commit("new", "2\n")
+		r.Git("rm", "-q", "deleted")
+		if err := os.WriteFile(filepath.Join(r.Dir, "ignored"), []byte("theirs\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		r.Git("add", "-f", "ignored")
+		r.Git("commit", "-q", "-m", "rest")
+		theirs := r.Git("rev-parse", "HEAD")
+		r.Git("checkout", "-q", "main")
+		return r, theirs
+	}
+	write := func(r *gittest.Repo, name string) {
+		if err := os.WriteFile(filepath.Join(r.Dir, name), []byte("uncommitted\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*gittest.Repo)
+		want   []string
+	}{
+		{"clean", func(*gittest.Repo) {}, nil},
+		{"elsewhere", func(r *gittest.Repo) { write(r, "ours"); write(r, "neither \"\n"); write(r, "unknown") }, nil},
+		{"changed", func(r *gittest.Repo) { write(r, "theirs"); write(r, "ours") }, []string{"theirs"}},
+		{"staged", func(r *gittest.Repo) { write(r, "theirs"); r.Git("add", "theirs") }, []string{"theirs"}},
+		{"removed", func(r *gittest.Repo) { os.Remove(filepath.Join(r.Dir, "theirs")) }, []string{"theirs"}},
+		{"deleted there", func(r *gittest.Repo) { write(r, "deleted") }, []string{"deleted"}},
+		{"untracked", func(r *gittest.Repo) { write(r, "new") }, []string{"new"}},
+		{"ignored", func(r *gittest.Repo) { write(r, "ignored") }, []string{"ignored"}},
+		{"merge, clean", func(r *gittest.Repo) { r.Commit("ours", "2\n") }, nil},
+		{"merge, ours alone", func(r *gittest.Repo) { r.Commit("ours", "2\n"); write(r, "ours") }, nil},
+		{"merge, theirs", func(r *gittest.Repo) { r.Commit("ours", "2\n"); write(r, "theirs") }, []string{"theirs"}},
+		{"merge, the same", func(r *gittest.Repo) { r.Commit("theirs", "2\n"); write(r, "theirs") }, nil},
+		{"merge, staged", func(r *gittest.Repo) { r.Commit("ours", "2\n"); write(r, "neither \"\n"); r.Git("add", ".") }, []string{"neither \"\n"}},
+		{"merge, ignored", func(r *gittest.Repo) { r.Commit("ours", "2\n"); write(r, "ignored") }, []string{"ignored"}},
+		{"bare", func(r *gittest.Repo) { write(r, "theirs"); r.Git("config", "core.bare", "true") }, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, theirs := setup()
+			c.change(r)
+			ran := filepath.Join(t.TempDir(), "ran")
+			r.Git("config", "core.fsmonitor", "touch '"+ran+"' #")
+			s := open(t, r)
+			co := checkout(t, s)
+			got, err := Touched(t.Context(), s, co, theirs)
+			if err != nil || !slices.Equal(got, c.want) {
+				t.Errorf("touched %q, %v, want %q", got, err, c.want)
+			}
+			if _, err := os.Stat(ran); err == nil {
+				t.Error("a hook ran")
+			}
+		})
+	}
+	// An unborn branch: everything of theirs is new.
+	r, theirs := setup()
+	r.Git("checkout", "-q", "--orphan", "fresh")
+	r.Git("rm", "-q", "-r", "--cached", ".")
+	r.Git("clean", "-q", "-d", "-f", "-x")
+	write(r, "unknown")
+	write(r, "theirs")
+	s := open(t, r)
+	co := checkout(t, s)
+	if got, err := Touched(t.Context(), s, co, theirs); err != nil || !slices.Equal(got, []string{"theirs"}) {
+		t.Errorf("unborn: %q, %v", got, err)
+	}
+}

@@ -1,0 +1,181 @@
+package refs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"aig/internal/git"
+)
+
+// maxWalks bounds the walks that look for the tips whose history is incomplete; each may go through all that is new.
+const maxWalks = 64
+
+// Pair is two commits to be compared, by full hexadecimal names. Those of a peer's are safe here: nothing but the name
+// of an object is ever looked up.
+type Pair struct {
+	Ours   string // "" if there is nothing to compare with
+	Theirs string
+}
+
+// Relation is how a Pair's commits stand to each other.
+type Relation struct {
+	Ours, Theirs int    // commits that only ours reaches, and only theirs
+	Related      bool   // they have a commit in common, or Pair.Ours was ""
+	Unknown      string // why nothing is known, in words that quote nothing of the peer's; "" if it is known
+}
+
+// Relate compares the commits of each pair. Where theirs is absent, no commit, or has a history in which something is
+// missing, so that it can't be taken, that is an answer (Unknown) and no error.
+//
+// One walk goes through everything behind theirs that no reference of ours reaches, one more through what separates each
+// pair of different commits.
+func Relate(ctx context.Context, repo *git.Repo, pairs []Pair) ([]Relation, error) {
+	unknown, err := incomplete(ctx, repo, pairs)
+	if err != nil {
+		return nil, err
+	}
+	shallow, err := shallow(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	relations := make([]Relation, len(pairs))
+	for i, p := range pairs {
+		switch why := unknown[p.Theirs]; {
+		case p.Ours == p.Theirs && p.Ours != "":
+			relations[i] = Relation{Related: true}
+		case why != "":
+			relations[i] = Relation{Unknown: why}
+		case p.Ours == "":
+			relations[i] = Relation{Related: true}
+		default:
+			if relations[i], err = compare(ctx, repo, p); err != nil {
+				return nil, err
+			}
+			if shallow && !relations[i].Related {
+				// What git sees of it ends before the two can meet.
+				relations[i] = Relation{Unknown: "this repository is shallow, and the histories don't meet in what it has"}
+			}
+		}
+	}
+	return relations, nil
+}
+
+func shallow(ctx context.Context, repo *git.Repo) (bool, error) {
+	c := repo.Command(ctx, nil, "rev-parse", "--is-shallow-repository")
+	out, err := c.Output()
+	return strings.HasPrefix(string(out), "true"), err
+}
+
+// compare counts what separates two commits, of which theirs has a complete history.
+func compare(ctx context.Context, repo *git.Repo, p Pair) (Relation, error) {
+	if !repo.Format.IsName(p.Ours) {
+		return Relation{}, fmt.Errorf("%q is no full object name", p.Ours)
+	}
+	c := repo.Command(ctx, nil, "rev-list", "--left-right", "--count", "--stdin")
+	c.Stdin = strings.NewReader(p.Ours + "..." + p.Theirs + "\n")
+	out, err := c.Output()
+	if err != nil {
+		if ctx.Err() != nil || git.OfMachine(err) {
+			return Relation{}, err
+		}
+		return Relation{Unknown: err.Error()}, nil
+	}
+	var r Relation
+	if _, err := fmt.Sscan(string(out), &r.Ours, &r.Theirs); err != nil {
+		return Relation{}, fmt.Errorf("git rev-list said %q: %w", out, err)
+	}
+	r.Related = r.Ours == 0 || r.Theirs == 0
+	if !r.Related {
+		bases, err := mergeBases(ctx, repo, p.Ours, p.Theirs)
+		if err != nil {
+			return Relation{}, err
+		}
+		r.Related = len(bases) > 0
+	}
+	return r, nil
+}
+
+// mergeBases is all merge bases of two commits, of which both names have been checked.
+func mergeBases(ctx context.Context, repo *git.Repo, ours, theirs string) ([]string, error) {
+	c := repo.Command(ctx, nil, "merge-base", "--all", "--end-of-options", ours, theirs)
+	out, err := c.Output()
+	if err != nil && git.ExitCode(err) == 1 { // git-merge-base(1): there is none
+		return nil, nil
+	}
+	return strings.Fields(string(out)), err
+}
+
+// incomplete is why theirs of a pair can't be compared and taken, for each that can't.
+func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair) (map[string]string, error) {
+	unknown := make(map[string]string)
+	var names []string
+	for _, p := range pairs {
+		if !repo.Format.IsName(p.Theirs) {
+			unknown[p.Theirs] = "the peer gives no full object name"
+		} else if p.Ours != p.Theirs {
+			names = append(names, p.Theirs)
+		}
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	types, err := objectTypes(ctx, repo, onePerLine(names))
+	if err != nil {
+		return nil, err
+	}
+	names = names[:0]
+	for _, t := range types {
+		switch t.kind {
+		case "commit":
+			names = append(names, t.name)
+		case "":
+			unknown[t.name] = "the commit is not here"
+		default:
+			unknown[t.name] = "it is a " + t.kind + ", not a commit"
+		}
+	}
+	err = sift(ctx, names, func(names []string) error {
+		// As git fetch makes sure that what it got is connected: everything behind the tips that no reference reaches
+		// must be there, but for what a promisor remote has promised. A reference of ours that is broken counts for
+		// nothing.
+		c := repo.Command(ctx, nil, "rev-list", "--objects", "--quiet", "--exclude-promisor-objects", "--ignore-missing",
+			"--stdin", "--not", "--all")
+		c.Stdin = strings.NewReader(onePerLine(names))
+		return c.Run()
+	}, func(name string, err error) {
+		unknown[name] = "its history is incomplete here, as from a shallow or partial repository (" + err.Error() + ")"
+	})
+	return unknown, err
+}
+
+// sift finds the names that make try fail when they are among those given to it: it tries all together, and halves
+// what fails. A failure of the machine or the context ends it.
+func sift(ctx context.Context, names []string, try func([]string) error, bad func(string, error)) error {
+	walks := maxWalks
+	var part func([]string) error
+	part = func(names []string) error {
+		if len(names) == 0 {
+			return nil
+		}
+		err := errors.New("too many others are, so it was not looked at")
+		if walks--; walks >= 0 {
+			if err = try(names); err == nil {
+				return nil
+			}
+			if ctx.Err() != nil || git.OfMachine(err) {
+				return err
+			}
+			if len(names) > 1 {
+				half := len(names) / 2
+				return errors.Join(part(names[:half]), part(names[half:]))
+			}
+		}
+		for _, name := range names {
+			bad(name, err)
+		}
+		return nil
+	}
+	return part(names)
+}
