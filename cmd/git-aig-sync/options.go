@@ -27,8 +27,9 @@ to a peer that runs the same command. No reference is touched.
 output are the pipe; - is this process's own standard input and output; the
 name of a remote whose URL is aig::<transport> stands for that.
 
-    --trust <fp>       fingerprint of the peer's key, as ssh-keygen -lf prints
-                       it (may be repeated; else $AIG_TRUST, aig.trust)
+    --trust <key>      fingerprint of the peer's key, as ssh-keygen -lf prints
+                       it, or its .pub (may be repeated; else $AIG_TRUST,
+                       aig.trust)
     --identity <file>  your private key (else $AIG_IDENTITY, else aig.identity,
                        else ~/.ssh/id_ed25519, else the SSH agent)
     --context <word>   a word that both sides must give, else nothing is shared

@@ -104,8 +104,11 @@ func (c Config) generalTrust(ctx context.Context, g git.Git) (trust []string, ty
 		words, set = c.lookup("TRUST")
 		set = set && words != "" // anybody's variable
 	}
+	if set && strings.TrimSpace(words) == "" {
+		return nil, true, nil
+	}
 	if set {
-		return strings.Fields(words), true, nil
+		return []string{words}, true, nil
 	}
 	trust, at, _, err := g.ConfigNarrowest(ctx, "aig.trust", func(git.Scope) bool { return true })
 	return trust, at == git.Command, err

@@ -2,13 +2,13 @@ package identity
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -18,13 +18,12 @@ import (
 const (
 	// listTimeout is how long the agent may take to list its keys.
 	listTimeout = 10 * time.Second
-	// signTimeout is how long it may take to sign: enough for a user to confirm
-	// (ssh-add -c).
+	// signTimeout is how long it may take to sign: enough for a user to confirm (ssh-add -c).
 	signTimeout = time.Minute
 )
 
-// sshAgent is the SSH agent (draft-ietf-sshm-ssh-agent). Each request has its own
-// connection, so that a failed one can't spoil the next.
+// sshAgent is the SSH agent (draft-ietf-sshm-ssh-agent). Each request has its own connection, so that a failed one can't
+// spoil the next.
 type sshAgent struct {
 	socket string // empty: there is none
 }
@@ -35,7 +34,7 @@ func environmentAgent() sshAgent { return sshAgent{os.Getenv("SSH_AUTH_SOCK")} }
 // do runs request on a connection of its own, within the timeout.
 func (a sshAgent) do(ctx context.Context, timeout time.Duration, request func(agent.ExtendedAgent) error) error {
 	if a.socket == "" {
-		return errors.New("none is running (SSH_AUTH_SOCK is not set)")
+		return errors.New("none is running (SSH_AUTH_SOCK is not set; IdentityAgent of ssh_config isn't read)")
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer in %v", timeout))
 	defer cancel()
@@ -58,13 +57,19 @@ func (a sshAgent) do(ctx context.Context, timeout time.Duration, request func(ag
 	return err
 }
 
+// agentKey is a key that the agent holds.
+type agentKey struct {
+	ssh.PublicKey
+	Comment string
+}
+
 // list returns those of the agent's keys that can be parsed.
-func (a sshAgent) list(ctx context.Context) (keys []ssh.PublicKey, err error) {
+func (a sshAgent) list(ctx context.Context) (keys []agentKey, err error) {
 	err = a.do(ctx, listTimeout, func(client agent.ExtendedAgent) error {
 		entries, err := client.List()
 		for _, entry := range entries {
 			if key, err := ssh.ParsePublicKey(entry.Blob); err == nil {
-				keys = append(keys, key)
+				keys = append(keys, agentKey{key, entry.Comment})
 			}
 		}
 		if err == nil && len(entries) == 0 {
@@ -76,21 +81,43 @@ func (a sshAgent) list(ctx context.Context) (keys []ssh.PublicKey, err error) {
 	return keys, err
 }
 
-// first returns the first usable key.
-func (a sshAgent) first(ctx context.Context) (ssh.PublicKey, error) {
+// manyKeysError says that the agent holds several keys, and which.
+type manyKeysError struct{ keys []string }
+
+func (e *manyKeysError) Error() string {
+	return "the SSH agent holds several keys: choose one with --identity, AIG_IDENTITY or aig.identity: " + strings.Join(e.keys, ", ")
+}
+
+// choose returns the agent's key of that fingerprint; if that is empty, the only one that can be used.
+func (a sshAgent) choose(ctx context.Context, fingerprint string) (*keyFile, error) {
 	keys, err := a.list(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var why error
+	why := errors.New("one is of an unknown kind")
+	var usable []*keyFile
+	var named []string
 	for _, key := range keys {
-		err := CheckKey(key)
-		if err == nil {
-			return key, nil
+		name := ssh.FingerprintSHA256(key)
+		if fingerprint != "" && fingerprint != name {
+			continue
 		}
-		why = cmp.Or(why, err)
+		if err := CheckKey(key.PublicKey); err != nil {
+			why = fmt.Errorf("one %w", err)
+			continue
+		}
+		usable = append(usable, &keyFile{public: key.PublicKey, publicName: name})
+		named = append(named, name+" ("+quote(key.Comment)+")")
 	}
-	return nil, fmt.Errorf("none of its keys can be used; one %w", cmp.Or(why, errors.New("is of an unknown kind")))
+	switch {
+	case len(usable) > 1:
+		return nil, &manyKeysError{named}
+	case len(usable) == 1:
+		return usable[0], nil
+	case fingerprint != "":
+		return nil, fmt.Errorf("your key: the SSH agent doesn't hold %s: ssh-add the private key", quote(fingerprint))
+	}
+	return nil, fmt.Errorf("none of its keys can be used; %w", why)
 }
 
 // holds returns nil if the agent holds the key, else the reason.
@@ -112,8 +139,7 @@ func (a sshAgent) signer(ctx context.Context, key ssh.PublicKey) (ssh.Signer, er
 	return restrict(&agentSigner{ctx, a, key})
 }
 
-// agentSigner has the agent sign. It keeps Load's context, since an [ssh.Signer]
-// gets none.
+// agentSigner has the agent sign. It keeps Load's context, since an [ssh.Signer] gets none.
 type agentSigner struct {
 	ctx   context.Context
 	agent sshAgent

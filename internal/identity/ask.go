@@ -5,33 +5,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
 	"time"
 )
 
-// maxPassphrase bounds what is read from an askpass program.
-const maxPassphrase = 64 << 10
-
 // ErrNoTerminal is the error of a question that nobody is there to answer.
 var ErrNoTerminal = errors.New("there is no terminal to ask on")
 
-// AskLine asks on the terminal for a line that may be seen. The end of ctx or a
-// signal ends the question with an error.
+// AskLine asks on the terminal for a line that may be seen. The end of ctx or a signal ends the question with an error.
 func AskLine(ctx context.Context, prompt string) (string, error) {
 	line, err := askTerminal(ctx, prompt, true)
 	return string(line), err
 }
 
-// AskPassphrase asks on the terminal, without echo, or through the program that
-// SSH_ASKPASS names. As in ssh(1), SSH_ASKPASS_REQUIRE chooses: never, force, or
-// prefer (the program if there is a display). By default the program is used only
-// without a terminal.
+// AskPassphrase asks on the terminal, without echo, or through the program that SSH_ASKPASS names. As in ssh(1),
+// SSH_ASKPASS_REQUIRE chooses: never, force, or prefer (the program if there is a display). By default the program is used
+// only without a terminal.
 //
-// The end of ctx or a signal, as of Ctrl-C, ends the question with an error. The
-// terminal's modes are restored in any case.
+// The end of ctx or a signal, as of Ctrl-C, ends the question with an error. The terminal's modes are restored in any case.
 func AskPassphrase(ctx context.Context, prompt string) ([]byte, error) {
 	program := os.Getenv("SSH_ASKPASS")
 	display := os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
@@ -52,28 +45,17 @@ func AskPassphrase(ctx context.Context, prompt string) ([]byte, error) {
 	return nil, errors.New("there is no terminal to ask on: ssh-add the key to an agent, or have SSH_ASKPASS name a program that asks")
 }
 
-// askProgram runs an askpass program: its argument is the prompt, and its first
-// line the answer.
+// askProgram runs an askpass program: its argument is the prompt, and its first line the answer.
 func askProgram(ctx context.Context, program, prompt string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, prompt)
 	cmd.WaitDelay = 2 * time.Second // for what else may hold its output open
 	cmd.Stderr = os.Stderr
-	stdout, err := cmd.StdoutPipe()
+	output, err := cmd.Output()
+	if cause := context.Cause(ctx); cause != nil {
+		return nil, cause
+	}
 	if err != nil {
-		return nil, fmt.Errorf("SSH_ASKPASS: %w", err)
-	}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("SSH_ASKPASS: %w", err)
-	}
-	output, readErr := io.ReadAll(io.LimitReader(stdout, maxPassphrase))
-	err = cmd.Wait()
-	switch {
-	case context.Cause(ctx) != nil:
-		return nil, context.Cause(ctx)
-	case err != nil:
 		return nil, fmt.Errorf("SSH_ASKPASS: %s gave no passphrase: %w", quote(program), err)
-	case readErr != nil:
-		return nil, fmt.Errorf("SSH_ASKPASS: reading from %s: %w", quote(program), readErr)
 	}
 	line, _, _ := bytes.Cut(output, []byte("\n"))
 	return bytes.TrimSuffix(line, []byte("\r")), nil

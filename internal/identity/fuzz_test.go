@@ -20,20 +20,21 @@ import (
 
 func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 
-// FuzzTrust: what is taken for a fingerprint is one in the only way in which it can be written, every digest is taken
-// when it is written like that, and what is refused is shown quoted.
+// FuzzTrust: what is trusted is a fingerprint in the only way in which it can be written, every digest is taken when it is
+// written like that, and what is refused is shown quoted.
 func FuzzTrust(f *testing.F) {
 	f.Add("SHA256:HNCFidlr9bjqhTpvhLvAZw5qfGVDEMwLtEFn1oFk+OQ", make([]byte, 32))
 	f.Add("SHA256:HNCFidlr9bjqhTpvhLvAZw5qfGVDEMwLtEFn1oFk+OR", bytes.Repeat([]byte{0xff}, 32))
 	f.Add("SHA256:HNCFidlr9bjqhTpvhLvAZw5qfGVDEMwLtEFn1oFk+OQ=", []byte("short"))
 	f.Add("MD5:00:11:22:33:44:55:66:77:88:99:aa:bb:cc:dd:ee:ff", []byte{})
 	f.Add("ssh-ed25519 AAAA\x1b[2J\n", []byte{})
-	f.Fuzz(func(t *testing.T, fp string, digest []byte) {
-		if _, err := ParseTrust([]string{fp}); err != nil {
-			if strings.ContainsFunc(err.Error(), isControl) {
-				t.Errorf("the error is %q", err)
-			}
-		} else {
+	f.Add(lockedPublic+"256 SHA256:HNCFidlr9bjqhTpvhLvAZw5qfGVDEMwLtEFn1oFk+OQ a b (ED25519)\n", []byte{})
+	f.Fuzz(func(t *testing.T, text string, digest []byte) {
+		trust := Trust{make(map[string]bool)}
+		if err := trust.add(text, noFile); err != nil && strings.ContainsFunc(err.Error(), isControl) {
+			t.Errorf("the error is %q", err)
+		}
+		for fp := range trust.fingerprints {
 			sum, err := base64.RawStdEncoding.DecodeString(strings.TrimPrefix(fp, prefix))
 			if again := prefix + base64.RawStdEncoding.EncodeToString(sum); err != nil || len(sum) != 32 || again != fp {
 				t.Errorf("%q was taken, which is %q, %v", fp, again, err)

@@ -1,30 +1,31 @@
 // Package identity finds our key, and says which keys the peer may have.
 //
-// Keys are OpenSSH's: in a file, perhaps under a passphrase, or in the SSH agent.
-// They may be Ed25519, ECDSA on the NIST curves, or RSA of at least 2048 bits
-// with SHA-2 signatures.
+// Keys are OpenSSH's: in a file, perhaps under a passphrase, or in the SSH agent. They may be Ed25519, ECDSA on the NIST
+// curves, or RSA of at least 2048 bits with SHA-2 signatures.
 package identity
 
 import (
 	"context"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
 
 // Options say which key to load.
 type Options struct {
-	// File is a private key, or a public key whose private key the SSH agent
-	// holds. Empty means ~/.ssh/id_ed25519 if that exists, else the first key
-	// of the agent that can be used.
+	// File is a private key, or a public key whose private key the SSH agent holds; or the fingerprint of a key that the agent
+	// holds. Empty means ~/.ssh/id_ed25519 if that exists, else the key of the agent if it has just one that can be used, else
+	// ~/.ssh/id_ecdsa or id_rsa.
 	File string
 
-	// Prompt asks for a passphrase, up to three times. An error or an empty
-	// answer gives up. Nil means [AskPassphrase].
+	// Prompt asks for a passphrase, up to three times. An error or an empty answer gives up. Nil means [AskPassphrase].
 	Prompt func(ctx context.Context, prompt string) ([]byte, error)
 }
 
@@ -34,9 +35,8 @@ type Identity struct {
 	cancel context.CancelFunc
 }
 
-// Signer returns the key, for use as an SSH host key or user key. The agent may
-// take a minute at most to sign, since it may ask its user. Close and the end of
-// Load's context cut that short.
+// Signer returns the key, for use as an SSH host key or user key. The agent may take a minute at most to sign, since it may
+// ask its user. Close and the end of Load's context cut that short.
 func (id *Identity) Signer() ssh.Signer { return id.signer }
 
 // Fingerprint returns the key's fingerprint, as `ssh-keygen -lf` prints it.
@@ -50,9 +50,8 @@ func (id *Identity) Close() error {
 	return nil
 }
 
-// Load finds the key and makes it ready to sign. It asks for the passphrase if
-// the key has one and the agent doesn't hold the key. Only ctx bounds how long it
-// waits for the user.
+// Load finds the key and makes it ready to sign. It asks for the passphrase if the key has one and the agent doesn't hold
+// the key. Only ctx bounds how long it waits for the user.
 func Load(ctx context.Context, o Options) (*Identity, error) {
 	if o.Prompt == nil {
 		o.Prompt = AskPassphrase
@@ -67,30 +66,19 @@ func Load(ctx context.Context, o Options) (*Identity, error) {
 }
 
 func load(ctx context.Context, o Options) (ssh.Signer, error) {
-	file, err := find(o.File)
+	k, err := find(ctx, o.File)
 	if err != nil {
 		return nil, err
 	}
 	agent := environmentAgent()
-	if file == "" {
-		key, err := agent.first(ctx)
-		if err != nil {
-			return nil, noIdentity(err)
-		}
-		return agent.signer(ctx, key)
-	}
-	k, err := readKeyFile(file)
-	if err != nil {
-		return nil, err
-	}
 	switch {
+	case k.ready != nil:
+		return k.ready, nil
 	case k.private == nil:
 		if err := agent.holds(ctx, k.public); err != nil {
 			return nil, fmt.Errorf("your key: %s is a public key, and from the SSH agent: %w", k.publicName, err)
 		}
 		return agent.signer(ctx, k.public)
-	case k.ready != nil:
-		return k.ready, nil
 	case k.public != nil && agent.holds(ctx, k.public) == nil:
 		return agent.signer(ctx, k.public)
 	default:
@@ -98,22 +86,10 @@ func load(ctx context.Context, o Options) (ssh.Signer, error) {
 	}
 }
 
-// PublicFingerprint returns the fingerprint of the key that [Load] would return.
-// It asks for a passphrase only if the public key is neither in the private key's
-// file (OpenSSH's format), nor in FILE.pub beside it, nor in the agent.
+// PublicFingerprint returns the fingerprint of the key that [Load] would return. It asks for a passphrase only if the public key
+// is neither in the private key's file (OpenSSH's format), nor in FILE.pub beside it, nor in the agent.
 func PublicFingerprint(ctx context.Context, o Options) (string, error) {
-	file, err := find(o.File)
-	if err != nil {
-		return "", err
-	}
-	if file == "" {
-		key, err := environmentAgent().first(ctx)
-		if err != nil {
-			return "", noIdentity(err)
-		}
-		return ssh.FingerprintSHA256(key), nil
-	}
-	k, err := readKeyFile(file)
+	k, err := find(ctx, o.File)
 	if err != nil {
 		return "", err
 	}
@@ -128,40 +104,97 @@ func PublicFingerprint(ctx context.Context, o Options) (string, error) {
 	return id.Fingerprint(), nil
 }
 
-// find returns the file to read, or "" for the agent's key.
-func find(file string) (string, error) {
+// find returns the key's file, or what stands for a file that is only in the agent.
+func find(ctx context.Context, file string) (*keyFile, error) {
+	if strings.HasPrefix(file, prefix) {
+		return environmentAgent().choose(ctx, file)
+	}
 	if file != "" {
-		return file, nil
+		return readKeyFile(expand(file))
 	}
-	file = defaultFile()
-	if file == "" {
-		return "", nil
+	usual, others := "", []string(nil)
+	if home, err := os.UserHomeDir(); err == nil {
+		usual = filepath.Join(home, ".ssh", "id_ed25519")
+		others = []string{filepath.Join(home, ".ssh", "id_ecdsa"), filepath.Join(home, ".ssh", "id_rsa")}
 	}
-	_, err := os.Stat(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
+	if exists(usual) {
+		return readKeyFile(usual)
 	}
-	if err != nil {
-		return "", fmt.Errorf("your key: %s can't be read: %w", quote(file), reason(err))
+	k, agentErr := environmentAgent().choose(ctx, "")
+	var many *manyKeysError
+	if agentErr == nil || errors.As(agentErr, &many) || ctx.Err() != nil {
+		return k, agentErr
 	}
-	return file, nil
+	for _, other := range others {
+		if exists(other) {
+			return readKeyFile(other)
+		}
+	}
+	return nil, fmt.Errorf("no key of our own: there is no %s, id_ecdsa or id_rsa, and from the SSH agent: %w; "+
+		"make a key with ssh-keygen -t ed25519, or name one with --identity", quote(usual), agentErr)
 }
 
-// defaultFile returns the name of ~/.ssh/id_ed25519, or "" without a home.
-func defaultFile() string {
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return ""
-	}
-	return filepath.Join(home, ".ssh", "id_ed25519")
+// exists returns whether there is a file of that name. If that can't be told, reading it says why.
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return name != "" && !errors.Is(err, fs.ErrNotExist)
 }
 
-// noIdentity returns an error that says what was tried and how to get a key.
-func noIdentity(agent error) error {
-	file := "no home directory"
-	if name := defaultFile(); name != "" {
-		file = "no " + quote(name)
+// minRSABits is the least size of an RSA modulus. A smaller one may be within somebody's reach.
+const minRSABits = 2048
+
+var errDSA = errors.New("is a DSA key, which nobody should trust: ssh-keygen -t ed25519 makes a better one")
+
+// CheckKey returns why a key can't be used, ours or the peer's, or nil if it can.
+func CheckKey(key ssh.PublicKey) error {
+	_, err := algorithms(key)
+	return err
+}
+
+// algorithms returns the signature algorithms to use with a key, the best first (RFC 5656, 8332, 8709), or why it can't be
+// used.
+func algorithms(key ssh.PublicKey) ([]string, error) {
+	if _, ok := key.(*ssh.Certificate); ok {
+		return nil, errors.New("is a certificate, which has no use here: give the key itself")
 	}
-	return fmt.Errorf("no key of our own: there is %s, and from the SSH agent: %w; "+
-		"make a key with ssh-keygen -t ed25519, or name one with --identity", file, agent)
+	switch kind := key.Type(); kind {
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521:
+		return []string{kind}, nil
+	case ssh.KeyAlgoRSA:
+		public, ok := key.(ssh.CryptoPublicKey)
+		if !ok {
+			return nil, errors.New("is an RSA key of unknown size")
+		}
+		if n := public.CryptoPublicKey().(*rsa.PublicKey).N.BitLen(); n < minRSABits {
+			return nil, fmt.Errorf("is an RSA key of %d bits, and %d is the least: ssh-keygen -t ed25519 makes a better one",
+				n, minRSABits)
+		}
+		// Not ssh-rsa, whose SHA-1 can be forged.
+		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}, nil
+	case "ssh-dss":
+		return nil, errDSA
+	default:
+		if strings.HasPrefix(kind, "sk-") {
+			return nil, fmt.Errorf("is a key on a security token (%s), which can't be used here: "+
+				"ssh-keygen -t ed25519 makes one that can", kind)
+		}
+		return nil, fmt.Errorf("is a key of an unknown kind, %q", kind)
+	}
+}
+
+// restrict returns a signer that uses only the algorithms of its key.
+func restrict(signer ssh.AlgorithmSigner) (ssh.Signer, error) {
+	names, err := algorithms(signer.PublicKey())
+	if err != nil {
+		return nil, err
+	}
+	return ssh.NewSignerWithAlgorithms(signer, names)
+}
+
+// quote returns a file's name fit for the terminal, whatever is in it.
+func quote(name string) string {
+	if quoted := strconv.Quote(name); quoted[1:len(quoted)-1] != name {
+		return quoted
+	}
+	return name
 }

@@ -171,8 +171,8 @@ func TestNoPassphrase(t *testing.T) {
 	}
 }
 
-// Without a file, it is ~/.ssh/id_ed25519 if there is one, else the agent's
-// first key that can be used.
+// Without a file, it is ~/.ssh/id_ed25519 if there is one, else the agent's if it is the only one that can be used, else
+// ~/.ssh/id_ecdsa or id_rsa.
 func TestDefault(t *testing.T) {
 	dir := home(t)
 	want := func(file string) {
@@ -186,13 +186,46 @@ func TestDefault(t *testing.T) {
 		}
 		prove(t, id, id)
 	}
-	first, second := keygen(t, "", "-t", "ecdsa"), keygen(t, "", "-t", "ed25519")
-	startAgent(t, keygen(t, "", "-t", "rsa", "-b", "1024"), first, second)
+	file := func(name string) string { return filepath.Join(dir, ".ssh", name) }
+	run(t, "ssh-keygen", "-q", "-t", "rsa", "-b", "2048", "-N", "", "-f", file("id_rsa"))
+	want(file("id_rsa"))
+	run(t, "ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-f", file("id_ecdsa"))
+	want(file("id_ecdsa"))
+	first := keygen(t, "", "-t", "ecdsa")
+	startAgent(t, keygen(t, "", "-t", "rsa", "-b", "1024"), first)
 	want(first)
+	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file("id_ed25519"))
+	want(file("id_ed25519"))
+}
 
-	file := filepath.Join(dir, ".ssh", "id_ed25519")
-	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file)
-	want(file)
+// Which of several keys of the agent is ours, nobody can guess: all are named, and each can be chosen.
+func TestSeveralKeysOfTheAgent(t *testing.T) {
+	home(t)
+	files := []string{keygen(t, "", "-t", "ecdsa"), keygen(t, "", "-t", "ed25519")}
+	startAgent(t, files...)
+	_, err := Load(t.Context(), Options{})
+	for _, file := range files {
+		if err == nil || !strings.Contains(err.Error(), fingerprint(t, file)+" (a comment)") || !strings.Contains(err.Error(), "--identity") {
+			t.Errorf("error %v", err)
+		}
+		id := load1(t, fingerprint(t, file))
+		if id.Fingerprint() != fingerprint(t, file) {
+			t.Errorf("chosen %s, got %s", fingerprint(t, file), id.Fingerprint())
+		}
+		prove(t, id, id)
+	}
+	if _, err := Load(t.Context(), Options{File: "SHA256:x"}); err == nil || !strings.Contains(err.Error(), "doesn't hold SHA256:x") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// Where no shell has replaced ~, as in AIG_IDENTITY and --identity=~/key, we do.
+func TestTilde(t *testing.T) {
+	dir := home(t)
+	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, "key"))
+	if got, want := load1(t, "~/key").Fingerprint(), fingerprint(t, filepath.Join(dir, "key")); got != want {
+		t.Errorf("fingerprint %s, want %s", got, want)
+	}
 }
 
 // Where there is no key at all, the error says what was tried and how to get one.

@@ -8,15 +8,13 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// maxKeyFile bounds the size in bytes of a key's file: four times that of the
-// largest usable RSA key.
+// maxKeyFile bounds the size in bytes of a key's file: four times that of the largest usable RSA key.
 const maxKeyFile = 64 << 10
 
 // maxTries is how often a passphrase is asked for, as by ssh.
@@ -31,9 +29,8 @@ type keyFile struct {
 	ready      ssh.Signer    // nil if the private key is under a passphrase
 }
 
-// readKeyFile reads a private key, or a public key alone: name is a public key's
-// file, or a private key's of which only FILE.pub is there. It refuses keys that
-// can't be used.
+// readKeyFile reads a private key, or a public key alone: name is a public key's file, or a private key's of which only
+// FILE.pub is there. It refuses keys that can't be used.
 func readKeyFile(name string) (*keyFile, error) {
 	k := &keyFile{name: name}
 	content, err := k.read(name)
@@ -66,21 +63,16 @@ func (k *keyFile) read(name string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, errors.New("is not a regular file")
 	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("can't be read: %w", reason(err))
-	}
-	defer f.Close()
-	content, err := io.ReadAll(io.LimitReader(f, maxKeyFile+1))
-	if err != nil {
-		return nil, fmt.Errorf("can't be read: %w", reason(err))
-	}
-	if len(content) > maxKeyFile {
+	if info.Size() > maxKeyFile {
 		return nil, errors.New("is too large to be a key")
+	}
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("can't be read: %w", reason(err))
 	}
 	// A public key may be read by anybody.
 	if block, _ := pem.Decode(content); block != nil {
-		return content, checkMode(f, os.Getuid())
+		return content, checkMode(name, info, os.Getuid())
 	}
 	return content, nil
 }
@@ -118,8 +110,8 @@ func parsePublic(content []byte) (ssh.PublicKey, error) {
 func (k *keyFile) examine(block *pem.Block, content []byte) (err error) {
 	k.private = content
 	if block.Type == opensshFormat {
-		// This format has the public key in the clear, so a key that can't be
-		// used is refused before asking for its passphrase.
+		// This format has the public key in the clear, so a key that can't be used is refused before asking for its
+		// passphrase.
 		if k.public, err = publicHalf(block.Bytes); err != nil {
 			return err
 		}
@@ -157,8 +149,7 @@ const (
 	encryptedPKCS8 = "ENCRYPTED PRIVATE KEY" // x/crypto can't decrypt it
 )
 
-// publicHalf returns the public key of a private one in OpenSSH's format
-// (PROTOCOL.key in OpenSSH's sources).
+// publicHalf returns the public key of a private one in OpenSSH's format (PROTOCOL.key in OpenSSH's sources).
 func publicHalf(b []byte) (ssh.PublicKey, error) {
 	var header struct {
 		Cipher, KDF, KDFOptions string
@@ -187,8 +178,8 @@ func newSigner(raw any) (ssh.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A private key's file holds the public half too, and nothing else checks that they belong together. If they don't,
-	// the handshake would fail without a reason, and an Ed25519 signature would give the private key away.
+	// A private key's file holds the public half too, and nothing else checks that they belong together. If they don't, the
+	// handshake would fail without a reason, and an Ed25519 signature would give the private key away.
 	data := []byte("a signature that goes nowhere")
 	signature, err := restricted.Sign(rand.Reader, data)
 	if err == nil {
@@ -231,13 +222,11 @@ func (k *keyFile) decrypt(ctx context.Context, prompt func(context.Context, stri
 	return nil, fmt.Errorf("your key: %s needs its passphrase, and a wrong one was given %d times", quote(k.name), maxTries)
 }
 
-// unlock decrypts a private key. The error for a wrong passphrase is
-// [x509.IncorrectPasswordError].
+// unlock decrypts a private key. The error for a wrong passphrase is [x509.IncorrectPasswordError].
 func unlock(private, passphrase []byte) (any, error) {
 	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(private, passphrase)
 	if block, _ := pem.Decode(private); err != nil && block.Type != opensshFormat {
-		// The old PEM format has no check of its own: a wrong passphrase makes
-		// noise of it, which fails in many ways.
+		// The old PEM format has no check of its own: a wrong passphrase makes noise of it, which fails in many ways.
 		return nil, x509.IncorrectPasswordError
 	}
 	return raw, err

@@ -13,11 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// askTerminal asks on the controlling terminal and reads a line, with echo or
-// without.
+// askTerminal asks on the controlling terminal and reads a line, with echo or without.
 //
-// It doesn't use golang.org/x/term's ReadPassword, which nobody but the user can
-// make return.
+// It doesn't use golang.org/x/term's ReadPassword, which nobody but the user can make return.
 func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) {
 	tty, err := openTerminal()
 	if err != nil {
@@ -71,8 +69,8 @@ func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) 
 	return line, nil
 }
 
-// openTerminal opens the controlling terminal, without the runtime's poller, which
-// can't wait for a terminal on some systems.
+// openTerminal opens the controlling terminal, without the runtime's poller, which can't wait for a terminal on some
+// systems.
 func openTerminal() (int, error) {
 	for {
 		tty, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
@@ -93,8 +91,8 @@ func write(tty int, s string) {
 	}
 }
 
-// readLine reads up to a line end, which it leaves out, or end of input; or until
-// cancelled can be read. The terminal does the editing.
+// readLine reads up to a line end, which it leaves out, or end of input; or until cancelled can be read. The terminal does
+// the editing.
 func readLine(tty, cancelled int) ([]byte, error) {
 	var line []byte
 	var buf [1024]byte // a terminal's line is no longer, or comes in pieces

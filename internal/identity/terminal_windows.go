@@ -10,8 +10,8 @@ import (
 	"golang.org/x/term"
 )
 
-// askTerminal asks on the console and reads a line, with echo or without. The end
-// of ctx can't cut it short: nothing wakes a console's reader.
+// askTerminal asks on the console and reads a line, with echo or without. The end of ctx can't cut it short: nothing wakes a
+// console's reader.
 func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) {
 	in, err := os.OpenFile("CONIN$", os.O_RDWR, 0)
 	if err != nil {

@@ -2,59 +2,127 @@ package identity
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
 
-// Trust is a set of keys, given by their fingerprints. The zero value holds
-// none.
+// Trust is a set of keys, given by their fingerprints. The zero value holds none.
 type Trust struct {
 	fingerprints map[string]bool
 }
 
-// ParseTrust makes a set of SHA-256 fingerprints as `ssh-keygen -lf` prints
-// them: SHA256: and 43 characters of base64 (RFC 4648, without padding).
-func ParseTrust(fingerprints []string) (Trust, error) {
+// ParseTrust returns the set of keys that the texts name, in any form in which one hands out a key: fingerprints, lines of
+// `ssh-keygen -lf`, public keys, or files that hold such lines, as a key's .pub.
+func ParseTrust(texts []string) (Trust, error) {
 	t := Trust{fingerprints: make(map[string]bool)}
-	for _, fp := range fingerprints {
-		if err := checkFingerprint(fp); err != nil {
-			return Trust{}, err
+	for _, text := range texts {
+		if err := t.add(text, readTrusted); err != nil {
+			return Trust{}, fmt.Errorf("trusted key %w", err)
 		}
-		t.fingerprints[fp] = true
 	}
 	return t, nil
 }
 
-// Contains tells whether the key is in the set.
+// Contains returns whether the key is in the set.
 func (t Trust) Contains(key ssh.PublicKey) bool {
 	return t.fingerprints[ssh.FingerprintSHA256(key)]
 }
 
-const prefix = "SHA256:"
+// keygenLine is a line of ssh-keygen's: the key's size, its fingerprint, a comment and its type.
+var keygenLine = regexp.MustCompile(`^[0-9]+ (SHA256:\S+) .*\([-A-Z0-9]+\)$`)
+
+// add adds the keys that a text names. What read returns stands for a name of a file.
+func (t Trust) add(text string, read func(file string) (string, error)) error {
+	if strings.TrimSpace(text) == "" {
+		return fmt.Errorf("%q: not a fingerprint: %s", text, ask)
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		key, _, _, _, err := ssh.ParseAuthorizedKey([]byte(line))
+		if err == nil {
+			if err := CheckKey(key); err != nil {
+				return fmt.Errorf("%s %w", ssh.FingerprintSHA256(key), err)
+			}
+			t.fingerprints[ssh.FingerprintSHA256(key)] = true
+			continue
+		}
+		words := strings.Fields(line)
+		if keygen := keygenLine.FindStringSubmatch(line); keygen != nil {
+			words = keygen[1:]
+		} else if content, err := read(line); err == nil && !strings.Contains(line, prefix) { // a repository may hold a file of any name
+			if err := t.add(content, noFile); err != nil {
+				return fmt.Errorf("in %s: %w", quote(line), err)
+			}
+			continue
+		}
+		for _, word := range words {
+			if err := checkFingerprint(word); err != nil {
+				return err
+			}
+			t.fingerprints[word] = true
+		}
+	}
+	return nil
+}
+
+// readTrusted returns what a small file holds, if its name is plainly one of a file.
+func readTrusted(name string) (string, error) {
+	if name = expand(name); filepath.Base(name) == name && filepath.Ext(name) != ".pub" {
+		return "", errNoFile
+	}
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxKeyFile {
+		return "", errNoFile
+	}
+	content, err := os.ReadFile(name)
+	return string(content), err
+}
+
+var errNoFile = errors.New("no such file")
+
+func noFile(string) (string, error) { return "", errNoFile }
+
+// expand replaces ~ by the home directory where no shell has done it.
+func expand(name string) string {
+	rest, ok := strings.CutPrefix(name, "~/")
+	home, err := os.UserHomeDir()
+	if !ok || err != nil {
+		return name
+	}
+	return filepath.Join(home, rest)
+}
+
+const (
+	prefix = "SHA256:"
+	ask    = "ssh-keygen -lf FILE prints what is wanted, SHA256: and 43 characters"
+)
 
 func checkFingerprint(fp string) error {
-	const ask = "ssh-keygen -lf FILE prints what is wanted, SHA256: and 43 characters"
 	digest, ok := strings.CutPrefix(fp, prefix)
 	switch {
 	case ok && isDigest(digest):
 		return nil
 	case ok:
-		return fmt.Errorf("trusted key %q: damaged fingerprint: %s", fp, ask)
+		return fmt.Errorf("%q: damaged fingerprint: %s", fp, ask)
 	case isDigest(fp):
-		return fmt.Errorf("trusted key %q: not without %s in front", fp, prefix)
+		return fmt.Errorf("%q: not without %s in front", fp, prefix)
 	case strings.HasPrefix(fp, "MD5:") || strings.Count(fp, ":") == 15:
-		return fmt.Errorf("trusted key %q: an MD5 fingerprint proves nothing: %s", fp, ask)
+		return fmt.Errorf("%q: an MD5 fingerprint proves nothing: %s", fp, ask)
 	case strings.Contains(fp, "ssh-") || strings.HasPrefix(fp, "AAAA"):
-		return fmt.Errorf("trusted key %q: a key, and not its fingerprint: %s", fp, ask)
+		return fmt.Errorf("%q: a part of a key's line, and not the whole: %s", fp, ask)
+	case strings.HasSuffix(fp, ".pub") || strings.HasPrefix(fp, "~") || filepath.IsAbs(fp):
+		return fmt.Errorf("%q: no such file", fp)
 	default:
-		return fmt.Errorf("trusted key %q: not a fingerprint: %s", fp, ask)
+		return fmt.Errorf("%q: not a fingerprint: %s", fp, ask)
 	}
 }
 
-// isDigest tells whether s is a SHA-256 digest in base64, written in the one
-// way in which it is also printed.
+// isDigest returns whether s is a SHA-256 digest in base64, written in the one way in which it is also printed.
 func isDigest(s string) bool {
 	b, err := base64.RawStdEncoding.Strict().DecodeString(s)
 	return err == nil && len(b) == 32 && !strings.ContainsAny(s, "\r\n")

@@ -1,7 +1,9 @@
 package identity
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -41,6 +43,70 @@ func TestTrust(t *testing.T) {
 	}
 }
 
+// Whatever one hands out a key by is taken: ssh-keygen's line, the public key's line and its file, also under ~; and it names
+// that key and no other, whatever stands in its comment.
+func TestTrustForms(t *testing.T) {
+	dir := home(t)
+	file, other := keygen(t, "", "-t", "ed25519", "-C", "Alice's (SHA256:x) key"), keygen(t, "", "-t", "ecdsa")
+	line, err := os.ReadFile(file + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := os.ReadFile(other + ".pub")
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, _, _, _, err := ssh.ParseAuthorizedKey(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"alice.pub", "her key"} {
+		if err := os.WriteFile(filepath.Join(dir, name), line, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lines := filepath.Join(dir, "lines")
+	if err := os.WriteFile(lines, []byte(run(t, "ssh-keygen", "-lf", file)+string(second)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	fp := fingerprint(t, file)
+	for name, text := range map[string]string{
+		"fingerprint": fp, "with blanks around it": " " + fp + "\n", "two": fp + " " + fingerprint(t, other),
+		"ssh-keygen's line": run(t, "ssh-keygen", "-lf", file), "key's line": string(line), "without its comment": string(line[:81]),
+		"file": file + ".pub", "file under ~": "~/alice.pub", "file with a blank": "~/her key", "file of lines": lines,
+	} {
+		trust, err := ParseTrust([]string{text})
+		if err != nil || !trust.Contains(key) {
+			t.Errorf("%s: %q: %v", name, text, err)
+		}
+		want := 1
+		if name == "two" || name == "file of lines" {
+			want = 2
+		}
+		if len(trust.fingerprints) != want {
+			t.Errorf("%s: %d keys are trusted", name, len(trust.fingerprints))
+		}
+	}
+	// A file's name is no way to replace a key.
+	t.Chdir(dir)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(fp), 0o700), os.WriteFile(fp, second, 0o600), os.WriteFile("bob", second, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if trust, err := ParseTrust([]string{fp}); err != nil || !trust.Contains(key) || len(trust.fingerprints) != 1 {
+		t.Errorf("beside a file of the fingerprint's name: %v", err)
+	}
+	if _, err := ParseTrust([]string{"bob"}); err == nil {
+		t.Error("a word was taken for a file")
+	}
+	for name, refused := range map[string]string{
+		"a private key": file, "a weak key": keygen(t, "", "-t", "rsa", "-b", "1024") + ".pub",
+	} {
+		if _, err := ParseTrust([]string{refused}); err == nil || strings.ContainsAny(err.Error(), "\n\x1b") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // What is no fingerprint is refused, and told what it is where that is plain.
 func TestParseTrustRefuses(t *testing.T) {
 	const good = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
@@ -56,12 +122,17 @@ func TestParseTrustRefuses(t *testing.T) {
 		{"long", good + "A", "damaged"},
 		{"padded", good + "=", "damaged"},
 		{"not canonical", good[:49] + "V", "damaged"},
-		{"line end", good + "\n", "damaged"},
 		{"line end within", good[:20] + "\n" + good[20:], "damaged"},
+		{"cut by ssh-keygen's line", "256 " + good[:49] + " alice@host (ED25519)", "damaged"},
+		{"several words of which one is none", good + " alice", "not a fingerprint"},
+		{"two in a comment", "256 x " + good + " (ED25519)", "not a fingerprint"},
+		{"only blanks", " \n", "not a fingerprint"},
+		{"absent file", "/no/such/key.pub", "no such file"},
+		{"directory", "/", "no such file"},
 		{"other alphabet", strings.ReplaceAll(good, "+", "-"), "damaged"},
 		{"lower case", "sha256:" + good[7:], "not a fingerprint"},
-		{"key", "ssh-ed25519", "a key, and not its fingerprint"},
-		{"key's body", "AAAAC3NzaC1lZDI1NTE5AAAAIO", "a key, and not its fingerprint"},
+		{"key", "ssh-ed25519", "a part of a key's line"},
+		{"key's body", "AAAAC3NzaC1lZDI1NTE5AAAAIO", "a part of a key's line"},
 		{"control characters", "\x1b[2J", `"\x1b[2J"`},
 	}
 	for _, test := range tests {

@@ -13,19 +13,27 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// UntrustedError says that the peer has a key that is not trusted.
-type UntrustedError struct{ Fingerprint string }
+// UntrustedError says that the peer has a key that is not trusted. Whose key it is, nobody knows: it is never called the one to
+// trust.
+type UntrustedError struct {
+	Fingerprint string
+	own         bool // our own key is trusted
+}
 
 func (e *UntrustedError) Error() string {
-	return fmt.Sprintf("the peer's key is %s, which is not trusted: if it is the right one, "+
-		"start again with TRUST=%[1]s", e.Fingerprint)
+	text := fmt.Sprintf("somebody else may have taken the token, or the transport leads elsewhere: the peer's key is %s, "+
+		"which is not trusted; compare it with the other side by voice, and start again with a new token", e.Fingerprint)
+	if e.own {
+		text += " (the key that you trust is your own)"
+	}
+	return text
 }
 
 // RefusedError says that the peer has refused our key.
 type RefusedError struct{ Fingerprint string }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("the peer does not trust our key: its side must start with TRUST=%s", e.Fingerprint)
+	return fmt.Sprintf("the peer does not trust our key: its side must start with AIG_TRUST=%s", e.Fingerprint)
 }
 
 // EndedError says that the pipe ended during the handshake. It wraps [io.ErrUnexpectedEOF].
@@ -33,7 +41,7 @@ type EndedError struct{ Fingerprint string }
 
 func (e *EndedError) Error() string {
 	return fmt.Sprintf("the pipe ended during the SSH handshake: the link broke, or the peer gave up "+
-		"(does it trust our key? TRUST=%s)", e.Fingerprint)
+		"(does it trust our key? AIG_TRUST=%s)", e.Fingerprint)
 }
 
 func (e *EndedError) Unwrap() error { return io.ErrUnexpectedEOF }

@@ -41,7 +41,7 @@ func AnyKey(ssh.PublicKey) bool { return true }
 func (c *Conn) check(key ssh.PublicKey) error {
 	fingerprint := ssh.FingerprintSHA256(key)
 	if !c.o.Trusted(key) {
-		return &UntrustedError{fingerprint}
+		return &UntrustedError{fingerprint, c.o.Trusted(c.OwnKey)}
 	}
 	if err := identity.CheckKey(key); err != nil {
 		return fmt.Errorf("the peer's key %s %w", fingerprint, err)

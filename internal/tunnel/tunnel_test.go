@@ -143,6 +143,9 @@ func TestWrongKey(t *testing.T) {
 		if !errors.As(a.err, &untrusted) || untrusted.Fingerprint != ssh.FingerprintSHA256(keyB.PublicKey()) {
 			t.Fatalf("as %v, the side that mistrusts: %v", a.role, a.err)
 		}
+		if text := a.err.Error(); !strings.HasPrefix(text, "somebody else may have taken the token") || strings.Contains(text, "TRUST=") {
+			t.Fatalf("a stranger's key is offered as one to trust: %s", text)
+		}
 		if b.err == nil || !strings.Contains(b.err.Error(), "TRUST="+ssh.FingerprintSHA256(keyB.PublicKey())) {
 			t.Fatalf("as %v, the side that is not trusted: %v", b.role, b.err)
 		}
@@ -151,6 +154,15 @@ func TestWrongKey(t *testing.T) {
 		}
 	}
 	t.Error("one side was the server a hundred times")
+}
+
+// Who trusts the own key instead of the peer's, as is easily mixed up, is told so.
+func TestOwnKeyTrusted(t *testing.T) {
+	keyA, keyB := signer(t, "ed25519"), signer(t, "ed25519")
+	a, _ := pair(t, Options{Signer: keyA, Trusted: trusts(keyA), Timing: timing}, Options{Signer: keyB, Trusted: trusts(keyA), Timing: timing})
+	if a.err == nil || !strings.Contains(a.err.Error(), "the key that you trust is your own") {
+		t.Error(a.err)
+	}
 }
 
 // deafening is a pipe whose other end takes nothing any more from some moment on, though it has said things before.
