@@ -79,7 +79,7 @@ bench: setup-bench build $(HELPERS:%=bin/%) ## ours beside git fetch, clone and 
 	go build -C t/bench -o ../../bin/aig-bench .
 	bin/aig-bench $(BENCH)
 
-lint: setup-lint ## gofmt, vet, staticcheck, shellcheck
+lint: setup-lint ## gofmt, vet, staticcheck, shellcheck, mandoc
 	@t/lint.sh
 
 install: build ## install programs, manuals and completions where git and the shells find them

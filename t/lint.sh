@@ -21,5 +21,6 @@ for os in windows darwin freebsd; do
 	GOOS=$os go vet ./... || status=1
 done
 find t -maxdepth 1 -type f -name '*.sh' -exec shellcheck -x -P SCRIPTDIR .ci/run docs/systemd/installed docs/systemd/remove docs/systemd/removed docs/completion/git-aig-sync.bash {} + || status=1
-test $status = 0 && echo "gofmt, vet, staticcheck and shellcheck have nothing to say"
+mandoc -T lint -W warning docs/man/* || status=1
+test $status = 0 && echo "gofmt, vet, staticcheck, shellcheck and mandoc have nothing to say"
 exit $status

@@ -4,6 +4,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -165,4 +166,36 @@ func TestOptionsAreDescribed(t *testing.T) {
 	board := read(t, "../cmd/aig-switchboard")
 	compare(t, "the usage of aig-switchboard", found(board.usage, inUsage), board.options)
 	compare(t, "aig-switchboard(8)", inManual(t, "aig-switchboard.8"), board.options)
+}
+
+// What the programs read of the configuration and the environment stands in aig-config(5), and nothing of aig's stands there that they don't.
+func TestSettingsAreDescribed(t *testing.T) {
+	read := words{}
+	setting := regexp.MustCompile(`"(?:.*\.)?(aig[A-Z][A-Za-z]+)"|"(aig\.[A-Za-z]+|AIG_[A-Z]+)[="]`)
+	for _, dir := range []string{"../cmd", "../internal"} {
+		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(filepath.Dir(path), "test") {
+				return err
+			}
+			source, err := os.ReadFile(path)
+			for _, m := range setting.FindAllSubmatch(source, -1) {
+				read[strings.ToLower(string(m[1])+string(m[2]))] = true
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	described := words{}
+	page := strings.ReplaceAll(file(t, "man/aig-config.5"), `\-`, "-")
+	for _, head := range regexp.MustCompile(`(?m)^\.TP\n(.*)$`).FindAllStringSubmatch(page, -1) {
+		for _, m := range regexp.MustCompile(`\\fB(?:remote\.<name>\.)?(aig\.?[A-Za-z]+|AIG_[A-Z]+)\\fR`).FindAllStringSubmatch(head[1], -1) {
+			described[strings.ToLower(m[1])] = true
+		}
+	}
+	if len(read) < 10 {
+		t.Errorf("the source reads only %v", read)
+	}
+	compare(t, "aig-config(5)", described, read)
 }

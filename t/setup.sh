@@ -30,6 +30,7 @@ for what; do
 		;;
 	lint)
 		need shellcheck shellcheck
+		need mandoc mandoc
 		# The tests source it, so shellcheck reads it.
 		need sharness /usr/share/sharness/sharness.sh
 		;;
