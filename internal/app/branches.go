@@ -125,7 +125,10 @@ func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref)
 		r := relations[i]
 		b.OnlyOurs, b.OnlyTheirs, b.Related, b.Unknown = r.Ours, r.Theirs, r.Related, r.Unknown
 		if report.Here.Takes(*b) {
-			if b.Dirty, err = refs.Touched(ctx, s.store.Repo, checkout, b.Theirs); err != nil {
+			b.Dirty, err = refs.Touched(ctx, s.store.Repo, checkout, b.Theirs)
+			if errors.Is(err, refs.ErrTooManyChanges) {
+				b.Unknown = err.Error() // no command is suggested whose effect nobody has looked at
+			} else if err != nil {
 				return err
 			}
 		}

@@ -95,6 +95,13 @@ func (c *Child) Output() ([]byte, error) {
 	return out.Bytes(), err
 }
 
+// LimitMemory lets the child have no more than that for its data, in bytes.
+func (c *Child) LimitMemory(bytes int64) {
+	if c.maxMemory == 0 || bytes < c.maxMemory {
+		c.maxMemory = bytes
+	}
+}
+
 // Said returns the telling line of the standard error of a child that has ended, without "fatal: ".
 func (c *Child) Said() string { return c.stderr.last() }
 
@@ -243,7 +250,10 @@ func (g Git) WithoutLocalEnv(ctx context.Context, env []string) ([]string, error
 
 // Lines runs the child and calls each with every line of its output, without the line feed. An error of each's ends the
 // child, and is returned as it is.
-func (c *Child) Lines(each func(line []byte) error) error {
+func (c *Child) Lines(each func(line []byte) error) error { return c.Records('\n', each) }
+
+// Records is Lines for what ends with another byte than a line feed.
+func (c *Child) Records(end byte, each func(record []byte) error) error {
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return err
@@ -254,7 +264,7 @@ func (c *Child) Lines(each func(line []byte) error) error {
 	r := bufio.NewReaderSize(out, 1<<16)
 	for {
 		var line []byte
-		line, err = r.ReadBytes('\n')
+		line, err = r.ReadBytes(end)
 		if err != nil { // at the end: what is cut short is no line, and the status tells
 			break
 		}

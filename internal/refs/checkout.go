@@ -2,6 +2,8 @@ package refs
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,7 +54,7 @@ func CheckedOut(ctx context.Context, repo *git.Repo, head ref.Ref) (Checkout, er
 // which is checked out ("" if it is unborn), to theirs would touch: by a fast-forward or, if they have diverged, by a
 // merge, which also minds everything in the index. Files that are in no commit count where theirs has one of that name;
 // an ignored one would be overwritten without a word. Both are full names of commits that Relate knows. Outside a
-// working tree there are none.
+// working tree there are none. The error is ErrTooManyChanges where not all could be looked at.
 //
 // A file that was renamed on one side is not followed; git itself is, and refuses.
 func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([]string, error) {
@@ -63,8 +65,8 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 	if !repo.Format.IsName(theirs) || ours != "" && !repo.Format.IsName(ours) {
 		return nil, fmt.Errorf("%.80q or %.80q is no full object name", ours, theirs)
 	}
-	changes, staged, err := takes(ctx, repo, ours, theirs)
-	if err != nil || len(changes) == 0 {
+	written, staged, err := takes(ctx, repo, ours, theirs)
+	if err != nil || len(written) == 0 {
 		return nil, err
 	}
 	// What is new and not staged is looked for below.
@@ -79,12 +81,12 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 			continue
 		}
 		path := entry[3:]
-		if _, takes := changes[path]; takes || staged && entry[0] != ' ' {
+		if _, takes := written[path]; takes || staged && entry[0] != ' ' {
 			touched = append(touched, path)
 		}
-		delete(changes, path)
+		delete(written, path)
 	}
-	for path, letter := range changes {
+	for path, letter := range written {
 		if letter != 'A' || !filepath.IsLocal(filepath.FromSlash(path)) {
 			continue
 		}
@@ -99,68 +101,65 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 
 // indexReader is a git child that reads the index, and would run the hook that core.fsmonitor may name.
 func indexReader(ctx context.Context, repo *git.Repo, args ...string) *git.Child {
-	c := repo.Command(ctx, nil, append([]string{"-c", "core.fsmonitor=false"}, args...)...)
-	return c
+	return repo.Command(ctx, nil, append([]string{"-c", "core.fsmonitor=false"}, args...)...)
 }
 
-// takes is the paths that a fast-forward or a merge to theirs writes, each with git diff's letter for the way from
-// ours; staged tells that whatever is in the index is in its way too.
-func takes(ctx context.Context, repo *git.Repo, ours, theirs string) (changes map[string]byte, staged bool, err error) {
-	if ours == "" {
-		changes = make(map[string]byte)
-		c := repo.Command(ctx, nil, "ls-tree", "-r", "-z", "--name-only", "--full-tree", "--end-of-options", theirs)
-		out, err := c.Output()
-		for path := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
-			changes[path] = 'A'
-		}
-		return changes, false, err
+// changes is paths at which commits differ, each with its letter in git diff --name-status: A, D, M or T.
+type changes map[string]byte
+
+// A tree of a few kilobytes can stand for any number of paths. git diff-tree has them all in memory before it says the
+// first one, some hundred bytes for each.
+const (
+	maxDiffMemory  = 192 << 20
+	maxChangeBytes = 32 << 20 // of what it says
+)
+
+// ErrTooManyChanges is Touched's error where commits differ in more than is looked at.
+var ErrTooManyChanges = errors.New("it differs from what is checked out in more paths than are looked at")
+
+// takes returns the paths that a fast-forward or a merge to theirs may write: those that theirs has changed since what both
+// have in common. staged tells that it is a merge, and whatever is in the index is in its way too.
+func takes(ctx context.Context, repo *git.Repo, ours, theirs string) (written changes, staged bool, err error) {
+	written = make(changes)
+	var bases []string
+	if ours != "" {
+		bases, err = mergeBases(ctx, repo, ours, theirs)
+		staged = !slices.Contains(bases, ours)
+	} else {
+		h := repo.Format.Hash()
+		h.Write([]byte("tree 0\x00"))
+		bases = []string{hex.EncodeToString(h.Sum(nil))}
 	}
-	if changes, err = diff(ctx, repo, ours, theirs); err != nil {
-		return nil, false, err
-	}
-	bases, err := mergeBases(ctx, repo, ours, theirs)
-	if err != nil || slices.Contains(bases, ours) {
-		return changes, false, err
-	}
-	// A merge takes what theirs has changed since one of the bases, unless it comes to the same.
-	since := make(map[string]byte)
 	for _, base := range bases {
-		more, err := diff(ctx, repo, base, theirs)
 		if err != nil {
-			return nil, false, err
+			break
 		}
-		for path, letter := range more {
-			since[path] = letter
-		}
+		c := indexReader(ctx, repo, "diff-tree", "-r", "-z", "--name-status", "--no-renames", "--no-relative", "--end-of-options", base, theirs)
+		c.LimitMemory(maxDiffMemory)
+		err = c.Records(0, written.reader())
 	}
-	for path := range changes {
-		if _, changed := since[path]; !changed {
-			delete(changes, path)
-		}
+	if failed := new(git.Error); errors.As(err, &failed) && failed.OutOfMemory() {
+		err = ErrTooManyChanges
 	}
-	return changes, true, nil
+	return written, staged, err
 }
 
-// diff is the paths at which two commits differ, each with its letter in git diff --name-status: A, D, M or T.
-func diff(ctx context.Context, repo *git.Repo, from, to string) (map[string]byte, error) {
-	c := indexReader(ctx, repo, "diff-tree", "-r", "-z", "--name-status", "--no-renames", "--no-relative", "--end-of-options", from, to)
-	out, err := c.Output()
-	if err != nil {
-		return nil, err
-	}
-	return parseChanges(string(out))
-}
-
-// parseChanges takes letters and paths, a NUL behind each.
-func parseChanges(out string) (map[string]byte, error) {
-	changes := make(map[string]byte)
-	for rest := out; rest != ""; {
-		letter, path, more := "", "", false
-		letter, rest, _ = strings.Cut(rest, "\x00")
-		if path, rest, more = strings.Cut(rest, "\x00"); !more || len(letter) != 1 {
-			return nil, fmt.Errorf("git diff-tree said %q", letter)
+// reader takes letters and paths in turn.
+func (c changes) reader() func(field []byte) error {
+	var letter byte
+	bytes := 0
+	return func(field []byte) error {
+		switch {
+		case letter != 0:
+			c[string(field)], letter = letter, 0
+		case len(field) == 1:
+			letter = field[0]
+		default:
+			return fmt.Errorf("git diff-tree said %q", field)
 		}
-		changes[path] = letter[0]
+		if bytes += len(field); bytes > maxChangeBytes {
+			return ErrTooManyChanges
+		}
+		return nil
 	}
-	return changes, nil
 }

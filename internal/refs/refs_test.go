@@ -568,7 +568,7 @@ func TestTouched(t *testing.T) {
 		{"merge, clean", func(r *gittest.Repo) { r.Commit("ours", "2\n") }, nil},
 		{"merge, ours alone", func(r *gittest.Repo) { r.Commit("ours", "2\n"); write(r, "ours") }, nil},
 		{"merge, theirs", func(r *gittest.Repo) { r.Commit("ours", "2\n"); write(r, "theirs") }, []string{"theirs"}},
-		{"merge, the same", func(r *gittest.Repo) { r.Commit("theirs", "2\n"); write(r, "theirs") }, nil},
+		{"a part of theirs", func(r *gittest.Repo) { r.Commit("theirs", "2\n"); write(r, "theirs") }, nil},
 		{"merge, staged", func(r *gittest.Repo) { r.Commit("ours", "2\n"); write(r, "neither \"\n"); r.Git("add", ".") }, []string{"neither \"\n"}},
 		{"merge, ignored", func(r *gittest.Repo) { r.Commit("ours", "2\n"); write(r, "ignored") }, []string{"ignored"}},
 		{"bare", func(r *gittest.Repo) { write(r, "theirs"); r.Git("config", "core.bare", "true") }, nil},
@@ -600,5 +600,29 @@ func TestTouched(t *testing.T) {
 	co := checkout(t, s)
 	if got, err := Touched(t.Context(), s, co, theirs); err != nil || !slices.Equal(got, []string{"theirs"}) {
 		t.Errorf("unborn: %q, %v", got, err)
+	}
+}
+
+// A few small trees that stand for 10^10 paths are not walked to their end, as a change and as a first checkout.
+func TestTouchedOfTreeBomb(t *testing.T) {
+	r := gittest.New(t, "-b", "main")
+	r.Commit("file", "content\n")
+	object, mode, kind := r.GitIn("x", "hash-object", "-w", "--stdin"), "100644", "blob"
+	for range 10 {
+		var tree strings.Builder
+		for i := range 10 {
+			fmt.Fprintf(&tree, "%s %s %s\t%s%d\n", mode, kind, object, strings.Repeat("n", 60), i)
+		}
+		object, mode, kind = r.GitIn(tree.String(), "mktree"), "040000", "tree"
+	}
+	for _, parent := range [][]string{{"-p", "HEAD"}, nil} {
+		theirs := r.Git(append([]string{"commit-tree", "-m", "bomb", object}, parent...)...)
+		if parent == nil {
+			r.Git("symbolic-ref", "HEAD", "refs/heads/unborn")
+		}
+		s := open(t, r)
+		if _, err := Touched(t.Context(), s, checkout(t, s), theirs); !errors.Is(err, ErrTooManyChanges) {
+			t.Errorf("parents %q: %v", parent, err)
+		}
 	}
 }
