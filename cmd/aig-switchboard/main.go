@@ -38,7 +38,8 @@ const usage = `usage: aig-switchboard [--listen ADDR] [--host-key FILE] [<option
 
 Joins two SSH sessions into one pipe: one side runs "ssh HOST new" and reads a
 token, the other runs "ssh HOST <token>", and from then on each one's output is
-the other's input. Everybody is let in; nothing is stored.
+the other's input. "ssh HOST meet NAME a" and "ssh HOST meet NAME b" need no
+token. Everybody is let in; nothing is stored.
 
     --listen ADDR           address to listen on; port 0 picks a free one
                             (default :2222)

@@ -3,6 +3,8 @@ package switchboard
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"strings"
 )
 
 // Bounds of a token, in hexadecimal digits.
@@ -11,26 +13,35 @@ const (
 	maxTokenDigits = 16
 )
 
+// Bounds of a meeting name, in hexadecimal digits: 128 bits are what nobody guesses.
+const (
+	minNameDigits = 32
+	maxNameDigits = 64
+)
+
 // maxExec bounds the requested command, in bytes. Nothing longer can be a
 // command of ours, and nothing longer is copied or looked at.
-const maxExec = 64
+const maxExec = 96
 
 var (
 	errExecLong    = errors.New("the requested command is too long")
 	errExecForm    = errors.New("the request for a command is malformed")
 	errExecUnknown = errors.New("the requested command is neither new nor a token")
+	errExecMeet    = fmt.Errorf("meet needs a name of %d to %d lower-case hexadecimal digits, and then a or b", minNameDigits, maxNameDigits)
 )
 
-// command is what a client may ask for: a new token, or the side that waits
-// under a token.
+// command is what a client may ask for: a new token, the side that waits under
+// a token, or a meeting.
 type command struct {
-	token string // empty asks for a new one
+	token   string // of "<token>"
+	meeting string // the name, of "meet <name> <letter>"
+	letter  string // "a" or "b"
 }
 
 // parseExec reads the payload of an "exec" channel request (RFC 4254, section
-// 6.5: one string, the command). Only the exact words are known: no white
-// space is trimmed and no letter changes its case, so that every command has
-// one spelling. The errors hold no foreign byte.
+// 6.5: one string, the command). The zero command asks for a new token. Only the
+// exact words are known: no white space is trimmed and no letter changes its
+// case, so that every command has one spelling. The errors hold no foreign byte.
 func parseExec(payload []byte) (command, error) {
 	if len(payload) < 4 {
 		return command{}, errExecForm
@@ -46,13 +57,20 @@ func parseExec(payload []byte) (command, error) {
 	if string(text) == "new" {
 		return command{}, nil
 	}
-	if len(text) < minTokenDigits || len(text) > maxTokenDigits {
+	if arguments, ok := strings.CutPrefix(string(text), "meet "); ok {
+		name, letter, _ := strings.Cut(arguments, " ")
+		if !isHex(name, minNameDigits, maxNameDigits) || letter != "a" && letter != "b" {
+			return command{}, errExecMeet
+		}
+		return command{meeting: name, letter: letter}, nil
+	}
+	if !isHex(string(text), minTokenDigits, maxTokenDigits) {
 		return command{}, errExecUnknown
 	}
-	for _, c := range text {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
-			return command{}, errExecUnknown
-		}
-	}
 	return command{token: string(text)}, nil
+}
+
+// isHex tells whether s is a number of lower-case hexadecimal digits within these bounds.
+func isHex(s string, least, most int) bool {
+	return least <= len(s) && len(s) <= most && strings.Trim(s, "0123456789abcdef") == ""
 }

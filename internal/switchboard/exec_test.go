@@ -46,10 +46,41 @@ func TestParseExec(t *testing.T) {
 	}
 }
 
+func TestParseMeet(t *testing.T) {
+	name := strings.Repeat("0f", 16)
+	for text, want := range map[string]command{
+		"meet " + name + " a":              {meeting: name, letter: "a"},
+		"meet " + name + name + " b":       {meeting: name + name, letter: "b"},
+		"meet":                             {},
+		"meet ":                            {},
+		"meet " + name:                     {},
+		"meet " + name + " ":               {},
+		"meet " + name + " c":              {},
+		"meet " + name + " ab":             {},
+		"meet " + name + "  a":             {},
+		"meet " + name + " a ":             {},
+		"meet " + name + " A":              {},
+		"meet " + name[1:] + " a":          {},
+		"meet " + name + name + "0 a":      {},
+		"meet " + strings.ToUpper(name):    {},
+		"meet " + name[1:] + "g a":         {},
+		"meet " + name[2:] + "\x00\x00 a":  {},
+		"meet a " + name:                   {},
+		"meet " + name + " a meet " + name: {},
+	} {
+		if got, err := parseExec(payload(text)); got != want || (err == nil) == (want == command{}) {
+			t.Errorf("%q: %v and %v, want %v", text, got, err, want)
+		}
+	}
+}
+
 // marshal is the inverse of parseExec.
 func (c command) marshal() []byte {
 	text := c.token
-	if text == "" {
+	switch {
+	case c.meeting != "":
+		text = "meet " + c.meeting + " " + c.letter
+	case text == "":
 		text = "new"
 	}
 	return append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...)
@@ -57,7 +88,7 @@ func (c command) marshal() []byte {
 
 // Parse, then marshal, gives the input back; and an error never quotes it.
 func FuzzExec(f *testing.F) {
-	for _, seed := range []string{"new", "17e58", "0123456789abcdef", "sh", ""} {
+	for _, seed := range []string{"new", "17e58", "0123456789abcdef", "meet 0123456789abcdef0123456789abcdef a", "sh", ""} {
 		f.Add(payload(seed))
 	}
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
@@ -68,7 +99,7 @@ func FuzzExec(f *testing.F) {
 			if out := cmd.marshal(); !bytes.Equal(in, out) {
 				t.Errorf("%q was understood as %q", in, out)
 			}
-		case errExecLong, errExecForm, errExecUnknown:
+		case errExecLong, errExecForm, errExecUnknown, errExecMeet:
 		default:
 			t.Errorf("an error of its own: %v", err)
 		}

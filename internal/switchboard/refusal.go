@@ -23,6 +23,7 @@ const (
 	tooManyWaiting       reason = "waiting"        // the most sides are waiting
 	tooManyOfSource      reason = "waiting_source" // the most sides of this source are waiting
 	waitedLong           reason = "waited"         // nobody came in time
+	replacedBy           reason = "replaced"       // another session of the same side of a meeting came
 	wrongToken           reason = "token"          // nobody waits under this token
 	tooManyGuesses       reason = "guesses"        // too many tokens of this source are being looked up
 	tooManyLinks         reason = "links"          // the most links are running

@@ -106,6 +106,12 @@ func TestEveryRefusal(t *testing.T) {
 			p, _ := b.wait(t)
 			p.refused("nobody came in 50ms")
 		}},
+		{replacedBy, none, func(t *testing.T, b *board) {
+			p := b.meet(t, meetingName, "a")
+			eventually(t, "one side waits", func() bool { return b.waitingSides() == 1 })
+			b.meet(t, meetingName, "a")
+			p.refused("has taken your place")
+		}},
 		{wrongToken, none, func(t *testing.T, b *board) { b.run(t, "00000").refused("nobody is waiting") }},
 		{tooManyGuesses, func(o *Options) { o.MaxGuesses = 1 }, func(t *testing.T, b *board) {
 			if _, _, err := b.guesses.begin(local); err != nil {

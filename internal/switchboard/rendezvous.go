@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"strings"
 	"sync"
 )
 
@@ -34,12 +35,13 @@ type rendezvous struct {
 	next      int
 }
 
-// waiter is a side that waits under a token.
+// waiter is a side that waits under a token, or for a meeting.
 type waiter struct {
-	token   string
-	source  netip.Prefix
-	session *session
-	matched chan *link // has room for the one link
+	key      string // the token, or the meeting's name, a blank and the side's letter
+	source   netip.Prefix
+	session  *session
+	matched  chan *link    // has room for the one link
+	replaced chan struct{} // closed when another session has taken this one's place
 }
 
 func newRendezvous(o *Options, random io.Reader) *rendezvous {
@@ -62,20 +64,14 @@ func newRendezvous(o *Options, random io.Reader) *rendezvous {
 func (r *rendezvous) add(s *session, source netip.Prefix, wrong int) (*waiter, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.waiting) >= r.maxWaiting {
-		return nil, &refusal{tooManyWaiting, "too many are waiting here already; try again later"}
-	}
-	if r.perSource[source] >= r.maxPerSource {
-		return nil, &refusal{tooManyOfSource, "too many from your address are waiting already; try again later"}
+	if err := r.hasRoom(source); err != nil {
+		return nil, err
 	}
 	token, err := r.token(tokenDigits(r.digits, len(r.waiting), wrong))
 	if err != nil {
 		return nil, err
 	}
-	w := &waiter{token: token, source: source, session: s, matched: make(chan *link, 1)}
-	r.waiting[token] = w
-	r.perSource[source]++
-	return w, nil
+	return r.put(token, s, source), nil
 }
 
 // take ends the wait of the side under this token, for a link of it and the
@@ -88,22 +84,76 @@ func (r *rendezvous) take(token string, source netip.Prefix) (*waiter, error) {
 	if w == nil {
 		return nil, &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
 	}
+	if err := r.reserve(w, source, "the token is still good, try again later"); err != nil {
+		return nil, err
+	}
+	r.drop(w)
+	r.spend(token)
+	return w, nil
+}
+
+// meet is take if the other side of a meeting waits already, and add, under no
+// token, if not: joined says which. A session that waits as the same side has
+// lost its place.
+func (r *rendezvous) meet(name, letter string, s *session, source netip.Prefix) (w *waiter, joined bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old := r.waiting[name+" "+letter]; old != nil {
+		r.drop(old)
+		close(old.replaced)
+	}
+	other := "a"
+	if letter == "a" {
+		other = "b"
+	}
+	if w := r.waiting[name+" "+other]; w != nil {
+		if err := r.reserve(w, source, "try again later"); err != nil {
+			return nil, false, err
+		}
+		r.drop(w)
+		return w, true, nil
+	}
+	if err := r.hasRoom(source); err != nil {
+		return nil, false, err
+	}
+	return r.put(name+" "+letter, s, source), false, nil
+}
+
+// hasRoom tells whether one more from this source may wait. It needs r.mu.
+func (r *rendezvous) hasRoom(source netip.Prefix) error {
+	if len(r.waiting) >= r.maxWaiting {
+		return &refusal{tooManyWaiting, "too many are waiting here already; try again later"}
+	}
+	if r.perSource[source] >= r.maxPerSource {
+		return &refusal{tooManyOfSource, "too many from your address are waiting already; try again later"}
+	}
+	return nil
+}
+
+// put needs r.mu.
+func (r *rendezvous) put(key string, s *session, source netip.Prefix) *waiter {
+	w := &waiter{key: key, source: source, session: s, matched: make(chan *link, 1), replaced: make(chan struct{})}
+	r.waiting[key] = w
+	r.perSource[source]++
+	return w
+}
+
+// reserve counts a link of w and a side from this source. It needs r.mu.
+func (r *rendezvous) reserve(w *waiter, source netip.Prefix, advice string) error {
 	if r.links >= r.maxLinks {
-		return nil, &refusal{tooManyLinks, "too many links are running; the token is still good, try again later"}
+		return &refusal{tooManyLinks, "too many links are running; " + advice}
 	}
 	sides := sidesOf(w, source)
 	for _, side := range sides {
 		if r.linked[side] >= r.maxLinksPerSource {
-			return nil, &refusal{tooManyLinksOfSource, "too many links of your address, or of the other side's, are running; " +
-				"the token is still good, try again later"}
+			return &refusal{tooManyLinksOfSource, "too many links of your address, or of the other side's, are running; " + advice}
 		}
 	}
 	r.links++
 	for _, side := range sides {
 		r.linked[side]++
 	}
-	r.drop(w)
-	return w, nil
+	return nil
 }
 
 // release gives the places of a link back.
@@ -127,32 +177,39 @@ func sidesOf(w *waiter, source netip.Prefix) []netip.Prefix {
 	return []netip.Prefix{w.source, source}
 }
 
-// remove ends a wait without a link. It returns false if take was faster: a
-// link is then on its way to w.matched.
+// remove ends a wait without a link. It returns false if somebody was faster:
+// a link is then on its way to w.matched, unless w.replaced is closed.
 func (r *rendezvous) remove(w *waiter) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.waiting[w.token] != w {
+	if r.waiting[w.key] != w {
 		return false
 	}
 	r.drop(w)
+	if !strings.Contains(w.key, " ") {
+		r.spend(w.key)
+	}
 	return true
 }
 
 // drop needs r.mu.
 func (r *rendezvous) drop(w *waiter) {
-	delete(r.waiting, w.token)
+	delete(r.waiting, w.key)
 	if r.perSource[w.source]--; r.perSource[w.source] == 0 {
 		delete(r.perSource, w.source)
 	}
+}
+
+// spend needs r.mu.
+func (r *rendezvous) spend(token string) {
 	if len(r.order) < spentTokens {
-		r.order = append(r.order, w.token)
+		r.order = append(r.order, token)
 	} else {
 		delete(r.spent, r.order[r.next])
-		r.order[r.next] = w.token
+		r.order[r.next] = token
 		r.next = (r.next + 1) % spentTokens
 	}
-	r.spent[w.token] = true
+	r.spent[token] = true
 }
 
 // token draws tokens until one is neither waiting nor spent lately. Both

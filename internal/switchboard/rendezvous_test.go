@@ -36,15 +36,15 @@ func TestTokenWorksOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !regexp.MustCompile(`^[0-9a-f]{5}$`).MatchString(w.token) {
-		t.Errorf("the token is %q", w.token)
+	if !regexp.MustCompile(`^[0-9a-f]{5}$`).MatchString(w.key) {
+		t.Errorf("the token is %q", w.key)
 	}
-	_, err = r.take("00000"+w.token, sourceB)
+	_, err = r.take("00000"+w.key, sourceB)
 	mustRefuse(t, err, wrongToken)
-	if got, err := r.take(w.token, sourceB); got != w || err != nil {
+	if got, err := r.take(w.key, sourceB); got != w || err != nil {
 		t.Errorf("take: %v, %v", got, err)
 	}
-	_, err = r.take(w.token, sourceB)
+	_, err = r.take(w.key, sourceB)
 	mustRefuse(t, err, wrongToken)
 	if r.remove(w) {
 		t.Error("a side that was taken could be removed")
@@ -54,7 +54,7 @@ func TestTokenWorksOnce(t *testing.T) {
 	if !r.remove(w) || r.remove(w) {
 		t.Error("a side that waits can be removed once")
 	}
-	_, err = r.take(w.token, sourceB)
+	_, err = r.take(w.key, sourceB)
 	mustRefuse(t, err, wrongToken)
 	if len(r.waiting) != 0 || len(r.perSource) != 0 {
 		t.Errorf("the table holds %v, %v", r.waiting, r.perSource)
@@ -79,7 +79,7 @@ func TestTakenOnce(t *testing.T) {
 					if r.remove(w) {
 						winners.Add(1)
 					}
-				} else if _, err := r.take(w.token, sourceB); err == nil {
+				} else if _, err := r.take(w.key, sourceB); err == nil {
 					winners.Add(1)
 				}
 			})
@@ -110,14 +110,14 @@ func TestWaitingLimits(t *testing.T) {
 	_, err = r.add(nil, sourceB, 0)
 	mustRefuse(t, err, tooManyWaiting)
 
-	if _, err := r.take(first.token, sourceB); err != nil {
+	if _, err := r.take(first.key, sourceB); err != nil {
 		t.Fatal(err)
 	}
 	// A link too many does not spend the token.
-	_, err = r.take(second.token, sourceB)
+	_, err = r.take(second.key, sourceB)
 	mustRefuse(t, err, tooManyLinks)
 	r.release(first, sourceB)
-	if _, err := r.take(second.token, sourceB); err != nil {
+	if _, err := r.take(second.key, sourceB); err != nil {
 		t.Errorf("after a link has ended: %v", err)
 	}
 	add(sourceA)
@@ -139,7 +139,7 @@ func TestLinksPerSource(t *testing.T) {
 	}
 	take := func(w *waiter, source netip.Prefix) {
 		t.Helper()
-		if got, err := r.take(w.token, source); got != w || err != nil {
+		if got, err := r.take(w.key, source); got != w || err != nil {
 			t.Fatalf("%v, %v", got, err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestLinksPerSource(t *testing.T) {
 	take(mixed, sourceB)
 	for _, sides := range [][2]netip.Prefix{{sourceA, sourceB}, {sourceB, sourceA}, {sourceA, sourceA}} {
 		w := add(sides[0])
-		_, err := r.take(w.token, sides[1])
+		_, err := r.take(w.key, sides[1])
 		mustRefuse(t, err, tooManyLinksOfSource)
 		if !r.remove(w) {
 			t.Error("the token was spent")
@@ -175,7 +175,7 @@ func TestTokenUnique(t *testing.T) {
 	r := newRendezvous(&o, &script)
 	for _, want := range []string{"17e58", "00001", "00002"} {
 		w, err := r.add(nil, sourceA, 0)
-		if err != nil || w.token != want {
+		if err != nil || w.key != want {
 			t.Fatalf("token %v, %v, want %s", w, err, want)
 		}
 		r.remove(w)
@@ -189,7 +189,7 @@ func TestTokenUnique(t *testing.T) {
 	r = newRendezvous(&o, same{})
 	r.add(nil, sourceA, 0)
 	if w, err := r.add(nil, sourceA, 0); err == nil {
-		t.Errorf("from a broken source of randomness came a second %q", w.token)
+		t.Errorf("from a broken source of randomness came a second %q", w.key)
 	}
 }
 
@@ -240,7 +240,7 @@ func TestTokenDigits(t *testing.T) {
 	o := DefaultOptions()
 	r := newRendezvous(&o, rand.Reader)
 	w, err := r.add(nil, sourceA, 10_000)
-	if err != nil || len(w.token) != 7 {
+	if err != nil || len(w.key) != 7 {
 		t.Errorf("while many are guessing, a token is %v, %v", w, err)
 	}
 	for digits := 5; digits <= 16; digits++ {

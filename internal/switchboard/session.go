@@ -196,10 +196,12 @@ func (s *session) run() {
 	switch {
 	case st.refusal != nil:
 		err = st.refusal
-	case st.command.token == "":
-		err = s.runNew()
-	default:
+	case st.command.meeting != "":
+		err = s.runMeet(st.command)
+	case st.command.token != "":
 		err = s.runToken(st.command.token)
+	default:
+		err = s.runNew()
 	}
 	if err != nil {
 		s.refuse(err)
@@ -217,31 +219,60 @@ func (s *session) runNew() error {
 		server.admission.unsettle(s.client.visit)
 		return err
 	}
-	s.stderr(w.token)
+	s.stderr(w.key)
+	return s.wait(w)
+}
 
+// runMeet joins the other side of a meeting, or waits for it.
+func (s *session) runMeet(cmd command) error {
+	server := s.client.server
+	if !server.admission.settle(s.client.visit) {
+		return nil // just evicted
+	}
+	w, joined, err := server.rendezvous.meet(cmd.meeting, cmd.letter, s, s.client.visit.source)
+	switch {
+	case err != nil:
+		server.admission.unsettle(s.client.visit)
+		return err
+	case joined:
+		s.carry(w)
+		return nil
+	}
+	return s.wait(w)
+}
+
+// wait waits until another session has joined w, which is this one's, and
+// carried the link.
+func (s *session) wait(w *waiter) error {
+	server := s.client.server
 	var overdue <-chan time.Time
 	if server.opt.WaitTime > 0 {
 		timer := time.NewTimer(server.opt.WaitTime)
 		defer timer.Stop()
 		overdue = timer.C
 	}
+	var err error
 	select {
 	case l := <-w.matched:
 		<-l.done
 		return nil
+	case <-w.replaced:
 	case <-s.gone:
-		err = nil
 	case <-overdue:
-		err = &refusal{waitedLong, "nobody came in " + server.opt.WaitTime.String() + "; the token is void"}
+		err = &refusal{waitedLong, "nobody came in " + server.opt.WaitTime.String()}
 	case <-s.client.ctx.Done():
-		err = &refusal{goingDown, "the switchboard is going down; the token is void"}
+		err = &refusal{goingDown, "the switchboard is going down"}
 	}
-	if !server.rendezvous.remove(w) {
-		l := <-w.matched
+	if server.rendezvous.remove(w) {
+		return err
+	}
+	select {
+	case l := <-w.matched:
 		<-l.done
 		return nil
+	case <-w.replaced:
+		return &refusal{replacedBy, "another session of your side of this meeting has taken your place"}
 	}
-	return err
 }
 
 // runToken joins the side that waits under a token, and carries the link.
@@ -276,6 +307,14 @@ func (s *session) runToken(token string) error {
 		server.admission.unsettle(s.client.visit)
 		return err
 	}
+	s.carry(w)
+	return nil
+}
+
+// carry carries the link of this session and the one that waited as w, for
+// which a place is reserved.
+func (s *session) carry(w *waiter) {
+	server := s.client.server
 	defer server.rendezvous.release(w, s.client.visit.source)
 	l := newLink(w.session, s, server.opt.IdleTime, &server.counters)
 	defer close(l.done)
@@ -292,5 +331,4 @@ func (s *session) runToken(token string) error {
 	end := l.run(s.client.linkCtx)
 	log.Log(context.Background(), level, "link ended", "how", end, "bytes", l.ab.bytes.Load(), "back", l.ba.bytes.Load(),
 		"seconds", int64(time.Since(began).Seconds()))
-	return nil
 }
