@@ -413,6 +413,22 @@ test_expect_success 'what leads to no peer fails with a line that says so' '
 	fails_with "echo no route >&2; exit 1" "exit status 1" && grep -x "transport: \"no route.*\"" alice.err
 '
 
+test_expect_success 'a peer that stays away is waited for as long as aigWait says, and git goes on' '
+	fresh_alice && in_alice remote add away "aig::exec sleep 100" && in_alice config remote.away.aigTrust "$(fingerprint bob)" &&
+	in_alice config aig.wait 50m && in_alice config remote.away.aigWait 100ms && remote_bob &&
+	alice git fetch --all && failed 1 "fatal: no peer came within 100ms: remote.<name>.aigWait" &&
+	in_bob rev-parse main >expect && in_alice rev-parse bob/main >actual && test_cmp expect actual &&
+	in_alice config remote.away.skipFetchAll true && alice git fetch --all && ok && test_must_fail grep "no peer came" alice.err &&
+	alice git remote update && ok && in_alice config --unset aig.wait
+'
+
+test_expect_success 'push --delete gets the line that says what to do instead' '
+	for how in "--delete bob side" "bob :side" "bob :refs/heads/side"
+	do
+		alice git push $how && failed 1 "aig gives no references away: let the other side run git fetch" || return 1
+	done
+'
+
 test_expect_success 'a peer that only pulls has nothing to give; one that only gives does' '
 	peer_in "$PWD/bob/repo" --pull && alice git fetch bob && failed 128 "both sides only pull" &&
 	peer_in "$PWD/bob/repo" --push && commit bob "given" && alice git fetch bob && ok && gave 3

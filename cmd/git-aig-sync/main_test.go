@@ -31,6 +31,7 @@ func TestParse(t *testing.T) {
 		"--no-progress":              with(func(c *app.Config) { c.Progress = &no }),
 		"--no-refs":                  with(func(c *app.Config) { c.Branches = app.BranchesOff }),
 		"--refs=porcelain --wait 2h": with(func(c *app.Config) { c.Branches, c.Wait = app.BranchPorcelain, 2*time.Hour }),
+		"--wait 0":                   with(func(c *app.Config) { c.Wait = -1 }),
 		"--timeout 5s --":            with(func(c *app.Config) { c.Timeout = 5 * time.Second }),
 	} {
 		o, err := parse(append(strings.Fields(args), "ssh host new"), app.Config{})

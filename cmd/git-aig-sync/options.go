@@ -45,7 +45,8 @@ name of a remote whose URL is aig::<transport> stands for that.
                        compare its branches with ours (or aig.refs=false)
     --refs=porcelain   compare the peer's branches with ours for scripts, on
                        standard output, after the report
-    --wait <duration>  how long to wait for the peer to come (default: no end)
+    --wait <duration>  how long to wait for the peer to come (else aig.wait,
+                       else there is no end)
     --timeout <duration>
                        how long nothing may move once the peer has come
                        (default 1m0s)
@@ -180,7 +181,11 @@ func parse(args []string, c app.Config) (options, error) {
 	}
 	switch {
 	case o.Wait < 0:
-		return o, errors.New("--wait takes a duration from 0 on")
+		return o, errors.New("--wait takes a duration from 0 on, which is no end")
+	case o.Wait == 0 && flags.Changed("wait"):
+		o.Wait = -1
+	}
+	switch {
 	case o.Timeout <= 0:
 		return o, errors.New("--timeout takes a duration above 0")
 	case (fingerprint || peers) && flags.NArg() > 0:

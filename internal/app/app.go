@@ -27,7 +27,7 @@ type Config struct {
 	// name of a remote whose URL is aig::<transport>.
 	Transport string
 	Settings  Settings
-	Wait      time.Duration // for the peer to come; 0 is without end
+	Wait      time.Duration // for the peer to come; 0 is as configured, below 0 is without end
 	Timeout   time.Duration // how long nothing may move once it has come
 
 	// For Sync alone:
@@ -92,4 +92,31 @@ func converse(ctx context.Context, c Config, link *Link, s *screen.Screen, o ses
 	return session.Run(ctx, conn, o)
 }
 
-func (c Config) timing() tunnel.Timing { return tunnel.Timing{Wait: c.Wait, Timeout: c.Timeout} }
+// helperWait is how long a peer is waited for where git has started us and no person looks on: git's own housekeeping
+// (git maintenance, git fetch --all) holds its locks meanwhile.
+const helperWait = time.Minute
+
+// completeWait fills in how long to wait for the peer.
+func (c *Config) completeWait(ctx context.Context, git gitstore.Git, remote string, otherwise time.Duration) error {
+	if c.Wait != 0 {
+		return nil
+	}
+	key := "remote." + remote + ".aigWait"
+	text, set, err := git.Config(ctx, key, "")
+	if !set && err == nil {
+		key = "aig.wait"
+		text, set, err = git.Config(ctx, key, "")
+	}
+	if err != nil || !set {
+		c.Wait = otherwise
+		return err
+	}
+	if c.Wait, err = time.ParseDuration(text); err != nil || c.Wait < 0 {
+		return fmt.Errorf("configuration variable %s: %q is no duration such as 90s or 2h", key, text)
+	}
+	return nil
+}
+
+func (c Config) timing() tunnel.Timing {
+	return tunnel.Timing{Wait: max(c.Wait, 0), Timeout: c.Timeout}
+}

@@ -228,6 +228,49 @@ func TestFetch(t *testing.T) {
 	}
 }
 
+// How long a peer is waited for: the option, the remote's own word, the general one; and where git has started us and
+// nobody looks on, a minute, since git holds locks meanwhile.
+func TestWait(t *testing.T) {
+	for _, tt := range []struct {
+		option            time.Duration
+		ofRemote, general string
+		byGit             bool
+		want              time.Duration
+		wrong             string
+	}{
+		{want: 0},
+		{byGit: true, want: time.Minute},
+		{byGit: true, general: "2h", want: 2 * time.Hour},
+		{byGit: true, general: "0", want: 0},
+		{byGit: true, ofRemote: "5s", general: "2h", want: 5 * time.Second},
+		{byGit: true, ofRemote: "0", general: "2h", want: 0},
+		{option: time.Second, ofRemote: "5s", want: time.Second},
+		{option: -1, general: "5s", want: 0},
+		{general: "soon", wrong: `aig.wait: "soon"`},
+		{ofRemote: "-1s", wrong: `remote.bob.aigWait: "-1s"`},
+	} {
+		repo := gittest.New(t)
+		for key, value := range map[string]string{"remote.bob.aigWait": tt.ofRemote, "aig.wait": tt.general} {
+			if value != "" {
+				repo.Git("config", key, value)
+			}
+		}
+		c := Config{Dir: repo.Dir, Env: repo.Env, Wait: tt.option}
+		otherwise := time.Duration(0)
+		if tt.byGit {
+			otherwise = helperWait
+		}
+		err := c.completeWait(t.Context(), c.git(), "bob", otherwise)
+		if tt.wrong != "" {
+			if err == nil || !strings.Contains(err.Error(), tt.wrong) {
+				t.Errorf("%+v: error %v", tt, err)
+			}
+		} else if got := c.timing().Wait; err != nil || got != tt.want {
+			t.Errorf("%+v: %v, %v", tt, got, err)
+		}
+	}
+}
+
 // What fails before there is a peer says why, and prints no promise.
 func TestFailures(t *testing.T) {
 	alice, bob := newPerson(t), newPerson(t)
@@ -242,7 +285,7 @@ func TestFailures(t *testing.T) {
 		{"no fingerprint", func(c *Config) { c.Settings.Trust = []string{"nonsense"} }, `"nonsense"`},
 		{"no key", func(c *Config) { c.Settings.Identity = "/nowhere/key" }, "/nowhere/key"},
 		{"no repository", func(c *Config) { c.Dir = "/" }, "repository"},
-		{"a wait", func(c *Config) { c.Transport, c.Wait = "exec sleep 100", time.Millisecond }, "1ms"},
+		{"a wait", func(c *Config) { c.Transport, c.Wait = "exec sleep 100", time.Millisecond }, "within 1ms: remote.<name>.aigWait"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := alice.config(bob)

@@ -54,6 +54,13 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	if err := r.Settings.complete(ctx, r.git, r.getenv, r.name); err != nil {
 		return remotehelper.Listing{}, err
 	}
+	otherwise := helperWait
+	if r.screen.IsTerminal() {
+		otherwise = 0
+	}
+	if err := r.completeWait(ctx, r.git, r.name, otherwise); err != nil {
+		return remotehelper.Listing{}, err
+	}
 	trust, err := r.trusted(ctx, r.git, r.name, true, r.screen)
 	if err != nil {
 		return remotehelper.Listing{}, err

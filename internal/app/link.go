@@ -108,8 +108,11 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 // Close ends the transport, gently before hard.
 func (l *Link) Close() error { return l.pipe.Close() }
 
-// Explain adds the end of the transport to an error that it explains.
+// Explain adds to an error what it needs to be understood: the end of the transport, or where the wait comes from.
 func (l *Link) Explain(err error) error {
+	if errors.Is(err, tunnel.ErrWait) {
+		return fmt.Errorf("%w: remote.<name>.aigWait or aig.wait says how long to wait, and --wait of git aig-sync", err)
+	}
 	ended := errors.Is(err, tunnel.ErrNoPeer) || errors.Is(err, io.ErrUnexpectedEOF)
 	if !ended || l.shell == nil {
 		return err

@@ -401,6 +401,20 @@ func TestPush(t *testing.T) {
 	}
 }
 
+// A deletion fails too, with the helper's line, though git itself finds nothing to delete.
+func TestPushDelete(t *testing.T) {
+	src := peer(t)
+	c := newClient(t)
+	dir := filepath.Join(t.TempDir(), "clone")
+	c.git(t.TempDir(), "clone", "aigtest::"+src.Dir, dir)
+	for _, args := range [][]string{{"--delete", "origin", "side"}, {"origin", ":side"}, {"origin", ":refs/heads/side"}, {"--prune", "origin", "refs/heads/none*"}} {
+		_, stderr, status := c.try(dir, append([]string{"push"}, args...)...)
+		if status == 0 && args[0] != "--prune" || strings.Count(stderr, whyNoPush) != 1 {
+			t.Errorf("push %v: exit status %d\n%s", args, status, stderr)
+		}
+	}
+}
+
 // `--depth` and `--filter` bring everything and say so once, not again for the tags, and nothing of it in a plain fetch.
 func TestWithoutEffect(t *testing.T) {
 	for option, want := range map[string]string{

@@ -47,6 +47,9 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, stderr io.Writer, r
 	defer s.lines.close()
 
 	err := s.run(ctx)
+	if s.pushing && err == nil {
+		fmt.Fprintf(stderr, "warning: %s\n", whyNoPush) // to `git push --delete`, which finds nothing to delete and asks no more
+	}
 	if s.listing == nil || s.broken || ctx.Err() != nil {
 		return err
 	}
@@ -61,6 +64,7 @@ type server struct {
 	options options
 	listing *Listing // nil until List has succeeded
 	broken  bool     // a Fetch has failed, and with it the conversation
+	pushing bool     // git is about to push, and has not been told that it can't
 }
 
 // run answers one command or batch after the other, until git says or shows that it wants no more.
@@ -99,6 +103,7 @@ func (s *server) answer(ctx context.Context, c command) error {
 	case list:
 		return s.list(ctx)
 	case listForPush:
+		s.pushing = true
 		// Nothing is opened for a push, and no reference of the peer's must make git think that it is up to date.
 		fmt.Fprintln(s.out)
 	case fetch:
@@ -181,6 +186,7 @@ func (s *server) push(ctx context.Context, c command) error {
 	if err != nil {
 		return err
 	}
+	s.pushing = false
 	for _, c := range batch {
 		fmt.Fprintf(s.out, "error %s %s\n", c.destination, whyNoPush)
 	}

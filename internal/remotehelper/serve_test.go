@@ -121,6 +121,8 @@ func TestTranscripts(t *testing.T) {
 			in: "capabilities\noption object-format true\nlist for-push\noption atomic true\noption dry-run true\n" +
 				"push refs/heads/main:refs/heads/main\npush +HEAD:refs/heads/x\npush :refs/heads/gone\n\n\n",
 			out: caps + "ok\n\nok\nok\nerror refs/heads/main " + denid + "\nerror refs/heads/x " + denid + "\nerror refs/heads/gone " + denid + "\n\n"},
+		{name: "push --delete: git finds nothing to delete",
+			in: "list for-push\n\n", out: "\n", stderr: "warning: " + denid + "\n"},
 		{name: "push: options inside the batch",
 			in: "push HEAD:refs/heads/x\noption push-option hello\n\n\n", out: "ok\nerror refs/heads/x " + denid + "\n\n"},
 
