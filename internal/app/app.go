@@ -97,15 +97,15 @@ func converse(ctx context.Context, c Config, link *Link, s *screen.Screen, o ses
 const helperWait = time.Minute
 
 // completeWait fills in how long to wait for the peer.
-func (c *Config) completeWait(ctx context.Context, git gitstore.Git, remote string, otherwise time.Duration) error {
+func (c *Config) completeWait(ctx context.Context, g git.Git, remote string, otherwise time.Duration) error {
 	if c.Wait != 0 {
 		return nil
 	}
 	key := "remote." + remote + ".aigWait"
-	text, set, err := git.Config(ctx, key, "")
+	text, set, err := g.Config(ctx, key, "")
 	if !set && err == nil {
 		key = "aig.wait"
-		text, set, err = git.Config(ctx, key, "")
+		text, set, err = g.Config(ctx, key, "")
 	}
 	if err != nil || !set {
 		c.Wait = otherwise
