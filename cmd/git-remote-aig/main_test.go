@@ -31,7 +31,12 @@ func TestRun(t *testing.T) {
 			t.Errorf("%q: %v", args, err)
 		}
 	}
-	if err := run(t.Context(), []string{"origin", "-"}, app.Config{}); err == nil || !strings.Contains(err.Error(), "aig::-") {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	if err := run(t.Context(), []string{"origin", "-"}, app.Config{Stdin: null}); err == nil || !strings.Contains(err.Error(), "aig::-") {
 		t.Errorf("%v", err)
 	}
 }

@@ -16,24 +16,28 @@ import (
 // Fetch answers the git that has started us as the helper of a remote: c.Stdin and c.Stdout lead to it. name is what git
 // calls the remote; where it has no name, git gives the address.
 func Fetch(ctx context.Context, c Config, name string) error {
-	if err := remotehelper.AllowedByEnvironment(c.lookup); err != nil {
-		return err
-	}
-	if c.Transport == "-" {
-		return errors.New("the address aig::- makes no sense: standard input and output belong to git")
-	}
-	if name == "aig::"+c.Transport {
-		name = "" // the user has typed the address
-	}
 	r := &remote{Config: c, name: name, ctx: ctx, git: c.git(), screen: screen.New(c.Stderr)}
 	defer r.close()
-	return remotehelper.Serve(ctx, c.Stdin, c.Stdout, r.screen, r)
+	r.err = remotehelper.AllowedByEnvironment(c.lookup)
+	switch {
+	case r.err != nil:
+	case c.Transport == "-":
+		r.err = errors.New("the address aig::- makes no sense: standard input and output belong to git")
+	case name == "aig::"+c.Transport:
+		r.name = "" // the user has typed the address
+	}
+	// What is refused is refused after git's first lines: of a pipe that breaks under them it would die by a signal.
+	refused := r.err
+	if err := remotehelper.Serve(ctx, c.Stdin, c.Stdout, r.screen, r); refused == nil {
+		return err
+	}
+	return refused
 }
 
 // remote is the peer as git sees it: one conversation, which waits behind the peer's references until git has decided.
 type remote struct {
 	Config
-	name   string
+	name   string          // as configured; "" where the user has typed the address
 	ctx    context.Context // the program's: the conversation outlives the call that begins it
 	git    git.Git
 	screen *screen.Screen
@@ -51,6 +55,9 @@ type remote struct {
 
 // List opens the connection. The conversation that it begins goes on in a goroutine until close.
 func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
+	if r.err != nil {
+		return remotehelper.Listing{}, r.err
+	}
 	if err := r.Settings.complete(ctx, r.git, r.getenv, r.name); err != nil {
 		return remotehelper.Listing{}, err
 	}
