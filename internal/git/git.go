@@ -217,11 +217,19 @@ func (t *tail) last() string {
 	return line
 }
 
-// Complaint is what a child that has succeeded nonetheless had to say of an error: git leaves out what it can't read.
+// promisors is what git warns of in each partial clone.
+const promisors = "warning: This repository uses promisor remotes. Some objects may not be loaded."
+
+// Complaint returns what a child that has succeeded nonetheless had to say of an error or a warning: git leaves out what it
+// can't read.
 func (c *Child) Complaint() error {
 	for l := range bytes.Lines(c.stderr.b) {
-		if s, ok := strings.CutPrefix(strings.TrimSpace(string(l)), "error: "); ok {
-			return fmt.Errorf("%s says %q, and can't have seen all that is there: git fsck says more", c.name, s)
+		line := strings.TrimSpace(string(l))
+		if line == promisors {
+			continue
+		}
+		if strings.HasPrefix(line, "error: ") || strings.HasPrefix(line, "warning: ") {
+			return fmt.Errorf("%s says %q, and can't have seen all that is there: git fsck says more", c.name, line)
 		}
 	}
 	return nil
@@ -248,8 +256,8 @@ func (g Git) WithoutLocalEnv(ctx context.Context, env []string) ([]string, error
 	return kept, nil
 }
 
-// Lines runs the child and calls each with every line of its output, without the line feed. An error of each's ends the
-// child, and is returned as it is.
+// Lines runs the child and calls each with every line of its output, without the line feed; it is valid until each returns.
+// An error of each's ends the child, and is returned as it is.
 func (c *Child) Lines(each func(line []byte) error) error { return c.Records('\n', each) }
 
 // Records is Lines for what ends with another byte than a line feed.
@@ -264,7 +272,12 @@ func (c *Child) Records(end byte, each func(record []byte) error) error {
 	r := bufio.NewReaderSize(out, 1<<16)
 	for {
 		var line []byte
-		line, err = r.ReadBytes(end)
+		if line, err = r.ReadSlice(end); err == bufio.ErrBufferFull {
+			line = slices.Clone(line)
+			var rest []byte
+			rest, err = r.ReadBytes(end)
+			line = append(line, rest...)
+		}
 		if err != nil { // at the end: what is cut short is no line, and the status tells
 			break
 		}
