@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -115,23 +114,9 @@ func (a sshAgent) choose(ctx context.Context, fingerprint string) (*keyFile, err
 	case len(usable) == 1:
 		return usable[0], nil
 	case fingerprint != "":
-		return nil, fmt.Errorf("your key: the SSH agent doesn't hold %s: ssh-add the private key", quote(fingerprint))
+		return nil, fmt.Errorf("it doesn't hold %s: ssh-add the private key", quote(fingerprint))
 	}
 	return nil, fmt.Errorf("none of its keys can be used; %w", why)
-}
-
-// holds returns nil if the agent holds the key, else the reason.
-func (a sshAgent) holds(ctx context.Context, key ssh.PublicKey) error {
-	keys, err := a.list(ctx)
-	if err != nil {
-		return err
-	}
-	for _, held := range keys {
-		if bytes.Equal(held.Marshal(), key.Marshal()) {
-			return nil
-		}
-	}
-	return fmt.Errorf("it doesn't hold %s: ssh-add the private key", ssh.FingerprintSHA256(key))
 }
 
 // signer returns a signer with one of the agent's keys, for as long as ctx lasts.

@@ -67,7 +67,7 @@ func FuzzKeyFile(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(opensshFormat, lockedBody, []byte(lockedPublic))
+	f.Add("OPENSSH PRIVATE KEY", lockedBody, []byte(lockedPublic))
 	f.Add("", []byte(lockedPublic), []byte{})
 	ecKey, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), append(make([]byte, 31), 7))
 	if err != nil {

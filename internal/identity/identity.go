@@ -70,20 +70,24 @@ func load(ctx context.Context, o Options) (ssh.Signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	agent := environmentAgent()
-	switch {
-	case k.ready != nil:
+	if k.ready != nil {
 		return k.ready, nil
-	case k.private == nil:
-		if err := agent.holds(ctx, k.public); err != nil {
-			return nil, fmt.Errorf("your key: %s is a public key, and from the SSH agent: %w", k.publicName, err)
-		}
-		return agent.signer(ctx, k.public)
-	case k.public != nil && agent.holds(ctx, k.public) == nil:
-		return agent.signer(ctx, k.public)
-	default:
-		return k.decrypt(ctx, o.Prompt)
 	}
+	agent := environmentAgent()
+	if k.public != nil {
+		_, err = agent.choose(ctx, ssh.FingerprintSHA256(k.public))
+	}
+	switch {
+	case k.public != nil && err == nil:
+		return agent.signer(ctx, k.public)
+	case k.private == nil:
+		return nil, fmt.Errorf("your key: %s is a public key, and from the SSH agent: %w", k.publicName, err)
+	}
+	signer, err := k.decrypt(ctx, o.Prompt)
+	if err != nil {
+		return nil, fmt.Errorf("your key: %s %w", quote(k.name), err)
+	}
+	return signer, nil
 }
 
 // PublicFingerprint returns the fingerprint of the key that [Load] would return. It asks for a passphrase only if the public key
@@ -107,7 +111,11 @@ func PublicFingerprint(ctx context.Context, o Options) (string, error) {
 // find returns the key's file, or what stands for a file that is only in the agent.
 func find(ctx context.Context, file string) (*keyFile, error) {
 	if strings.HasPrefix(file, prefix) {
-		return environmentAgent().choose(ctx, file)
+		k, err := environmentAgent().choose(ctx, file)
+		if err != nil {
+			err = fmt.Errorf("your key: from the SSH agent: %w", err)
+		}
+		return k, err
 	}
 	if file != "" {
 		return readKeyFile(expand(file))

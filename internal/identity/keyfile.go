@@ -1,7 +1,6 @@
 package identity
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/x509"
@@ -29,26 +28,23 @@ type keyFile struct {
 	ready      ssh.Signer    // nil if the private key is under a passphrase
 }
 
-// readKeyFile reads a private key, or a public key alone: name is a public key's file, or a private key's of which only
-// FILE.pub is there. It refuses keys that can't be used.
+// readKeyFile reads a private key, or a public key alone: name is a public key's file, or a private key's of which only FILE.pub is
+// there. It refuses keys that can't be used.
 func readKeyFile(name string) (*keyFile, error) {
 	k := &keyFile{name: name}
 	content, err := k.read(name)
 	if errors.Is(err, fs.ErrNotExist) && k.readPublic(name+".pub") == nil {
 		return k, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("your key: %s %w", quote(name), err)
-	}
-	block, _ := pem.Decode(content)
-	if block == nil {
-		k.publicName = quote(name)
-		if k.public, err = parsePublic(content); err != nil {
-			return nil, fmt.Errorf("your key: %s %w", quote(name), err)
+	if err == nil {
+		if block, _ := pem.Decode(content); block != nil {
+			err = k.examine(block, content)
+		} else {
+			k.publicName = quote(name)
+			k.public, err = parsePublic(content)
 		}
-		return k, nil
 	}
-	if err := k.examine(block, content); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("your key: %s %w", quote(name), err)
 	}
 	return k, nil
@@ -107,66 +103,39 @@ func parsePublic(content []byte) (ssh.PublicKey, error) {
 }
 
 // examine finds out what the private key is and whether it has a passphrase.
-func (k *keyFile) examine(block *pem.Block, content []byte) (err error) {
+func (k *keyFile) examine(block *pem.Block, content []byte) error {
 	k.private = content
-	if block.Type == opensshFormat {
-		// This format has the public key in the clear, so a key that can't be used is refused before asking for its
-		// passphrase.
-		if k.public, err = publicHalf(block.Bytes); err != nil {
-			return err
-		}
-		if err := CheckKey(k.public); err != nil {
-			return err
-		}
-	}
 	raw, err := ssh.ParseRawPrivateKey(content)
 	var missing *ssh.PassphraseMissingError
 	switch {
 	case block.Type == "DSA PRIVATE KEY":
 		return errDSA
-	case errors.As(err, &missing), block.Type == encryptedPKCS8:
-		if k.public == nil {
-			// Without this file, the passphrase must be asked for.
-			beside := keyFile{}
-			if beside.readPublic(k.name+".pub") == nil {
-				k.public = beside.public
-			}
+	case errors.As(err, &missing) && missing.PublicKey != nil:
+		k.public = missing.PublicKey
+		return CheckKey(k.public) // before its passphrase is asked for
+	case err == nil:
+		if k.ready, err = newSigner(raw); err == nil {
+			k.public = k.ready.PublicKey()
 		}
-		return nil
-	case err != nil:
-		return fmt.Errorf("holds no private key that could be read: %s", quote(err.Error()))
-	}
-	if k.ready, err = newSigner(raw); err != nil {
 		return err
 	}
-	k.public = k.ready.PublicKey()
-	return nil
+	// The public key's file may spare the question for the passphrase, or say why the key can't be used.
+	beside := keyFile{}
+	besideErr := beside.readPublic(k.name + ".pub")
+	switch {
+	case missing != nil || block.Type == encryptedPKCS8:
+		if besideErr == nil {
+			k.public = beside.public
+		}
+		return nil
+	case beside.public != nil && besideErr != nil:
+		return besideErr
+	}
+	return fmt.Errorf("holds no private key that can be used: %s; ssh-keygen -t ed25519 makes one", quote(err.Error()))
 }
 
-// Types of PEM blocks that need special treatment.
-const (
-	opensshFormat  = "OPENSSH PRIVATE KEY"
-	encryptedPKCS8 = "ENCRYPTED PRIVATE KEY" // x/crypto can't decrypt it
-)
-
-// publicHalf returns the public key of a private one in OpenSSH's format (PROTOCOL.key in OpenSSH's sources).
-func publicHalf(b []byte) (ssh.PublicKey, error) {
-	var header struct {
-		Cipher, KDF, KDFOptions string
-		Keys                    uint32
-		Public                  []byte
-		Rest                    []byte `ssh:"rest"`
-	}
-	b, ok := bytes.CutPrefix(b, []byte("openssh-key-v1\x00"))
-	if !ok || ssh.Unmarshal(b, &header) != nil {
-		return nil, errors.New("is damaged")
-	}
-	key, err := ssh.ParsePublicKey(header.Public)
-	if err != nil {
-		return nil, fmt.Errorf("has a public key that can't be read: %s", quote(err.Error())) // it may quote the file raw
-	}
-	return key, nil
-}
+// encryptedPKCS8 is the type of a PEM block that x/crypto can't decrypt.
+const encryptedPKCS8 = "ENCRYPTED PRIVATE KEY"
 
 // newSigner returns a signer with a private key, if the key can be used.
 func newSigner(raw any) (ssh.Signer, error) {
@@ -194,38 +163,33 @@ func newSigner(raw any) (ssh.Signer, error) {
 // decrypt asks for the passphrase until it is right.
 func (k *keyFile) decrypt(ctx context.Context, prompt func(context.Context, string) ([]byte, error)) (ssh.Signer, error) {
 	if block, _ := pem.Decode(k.private); block.Type == encryptedPKCS8 {
-		return nil, fmt.Errorf("your key: %s has a passphrase in a format that can't be read here (PKCS #8): "+
-			"convert it with ssh-keygen -p -f, or ssh-add it to the agent", quote(k.name))
+		return nil, errors.New("has a passphrase in a format that can't be read here (PKCS #8): " +
+			"convert it with ssh-keygen -p -f, or ssh-add it to the agent")
 	}
 	for range maxTries {
 		passphrase, err := prompt(ctx, fmt.Sprintf("Enter passphrase for key '%s': ", quote(k.name)))
 		if err != nil {
-			return nil, fmt.Errorf("your key: %s needs a passphrase: %w", quote(k.name), err)
+			return nil, fmt.Errorf("needs a passphrase: %w", err)
 		}
 		if len(passphrase) == 0 {
-			return nil, fmt.Errorf("your key: %s needs a passphrase, and none was given", quote(k.name))
+			return nil, errors.New("needs a passphrase, and none was given")
 		}
 		raw, err := unlock(k.private, passphrase)
 		clear(passphrase)
-		if errors.Is(err, x509.IncorrectPasswordError) {
-			continue
+		switch {
+		case err == nil:
+			return newSigner(raw)
+		case !errors.Is(err, x509.IncorrectPasswordError):
+			return nil, err
 		}
-		var signer ssh.Signer
-		if err == nil {
-			signer, err = newSigner(raw)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("your key: %s %w", quote(k.name), err)
-		}
-		return signer, nil
 	}
-	return nil, fmt.Errorf("your key: %s needs its passphrase, and a wrong one was given %d times", quote(k.name), maxTries)
+	return nil, fmt.Errorf("needs its passphrase, and a wrong one was given %d times", maxTries)
 }
 
 // unlock decrypts a private key. The error for a wrong passphrase is [x509.IncorrectPasswordError].
 func unlock(private, passphrase []byte) (any, error) {
 	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(private, passphrase)
-	if block, _ := pem.Decode(private); err != nil && block.Type != opensshFormat {
+	if block, _ := pem.Decode(private); err != nil && block.Type != "OPENSSH PRIVATE KEY" {
 		// The old PEM format has no check of its own: a wrong passphrase makes noise of it, which fails in many ways.
 		return nil, x509.IncorrectPasswordError
 	}

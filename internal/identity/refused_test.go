@@ -46,9 +46,9 @@ func TestRefused(t *testing.T) {
 		{"too large", write("large", strings.Repeat("x", maxKeyFile+1)), []string{"too large"}},
 		{"readable by others", open, []string{"mode 0640", "chmod 600 " + open}},
 		{"control characters", filepath.Join(dir, "a\x1b[2J"), []string{`a\x1b[2J" can't`}},
-		{"damaged", write("damaged", strings.Replace(string(content), "b3BlbnNzaC", "b3BlbnNzaD", 1)), []string{"is damaged"}},
+		{"damaged", write("damaged", strings.Replace(string(content), "b3BlbnNzaC", "b3BlbnNzaD", 1)), []string{"holds no private key that can be used"}},
 		{"cut", write("cut", "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----\n"),
-			[]string{"is damaged"}},
+			[]string{"holds no private key that can be used"}},
 		{"RSA of 1024 bits", keygen(t, "", "-t", "rsa", "-b", "1024"), []string{"1024 bits", "ssh-keygen -t ed25519"}},
 		{"RSA of 1024 bits, passphrase", keygen(t, "right", "-t", "rsa", "-b", "1024"), []string{"1024 bits"}},
 		{"RSA of 1024 bits, PEM", keygen(t, "", "-t", "rsa", "-b", "1024", "-m", "PEM"), []string{"1024 bits"}},
@@ -132,7 +132,7 @@ func opensshFile(cipher string, key ssh.PublicKey) string {
 		Public, Private         []byte
 	}{cipher, "none", "", 1, key.Marshal(), make([]byte, 64)})
 	return string(pem.EncodeToMemory(&pem.Block{
-		Type: opensshFormat, Bytes: append([]byte("openssh-key-v1\x00"), body...),
+		Type: "OPENSSH PRIVATE KEY", Bytes: append([]byte("openssh-key-v1\x00"), body...),
 	}))
 }
 

@@ -6,13 +6,14 @@ package tunnel
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
+	"math"
 	"time"
 )
 
@@ -63,13 +64,12 @@ type Timing struct {
 // Elect exchanges prefaces over the pipe and returns our role. After an error the pipe is useless, and the caller closes it.
 func Elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing) (Role, error) {
 	var random [8]byte
-	if _, err := rand.Read(random[:]); err != nil {
-		return 0, err
-	}
+	rand.Read(random[:]) // never fails
 	return elect(ctx, pipe, timing, binary.BigEndian.Uint64(random[:]))
 }
 
 func elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing, number uint64) (Role, error) {
+	const forever = time.Duration(math.MaxInt64)
 	defer context.AfterFunc(ctx, func() { pipe.Close() })()
 	// Both sides speak at once, so the pipe may be one that takes a byte only when the other end reads.
 	sent := make(chan error, 1)
@@ -77,12 +77,13 @@ func elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing, number u
 		_, err := pipe.Write(preface{Version, number}.append(nil))
 		sent <- err
 	}()
-	said, err := awaitPeer(pipe, timing.Wait)
-	limit := time.AfterFunc(timing.Timeout, func() { pipe.Close() })
-	var peer preface
-	if err == nil {
-		peer, err = readPreface(pipe, said)
-	}
+	began := false
+	limit := time.AfterFunc(cmp.Or(timing.Wait, forever), func() { pipe.Close() })
+	peer, err := readPreface(pipe, func() {
+		if began = true; limit.Stop() {
+			limit.Reset(timing.Timeout)
+		}
+	})
 	if err != nil {
 		pipe.Close() // frees the goroutine
 	}
@@ -92,9 +93,15 @@ func elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing, number u
 	switch inTime := limit.Stop(); {
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
+	case !inTime && !began:
+		return 0, fmt.Errorf("%w within %s", ErrWait, timing.Wait)
 	case !inTime:
 		return 0, fmt.Errorf("the election was not over %s after the peer's first byte: the link or the other side is stuck",
 			timing.Timeout)
+	case err == io.EOF:
+		return 0, ErrNoPeer
+	case !began:
+		return 0, fmt.Errorf("%w: %w", ErrNoPeer, err)
 	case err != nil:
 		return 0, err
 	case peer.version != Version:
@@ -108,54 +115,28 @@ func elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing, number u
 	return Server, nil
 }
 
-// awaitPeer returns the peer's first bytes, a preface at most.
-func awaitPeer(pipe io.ReadWriteCloser, wait time.Duration) ([]byte, error) {
-	var late atomic.Bool
-	if wait > 0 {
-		timer := time.AfterFunc(wait, func() {
-			late.Store(true)
-			pipe.Close()
-		})
-		defer timer.Stop()
-	}
+// readPreface reads a preface, and calls began at its first byte. The first wrong byte ends it. The error is io.EOF if there is none.
+func readPreface(pipe io.ReadWriteCloser, began func()) (preface, error) {
 	buf := make([]byte, prefaceSize)
-	for {
-		n, err := pipe.Read(buf)
-		switch {
-		case n > 0:
-			return buf[:n], nil
-		case err == nil:
-		case late.Load():
-			return nil, fmt.Errorf("%w within %s", ErrWait, wait)
-		case errors.Is(err, io.EOF):
-			return nil, ErrNoPeer
-		default:
-			return nil, fmt.Errorf("%w: %w", ErrNoPeer, err)
+	for n := 0; n < prefaceSize; {
+		k, err := pipe.Read(buf[n:])
+		if n == 0 && k > 0 {
+			began()
 		}
-	}
-}
-
-// readPreface reads the rest of a preface that begins with said. The first wrong byte ends it.
-func readPreface(pipe io.ReadWriteCloser, said []byte) (preface, error) {
-	buf := make([]byte, prefaceSize)
-	n := copy(buf, said)
-	for {
+		n += k
 		if known := min(n, len(magic)); string(buf[:known]) != magic[:known] {
 			return preface{}, notAPeer(pipe, buf[:n])
 		}
-		if n == prefaceSize {
-			rest := buf[len(magic):]
-			return preface{binary.BigEndian.Uint32(rest), binary.BigEndian.Uint64(rest[4:])}, nil
-		}
-		k, err := pipe.Read(buf[n:])
-		n += k
-		if err != nil && n < prefaceSize {
-			if errors.Is(err, io.EOF) {
-				return preface{}, fmt.Errorf("the pipe ended within the peer's preface, after %q", buf[:n])
-			}
-			return preface{}, fmt.Errorf("reading the peer's preface: %w", err)
+		switch {
+		case err == nil || n == prefaceSize:
+		case n == 0:
+			return preface{}, err
+		default:
+			return preface{}, fmt.Errorf("the pipe ended within the peer's preface, after %q: %w", buf[:n], err)
 		}
 	}
+	rest := buf[len(magic):]
+	return preface{binary.BigEndian.Uint32(rest), binary.BigEndian.Uint64(rest[4:])}, nil
 }
 
 // notAPeer returns an error that quotes what the pipe leads to instead: up to a line's end, as far as that comes soon.
