@@ -22,17 +22,15 @@ func (s *run) tellRefs(ctx context.Context) ([]ref.Ref, error) {
 		return nil, nil
 	}
 	ours, err := refs.List(ctx, s.store.Repo)
-	if errors.Is(err, refs.ErrTooMany) {
-		fmt.Fprintf(s.screen, "warning: %v: the peer is told none\n", err)
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, refs.ErrTooMany) {
 		return nil, fmt.Errorf("listing our references: %w", err)
 	}
 	told := slices.DeleteFunc(ours, func(r ref.Ref) bool { return !wire.CanTell(r) })
 	if size := wire.RefsSize(told); size > wire.MaxRefsSize {
-		fmt.Fprintf(s.screen, "warning: our references have %d bytes, more than the %d that can be told: the peer is told none\n",
-			size, wire.MaxRefsSize)
+		err = fmt.Errorf("our references have %d bytes, more than the %d that can be told", size, wire.MaxRefsSize)
+	}
+	if err != nil {
+		fmt.Fprintf(s.screen, "warning: %v: the peer is told none\n", err)
 		return nil, nil
 	}
 	return told, nil
@@ -78,12 +76,16 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 	}
 	report := &branches.Report{Branches: branches.Pair(own, result.PeerRefs)}
 	// Both walk through what has come, and neither needs the other: after a first sync each takes seconds.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	tips := begin(ctx, func(ctx context.Context) ([]string, error) { return s.tips(ctx, result) })
-	defer tips.end()
-	if err := s.relate(ctx, report, own[0]); err != nil {
-		return nil, err
+	if err = s.relate(ctx, report, own[0]); err != nil {
+		cancel()
 	}
-	report.Tips, err = tips.wait()
+	var tipsErr error
+	if report.Tips, tipsErr = tips(); err == nil {
+		err = tipsErr
+	}
 	return report, err
 }
 

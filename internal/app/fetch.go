@@ -3,10 +3,12 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/intake"
+	"aig/internal/ref"
 	"aig/internal/remotehelper"
 	"aig/internal/screen"
 	"aig/internal/session"
@@ -103,7 +105,7 @@ func (r *remote) converse(ctx context.Context) error {
 		Hold: func(ctx context.Context, offer session.Offer) (*intake.Store, error) {
 			// Even an empty repository tells its HEAD. Git would take no references for deleted ones.
 			if len(offer.Refs) == 0 {
-				return nil, errors.New("the peer tells no references: it must run without --no-refs and aig.refs=false")
+				return nil, fmt.Errorf("the peer tells no references: it runs with --no-refs or aig.refs=false, or has more than the %d that can be told", ref.Max)
 			}
 			r.offered <- offer
 			select {

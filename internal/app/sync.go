@@ -103,17 +103,20 @@ type run struct {
 
 	// From the peer's arrival on:
 	status  session.Status
-	objects *background[*oid.List]
-	told    *background[[]ref.Ref]
-	stop    func() // wipes the progress line; nil if there is none
+	cancel  context.CancelFunc
+	objects func() (*oid.List, error)
+	told    func() ([]ref.Ref, error)
+	stop    func() // wipes the progress line
 }
 
 // arrived begins what needs a peer on its way, but not its key: listing the store takes place while the handshake takes
 // its round trips. Not earlier, since the peer may have been hours away.
 func (s *run) arrived(ctx context.Context) {
+	ctx, s.cancel = context.WithCancel(ctx)
 	s.objects = begin(ctx, func(ctx context.Context) (*oid.List, error) { return objects.List(ctx, s.store.Repo) })
 	s.told = begin(ctx, s.tellRefs)
 	s.status.Phase("SSH handshake with the peer")
+	s.stop = func() {}
 	if s.showsProgress() {
 		s.stop = s.screen.Start(&s.status)
 	}
@@ -140,8 +143,8 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 	result, err := converse(ctx, s.Config, link, s.screen, session.Options{
 		Store:     s.store,
 		Direction: s.Direction,
-		Objects:   func(context.Context) (*oid.List, error) { return s.objects.wait() },
-		Refs:      func(context.Context) ([]ref.Ref, error) { return s.told.wait() },
+		Objects:   func(context.Context) (*oid.List, error) { return s.objects() },
+		Refs:      func(context.Context) ([]ref.Ref, error) { return s.told() },
 		Common:    s.report.common,
 		Status:    &s.status,
 	})
@@ -165,41 +168,25 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 
 // end ends what arrived has begun.
 func (s *run) end() {
-	s.objects.end()
-	s.told.end()
 	if s.stop != nil {
+		s.cancel()
+		s.objects()
+		s.told()
 		s.stop()
 	}
 }
 
-// background is a function that runs in a goroutine of its own. A nil one has ended.
-type background[T any] struct {
-	cancel context.CancelFunc
-	done   chan struct{}
-	value  T
-	err    error
-}
-
-func begin[T any](ctx context.Context, f func(context.Context) (T, error)) *background[T] {
-	ctx, cancel := context.WithCancel(ctx)
-	b := &background[T]{cancel: cancel, done: make(chan struct{})}
+// begin runs f in a goroutine of its own. The function that it returns waits for the result.
+func begin[T any](ctx context.Context, f func(context.Context) (T, error)) func() (T, error) {
+	var value T
+	var err error
+	done := make(chan struct{})
 	go func() {
-		defer close(b.done)
-		b.value, b.err = f(ctx)
+		defer close(done)
+		value, err = f(ctx)
 	}()
-	return b
-}
-
-// wait waits for the result.
-func (b *background[T]) wait() (T, error) {
-	<-b.done
-	return b.value, b.err
-}
-
-// end cancels the function and waits until it has returned.
-func (b *background[T]) end() {
-	if b != nil {
-		b.cancel()
-		<-b.done
+	return func() (T, error) {
+		<-done
+		return value, err
 	}
 }

@@ -23,61 +23,47 @@ import (
 // well; with trust from a configuration file alone, git's user must have allowed such addresses, as for other protocols
 // that run commands. --trust overrides all that. Where nothing counts, nothing starts, and the error says what to type.
 func (c Config) trusted(ctx context.Context, g git.Git, remote string, byGit bool, stderr io.Writer) (identity.Trust, error) {
+	texts, err := c.chooseTrust(ctx, g, remote, byGit, stderr)
+	if err != nil {
+		return identity.Trust{}, err
+	}
+	return identity.ParseTrust(texts)
+}
+
+func (c Config) chooseTrust(ctx context.Context, g git.Git, remote string, byGit bool, stderr io.Writer) ([]string, error) {
 	if len(c.Settings.Trust) > 0 {
-		return identity.ParseTrust(c.Settings.Trust)
+		return c.Settings.Trust, nil
 	}
 	submodule := (remote != "" || byGit) && g.IsSubmodule(ctx)
 	if remote != "" {
-		own, err := remoteTrust(ctx, g, remote, submodule)
-		if err != nil || len(own) > 0 {
-			return parseTrust(own, err)
+		if own, err := remoteTrust(ctx, g, remote, submodule); err != nil || len(own) > 0 {
+			return own, err
 		}
-		if byGit && !submodule {
-			cloning, err := c.cloning(ctx, g)
-			if err != nil {
-				return identity.Trust{}, err
-			}
-			if cloning {
-				remote = ""
-			}
+		if byGit && !submodule && c.cloning(ctx, g) {
+			remote = ""
 		}
 	}
 	general, typed, err := c.generalTrust(ctx, g)
-	if err != nil {
-		return identity.Trust{}, err
+	if err == nil && len(general) == 0 {
+		err = c.tellTrust(ctx, stderr)
 	}
 	switch {
+	case err != nil:
+		return nil, err
 	case remote != "":
-		c.tellTrust(ctx, stderr)
-		return identity.Trust{}, fmt.Errorf("no peer's key is trusted for the remote %s: to run its address, %.200q, type: %s",
+		return nil, fmt.Errorf("no peer's key is trusted for the remote %s: to run its address, %.200q, type: %s",
 			ref.Quote(remote), c.Transport, setTrust(remote, general))
 	case len(general) == 0:
-		if err := c.tellTrust(ctx, stderr); err != nil {
-			return identity.Trust{}, err
-		}
-		return identity.Trust{}, errors.New("no peer's key is trusted: start with AIG_TRUST=<fingerprint of the peer's key>, " +
+		return nil, errors.New("no peer's key is trusted: start with AIG_TRUST=<fingerprint of the peer's key>, " +
 			"--trust or aig.trust; the peer needs the AIG_TRUST line above")
 	case submodule:
-		return identity.Trust{}, fmt.Errorf("in a submodule's repository only a remote with trust of its own is run: git remote add <name> %s && %s",
+		return nil, fmt.Errorf("in a submodule's repository only a remote with trust of its own is run: git remote add <name> %s && %s",
 			ref.Shell("aig::"+c.Transport), setTrust("<name>", general))
-	case byGit && !typed:
-		allowed, err := c.allowedByUser(ctx, g)
-		if err == nil && !allowed {
-			err = fmt.Errorf("aig.trust alone does not let git run an address: start with AIG_TRUST=%s, "+
-				"or allow all that you type: git config --global protocol.aig.allow user", strings.Join(general, " "))
-		}
-		if err != nil {
-			return identity.Trust{}, err
-		}
+	case byGit && !typed && !c.allowedByUser(ctx, g):
+		return nil, fmt.Errorf("aig.trust alone does not let git run an address: start with AIG_TRUST=%s, "+
+			"or allow all that you type: git config --global protocol.aig.allow user", strings.Join(general, " "))
 	}
-	return identity.ParseTrust(general)
-}
-
-func parseTrust(fingerprints []string, err error) (identity.Trust, error) {
-	if err != nil {
-		return identity.Trust{}, err
-	}
-	return identity.ParseTrust(fingerprints)
+	return general, nil
 }
 
 // remoteTrust is the remote's own aigTrust. It counts where it is set in the scope of the address or in a narrower one:
@@ -116,21 +102,21 @@ func (c Config) generalTrust(ctx context.Context, g git.Git) (trust []string, ty
 
 // cloning reports whether git has started us to clone, where the user has typed the address of the remote. git clone runs
 // us beside the repository that it makes, and nothing has come into that yet, neither objects nor anybody's addresses.
-func (c Config) cloning(ctx context.Context, g git.Git) (bool, error) {
+func (c Config) cloning(ctx context.Context, g git.Git) bool {
 	if !filepath.IsAbs(c.getenv("GIT_DIR")) {
-		return false, nil
+		return false
 	}
-	return g.IsEmpty(ctx)
+	empty, err := g.IsEmpty(ctx)
+	return empty && err == nil
 }
 
 // allowedByUser reports whether the user has allowed addresses of this kind by git's own means.
-func (c Config) allowedByUser(ctx context.Context, g git.Git) (bool, error) {
+func (c Config) allowedByUser(ctx context.Context, g git.Git) bool {
 	if list, set := c.lookup("GIT_ALLOW_PROTOCOL"); set {
-		return slices.Contains(strings.Split(list, ":"), "aig"), nil
+		return slices.Contains(strings.Split(list, ":"), "aig")
 	}
 	allow, _, err := g.Config(ctx, "protocol.aig.allow", "")
-	allow = strings.ToLower(allow)
-	return allow == "user" || allow == "always", err
+	return err == nil && (strings.EqualFold(allow, "user") || strings.EqualFold(allow, "always"))
 }
 
 // tellTrust prints the line that the other side needs.

@@ -30,7 +30,8 @@ func hexDigits(format string) int {
 	return 0
 }
 
-// sift returns the listing as git may read it, HEAD first and the rest ascending, and says on stderr what it left out.
+// sift returns the listing as git may read it, HEAD first and the rest ascending, and says on stderr what it left out. The
+// peer may have a million references: it works in place.
 func sift(l Listing, stderr io.Writer) (Listing, error) {
 	digits := hexDigits(l.ObjectFormat)
 	if digits == 0 {
@@ -40,49 +41,54 @@ func sift(l Listing, stderr io.Writer) (Listing, error) {
 	defer warn.rest()
 
 	isName := func(s string) bool { return len(s) == digits && ref.IsObjectName(s) }
-	kept := make(map[string]ref.Ref, len(l.Refs))
-	for _, r := range l.Refs {
+	l.Refs = slices.DeleteFunc(l.Refs, func(r ref.Ref) bool {
 		if err := ref.CheckName(r.Name); err != nil {
 			warn.say("left out a reference of the peer's, %.200q: %v", r.Name, err)
-			continue
-		}
-		if _, twice := kept[r.Name]; twice {
-			warn.say("left out a reference of the peer's, %.200q: it is listed twice", r.Name)
-			continue
+			return true
 		}
 		if r.OID == "" && r.Target != "" {
-			continue // a branch to be: git has no way to hear of it from a helper
+			return true // a branch to be: git has no way to hear of it from a helper
 		}
 		if !isName(r.OID) {
 			warn.say("left out a reference of the peer's, %.200q: %.80q is no %s object name", r.Name, r.OID, l.ObjectFormat)
-			continue
+			return true
 		}
+		return false
+	})
+	slices.SortStableFunc(l.Refs, func(a, b ref.Ref) int { return compareNames(a, b.Name) })
+	l.Refs = slices.CompactFunc(l.Refs, func(a, b ref.Ref) bool {
+		if a.Name == b.Name {
+			warn.say("left out a reference of the peer's, %.200q: it is listed twice", b.Name)
+		}
+		return a.Name == b.Name
+	})
+	for i := range l.Refs {
+		r := &l.Refs[i]
 		if r.Peeled != "" && !isName(r.Peeled) {
 			warn.say("the peer's %.200q points to %.80q, which is no %s object name", r.Name, r.Peeled, l.ObjectFormat)
 			r.Peeled = ""
 		}
-		kept[r.Name] = r
-	}
-
-	out := Listing{ObjectFormat: l.ObjectFormat, Refs: make([]ref.Ref, 0, len(kept))}
-	for _, r := range kept {
 		// git takes a symbolic reference's value from the target's line, and from a line of its own only. So a target that
 		// isn't listed (hidden, left out), is symbolic itself or has another value makes this one a plain reference.
-		if target, ok := kept[r.Target]; !ok || target.Target != "" || target.OID != r.OID {
+		at, listed := slices.BinarySearchFunc(l.Refs, r.Target, compareNames)
+		if !listed || l.Refs[at].Target != "" || l.Refs[at].OID != r.OID {
 			r.Target = ""
 		}
-		out.Refs = append(out.Refs, r)
 	}
-	slices.SortFunc(out.Refs, func(a, b ref.Ref) int {
-		switch {
-		case a.Name == "HEAD":
-			return -1
-		case b.Name == "HEAD":
-			return 1
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
-	return out, nil
+	return l, nil
+}
+
+// compareNames orders references by name, and HEAD before all others.
+func compareNames(r ref.Ref, name string) int {
+	switch {
+	case r.Name == name:
+		return 0
+	case r.Name == "HEAD":
+		return -1
+	case name == "HEAD":
+		return 1
+	}
+	return strings.Compare(r.Name, name)
 }
 
 // write answers "list" with a listing that was sifted.
