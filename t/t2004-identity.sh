@@ -354,7 +354,7 @@ test_expect_success 'no key but garbage, a damaged key, a directory, nothing the
 test_expect_success 'no key at all: says what was tried and what to do' '
 	mv alice/.ssh alice/.ssh.away &&
 	alice TRUST="$right" git aig-sync "touch \"$PWD/was.run\"" &&
-	for word in "no key of our own" "$A/.ssh/id_ed25519" SSH_AUTH_SOCK "ssh-keygen -t ed25519" --identity
+	for word in "you have no key" "$A/.ssh/id_ed25519" SSH_AUTH_SOCK "ssh-keygen -t ed25519" --identity
 	do
 		sync_fails "$word" || return 1
 	done &&

@@ -29,7 +29,7 @@ type UsageError struct {
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 
-// SignalError is the cause of a context that a signal ended.
+// SignalError is the cause of a context's end by a signal.
 type SignalError struct{ os.Signal }
 
 func (e SignalError) Error() string { return "stopped by a signal (" + e.String() + ")" }
@@ -48,7 +48,7 @@ func Main(stderr io.Writer, run func(context.Context) error) int {
 	stop()
 	var signalled SignalError
 	if err != nil && errors.As(context.Cause(ctx), &signalled) {
-		err = signalled // whatever failed, failed of that
+		err = signalled // whatever failed, failed because of it
 	}
 	return Status(err, stderr)
 }

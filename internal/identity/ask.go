@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// ErrNoTerminal is the error of a question that nobody is there to answer.
+// ErrNoTerminal is the error if there is no terminal to ask on.
 var ErrNoTerminal = errors.New("there is no terminal to ask on")
 
-// AskLine asks on the terminal for a line that may be seen. The end of ctx or a signal ends the question with an error.
+// AskLine asks for a line on the terminal, with echo. The end of ctx or a signal ends the question with an error.
 func AskLine(ctx context.Context, prompt string) (string, error) {
 	line, err := askTerminal(ctx, prompt, true)
 	return string(line), err

@@ -108,7 +108,7 @@ func PublicFingerprint(ctx context.Context, o Options) (string, error) {
 	return id.Fingerprint(), nil
 }
 
-// find returns the key's file, or what stands for a file that is only in the agent.
+// find returns the key's file, or the like for a key that only the agent has.
 func find(ctx context.Context, file string) (*keyFile, error) {
 	if strings.HasPrefix(file, prefix) {
 		k, err := environmentAgent().choose(ctx, file)
@@ -138,7 +138,7 @@ func find(ctx context.Context, file string) (*keyFile, error) {
 			return readKeyFile(other)
 		}
 	}
-	return nil, fmt.Errorf("no key of our own: there is no %s, id_ecdsa or id_rsa, and from the SSH agent: %w; "+
+	return nil, fmt.Errorf("you have no key: there is no %s, id_ecdsa or id_rsa, and from the SSH agent: %w; "+
 		"make a key with ssh-keygen -t ed25519, or name one with --identity", quote(usual), agentErr)
 }
 
@@ -163,7 +163,7 @@ func CheckKey(key ssh.PublicKey) error {
 // used.
 func algorithms(key ssh.PublicKey) ([]string, error) {
 	if _, ok := key.(*ssh.Certificate); ok {
-		return nil, errors.New("is a certificate, which has no use here: give the key itself")
+		return nil, errors.New("is a certificate, which can't be used here: give the key itself")
 	}
 	switch kind := key.Type(); kind {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521:

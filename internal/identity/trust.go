@@ -17,7 +17,7 @@ type Trust struct {
 	fingerprints map[string]bool
 }
 
-// ParseTrust returns the set of keys that the texts name, in any form in which one hands out a key: fingerprints, lines of
+// ParseTrust returns the set of keys that the texts name, in any form in which keys are handed out: fingerprints, lines of
 // `ssh-keygen -lf`, public keys, or files that hold such lines, as a key's .pub.
 func ParseTrust(texts []string) (Trust, error) {
 	t := Trust{fingerprints: make(map[string]bool)}
@@ -37,7 +37,7 @@ func (t Trust) Contains(key ssh.PublicKey) bool {
 // keygenLine is a line of ssh-keygen's: the key's size, its fingerprint, a comment and its type.
 var keygenLine = regexp.MustCompile(`^[0-9]+ (SHA256:\S+) .*\([-A-Z0-9]+\)$`)
 
-// add adds the keys that a text names. What read returns stands for a name of a file.
+// add adds the keys that a text names. read returns what a file holds.
 func (t Trust) add(text string, read func(file string) (string, error)) error {
 	if strings.TrimSpace(text) == "" {
 		return fmt.Errorf("%q: not a fingerprint: %s", text, ask)
@@ -110,11 +110,11 @@ func checkFingerprint(fp string) error {
 	case ok:
 		return fmt.Errorf("%q: damaged fingerprint: %s", fp, ask)
 	case isDigest(fp):
-		return fmt.Errorf("%q: not without %s in front", fp, prefix)
+		return fmt.Errorf("%q: %s is missing in front", fp, prefix)
 	case strings.HasPrefix(fp, "MD5:") || strings.Count(fp, ":") == 15:
 		return fmt.Errorf("%q: an MD5 fingerprint proves nothing: %s", fp, ask)
 	case strings.Contains(fp, "ssh-") || strings.HasPrefix(fp, "AAAA"):
-		return fmt.Errorf("%q: a part of a key's line, and not the whole: %s", fp, ask)
+		return fmt.Errorf("%q: only a part of a key's line: %s", fp, ask)
 	case strings.HasSuffix(fp, ".pub") || strings.HasPrefix(fp, "~") || filepath.IsAbs(fp):
 		return fmt.Errorf("%q: no such file", fp)
 	default:

@@ -115,7 +115,7 @@ func TestParseTrustRefuses(t *testing.T) {
 	}
 	tests := []struct{ name, fingerprint, want string }{
 		{"empty", "", "not a fingerprint"},
-		{"bare", good[7:], "without SHA256:"},
+		{"bare", good[7:], "SHA256: is missing"},
 		{"MD5", "MD5:d4:1d:8c:d9:8f:00:b2:04:e9:80:09:98:ec:f8:42:7e", "MD5"},
 		{"MD5, bare", "d4:1d:8c:d9:8f:00:b2:04:e9:80:09:98:ec:f8:42:7e", "MD5"},
 		{"short", good[:49], "damaged"},

@@ -25,7 +25,7 @@ type FirstKeys struct {
 	looked bool
 }
 
-// Refuses tells whether x/crypto/ssh may not write so many bytes now: the connection has to be closed instead. It is called
+// Refuses returns whether x/crypto/ssh must not write so many bytes now: the connection has to be closed instead. It is called
 // once for each write.
 func (f *FirstKeys) Refuses(n int) bool {
 	f.mu.Lock()

@@ -34,7 +34,7 @@ type process struct {
 func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 	p := &process{terminal: openTerminal(), ending: make(chan struct{}), exited: make(chan struct{})}
 	var err error
-	// The leader comes first, so that our death at any moment leaves no shell that nobody would end.
+	// The leader comes first, so that our death at any moment leaves no shell behind that nobody would end.
 	if p.leader, err = startLeader(sh, o.Env, p.terminal.prepare()); err != nil {
 		p.takeTerminal()
 		return nil, err
@@ -63,7 +63,7 @@ func (p *process) reap() {
 		_, err := unix.Wait4(p.pid, &ws, unix.WUNTRACED, nil)
 		switch {
 		case errors.Is(err, unix.EINTR):
-		case err != nil: // ECHILD: SIGCHLD is ignored, and nobody can know
+		case err != nil: // ECHILD: SIGCHLD is ignored, so the status is lost
 			p.status = "unknown exit status"
 			p.takeTerminal()
 			return
@@ -130,8 +130,8 @@ func (p *process) awaitShell(grace time.Duration) bool {
 	}
 }
 
-// awaitGroup waits until the process group has no member, for at most the grace. Nobody is told of the end of a process that
-// isn't a child, so this polls, less and less often.
+// awaitGroup waits until the process group is empty, for at most the grace. A process that isn't our child can't be waited
+// for, so this polls, less and less often.
 func (p *process) awaitGroup(grace time.Duration) {
 	over := time.Now().Add(grace)
 	for pause := 2 * time.Millisecond; p.signal(0) && time.Now().Before(over); pause = min(2*pause, 50*time.Millisecond) {
@@ -176,7 +176,7 @@ func startLeader(sh string, env []string, sys *syscall.SysProcAttr) (*leader, er
 }
 
 // dismiss ends the leader and returns whether it had got SIGINT. It is idempotent. The leader is reaped here and nowhere else,
-// so the process group's number can't be given to others before.
+// so the process group's number can't be reused before that.
 func (l *leader) dismiss() (interrupted bool) {
 	l.once.Do(func() {
 		// A pending SIGINT acts before the line is read. SIGCONT is for a leader that was stopped with its group.

@@ -36,7 +36,7 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 	return p, nil
 }
 
-// end gives the shell a grace to end by itself, then kills it.
+// end gives the shell time to end by itself, then kills it.
 func (p *process) end(grace time.Duration) error {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()

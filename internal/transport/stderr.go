@@ -18,12 +18,12 @@ const (
 	promptWait = 300 * time.Millisecond
 
 	// After the transport's end, another process may still hold its standard error open, or write there. So there are at most
-	// lastReads more, each of them with a wait: enough for what a pipe holds.
+	// lastReads more reads, each with a deadline: enough for what a pipe holds.
 	lastReads = 32
 	lastWait  = 500 * time.Millisecond
 )
 
-// Shown returns a line of the transport's fit for the terminal: Go-quoted, so that it stays one line and controls nothing.
+// Shown returns a line of the transport's fit for the terminal: Go-quoted, so that it stays one line and can't control the terminal.
 func Shown(line string) string { return fmt.Sprintf("transport: %q\n", line) }
 
 // stderr delivers what the transport says on standard error.

@@ -183,7 +183,7 @@ func (p *process) stopped(sig unix.Signal) {
 		return // SIGSTOP: somebody meant this one process
 	}
 	if !p.terminal.recall() {
-		// Questions are over: it stays stopped. But a Ctrl-Z of just before was meant for us, and mustn't hold it up.
+		// The time for questions is over, so it stays stopped. But a Ctrl-Z from just before was meant for us and must not hold it up.
 		if sig == unix.SIGTSTP {
 			p.signal(unix.SIGCONT)
 		}

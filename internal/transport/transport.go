@@ -28,8 +28,8 @@ type Options struct {
 	Env []string
 
 	// Stderr is called with each line of the transport's standard error as it comes, with its line end if it has one; with
-	// each piece of [MaxLine] bytes of a longer line; and with a line so far if its rest doesn't follow soon, as of a
-	// question. Calls don't overlap. It must not call Close or Ended, which wait for it. Nil drops the lines.
+	// each piece of [MaxLine] bytes of a longer line; and with an unfinished line, such as a question, if the rest
+	// doesn't follow soon. Calls don't overlap. It must not call Close or Ended, which wait for it. Nil drops the lines.
 	Stderr func(line string)
 
 	// Grace is how long the transport gets to end by itself, then after SIGTERM, then after SIGKILL. Zero means
@@ -60,7 +60,7 @@ type Transport struct {
 	grace  time.Duration
 	proc   *process
 
-	reading    sync.Mutex // held by who reads out
+	reading    sync.Mutex // held while out is read
 	closeOnce  sync.Once
 	closing    chan struct{} // closed by the first Close
 	ending     chan struct{} // closed when the end begins, by Close or the context
@@ -131,7 +131,7 @@ func closeAll(files []*os.File) {
 	}
 }
 
-// supervise ends the transport when Close or the end of the context asks for it.
+// supervise ends the transport at Close or at the end of the context.
 func (t *Transport) supervise() {
 	defer close(t.closed)
 	select {
@@ -253,7 +253,7 @@ func (t *Transport) Ended(ctx context.Context) (status string, ended bool) {
 }
 
 // Close ends the transport, and returns when nothing of it is left. It closes the transport's standard input, unblocks Read
-// and Write, and gives the transport a grace to end by itself; then its process group gets SIGTERM, and after another grace
+// and Write, and gives the transport time to end by itself; then its process group gets SIGTERM, and after another grace
 // SIGKILL, also when only other processes of the group are left. The error says that a process could not be ended.
 func (t *Transport) Close() error {
 	t.closeOnce.Do(func() { close(t.closing) })

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// UntrustedError says that the peer has a key that is not trusted. Whose key it is, nobody knows: it is never called the one to
-// trust.
+// UntrustedError says that the peer has a key that is not trusted. Nobody knows whose key it is, so it is never offered
+// as the one to trust.
 type UntrustedError struct {
 	Fingerprint string
 	own         bool // our own key is trusted
@@ -50,8 +50,8 @@ func (e *EndedError) Unwrap() error { return io.ErrUnexpectedEOF }
 type AlteredError struct{ err error }
 
 func (e *AlteredError) Error() string {
-	return fmt.Sprintf("bytes were lost or altered between the two sides (%v): something in the transport is not clean, "+
-		"or somebody is at it", e.err)
+	return fmt.Sprintf("bytes were lost or altered between the two sides (%v): the transport alters data, "+
+		"or somebody is tampering with it", e.err)
 }
 
 func (e *AlteredError) Unwrap() error { return e.err }

@@ -139,7 +139,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 const lastPacket = 200 * time.Millisecond
 
 // SessionID returns the exchange hash of the first key exchange (RFC 4253, section 7.2): the same on both sides, never the
-// same twice, and nobody's to choose.
+// same twice, and neither side can choose it.
 func (c *Conn) SessionID() []byte { return c.conn.SessionID() }
 
 // Close ends the connection at once and closes the pipe below; what was not read is lost. It may be called again.
@@ -231,7 +231,7 @@ func (c *Conn) asServer(under netConn) error {
 		PublicKeyAuthAlgorithms: algorithms.PublicKeyAuths,
 		// One identity a side: a second attempt would be a guess.
 		MaxAuthTries: 1,
-		// Only who has proven to have a key hears whether we trust it: the answers to anybody else are all alike.
+		// Only a client that has proven to have a key learns whether we trust it; all others get the same answers.
 		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
 		VerifiedPublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
 			ours = c.check(key)
