@@ -36,6 +36,7 @@ for what; do
 		;;
 	packages)
 		need debootstrap debootstrap
+		need rpm rpm
 		need sharness /usr/share/sharness/sharness.sh
 		need zsh zsh
 		need fish fish
