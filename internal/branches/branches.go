@@ -1,7 +1,6 @@
 // Package branches compares a peer's branches with ours: how far each is ahead or behind, which git command takes it
-// without losing anything, and which commits came in that nothing points to. It is given the facts, and writes to the
-// writer it is handed, nothing else.
-// docs/man/git-aig-sync.1 has the porcelain format.
+// without losing anything, and which commits came in that nothing points to. It is given the facts, and only writes what
+// they come to. docs/man/git-aig-sync.1 has the porcelain format.
 package branches
 
 import (
@@ -12,7 +11,7 @@ import (
 	"aig/internal/ref"
 )
 
-// Class is how a branch of the peer's stands to ours of the same name.
+// Class is how a branch of the peer's compares with ours of the same name.
 type Class string
 
 // The classes, as the porcelain format has them.

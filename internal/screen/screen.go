@@ -15,14 +15,11 @@ import (
 )
 
 const (
-	// progressDelay is how long a sync may take without a word.
-	progressDelay = time.Second
-	// progressInterval is how often the line is drawn again.
-	progressInterval = 100 * time.Millisecond
+	progressDelay    = time.Second            // how long a sync may take without a word
+	progressInterval = 100 * time.Millisecond // how often the line is drawn again
 )
 
-// Screen is standard error: whole lines, and below them, where a person looks on, one that changes. It is safe for
-// several goroutines.
+// Screen is standard error. It is safe for several goroutines.
 type Screen struct {
 	mu    sync.Mutex
 	w     *os.File
@@ -87,7 +84,7 @@ func (s *Screen) show(status *session.Status, stopping <-chan struct{}) {
 			p := status.Progress()
 			rate.add(now, p.BytesIn+p.BytesOut)
 			if now.Sub(began) >= progressDelay {
-				s.draw(progressLine(p, rate.perSecond()))
+				s.draw(progressLine(p, rate.perSecond))
 			}
 		case <-stopping:
 			s.draw("")
@@ -116,39 +113,30 @@ func progressLine(p session.Progress, bytesPerSecond float64) string {
 
 // size is a number of bytes as git writes it.
 func size(n float64) string {
-	for _, unit := range []string{"bytes", "KiB", "MiB", "GiB"} {
-		switch {
-		case n < 1024 && unit == "bytes":
-			return fmt.Sprintf("%.0f bytes", n)
-		case n < 1024 || unit == "GiB":
-			return fmt.Sprintf("%.2f %s", n, unit)
-		}
+	if n < 1024 {
+		return fmt.Sprintf("%.0f bytes", n)
+	}
+	unit := -1
+	for ; n >= 1024 && unit < 2; unit++ {
 		n /= 1024
 	}
-	return ""
+	return fmt.Sprintf("%.2f %ciB", n, "KMG"[unit])
 }
 
-// rate is the speed over the last few seconds.
+// rate is the speed over the last second or so.
 type rate struct {
-	times [32]time.Time
-	bytes [32]uint64
-	n     int
+	since     time.Time
+	bytes     uint64 // by then
+	perSecond float64
 }
 
 func (r *rate) add(now time.Time, bytes uint64) {
-	i := r.n % len(r.times)
-	r.times[i], r.bytes[i] = now, bytes
-	r.n++
-}
-
-func (r *rate) perSecond() float64 {
-	if r.n < 2 {
-		return 0
+	elapsed := now.Sub(r.since)
+	if elapsed < time.Second {
+		return
 	}
-	newest, oldest := (r.n-1)%len(r.times), 0
-	if r.n > len(r.times) {
-		oldest = r.n % len(r.times)
+	if !r.since.IsZero() {
+		r.perSecond = float64(bytes-r.bytes) / elapsed.Seconds()
 	}
-	elapsed := r.times[newest].Sub(r.times[oldest]).Seconds()
-	return float64(r.bytes[newest]-r.bytes[oldest]) / max(elapsed, 1e-3)
+	r.since, r.bytes = now, bytes
 }
