@@ -59,8 +59,11 @@ func TestUsageErrors(t *testing.T) {
 	}{
 		{nil, "a transport is needed"},
 		{[]string{" "}, "the transport is empty"},
-		{[]string{"ssh", "host", "new"}, "quote it"},
-		{[]string{"ssh", "-p", "2222", "host", "new"}, "quote it"},
+		{[]string{"ssh", "host", "new"}, "quote the transport: git aig-sync 'ssh host new'"},
+		{[]string{"-q", "ssh", "-p", "2222", "host", "new"}, "quote the transport: git aig-sync 'ssh -p 2222 host new'"},
+		{[]string{"ssh", "-o", "BatchMode=yes", "host", "new"}, "quote the transport: git aig-sync 'ssh -o BatchMode=yes host new'"},
+		{[]string{"git", "-C", "../other", "aig-sync", "-"}, "quote the transport: git aig-sync 'git -C ../other aig-sync -'"},
+		{[]string{"invite", "bob", "ssh", "host"}, "as in 'ssh host'"},
 		{[]string{"--pull", "--push", "t"}, "exclude each other"},
 		{[]string{"--no-refs", "--refs=porcelain", "t"}, "exclude each other"},
 		{[]string{"--refs=\x1b[2J", "t"}, `"\x1b[2J"`},

@@ -4,12 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"aig/internal/app"
 	"aig/internal/pairing"
+	"aig/internal/ref"
 	"aig/internal/wire"
 )
 
@@ -141,7 +143,7 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.BoolVarP(&help, "help", "h", false, "")
 	if err := flags.Parse(args); err != nil {
 		if words := flags.Args(); len(words) > 0 { // the option is the transport's, most likely
-			err = fmt.Errorf("%w (%s)", err, quoteIt)
+			err = fmt.Errorf("%w; %s", err, quoteIt(args[slices.Index(args, words[0]):]))
 		}
 		return o, err
 	}
@@ -210,7 +212,10 @@ func parse(args []string, c app.Config) (options, error) {
 	return o, nil
 }
 
-const quoteIt = "a transport is one argument: quote it"
+// quoteIt says how words that seem to be a transport are given as one.
+func quoteIt(words []string) string {
+	return "quote the transport: git aig-sync " + ref.Shell(strings.Join(words, " "))
+}
 
 // setVerb takes the arguments that are no options. A word alone is a transport; a verb has others behind it.
 func (o *options) setVerb(words []string) error {
@@ -222,7 +227,7 @@ func (o *options) setVerb(words []string) error {
 	case (words[0] == "invite" || words[0] == "accept") && len(words) > 1:
 		return o.setPair(words)
 	case len(words) > 1:
-		return fmt.Errorf("%q is no verb (%s)", words[0], quoteIt)
+		return errors.New(quoteIt(words))
 	}
 	if o.Transport = words[0]; strings.TrimSpace(o.Transport) == "" {
 		return errors.New("the transport is empty")
@@ -232,7 +237,7 @@ func (o *options) setVerb(words []string) error {
 
 func (o *options) setPair(words []string) error {
 	if len(words) > 3 {
-		return fmt.Errorf("%s takes a name and a transport (%s)", words[0], quoteIt)
+		return fmt.Errorf("%s takes a name and a transport of one argument: quote it, as in %s", words[0], ref.Shell(strings.Join(words[2:], " ")))
 	}
 	o.verb, o.pair.Side, o.pair.Name = verbPair, pairing.Side(words[0]), words[1]
 	if len(words) == 3 {

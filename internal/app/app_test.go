@@ -280,6 +280,8 @@ func TestFailures(t *testing.T) {
 		want   string
 	}{
 		{"the transport ends", func(c *Config) { c.Transport = "exit 7" }, "the transport ended before a peer came, with exit status 7"},
+		{"the transport's last words", func(c *Config) { c.Transport = "echo first >&2; echo no route to '\033' >&2; echo >&2; exit 255" },
+			`with exit status 255: "no route to \x1b"`},
 		{"no peer", func(c *Config) { c.Transport = "echo HTTP/1.1 400" }, `HTTP/1.1 400`},
 		{"nobody trusted", func(c *Config) { c.Settings.Trust = nil }, "no peer's key is trusted"},
 		{"no fingerprint", func(c *Config) { c.Settings.Trust = []string{"nonsense"} }, `"nonsense"`},

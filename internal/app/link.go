@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"aig/internal/command"
@@ -37,8 +39,9 @@ type LinkOptions struct {
 type Link struct {
 	o     LinkOptions
 	pipe  transport.Pipe
-	shell *transport.Transport // nil for standard input and output
-	met   *tunnel.Conn         // by MeetAnyone
+	shell *transport.Transport   // nil for standard input and output
+	met   *tunnel.Conn           // by MeetAnyone
+	last  atomic.Pointer[string] // what the transport said last
 }
 
 // Open starts the transport.
@@ -51,11 +54,15 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
+	l := &Link{o: o}
 	// Only Close ends it, not ctx: a signal stops the conversation first, which tells the peer why.
-	t, err := transport.Start(context.WithoutCancel(ctx), transport.Options{
+	l.shell, err = transport.Start(context.WithoutCancel(ctx), transport.Options{
 		Expression: o.Transport,
 		Env:        append(env, o.Request...),
 		Stderr: func(line string) {
+			if words := strings.TrimSpace(line); words != "" {
+				l.last.Store(&words)
+			}
 			if o.Said == nil || !o.Said(line) {
 				io.WriteString(o.Stderr, transport.Shown(line))
 			}
@@ -64,7 +71,8 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Link{o: o, pipe: t, shell: t}, nil
+	l.pipe = l.shell
+	return l, nil
 }
 
 // Meet waits for the peer and authenticates it by its key, or else by what MeetAnyone has done.
@@ -126,7 +134,11 @@ func (l *Link) Explain(err error) error {
 		return command.SignalError{Signal: os.Interrupt}
 	case !ok:
 		return err
-	case errors.Is(err, tunnel.ErrNoPeer):
+	}
+	if words := l.last.Load(); words != nil {
+		status += fmt.Sprintf(": %.200q", *words)
+	}
+	if errors.Is(err, tunnel.ErrNoPeer) {
 		return fmt.Errorf("the transport ended before a peer came, with %s", status)
 	}
 	return fmt.Errorf("%w (the transport ended with %s)", err, status)

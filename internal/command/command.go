@@ -24,7 +24,7 @@ const (
 // UsageError is a command line that makes no sense.
 type UsageError struct {
 	Err   error
-	Usage string // the usage text
+	Usage string // the usage text, of which the first line is shown
 }
 
 func (e *UsageError) Error() string { return e.Err.Error() }
@@ -94,7 +94,8 @@ func Status(err error, stderr io.Writer) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &usage):
-		fmt.Fprintf(stderr, "error: %s\n%s", OneLine(usage.Error()), usage.Usage)
+		first, _, _ := strings.Cut(usage.Usage, "\n")
+		fmt.Fprintf(stderr, "error: %s\n%s (-h says more)\n", OneLine(usage.Error()), first)
 		return StatusUsage
 	case errors.As(err, &stopped):
 		// Whoever pressed Ctrl-C knows.
