@@ -168,6 +168,34 @@ func TestOptionsAreDescribed(t *testing.T) {
 	compare(t, "aig-switchboard(8)", inManual(t, "aig-switchboard.8"), board.options)
 }
 
+// Nor do the documents show an option that doesn't exist.
+func TestOptionsOfTheDocumentsExist(t *testing.T) {
+	programs := map[string]words{"aig-sync": read(t, "../cmd/git-aig-sync").options, "aig-switchboard": read(t, "../cmd/aig-switchboard").options}
+	shown := 0
+	for _, pattern := range []string{"../README.md", "../docs/*.md", "../docs/man/*", "../docs/systemd/*", "demo.sh"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text = []byte(strings.ReplaceAll(string(text), `\-`, "-"))
+			for _, m := range regexp.MustCompile(`\b(aig-sync|aig-switchboard) (?:invite |accept )?--([a-z][a-z-]*)`).FindAllSubmatch(text, -1) {
+				shown++
+				if !programs[string(m[1])][string(m[2])] {
+					t.Errorf("%s shows %s", name, m[0])
+				}
+			}
+		}
+	}
+	if shown < 10 {
+		t.Errorf("only %d options are shown", shown)
+	}
+}
+
 // What the programs read of the configuration and the environment stands in aig-config(5), and nothing of aig's stands there that they don't.
 func TestSettingsAreDescribed(t *testing.T) {
 	read := words{}
