@@ -58,10 +58,12 @@ test_expect_success 'GIT_DIR set, relative; the other side finds its own reposit
 '
 
 test_expect_success 'GIT_OBJECT_DIRECTORY and GIT_ALTERNATE_OBJECT_DIRECTORIES set' '
-	bob_of && rm -rf elsewhere && mkdir elsewhere && git init -q other && (
+	bob_of && as alice git gc -q --prune=now && rm -rf elsewhere && mkdir elsewhere && git init -q other && (
 		GIT_OBJECT_DIRECTORY=$PWD/elsewhere &&
 		GIT_ALTERNATE_OBJECT_DIRECTORIES=$origin/.git/objects &&
 		export GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES &&
+		git -C other update-ref refs/heads/main "$(git -C "$origin" rev-parse HEAD)" &&
+		git -C other update-ref refs/tags/v1 "$(git -C "$origin" rev-parse v1)" &&
 		becomes_equal_to_bob () {
 			sync_local "$PWD/other" "$PWD/bob/repo" --summary
 		} &&
@@ -73,10 +75,42 @@ test_expect_success 'GIT_OBJECT_DIRECTORY and GIT_ALTERNATE_OBJECT_DIRECTORIES s
 	find other/.git/objects -type f >came && test_must_be_empty came
 '
 
-test_expect_success 'alternates, whose objects are ours to offer' '
-	bob_of && git clone -q --shared "$origin" "a:b \"c" &&
+test_expect_success 'alternates, of whose objects those are ours to offer that our references reach' '
+	bob_of && as alice git gc -q --prune=now && git clone -q --shared "$origin" "a:b \"c" &&
 	becomes_equal "$PWD/a:b \"c" "$PWD/bob/repo" &&
-	bob_of && becomes_equal "$PWD/bob/repo" "$PWD/a:b \"c"
+	bob_of && becomes_equal "$PWD/bob/repo" "$PWD/a:b \"c" &&
+	secret=$(echo "nobody points to it" | git -C "$origin" hash-object -w --stdin) &&
+	mine=$(echo "nor to it, in our own store" | git -C "a:b \"c" hash-object -w --stdin) &&
+	bob_of && sync_local "$PWD/a:b \"c" "$PWD/bob/repo" --summary && tail -n 1 alice.out | grep -x "\." &&
+	git -C bob/repo cat-file -e "$mine" && test_must_fail git -C bob/repo cat-file -e "$secret"
+'
+
+test_expect_success '--give=reachable and aig.give: neither stashes nor what is hidden, amended or staged' '
+	bob_of && rm -rf tidy && git clone -q "$origin" tidy && (
+		cd tidy &&
+		echo staged >file.staged && git add file.staged && git rev-parse :file.staged >../lost &&
+		git commit -q -m "to be amended" && git rev-parse HEAD >>../lost &&
+		git reset -q --hard HEAD~1 && echo stashed >>stashed && git add stashed && git stash -q && git rev-parse stash >>../lost &&
+		git update-ref refs/secret/a "$(git commit-tree -m hidden HEAD^{tree})" && git rev-parse refs/secret/a >>../lost &&
+		git config transfer.hideRefs refs/secret && git commit -q --allow-empty -m kept && git rev-parse HEAD >../kept
+	) &&
+	for how in --give=reachable -c
+	do
+		bob_of && test "$how" != -c || { how=--summary && git -C tidy config aig.give reachable; } &&
+		sync_local "$PWD/tidy" "$PWD/bob/repo" "$how" && tail -n 1 alice.out | grep -x "\." &&
+		git -C bob/repo cat-file -e "$(cat kept)" && git -C bob/repo fsck --connectivity-only &&
+		for name in $(cat lost)
+		do
+			test_must_fail git -C bob/repo cat-file -e "$name" || return 1
+		done || return 1
+	done &&
+	everything bob/repo >had.two && sync_local "$PWD/tidy" "$PWD/bob/repo" --summary && sed -n "2,\$p" alice.out >moved &&
+	printf "> 0\n< 0\n.\n" >expect && test_cmp expect moved &&
+	sync_local "$PWD/tidy" "$PWD/bob/repo" --give=all && for name in $(cat lost)
+	do
+		git -C bob/repo cat-file -e "$name" || return 1
+	done &&
+	git -C tidy config aig.give some && test_must_fail sync_local "$PWD/tidy" "$PWD/bob/repo" && grep "aig.give: .some. is neither" alice.err
 '
 
 test_expect_success 'SHA-256' '

@@ -27,6 +27,7 @@ func TestParse(t *testing.T) {
 		"--identity F --context w":   with(func(c *app.Config) { c.Settings.Identity, c.Settings.Context = "F", "w" }),
 		"--pull --summary":           with(func(c *app.Config) { c.Direction, c.Summary = wire.Pull, true }),
 		"--push -q":                  with(func(c *app.Config) { c.Direction, c.Quiet = wire.Push, true }),
+		"--give=reachable":           with(func(c *app.Config) { c.Give = app.GiveReachable }),
 		"--progress":                 with(func(c *app.Config) { c.Progress = &yes }),
 		"--no-progress":              with(func(c *app.Config) { c.Progress = &no }),
 		"--no-refs":                  with(func(c *app.Config) { c.Branches = app.BranchesOff }),
@@ -47,7 +48,7 @@ func TestParse(t *testing.T) {
 func equal(a, b app.Config) bool {
 	trust := strings.Join(a.Settings.Trust, " ") == strings.Join(b.Settings.Trust, " ")
 	return trust && a.Transport == b.Transport && a.Settings.Identity == b.Settings.Identity && a.Settings.Context == b.Settings.Context &&
-		a.Direction == b.Direction && a.Summary == b.Summary && a.Quiet == b.Quiet && a.Progress == b.Progress &&
+		a.Direction == b.Direction && a.Give == b.Give && a.Summary == b.Summary && a.Quiet == b.Quiet && a.Progress == b.Progress &&
 		a.Branches == b.Branches && a.Wait == b.Wait && a.Timeout == b.Timeout
 }
 
@@ -66,6 +67,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"invite", "bob", "ssh", "host"}, "as in 'ssh host'"},
 		{[]string{"--pull", "--push", "t"}, "exclude each other"},
 		{[]string{"--no-refs", "--refs=porcelain", "t"}, "exclude each other"},
+		{[]string{"--give=", "t"}, "is unknown"},
 		{[]string{"--refs=\x1b[2J", "t"}, `"\x1b[2J"`},
 		{[]string{"--wait", "-1s", "t"}, "--wait"},
 		{[]string{"--timeout", "0", "t"}, "--timeout"},

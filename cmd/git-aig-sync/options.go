@@ -39,6 +39,9 @@ name of a remote whose URL is aig::<transport> stands for that.
     --fingerprint      print your key's fingerprint and exit
     --pull             receive only
     --push             give only
+    --give=reachable   give only what branches, tags and other references that
+                       aren't hidden reach: no stashes, no amended commits
+                       (else aig.give; by default everything is given)
     --summary          report how many objects moved, not which
     -q, --quiet        no report, no progress
     --[no-]progress    show progress on standard error, or don't (default: if it
@@ -126,6 +129,7 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.BoolVar(&fingerprint, "fingerprint", false, "")
 	flags.BoolVar(&pull, "pull", false, "")
 	flags.BoolVar(&push, "push", false, "")
+	flags.StringVar((*string)(&o.Give), "give", "", "")
 	flags.BoolVar(&o.Summary, "summary", false, "")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "")
 	flags.BoolVar(&progress, "progress", false, "")
@@ -172,6 +176,9 @@ func parse(args []string, c app.Config) (options, error) {
 		o.Direction = wire.Pull
 	case push:
 		o.Direction = wire.Push
+	}
+	if flags.Changed("give") && o.Give != app.GiveAll && o.Give != app.GiveReachable {
+		return o, fmt.Errorf("--give=%q is unknown: there are --give=reachable and --give=all", string(o.Give))
 	}
 	switch o.Branches = app.BranchReport(refs); {
 	case refs != "" && o.Branches != app.BranchPorcelain:

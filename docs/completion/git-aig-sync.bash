@@ -25,6 +25,10 @@ _git_aig_sync ()
 		mapfile -t COMPREPLY < <(compgen -f -- "${cur#*=}")
 		return
 		;;
+	--give=*)
+		__gitcomp "reachable all" "" "${cur#*=}"
+		return
+		;;
 	--refs=*)
 		__gitcomp "porcelain" "" "${cur#*=}"
 		return
@@ -32,7 +36,7 @@ _git_aig_sync ()
 	--*)
 		__gitcomp "
 			--trust= --identity= --context= --fingerprint --peers --pull --push --summary --quiet
-			--progress --no-progress --refs= --no-refs --wait= --timeout=
+			--progress --no-progress --give= --refs= --no-refs --wait= --timeout=
 			--code --replace --global --no-sync --version --help
 			"
 		return

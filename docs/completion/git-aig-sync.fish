@@ -39,6 +39,7 @@ complete -c git-aig-sync -l summary -d 'report how many objects moved, not which
 complete -c git-aig-sync -s q -l quiet -d 'no report, no progress'
 complete -c git-aig-sync -l progress -d 'show progress'
 complete -c git-aig-sync -l no-progress -d 'show no progress'
+complete -c git-aig-sync -l give -x -a 'reachable all' -d 'what is given'
 complete -c git-aig-sync -l refs -x -a porcelain -d 'compare the branches'
 complete -c git-aig-sync -l no-refs -d 'don\'t tell the peer of branches and tags'
 complete -c git-aig-sync -l wait -x -d 'how long to wait for the peer'

@@ -32,6 +32,7 @@ type Config struct {
 
 	// For Sync alone:
 	Direction wire.Direction
+	Give      Give
 	Summary   bool // report how many objects moved, not which
 	Quiet     bool // no report, no progress
 	Branches  BranchReport
@@ -41,6 +42,15 @@ type Config struct {
 	Dir                   string   // where git runs; "" is the current directory
 	Env                   []string // as os.Environ gives it
 }
+
+// Give says what is given of what the peer lacks.
+type Give string
+
+const (
+	GiveAsConfigured Give = ""          // by aig.give
+	GiveAll          Give = "all"       // whatever the store has, and of alternates what references reach
+	GiveReachable    Give = "reachable" // what references reach that aren't hidden
+)
 
 // BranchReport says who is shown how the peer's branches compare with ours.
 type BranchReport string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"slices"
 	"strings"
 
 	"aig/internal/git"
@@ -14,6 +15,7 @@ import (
 	"aig/internal/objects"
 	"aig/internal/oid"
 	"aig/internal/ref"
+	"aig/internal/refs"
 	"aig/internal/screen"
 	"aig/internal/session"
 )
@@ -73,6 +75,15 @@ func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err 
 	if err := c.completeWait(ctx, git, remote, 0); err != nil {
 		return "", err
 	}
+	if c.Give == GiveAsConfigured {
+		give, set, err := git.Config(ctx, "aig.give", "")
+		if c.Give = Give(give); err == nil && set && c.Give != GiveAll && c.Give != GiveReachable {
+			err = fmt.Errorf("configuration variable aig.give: %q is neither all nor reachable", give)
+		}
+		if err != nil {
+			return "", err
+		}
+	}
 	if c.Branches == BranchText {
 		tell, set, err := git.Config(ctx, "aig.refs", "bool")
 		if err != nil {
@@ -122,6 +133,27 @@ func (s *run) arrived(ctx context.Context) {
 	}
 }
 
+// offer chooses what is given of what the peer lacks.
+func (s *run) offer(ctx context.Context, list *oid.List, lacks []uint32) ([]uint32, error) {
+	if s.Give == GiveReachable {
+		tips, err := refs.Offered(ctx, s.store.Repo)
+		if err != nil {
+			return nil, err
+		}
+		return objects.Reached(ctx, s.store.Repo, list, lacks, tips)
+	}
+	borrowed, err := objects.Borrowed(ctx, s.store.Repo, list, lacks)
+	if len(borrowed) == 0 || err != nil {
+		return lacks, err
+	}
+	reached, err := objects.Reached(ctx, s.store.Repo, list, borrowed, nil)
+	return slices.DeleteFunc(slices.Clone(lacks), func(at uint32) bool {
+		_, isBorrowed := slices.BinarySearch(borrowed, at)
+		_, isReached := slices.BinarySearch(reached, at)
+		return isBorrowed && !isReached
+	}), err
+}
+
 // showsProgress follows git: on a terminal, unless told otherwise.
 func (s *run) showsProgress() bool {
 	switch {
@@ -144,6 +176,7 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 		Store:     s.store,
 		Direction: s.Direction,
 		Objects:   func(context.Context) (*oid.List, error) { return s.objects() },
+		Offer:     s.offer,
 		Refs:      func(context.Context) ([]ref.Ref, error) { return s.told() },
 		Common:    s.report.common,
 		Status:    &s.status,

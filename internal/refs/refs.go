@@ -77,6 +77,33 @@ func Own(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 	return append([]ref.Ref{head}, refs...), err
 }
 
+// Offered returns the objects that references stand for which aren't hidden, and HEAD; the stash is no such reference. It is
+// never nil.
+func Offered(ctx context.Context, repo *git.Repo) ([]string, error) {
+	hidden, err := readHidden(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	refs, err := forEachRef(ctx, repo, append(hidden, "refs/stash"))
+	if err != nil {
+		return nil, err
+	}
+	if !hidden.hides("HEAD") {
+		head, err := head(ctx, repo, refs)
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, head)
+	}
+	offered := make([]string, 0, len(refs))
+	for _, r := range refs {
+		if r.OID != "" {
+			offered = append(offered, r.OID)
+		}
+	}
+	return offered, nil
+}
+
 func forEachRef(ctx context.Context, repo *git.Repo, hidden hiddenRefs, under ...string) ([]ref.Ref, error) {
 	var refs []ref.Ref
 	// Nothing that needs the objects is asked for here: one that is absent would end the listing.

@@ -95,6 +95,8 @@ func (ex *exchange) read(ctx context.Context) error {
 			ex.watch.Busy(false)
 		case wire.TypeOmitted:
 			err = ex.inbox.omit(f.Body)
+		case wire.TypeKept:
+			err = ex.inbox.keep(f.Body)
 		case wire.TypeStored, wire.TypeRefused:
 			err = ex.outbox.verdict(f)
 		case wire.TypeDone:

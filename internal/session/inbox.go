@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -37,6 +38,7 @@ type inbox struct {
 	mu       sync.Mutex // guards what follows, want and received
 	stored   int
 	omitted  int
+	kept     int
 	refusals int
 	begun    bool // what we take for common has been said: nothing about it may come before
 	doneSent bool
@@ -234,6 +236,28 @@ func (b *inbox) omit(body []byte) error {
 	return b.settle()
 }
 
+// keep takes note of what the peer has announced and does not give.
+func (b *inbox) keep(body []byte) error {
+	short, err := wire.ParseNames(body, 8)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	for ; len(short) > 0 && err == nil; short = short[8:] {
+		var place int
+		if place, err = b.s.want.findShort(binary.BigEndian.Uint64(short)); err == nil {
+			b.s.want.mark([]int{place})
+			b.kept++
+		}
+	}
+	b.s.o.Status.update(func(p *Progress) { p.Want = uint64(len(b.s.want.short) - b.kept) })
+	b.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("the peer keeps what it cannot: an object %w", err)
+	}
+	return b.settle()
+}
+
 // complete tells whether everything announced has come.
 func (b *inbox) complete() bool {
 	b.mu.Lock()
@@ -243,7 +267,7 @@ func (b *inbox) complete() bool {
 
 // settled is complete for a caller that holds mu. What was marked counts only when it has been installed too.
 func (b *inbox) settled() bool {
-	return b.s.want.left == 0 && b.stored+b.omitted == len(b.s.want.short)
+	return b.s.want.left == 0 && b.stored+b.omitted+b.kept == len(b.s.want.short)
 }
 
 // begin says what we take for common, and that we are done if there is nothing to receive.
@@ -297,7 +321,7 @@ func (b *inbox) bye(body []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.doneGot || !b.doneSent {
-		return fmt.Errorf("the peer says goodbye with %d objects still to come", len(b.s.want.short)-b.stored-b.omitted)
+		return fmt.Errorf("the peer says goodbye with %d objects still to come", len(b.s.want.short)-b.stored-b.omitted-b.kept)
 	}
 	return nil
 }

@@ -182,6 +182,14 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.say(wire.TypeOmitted, binaryName(a), binaryName(b))
 			l.part(0)
 		}, want: "2 of the peer's objects could not be read there"},
+		{name: "keeping what nobody announced", tell: func(l *liar) {
+			l.give(a)
+			l.say(wire.TypeKept, make([]byte, 8))
+		}, want: "the peer keeps what it cannot: an object was not announced"},
+		{name: "keeping nine bytes", tell: func(l *liar) {
+			l.give(a)
+			l.say(wire.TypeKept, make([]byte, 9))
+		}, want: "a list of names of 9 bytes"},
 		{name: "a goodbye without the objects", tell: func(l *liar) {
 			l.give(a, b)
 			l.say(wire.TypeDone, count(0))

@@ -3,6 +3,7 @@ package session
 import (
 	"bufio"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"sync"
@@ -24,7 +25,8 @@ type outbox struct {
 	outstanding map[uint32]objects.Piece // packs sent and not yet judged, by number
 	refused     []wire.Refused
 	storedCount int
-	left        []uint32      // objects that are omitted
+	left        []uint32      // objects that are omitted or kept
+	kept        int           // of these, not offered
 	wake        chan struct{} // holds a token when a verdict has come
 }
 
@@ -34,7 +36,11 @@ func newOutbox(s *session) *outbox {
 
 // send sends everything and returns when the peer has stored it.
 func (b *outbox) send(ctx context.Context) error {
-	pieces, err := objects.Plan(ctx, b.s.o.Store.Repo, b.s.local, b.s.give)
+	give, err := b.offer(ctx)
+	if err != nil {
+		return err
+	}
+	pieces, err := objects.Plan(ctx, b.s.o.Store.Repo, b.s.local, give)
 	if err != nil {
 		return fmt.Errorf("planning our packs: %w", err)
 	}
@@ -77,6 +83,42 @@ func (b *outbox) send(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// offer returns what is given of what the peer lacks, and tells it the short names of the rest.
+func (b *outbox) offer(ctx context.Context) ([]uint32, error) {
+	s := b.s
+	if s.o.Offer == nil || len(s.give) == 0 {
+		return s.give, nil
+	}
+	give, err := s.o.Offer(ctx, s.local, s.give)
+	if err != nil {
+		return nil, err
+	}
+	var kept []uint32
+	next := 0
+	for _, at := range s.give {
+		if next < len(give) && give[next] == at {
+			next++
+		} else {
+			kept = append(kept, at)
+		}
+	}
+	b.mu.Lock()
+	b.left, b.kept = kept, len(kept)
+	b.mu.Unlock()
+	s.o.Status.update(func(p *Progress) { p.Give = uint64(len(give)) })
+	key := s.key()
+	for part := range slices.Chunk(kept, wire.NamesPerFrame(8)) {
+		var body []byte
+		for _, at := range part {
+			body = binary.BigEndian.AppendUint64(body, key.Short(s.local.At(int(at))))
+		}
+		if err := s.write(wire.TypeKept, body); err != nil {
+			return nil, err
+		}
+	}
+	return give, nil
 }
 
 func (b *outbox) pop() (piece objects.Piece, ok bool) {
@@ -248,7 +290,7 @@ func (b *outbox) finished() bool {
 	return all
 }
 
-func (b *outbox) omitted() int { return len(b.left) }
+func (b *outbox) omitted() int { return len(b.left) - b.kept }
 
 // sent is the names of what was given, once send has returned.
 func (b *outbox) sent() oid.Names {

@@ -40,6 +40,8 @@ type Options struct {
 	Context string
 	// Objects lists Store; nil is objects.List. It is called once, when the conversation begins.
 	Objects func(context.Context) (*oid.List, error)
+	// Offer chooses what is given of what the peer lacks, by ascending positions in the list; nil is all of it.
+	Offer func(ctx context.Context, list *oid.List, lacks []uint32) ([]uint32, error)
 	// Refs lists what is told to the peer of our references, when the conversation begins; they are CanTell of package
 	// wire, and of at most its MaxRefsSize together. There may be none, or no function.
 	Refs func(context.Context) ([]ref.Ref, error)

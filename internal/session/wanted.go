@@ -29,12 +29,20 @@ func newWanted(key reconcile.Key, short []uint64) (*wanted, error) {
 
 // find is where an announced object stands that has not come yet; err says that this one must not come.
 func (w *wanted) find(name []byte) (int, error) {
-	i, ok := slices.BinarySearch(w.short, w.key.Short(name))
+	i, err := w.findShort(w.key.Short(name))
+	if err != nil {
+		err = fmt.Errorf("object %x %w", name, err)
+	}
+	return i, err
+}
+
+func (w *wanted) findShort(short uint64) (int, error) {
+	i, ok := slices.BinarySearch(w.short, short)
 	switch {
 	case !ok:
-		return 0, fmt.Errorf("object %x was not announced", name)
+		return 0, errors.New("was not announced")
 	case w.got[i]:
-		return 0, fmt.Errorf("object %x came before", name)
+		return 0, errors.New("came before")
 	}
 	return i, nil
 }

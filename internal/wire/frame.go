@@ -35,6 +35,7 @@ const (
 	TypeStored   Type = 'S' // uint32: the pack of that number is in the store
 	TypeRefused  Type = 'R' // Refused: the pack of that number is not
 	TypeOmitted  Type = 'O' // binary object names, at least one: announced, but the sender cannot read them
+	TypeKept     Type = 'K' // short names, at least one: announced, but the sender does not give them
 	TypeDone     Type = 'D' // uint64: everything announced has been stored, that many objects
 	TypeAlive    Type = 'A' // empty, or a byte 1, see AppendAlive: the sender is there
 	TypeAbort    Type = 'X' // text: the sender gives up, and why

@@ -299,7 +299,7 @@ func ParseText(body []byte) (string, error) {
 	return string(body), nil
 }
 
-// ParseNames splits the body of a TypeOmitted frame into names of the given size in bytes.
+// ParseNames splits the body of a TypeOmitted or TypeKept frame into names of the given size in bytes.
 func ParseNames(body []byte, size int) ([]byte, error) {
 	if len(body) == 0 || len(body)%size != 0 {
 		return nil, badLength("list of names", len(body))
