@@ -24,8 +24,7 @@ const (
 // client is one SSH connection.
 type client struct {
 	server  *Server
-	tail    *tail
-	meter   *meter // over tail
+	meter   *meter
 	visit   *visit
 	ctx     context.Context // ends when no command is taken any more
 	linkCtx context.Context // ends when links must end
@@ -144,7 +143,7 @@ func (c *client) open(ch ssh.NewChannel) bool {
 		s := newSession(c, channel, c.forward)
 		c.session.Store(s)
 		c.wait.Go(func() { s.serveRequests(requests) })
-		c.wait.Go(s.watchInput)
+		c.wait.Go(s.discardStderr)
 		c.wait.Go(s.run)
 		return true
 	case ch.ChannelType() == "session":
@@ -179,7 +178,7 @@ func (c *client) cut(line string) {
 		c.log.Debug("a flood", "line", line)
 		c.meter.stop()
 		if s := c.session.Load(); s != nil {
-			c.wait.Go(func() { s.finish(1, line, false) })
+			c.wait.Go(func() { s.Finish(1, line) })
 			return
 		}
 		c.close()
@@ -253,7 +252,7 @@ func (c *client) keepAlive() {
 				return
 			case <-time.After(c.server.opt.KeepaliveTime):
 				now := c.meter.total()
-				if now == seen && !c.tail.parked() {
+				if now == seen {
 					c.server.counters.add(deadPeer)
 					c.log.Debug("no sign of life")
 					c.close()

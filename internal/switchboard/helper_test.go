@@ -376,3 +376,13 @@ func (p *peer) closed() {
 		p.tb.Fatalf("the connection has not been closed")
 	}
 }
+
+// isClosed tells whether a channel is closed.
+func isClosed(ch <-chan struct{}) bool {
+	select {
+	case <-ch:
+		return true
+	default:
+		return false
+	}
+}

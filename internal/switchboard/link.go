@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -17,198 +18,147 @@ const (
 	drainTime = time.Minute
 )
 
-// link carries bytes between two sessions.
+// errLeft is how a link ends of which one side left before it had heard the
+// other's end of file.
+var errLeft = errors.New("left early")
+
+// Side is one end of a link. It need not be a session of this server.
+type Side interface {
+	io.Reader                          // what it says, until its end of file; a lost connection may look the same
+	io.Writer                          // takes what the other one says
+	CloseWrite()                       // passes the other one's end of file on, with status 0
+	Gone() <-chan struct{}             // closed when the side has left or its connection is lost
+	Finish(status uint32, line string) // ends the side with a line, unless that is empty, and waits until it has left
+}
+
+// link carries bytes between two sides.
 //
 // Each direction is a goroutine of its own, the only one to write to its
-// destination while it runs. An end of file travels in its direction only;
-// when both have travelled, the link has ended well. It ends badly when a side
-// goes without saying its end of file, or before it has heard the other's.
+// destination while it runs. An end of file travels in its direction only, and
+// status 0 along with it: a client that has said its own end of file closes its
+// session as soon as it hears the other's, and takes no status after that. A
+// later status overrides an earlier one.
 type link struct {
-	counts *counters
-	idle   time.Duration // 0 is for ever
-	ab, ba *direction    // from the side that waited to the one that joined, and back
-	moved  atomic.Int64  // when a byte moved last, in nanoseconds since began
-	began  time.Time
-	done   chan struct{} // closed by the joining side when run has returned
+	idle       time.Duration // 0 is for ever
+	directions [2]*direction // from the side that waited to the one that joined, and back
+	began      time.Time
+	moved      atomic.Int64 // when a byte moved last, in nanoseconds since began
 }
 
 // direction is one of the two ways of a link.
 type direction struct {
-	src, dst *session
-	back     *direction
+	src, dst Side
 	bytes    atomic.Int64
-	clean    atomic.Bool // the end of file has come, or is just being passed on
+	eof      atomic.Bool // the end of file has been passed on, or is just being passed on
 }
 
-// outcome is how a direction ended.
-type outcome int
-
-const (
-	atEOF   outcome = iota // the source's end of file was passed on
-	srcLost                // the source's connection broke; all that came was passed on
-	srcLeft                // the source closed its session before the other had finished
-	dstGone                // the destination takes nothing any more
-)
-
-func newLink(a, b *session, idle time.Duration, counts *counters) *link {
-	l := &link{
-		counts: counts,
-		idle:   idle,
-		ab:     &direction{src: a, dst: b},
-		ba:     &direction{src: b, dst: a},
-		began:  time.Now(),
-		done:   make(chan struct{}),
+func newLink(waited, joined Side, idle time.Duration) *link {
+	return &link{
+		idle:       idle,
+		directions: [2]*direction{{src: waited, dst: joined}, {src: joined, dst: waited}},
+		began:      time.Now(),
 	}
-	l.ab.back, l.ba.back = l.ba, l.ab
-	return l
 }
 
-// result is a direction with its outcome.
-type result struct {
-	*direction
-	outcome
-}
-
-// run carries the link until it has ended, and both sessions with it. The
-// context's end ends it at once. It returns how the link ended, for the log.
-func (l *link) run(ctx context.Context) string {
-	results := make(chan result, 2)
+// run carries the link until it has ended, and finishes both sides. The
+// context's end ends it at once, and its cause is what both are told. The
+// error is nil if both have said their end of file.
+func (l *link) run(ctx context.Context) error {
 	var wait sync.WaitGroup
-	defer wait.Wait()
-	for _, d := range []*direction{l.ab, l.ba} {
-		wait.Go(func() { results <- result{d, d.carry(l)} })
+	ended := make(chan *direction, len(l.directions))
+	for _, d := range l.directions {
+		wait.Go(func() {
+			d.carry(l)
+			ended <- d
+		})
 	}
-	var end string
-	// finish ends both sessions and tells each why. Only the first call counts.
-	finish := func(status uint32, how string, reason reason, tell map[*session]string, sole *session) {
-		if end != "" {
-			return
-		}
-		end = how
-		if reason != "" {
-			l.counts.add(reason)
-		}
-		for _, s := range []*session{l.ab.src, l.ba.src} {
-			wait.Go(func() { s.finish(status, tell[s], s == sole || status == 0) })
+	err := l.watch(ctx, ended)
+	status, line := uint32(0), ""
+	if err != nil {
+		status = 1
+		if err != errLeft {
+			line = err.Error()
 		}
 	}
-	both := func(line string) map[*session]string {
-		return map[*session]string{l.ab.src: line, l.ba.src: line}
+	for _, d := range l.directions {
+		wait.Go(func() { d.src.Finish(status, line) })
 	}
+	wait.Wait()
+	return err
+}
 
-	idle := l.idle
+// watch returns when the link is over, and why.
+func (l *link) watch(ctx context.Context, ended <-chan *direction) error {
+	there, back := l.directions[0], l.directions[1]
+	goneThere, goneBack := there.src.Gone(), back.src.Gone()
+	over := make(map[*direction]bool)
 	timer := time.NewTimer(time.Hour)
-	timer.Stop()
 	defer timer.Stop()
-	if idle > 0 {
-		timer.Reset(idle)
-	}
-	goneA, goneB := l.ab.src.gone, l.ba.src.gone
-	stopped := ctx.Done()
-	// deaf ends the link if the source of d has said its end of file and left,
-	// and the other has not finished: nobody will hear what it goes on to say.
-	deaf := func(d *direction) {
-		if isClosed(d.src.gone) && d.clean.Load() && !d.back.clean.Load() && !isClosed(d.back.src.ended) {
-			finish(1, "left early", "", nil, nil)
+	for {
+		rest, err := l.rest(goneThere == nil || goneBack == nil)
+		if err != nil {
+			return err
 		}
-	}
-	left := func(d *direction) {
-		// What the other side has not taken yet has at most this long to drain.
-		if idle == 0 || idle > drainTime {
-			idle = drainTime
-			timer.Reset(idle)
-		}
-		deaf(d)
-	}
-
-	for running := 2; running > 0; {
+		timer.Reset(rest)
 		select {
-		case r := <-results:
-			running--
-			switch {
-			case r.outcome == atEOF && r.back.clean.Load():
-				// The other direction may be passing its end of file on still;
-				// the last of the two finds running at zero.
-				if running == 0 {
-					finish(0, "well", "", nil, nil)
-				}
-			case r.outcome == atEOF:
-				deaf(r.direction)
-			case r.outcome == srcLost:
-				finish(1, "connection lost", "", map[*session]string{r.dst: "the other side's connection was lost"}, r.dst)
-			case r.outcome == srcLeft:
-				finish(1, "left early", "", map[*session]string{r.dst: "the other side has left"}, r.dst)
-			case r.outcome == dstGone && r.back.clean.Load():
-				finish(1, "left early", "", nil, nil)
-			}
-		case <-goneA:
-			goneA = nil
-			left(l.ab)
-		case <-goneB:
-			goneB = nil
-			left(l.ba)
+		case d := <-ended:
+			over[d] = true
+		case <-goneThere:
+			goneThere = nil
+		case <-goneBack:
+			goneBack = nil
 		case <-timer.C:
-			if quiet := time.Since(l.began) - time.Duration(l.moved.Load()); quiet < idle {
-				timer.Reset(idle - quiet)
-				continue
-			}
-			finish(1, "idle", idleLink, both("nothing has moved for "+idle.String()), nil)
-		case <-stopped:
-			stopped = nil
-			finish(1, "going down", goingDown, both("the switchboard is going down"), nil)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		switch {
+		case over[there] && over[back] && there.eof.Load() && back.eof.Load():
+			return nil
+		case over[there] && over[back],
+			goneThere == nil && over[there] && !back.eof.Load(), // nobody will hear what the other goes on to say
+			goneBack == nil && over[back] && !there.eof.Load():
+			return errLeft
 		}
 	}
-	if end == "" {
-		// One said its end of file, and the other went without taking it all.
-		finish(1, "left early", "", nil, nil)
+}
+
+// rest returns how long the link may live on if nothing moves, or why it must end now.
+func (l *link) rest(gone bool) (time.Duration, error) {
+	limit := l.idle
+	if gone && (limit == 0 || limit > drainTime) {
+		limit = drainTime
 	}
-	return end
+	if limit == 0 {
+		return time.Hour, nil
+	}
+	rest := limit - (time.Since(l.began) - time.Duration(l.moved.Load()))
+	if rest <= 0 {
+		return 0, &refusal{idleLink, "nothing has moved for " + limit.String()}
+	}
+	return rest, nil
 }
 
 // carry copies until the source's end of file or the destination's end.
-func (d *direction) carry(l *link) outcome {
+func (d *direction) carry(l *link) {
 	buf := make([]byte, copyBuffer)
 	for {
-		d.src.client.meter.reading()
-		n, err := d.src.channel.Read(buf)
-		d.src.client.meter.took(n, n < len(buf))
+		n, err := d.src.Read(buf)
 		if n > 0 {
 			l.touch()
-			if _, err := d.dst.channel.Write(buf[:n]); err != nil {
-				return dstGone
+			if _, err := d.dst.Write(buf[:n]); err != nil {
+				return
 			}
 			l.touch()
 			d.bytes.Add(int64(n))
-			d.dst.client.meter.gave(n)
-		}
-		if err == io.EOF {
-			break
 		}
 		if err != nil {
-			return srcLost
+			break
 		}
-	}
-	<-d.src.ended // within endProof
-	if !d.src.inBand {
-		return srcLost
-	}
-	if (d.src.left || isClosed(d.src.gone)) && !d.back.clean.Load() && !isClosed(d.back.src.ended) {
-		return srcLeft
 	}
 	// Said before it is done: the destination may leave as soon as it hears of
 	// this, and has then finished in good order.
-	d.clean.Store(true)
-	d.dst.sendEOF(d.back.clean.Load())
-	return atEOF
+	d.eof.Store(true)
+	d.dst.CloseWrite()
 }
 
 func (l *link) touch() { l.moved.Store(int64(time.Since(l.began))) }
-
-func isClosed(ch <-chan struct{}) bool {
-	select {
-	case <-ch:
-		return true
-	default:
-		return false
-	}
-}

@@ -46,9 +46,6 @@ type meter struct {
 	changed  chan struct{} // closed when the phase changes
 	closed   bool
 	writes   int // how often SSH has written
-
-	beyond chan struct{} // closed when received exceeds mark; nil if nobody waits
-	mark   int64
 }
 
 func newMeter(conn net.Conn, large chan struct{}) *meter {
@@ -175,10 +172,6 @@ func (m *meter) note(n int) (before, after stage) {
 	if m.counting {
 		m.budget -= int64(n)
 	}
-	if m.beyond != nil && m.received > m.mark {
-		close(m.beyond)
-		m.beyond = nil
-	}
 	return before, stageAfter(m.received)
 }
 
@@ -241,16 +234,6 @@ func (m *meter) total() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.received
-}
-
-// further returns a channel that is closed when SSH gets bytes beyond the
-// present ones, and the present total. There is one such wait at a time.
-func (m *meter) further() (<-chan struct{}, int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.beyond = make(chan struct{})
-	m.mark = m.received
-	return m.beyond, m.mark
 }
 
 // authenticates ends the time between key exchange and authentication.

@@ -129,21 +129,6 @@ func TestMeter(t *testing.T) {
 	}
 }
 
-// The wait for further bytes ends with the first of them.
-func TestMeterFurther(t *testing.T) {
-	t.Parallel()
-	m := newMeter(endless{}, nil)
-	receive(m, 10)
-	further, before := m.further()
-	if before != 10 || isClosed(further) {
-		t.Errorf("%d bytes before, %v", before, isClosed(further))
-	}
-	receive(m, 1)
-	if !isClosed(further) || m.total() != 11 {
-		t.Error("the next byte was not noticed")
-	}
-}
-
 // waitsFor expects a reader to wait until something is done.
 func waitsFor(t *testing.T, read, do func()) {
 	t.Helper()

@@ -3,6 +3,7 @@ package switchboard
 import (
 	"cmp"
 	"encoding/binary"
+	"errors"
 	"log/slog"
 	"slices"
 	"sync"
@@ -47,6 +48,16 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string { return r.line }
+
+// count counts an error if it is a refusal, whose reason it returns.
+func (s *Server) count(err error) (string, bool) {
+	var refused *refusal
+	if !errors.As(err, &refused) {
+		return "", false
+	}
+	s.counters.add(refused.reason)
+	return string(refused.reason), true
+}
 
 // disconnect is the packet by which SSH says that a connection ends, as it is
 // before the first key exchange (RFC 4253, sections 6 and 11.1). Clients show

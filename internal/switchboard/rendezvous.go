@@ -39,8 +39,8 @@ type rendezvous struct {
 type waiter struct {
 	key      string // the token, or the meeting's name, a blank and the side's letter
 	source   netip.Prefix
-	session  *session
-	matched  chan *link    // has room for the one link
+	session  Side
+	matched  chan struct{} // closed by the session that has joined this one
 	replaced chan struct{} // closed when another session has taken this one's place
 }
 
@@ -61,7 +61,7 @@ func newRendezvous(o *Options, random io.Reader) *rendezvous {
 
 // add puts a side into the table under a new token. The number of wrong
 // tokens seen lately decides on the token's length; see tokenDigits.
-func (r *rendezvous) add(s *session, source netip.Prefix, wrong int) (*waiter, error) {
+func (r *rendezvous) add(s Side, source netip.Prefix, wrong int) (*waiter, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if err := r.hasRoom(source); err != nil {
@@ -95,7 +95,7 @@ func (r *rendezvous) take(token string, source netip.Prefix) (*waiter, error) {
 // meet is take if the other side of a meeting waits already, and add, under no
 // token, if not: joined says which. A session that waits as the same side has
 // lost its place.
-func (r *rendezvous) meet(name, letter string, s *session, source netip.Prefix) (w *waiter, joined bool, err error) {
+func (r *rendezvous) meet(name, letter string, s Side, source netip.Prefix) (w *waiter, joined bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if old := r.waiting[name+" "+letter]; old != nil {
@@ -131,8 +131,8 @@ func (r *rendezvous) hasRoom(source netip.Prefix) error {
 }
 
 // put needs r.mu.
-func (r *rendezvous) put(key string, s *session, source netip.Prefix) *waiter {
-	w := &waiter{key: key, source: source, session: s, matched: make(chan *link, 1), replaced: make(chan struct{})}
+func (r *rendezvous) put(key string, s Side, source netip.Prefix) *waiter {
+	w := &waiter{key: key, source: source, session: s, matched: make(chan struct{}), replaced: make(chan struct{})}
 	r.waiting[key] = w
 	r.perSource[source]++
 	return w
@@ -178,7 +178,7 @@ func sidesOf(w *waiter, source netip.Prefix) []netip.Prefix {
 }
 
 // remove ends a wait without a link. It returns false if somebody was faster:
-// a link is then on its way to w.matched, unless w.replaced is closed.
+// w.matched or w.replaced is closed then, or will be at once.
 func (r *rendezvous) remove(w *waiter) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -77,7 +77,8 @@ func TestRulesBroken(t *testing.T) {
 			c := b.join(t, token)
 			breach(r)
 			r.ended()
-			c.refused("connection was lost")
+			c.end()
+			c.exit(1)
 		})
 	}
 }

@@ -16,10 +16,6 @@ const (
 	// commandGrace is how long a command may follow a request that is refused,
 	// so that the refusal comes as the answer to the command.
 	commandGrace = 2 * time.Second
-
-	// endProof is how long it takes at most to tell an end of file from the
-	// end of its connection; see watchInput.
-	endProof = time.Second
 )
 
 // session is the session channel of a client (RFC 4254, section 6).
@@ -32,13 +28,8 @@ type session struct {
 	spoilt  atomic.Pointer[refusal] // what was asked for that spoils the session
 	gone    chan struct{}           // closed when the channel is closed or its connection ended
 
-	ended  chan struct{} // closed when the client's end of file has come
-	inBand bool          // and whether it was said, and not the connection's end; read after ended
-	left   bool          // and whether the channel was closed along with it; read after ended
-
 	write    sync.Mutex // guards the following and orders end of file after everything else
 	sentEOF  bool
-	told     bool // the exit status
 	finished sync.Once
 }
 
@@ -55,7 +46,6 @@ func newSession(c *client, channel ssh.Channel, forward bool) *session {
 		start:   make(chan start, 1),
 		refused: make(chan struct{}, 1),
 		gone:    make(chan struct{}),
-		ended:   make(chan struct{}),
 	}
 	if forward {
 		s.spoilt.Store(&refusal{refusedForward, "no port forwarding here; try ssh -o ClearAllForwardings=yes"})
@@ -126,43 +116,28 @@ func (s *session) spoil(line string) {
 	}
 }
 
-// watchInput throws away what the client sends as standard error, which
-// would fill its window, until the client's end of file; then it finds out
-// whether that was said or is only the connection's end, which x/crypto shows
-// alike. An end that was said is one that the connection has outlived: the
-// client has answered a question since; or SSH has been given bytes since, or
-// lacks the end of a packet (see tail). A connection that is neither at its end
-// nor says anything for endProof has outlived it, too.
-func (s *session) watchInput() {
-	defer close(s.ended)
-	io.Copy(io.Discard, s.channel.Stderr())
-	meter, tail := s.client.meter, s.client.tail
-	further, before := meter.further()
-	proven, kept := tail.end()
-	if !proven {
-		answered := s.client.ask()
-		if !kept {
-			further = answered // SSH has looked at everything before it, too
-		}
-		select {
-		case <-further:
-			proven = meter.total() > before
-		case <-s.client.done:
-			proven = meter.total() > before
-		case <-time.After(endProof):
-			proven = true
-		}
-	}
-	if !proven {
-		return
-	}
-	s.inBand = true
-	tail.prove()
-	// A closed channel takes no request; an open one may have this, which is
-	// unknown to clients and wants no answer.
-	_, err := s.channel.SendRequest("keepalive@openssh.com", false, nil)
-	s.left = err != nil
+// discardStderr throws away what the client sends as standard error, which
+// would fill its window.
+func (s *session) discardStderr() { io.Copy(io.Discard, s.channel.Stderr()) }
+
+// Read implements [Side].
+func (s *session) Read(p []byte) (int, error) {
+	meter := s.client.meter
+	meter.reading()
+	n, err := s.channel.Read(p)
+	meter.took(n, n < len(p))
+	return n, err
 }
+
+// Write implements [Side].
+func (s *session) Write(p []byte) (int, error) {
+	n, err := s.channel.Write(p)
+	s.client.meter.gave(n)
+	return n, err
+}
+
+// Gone implements [Side].
+func (s *session) Gone() <-chan struct{} { return s.gone }
 
 // run waits for the session's command and obeys it.
 func (s *session) run() {
@@ -253,9 +228,8 @@ func (s *session) wait(w *waiter) error {
 	}
 	var err error
 	select {
-	case l := <-w.matched:
-		<-l.done
-		return nil
+	case <-w.matched:
+		return nil // the session that joined carries the link, and finishes this one
 	case <-w.replaced:
 	case <-s.gone:
 	case <-overdue:
@@ -267,9 +241,8 @@ func (s *session) wait(w *waiter) error {
 		return err
 	}
 	select {
-	case l := <-w.matched:
-		<-l.done
-		return nil
+	case <-w.matched:
+		return nil // the session that joined carries the link, and finishes this one
 	case <-w.replaced:
 		return &refusal{replacedBy, "another session of your side of this meeting has taken your place"}
 	}
@@ -316,9 +289,8 @@ func (s *session) runToken(token string) error {
 func (s *session) carry(w *waiter) {
 	server := s.client.server
 	defer server.rendezvous.release(w, s.client.visit.source)
-	l := newLink(w.session, s, server.opt.IdleTime, &server.counters)
-	defer close(l.done)
-	w.matched <- l
+	l := newLink(w.session, s, server.opt.IdleTime)
+	close(w.matched)
 
 	s.stderr("switched")
 	log, level := server.log.With("link", server.linkNumber.Add(1)), slog.LevelInfo
@@ -328,7 +300,12 @@ func (s *session) carry(w *waiter) {
 	}
 	log.Log(context.Background(), level, "linked")
 	began := time.Now()
-	end := l.run(s.client.linkCtx)
-	log.Log(context.Background(), level, "link ended", "how", end, "bytes", l.ab.bytes.Load(), "back", l.ba.bytes.Load(),
-		"seconds", int64(time.Since(began).Seconds()))
+	how := "well"
+	if err := l.run(s.client.linkCtx); err == errLeft {
+		how = "left early"
+	} else if err != nil {
+		how, _ = server.count(err)
+	}
+	log.Log(context.Background(), level, "link ended", "how", how, "bytes", l.directions[0].bytes.Load(),
+		"back", l.directions[1].bytes.Load(), "seconds", int64(time.Since(began).Seconds()))
 }

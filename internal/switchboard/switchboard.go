@@ -6,9 +6,8 @@
 //
 // The rooms: rendezvous (who waits under which token), guesses (how long a
 // wrong token costs), admission (who may stay when there are too many), meter
-// (what of a client lies here unread), tail (what is withheld from SSH for a
-// moment, so that an end is told from a break), client and session (SSH's
-// face), link (the relay).
+// (what of a client lies here unread), client and session (SSH's face), link
+// (the relay).
 package switchboard
 
 import (
@@ -101,8 +100,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	linkCtx, stopLinks := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopLinks()
+	linkCtx, stopLinks := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopLinks(nil)
 	lastCtx, stopAll := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopAll()
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
@@ -131,7 +130,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	stop()
 	s.log.Info("going down", "grace", s.opt.Grace.String())
 	s.admission.close()
-	grace := time.AfterFunc(s.opt.Grace, stopLinks)
+	grace := time.AfterFunc(s.opt.Grace, func() { stopLinks(&refusal{goingDown, "the switchboard is going down"}) })
 	last := time.AfterFunc(s.opt.Grace+s.opt.ControlTime, stopAll)
 	clients.Wait()
 	grace.Stop()
@@ -199,8 +198,7 @@ func isOneOf(err error, errnos ...syscall.Errno) bool {
 
 // admit lets a connection in, or returns nil.
 func (s *Server) admit(conn net.Conn) *client {
-	held := newTail(conn)
-	m := newMeter(held, s.large)
+	m := newMeter(conn, s.large)
 	v, evicted := s.admission.enter(m)
 	if v == nil || evicted {
 		s.counters.add(tooManyConnections)
@@ -210,7 +208,6 @@ func (s *Server) admit(conn net.Conn) *client {
 	}
 	c := &client{
 		server:   s,
-		tail:     held,
 		meter:    m,
 		visit:    v,
 		done:     make(chan struct{}),
