@@ -2,6 +2,11 @@ package git
 
 import (
 	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,11 +32,40 @@ func unlessEnded(err error) error {
 	return err
 }
 
-// machineMemory is how much memory the machine has, in bytes; 0 where that is not known.
+// machineMemory returns how much memory there is for us, in bytes, 0 where that is not known: the machine's, or what our
+// cgroup has of it.
 func machineMemory() int64 {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
 		return 0
 	}
-	return int64(uint64(info.Totalram) * uint64(info.Unit))
+	machine := int64(uint64(info.Totalram) * uint64(info.Unit))
+	cgroups, _ := os.ReadFile("/proc/self/cgroup")
+	return min(machine, cgroupMemory(string(cgroups), "/sys/fs/cgroup"))
+}
+
+// cgroupMemory returns the least limit of the cgroups and of those above them (cgroups(7)): lines "0::/path" for version 2,
+// and "4:memory:/path" for version 1. In a container the path may be the host's, and what counts is mounted at the root.
+func cgroupMemory(cgroups, root string) int64 {
+	least := int64(math.MaxInt64)
+	for line := range strings.Lines(cgroups) {
+		fields := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(fields) < 3 || fields[1] != "" && fields[1] != "memory" {
+			continue
+		}
+		dir, file := root, "memory.max"
+		if fields[1] == "memory" {
+			dir, file = filepath.Join(root, "memory"), "memory.limit_in_bytes"
+		}
+		for path := filepath.Clean("/" + fields[2]); ; path = filepath.Dir(path) {
+			text, _ := os.ReadFile(filepath.Join(dir, path, file))
+			if limit, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64); err == nil && limit > 0 {
+				least = min(least, limit)
+			}
+			if path == "/" {
+				break
+			}
+		}
+	}
+	return least
 }

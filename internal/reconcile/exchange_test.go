@@ -1,9 +1,11 @@
 package reconcile
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -103,5 +105,35 @@ func TestSurplus(t *testing.T) {
 		if !errors.Is(err, ErrUndecodable) {
 			t.Errorf("%d differences: %v after %d symbols too many", d, err, n)
 		}
+	}
+}
+
+// A list takes 8 bytes of memory for each foreign name, and leaves nothing behind for the garbage collector on the way.
+func TestListMemory(t *testing.T) {
+	const n = 1 << 20
+	x, err := NewExchange(NewSet(Key{}), n)
+	if err != nil || x.Mode() != List {
+		t.Fatalf("%v, %v", x.Mode(), err)
+	}
+	batch := make([]byte, 4096*ShortSize)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	list := newListReader(x.set, n)
+	x.list = list
+	for i := range n {
+		at := i % 4096
+		binary.BigEndian.PutUint64(batch[at*ShortSize:], uint64(i)*0x9e3779b97f4a7c15)
+		if at == 4095 {
+			if err := x.Receive(List, batch); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if got := float64(after.TotalAlloc-before.TotalAlloc) / n; got > 8.1 {
+		t.Errorf("%.1f bytes a name", got)
+	}
+	if len(x.Theirs()) != n {
+		t.Errorf("%d names", len(x.Theirs()))
 	}
 }

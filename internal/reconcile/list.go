@@ -2,6 +2,9 @@ package reconcile
 
 import "fmt"
 
+// maxRoom is for how many entries room is made at once.
+const maxRoom = 1 << 25
+
 // A listReader finds the difference from the list of all short names of the
 // peer. It remembers a bit for each own name and 8 bytes for each foreign one.
 type listReader struct {
@@ -15,15 +18,17 @@ type listReader struct {
 }
 
 func newListReader(set *Set, peerLen int) *listReader {
-	return &listReader{set: set, peerLen: peerLen, seen: make([]uint64, (set.Len()+63)/64)}
+	// Growing would leave two or three times the size behind. The system gives memory when it is used, not before.
+	return &listReader{set: set, peerLen: peerLen, seen: make([]uint64, (set.Len()+63)/64), theirs: make([]uint64, 0, min(peerLen, maxRoom))}
 }
 
 // receive takes in the next entries of the peer's list.
-func (l *listReader) receive(shorts []uint64) error {
-	if len(shorts) > l.peerLen-l.received {
+func (l *listReader) receive(batch shorts) error {
+	if batch.len() > l.peerLen-l.received {
 		return fmt.Errorf("%w: a list longer than the %d names announced", ErrContradiction, l.peerLen)
 	}
-	for _, short := range shorts {
+	for i := range batch.len() {
+		short := batch.at(i)
 		index, ok, err := l.set.Index(short)
 		if err != nil {
 			return err
@@ -39,7 +44,7 @@ func (l *listReader) receive(shorts []uint64) error {
 		*word |= bit
 		l.known++
 	}
-	l.received += len(shorts)
+	l.received += batch.len()
 	if l.received == l.peerLen {
 		return l.finish()
 	}

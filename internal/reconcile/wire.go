@@ -79,14 +79,16 @@ func parseSymbols(from uint64, p []byte) ([]symbol, error) {
 	return symbols, nil
 }
 
-// parseShorts takes apart a batch of list entries.
-func parseShorts(p []byte) ([]uint64, error) {
+// shorts is a batch of list entries as it has come: of millions, nothing is
+// left to the garbage collector.
+type shorts []byte
+
+func parseShorts(p []byte) (shorts, error) {
 	if len(p) == 0 || len(p)%ShortSize != 0 {
 		return nil, fmt.Errorf("%w: %d bytes of list, entries have %d", ErrMalformed, len(p), ShortSize)
 	}
-	shorts := make([]uint64, len(p)/ShortSize)
-	for i := range shorts {
-		shorts[i] = binary.BigEndian.Uint64(p[i*ShortSize:])
-	}
-	return shorts, nil
+	return p, nil
 }
+
+func (s shorts) len() int        { return len(s) / ShortSize }
+func (s shorts) at(i int) uint64 { return binary.BigEndian.Uint64(s[i*ShortSize:]) }

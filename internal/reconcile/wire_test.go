@@ -59,8 +59,8 @@ func FuzzBatch(f *testing.F) {
 		}
 		if shorts, err := parseShorts(batch); err == nil {
 			var again []byte
-			for _, short := range shorts {
-				again = binary.BigEndian.AppendUint64(again, short)
+			for i := range shorts.len() {
+				again = binary.BigEndian.AppendUint64(again, shorts.at(i))
 			}
 			if !bytes.Equal(again, batch) {
 				t.Errorf("list: %x became %x", batch, again)
