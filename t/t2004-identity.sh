@@ -197,6 +197,21 @@ test_expect_success 'TRUST with any white space between several' '
 	distrusted alice TRUST="$other $another" git aig-sync "$(to_bob)"
 '
 
+test_expect_success 'trust pasted: the line of ssh-keygen, that of the public key, its path' '
+	public=bob/.ssh/id_ed25519.pub && line=$(ssh-keygen -lf $public) &&
+	trusted alice TRUST="$line" git aig-sync "$(to_bob)" &&
+	trusted alice git aig-sync --trust "$(cat $public)" "$(to_bob)" &&
+	trusted alice git aig-sync --trust "$PWD/$public" "$(to_bob)" &&
+	cp $public alice/bob.pub && trusted alice git aig-sync --trust="~/bob.pub" "$(to_bob)" &&
+	trusted alice git -c aig.trust="$line" aig-sync "$(to_bob)" &&
+	distrusted alice git aig-sync --trust "$(cat bob/ed25519.pub)" "$(to_bob)"
+'
+
+test_expect_success '~ where no shell has replaced it' '
+	trusted alice TRUST="$right" AIG_IDENTITY="~/ed25519" git aig-sync "$(bob "$default" "$(fp alice/ed25519)")" &&
+	trusted alice TRUST="$right" git aig-sync --identity="~/ed25519" "$(bob "$default" "$(fp alice/ed25519)")"
+'
+
 test_expect_success 'aig.trust, once and multi-valued, of the repository and of the user' '
 	as alice git config aig.trust "$right" &&
 	trusted alice git aig-sync "$(to_bob)" &&

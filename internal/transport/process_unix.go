@@ -21,9 +21,7 @@ type process struct {
 	leader   *leader
 	terminal *terminal
 
-	endOnce sync.Once
-	ending  chan struct{} // closed when end was called
-
+	ending      chan struct{} // closed when end was called
 	exited      chan struct{} // closed when the shell was reaped; then the rest is set
 	status      string
 	interrupted bool
@@ -81,8 +79,6 @@ func (p *process) reap() {
 // describe words a wait status as package os does.
 func describe(ws unix.WaitStatus) string {
 	switch {
-	case ws.CoreDump():
-		return fmt.Sprintf("signal: %v (core dumped)", ws.Signal())
 	case ws.Signaled():
 		return fmt.Sprintf("signal: %v", ws.Signal())
 	default:
@@ -96,9 +92,9 @@ func (p *process) signal(sig unix.Signal) bool {
 	return unix.Kill(-p.leader.Process.Pid, sig) == nil
 }
 
-// end ends the process group; the pipe has been closed already.
+// end ends the process group; the pipe has been closed already. It is called once.
 func (p *process) end(grace time.Duration) error {
-	p.endOnce.Do(func() { close(p.ending) })
+	close(p.ending)
 	p.awaitShell(grace)
 	p.leader.dismiss()
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
@@ -116,11 +112,9 @@ func (p *process) end(grace time.Duration) error {
 
 // awaitShell waits for the shell to end, for at most the grace, and returns whether it has.
 func (p *process) awaitShell(grace time.Duration) bool {
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
 	select {
 	case <-p.exited:
-	case <-timer.C:
+	case <-time.After(grace):
 	}
 	select { // on a busy machine it may be both
 	case <-p.exited:
@@ -156,10 +150,9 @@ type leader struct {
 	interrupted bool
 }
 
-// leaderScript exits when it reads a line. At end of file it does what process.end does, with [DefaultGrace].
+// leaderScript exits when it reads a line. At end of file it does what process.end does, with [DefaultGrace]. leaderName tells
+// the leader from the transport in a list of processes.
 const leaderScript = `read -r _ && exit; trap "" TERM; sleep 2; kill -TERM 0; kill -CONT 0; sleep 2; kill -KILL 0`
-
-// leaderName is the leader's last argument, which tells it from the transport in a list of processes.
 const leaderName = "aig-leader"
 
 // startLeader starts a leader with sys, which says what terminal it takes the foreground of.
