@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "closed")
 		os.Exit(0)
 	}
-	// Whoever starts the tests may ignore it, as nohup(1) does; what is caught is not ignored in a child.
-	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP)
+	// Whoever starts the tests may ignore these, as nohup(1) does; what is caught is not ignored in a child.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT)
 	os.Exit(gittest.Main(m))
 }
 
