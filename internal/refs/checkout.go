@@ -86,6 +86,11 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 		}
 		delete(written, path)
 	}
+	// What is in the index is tracked, though it may be new to one side of a merge.
+	tracked := indexReader(ctx, repo, "ls-files", "-z", "--cached", "--full-name", "--", ":/")
+	if err := tracked.Records(0, func(path []byte) error { delete(written, string(path)); return nil }); err != nil {
+		return nil, err
+	}
 	for path, letter := range written {
 		if letter != 'A' || !filepath.IsLocal(filepath.FromSlash(path)) {
 			continue
