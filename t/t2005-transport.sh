@@ -161,7 +161,7 @@ test_expect_success 'its exit status does not count after a success' '
 test_expect_success '"-" at the end of a transport, in the words of the manual' '
 	git init -q alice/other && echo "of the other" | git -C alice/other hash-object -w --stdin >others &&
 	objects alice >had &&
-	as alice env TRUST="$(fingerprint alice)" timeout 60 git aig-sync "git -C ../other aig-sync -" >out 2>err &&
+	as alice env TRUST="$(fingerprint alice)" timeout 60 git aig-sync "git -C ../other aig-sync --report=full -" >out 2>err &&
 	{
 		echo "= 0" && sed "s/^/> obj:sha1:/" had && sed "s/^/< obj:sha1:/" others && echo .
 	} >expect && test_cmp expect out &&
@@ -208,7 +208,7 @@ joined () { # <option>...
 
 test_expect_success '"-" on both sides: the reports are on standard error, and the pipe holds nothing else' '
 	news && objects alice >alice.had && objects bob >bob.had && comm -12 alice.had bob.had >both &&
-	joined && echo 0 >expect && test_cmp expect bob.status &&
+	joined --report=full && echo 0 >expect && test_cmp expect bob.status &&
 	{
 		echo "= $(wc -l <both)" && comm -23 alice.had both | sed "s/^/> obj:sha1:/" &&
 		comm -23 bob.had both | sed "s/^/< obj:sha1:/" && echo .
@@ -222,9 +222,12 @@ test_expect_success '"-" on both sides: the reports are on standard error, and t
 	same_stores
 '
 
-test_expect_success '"-" with -q says nothing' '
-	news && joined -q && echo 0 >expect && test_cmp expect bob.status &&
-	test_must_be_empty alice.err && test_must_be_empty bob.err && same_stores
+test_expect_success '"-" says nothing, unless asked to' '
+	for how in "" -q
+	do
+		news && joined $how && echo 0 >expect && test_cmp expect bob.status &&
+		test_must_be_empty alice.err && test_must_be_empty bob.err && same_stores || return 1
+	done
 '
 
 # The terminal

@@ -289,7 +289,7 @@ test_expect_success '--no-refs and aig.refs=false: not shown, and the peer is no
 	as alice git config aig.refs false && sync && test_must_be_empty told && test_must_fail grep "main" alice.err &&
 	sync --refs=porcelain && sed "1,/^\.$/d" alice.out | head -n 1 >actual && echo "# aig refs 1" >expect && test_cmp expect actual &&
 	as alice git config --unset aig.refs && as bob git config aig.refs false && sync && test_must_be_empty told &&
-	as bob git config --unset aig.refs && sync && test -s told && grep "transport:.*main" alice.err
+	as bob git config --unset aig.refs && sync && test -s told && test_must_fail grep "transport:.*main" alice.err
 '
 
 test_expect_success 'what the peer hides is not shown' '

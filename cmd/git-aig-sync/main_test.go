@@ -25,7 +25,8 @@ func TestParse(t *testing.T) {
 		"":                           with(func(c *app.Config) {}),
 		"--trust A --trust B":        with(func(c *app.Config) { c.Settings.Trust = []string{"A", "B"} }),
 		"--identity F --context w":   with(func(c *app.Config) { c.Settings.Identity, c.Settings.Context = "F", "w" }),
-		"--pull --summary":           with(func(c *app.Config) { c.Direction, c.Summary = wire.Pull, true }),
+		"--pull --summary":           with(func(c *app.Config) { c.Direction, c.Report = wire.Pull, app.ReportSummary }),
+		"--report=full":              with(func(c *app.Config) { c.Report = app.ReportFull }),
 		"--push -q":                  with(func(c *app.Config) { c.Direction, c.Quiet = wire.Push, true }),
 		"--give=reachable":           with(func(c *app.Config) { c.Give = app.GiveReachable }),
 		"--progress":                 with(func(c *app.Config) { c.Progress = &yes }),
@@ -48,7 +49,7 @@ func TestParse(t *testing.T) {
 func equal(a, b app.Config) bool {
 	trust := strings.Join(a.Settings.Trust, " ") == strings.Join(b.Settings.Trust, " ")
 	return trust && a.Transport == b.Transport && a.Settings.Identity == b.Settings.Identity && a.Settings.Context == b.Settings.Context &&
-		a.Direction == b.Direction && a.Give == b.Give && a.Summary == b.Summary && a.Quiet == b.Quiet && a.Progress == b.Progress &&
+		a.Direction == b.Direction && a.Give == b.Give && a.Report == b.Report && a.Quiet == b.Quiet && a.Progress == b.Progress &&
 		a.Branches == b.Branches && a.Wait == b.Wait && a.Timeout == b.Timeout
 }
 
@@ -69,6 +70,8 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"--no-refs", "--refs=porcelain", "t"}, "exclude each other"},
 		{[]string{"--give=", "t"}, "is unknown"},
 		{[]string{"--refs=\x1b[2J", "t"}, `"\x1b[2J"`},
+		{[]string{"--report=long", "t"}, `"long"`},
+		{[]string{"--report=full", "--summary", "t"}, "exclude each other"},
 		{[]string{"--wait", "-1s", "t"}, "--wait"},
 		{[]string{"--timeout", "0", "t"}, "--timeout"},
 		{[]string{"--context", "", "t"}, "--context"},

@@ -43,6 +43,8 @@ name of a remote whose URL is aig::<transport> stands for that.
                        aren't hidden reach: no stashes, no amended commits
                        (else aig.give; by default everything is given)
     --summary          report how many objects moved, not which
+    --report=full      report each object, though standard output is a terminal
+                       and they are many, or the transport is -
     -q, --quiet        no report, no progress
     --[no-]progress    show progress on standard error, or don't (default: if it
                        is a terminal)
@@ -119,7 +121,7 @@ type options struct {
 // parse reads a command line; c holds what doesn't stand there. An error is one of usage.
 func parse(args []string, c app.Config) (options, error) {
 	o := options{Config: c}
-	var help, version, fingerprint, pull, push, progress, noProgress, noRefs, peers bool
+	var help, version, fingerprint, pull, push, progress, noProgress, noRefs, peers, summary bool
 	var refs string
 	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the usage text is our own
@@ -130,7 +132,8 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.BoolVar(&pull, "pull", false, "")
 	flags.BoolVar(&push, "push", false, "")
 	flags.StringVar((*string)(&o.Give), "give", "", "")
-	flags.BoolVar(&o.Summary, "summary", false, "")
+	flags.StringVar((*string)(&o.Report), "report", "", "")
+	flags.BoolVar(&summary, "summary", false, "")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "")
 	flags.BoolVar(&progress, "progress", false, "")
 	flags.BoolVar(&noProgress, "no-progress", false, "")
@@ -179,6 +182,14 @@ func parse(args []string, c app.Config) (options, error) {
 	}
 	if flags.Changed("give") && o.Give != app.GiveAll && o.Give != app.GiveReachable {
 		return o, fmt.Errorf("--give=%q is unknown: there are --give=reachable and --give=all", string(o.Give))
+	}
+	switch {
+	case summary && o.Report != app.ReportAsFits:
+		return o, errors.New("--summary and --report exclude each other")
+	case summary:
+		o.Report = app.ReportSummary
+	case o.Report != app.ReportFull && flags.Changed("report"):
+		return o, fmt.Errorf("--report=%q is unknown: there is --report=full", string(o.Report))
 	}
 	switch o.Branches = app.BranchReport(refs); {
 	case refs != "" && o.Branches != app.BranchPorcelain:

@@ -29,13 +29,17 @@ _git_aig_sync ()
 		__gitcomp "reachable all" "" "${cur#*=}"
 		return
 		;;
+	--report=*)
+		__gitcomp "full" "" "${cur#*=}"
+		return
+		;;
 	--refs=*)
 		__gitcomp "porcelain" "" "${cur#*=}"
 		return
 		;;
 	--*)
 		__gitcomp "
-			--trust= --identity= --context= --fingerprint --peers --pull --push --summary --quiet
+			--trust= --identity= --context= --fingerprint --peers --pull --push --summary --report= --quiet
 			--progress --no-progress --give= --refs= --no-refs --wait= --timeout=
 			--code --replace --global --no-sync --version --help
 			"

@@ -33,7 +33,7 @@ type Config struct {
 	// For Sync alone:
 	Direction wire.Direction
 	Give      Give
-	Summary   bool // report how many objects moved, not which
+	Report    Report
 	Quiet     bool // no report, no progress
 	Branches  BranchReport
 	Progress  *bool // nil is as standard error is a terminal
@@ -50,6 +50,15 @@ const (
 	GiveAsConfigured Give = ""          // by aig.give
 	GiveAll          Give = "all"       // whatever the store has, and of alternates what references reach
 	GiveReachable    Give = "reachable" // what references reach that aren't hidden
+)
+
+// Report is the form of the report.
+type Report string
+
+const (
+	ReportAsFits  Report = ""        // in full, but summed up on a terminal if it is long, and none over standard input and output
+	ReportFull    Report = "full"    // a line an object, for scripts
+	ReportSummary Report = "summary" // how many objects have moved, for scripts
 )
 
 // BranchReport says who is shown how the peer's branches compare with ours.

@@ -146,8 +146,8 @@ func TestSyncOverStandardInputAndOutput(t *testing.T) {
 	aliceIn, bobOut := pipe(t)
 	bobIn, aliceOut := pipe(t)
 	a, b := alice.config(bob), bob.config(alice)
-	a.Transport, a.Stdout = "-", aliceOut
-	b.Transport, b.Stdout, b.Summary = "-", bobOut, true
+	a.Transport, a.Stdout, a.Report = "-", aliceOut, ReportFull
+	b.Transport, b.Stdout, b.Report = "-", bobOut, ReportSummary
 	waitA, waitB := start(t, a, aliceIn, Sync), start(t, b, bobIn, Sync)
 	ofA, ofB := waitA(), waitB()
 	if ofA.err != nil || ofB.err != nil {
@@ -158,6 +158,9 @@ func TestSyncOverStandardInputAndOutput(t *testing.T) {
 	}
 	if !strings.HasPrefix(ofB.stderr, "= 0\n> 3\n< 3\n.\n") {
 		t.Errorf("Bob's report:\n%s", ofB.stderr)
+	}
+	if strings.Contains(ofA.stderr+ofB.stderr, "git ") {
+		t.Errorf("advice that the other side reads:\n%s%s", ofA.stderr, ofB.stderr)
 	}
 	sent := ""
 	for _, name := range strings.Fields(alice.Git("rev-list", "--objects", "--no-object-names", "main")) {
@@ -176,22 +179,20 @@ func TestReport(t *testing.T) {
 		stdout, stderr string // "*" stands for anything
 	}{
 		{"lines", func(*Config) {}, "= 0\n< obj:sha1:*\n.\n", "main  *new\n    git merge --ff-only *\n"},
-		{"summary", func(c *Config) { c.Summary = true }, "= 0\n> 0\n< 3\n.\n", "main  *"},
+		{"summary", func(c *Config) { c.Report = ReportSummary }, "= 0\n> 0\n< 3\n.\n", "main  *"},
 		{"quiet", func(c *Config) { c.Quiet = true }, "", ""},
-		{"porcelain", func(c *Config) { c.Summary, c.Branches = true, BranchPorcelain },
+		{"porcelain", func(c *Config) { c.Report, c.Branches = ReportSummary, BranchPorcelain },
 			"= 0\n> 0\n< 3\n.\n# aig refs 1\nref new - *refs/heads/main\nend\n", ""},
-		{"no branches", func(c *Config) { c.Summary, c.Branches = true, BranchesOff }, "= 0\n> 0\n< 3\n.\n", ""},
-		{"pull", func(c *Config) { c.Summary, c.Direction = true, wire.Pull }, "= 0\n> 0\n< 3\n.\n", "main  *"},
-		{"push", func(c *Config) { c.Summary, c.Direction = true, wire.Push }, "= 0\n> 0\n< 0\n.\n", "main  *"},
+		{"no branches", func(c *Config) { c.Report, c.Branches = ReportSummary, BranchesOff }, "= 0\n> 0\n< 3\n.\n", ""},
+		{"pull", func(c *Config) { c.Report, c.Direction = ReportSummary, wire.Pull }, "= 0\n> 0\n< 3\n.\n", "main  *"},
+		{"push", func(c *Config) { c.Report, c.Direction = ReportSummary, wire.Push }, "= 0\n> 0\n< 0\n.\n", "main  *"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			alice, bob := newPerson(t), newPerson(t)
 			bob.Commit("b", "of Bob")
 			c := alice.config(bob)
-			peer := bob.config(alice)
-			peer.Quiet = true
-			c.Transport = leadsTo(t, peer)
+			c.Transport = leadsTo(t, bob.config(alice)) // which says nothing
 			tt.change(&c)
 			o := syncNow(t, c)
 			if o.err != nil || !like(o.stdout, tt.stdout) || !like(o.stderr, tt.stderr) {

@@ -43,7 +43,8 @@ const compareTime = 10 * time.Second
 // showBranches shows how the peer's branches compare with ours, if it has told them. The sync has succeeded by then: a
 // failure here is only a warning.
 func (s *run) showBranches(ctx context.Context, result *session.Result, porcelain io.Writer) error {
-	if s.Branches == BranchesOff || result.Left || len(result.PeerRefs) == 0 || s.Quiet && s.Branches != BranchPorcelain {
+	forPerson := s.Branches == BranchText && !s.Quiet && s.Transport != "-"
+	if !forPerson && s.Branches != BranchPorcelain || result.Left || len(result.PeerRefs) == 0 {
 		return nil
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, compareTime, fmt.Errorf("it takes longer than %s", compareTime))

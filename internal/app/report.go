@@ -2,31 +2,46 @@ package app
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"io"
+	"strconv"
+
+	"golang.org/x/term"
 
 	"aig/internal/oid"
 	"aig/internal/screen"
 	"aig/internal/session"
 )
 
+// maxLines is how many objects a person reads line by line.
+const maxLines = 100
+
 // report writes what was moved, and the promise, for a person or a script to read.
 type report struct {
-	to      io.Writer
-	out     *bufio.Writer // to, or nowhere
-	screen  *screen.Screen
-	format  oid.Format
-	summary bool
-	err     error // of the first line, which is written when there is nobody to return an error to
+	to       io.Writer
+	out      *bufio.Writer // to, or nowhere
+	screen   *screen.Screen
+	format   oid.Format
+	form     Report
+	terminal bool
+	err      error // of the first line, which is written when there is nobody to return an error to
 }
 
-func newReport(w io.Writer, s *screen.Screen, c Config, format oid.Format) *report {
-	out := w
-	if c.Quiet {
-		out = io.Discard
+func newReport(c Config, s *screen.Screen, format oid.Format) *report {
+	r := &report{to: c.Stdout, screen: s, format: format, form: c.Report}
+	if c.Transport == "-" {
+		r.to = s
+	} else {
+		r.terminal = term.IsTerminal(int(c.Stdout.Fd()))
 	}
-	return &report{to: w, out: bufio.NewWriter(out), screen: s, format: format, summary: c.Summary}
+	r.out = bufio.NewWriter(r.to)
+	// The peer of a pipe that is our standard input and output reads what we say as a transport's, if at all.
+	if c.Quiet || c.Transport == "-" && c.Report == ReportAsFits {
+		r.out = bufio.NewWriter(io.Discard)
+	}
+	return r
 }
 
 // common writes how many objects both sides had, at once: what comes next may take long.
@@ -37,11 +52,18 @@ func (r *report) common(objects uint64) {
 }
 
 // moved writes what was sent and received; the last line is the promise that both sides hold everything.
-func (r *report) moved(result *session.Result, everything bool) error {
+func (r *report) moved(result *session.Result, p session.Progress, everything bool) error {
+	var sent, received int64
+	if !result.Left {
+		sent, received = int64(result.Sent.Len()), result.Received.Len()
+	}
 	switch {
 	case result.Left: // nothing was to be moved
-	case r.summary:
-		fmt.Fprintf(r.out, "> %d\n< %d\n", result.Sent.Len(), result.Received.Len())
+	case r.form == ReportSummary:
+		fmt.Fprintf(r.out, "> %d\n< %d\n", sent, received)
+	case r.form == ReportAsFits && r.terminal && sent+received > maxLines:
+		fmt.Fprintf(r.out, "> %s objects, %s\n", grouped(sent), screen.Size(float64(p.BytesOut)))
+		fmt.Fprintf(r.out, "< %s objects, %s\n", grouped(received), screen.Size(float64(p.BytesIn)))
 	default:
 		for i := range result.Sent.Len() {
 			r.object('>', result.Sent.At(i))
@@ -56,14 +78,19 @@ func (r *report) moved(result *session.Result, everything bool) error {
 	if everything {
 		r.out.WriteString(".\n")
 	}
-	err := r.out.Flush()
-	if r.err != nil {
-		err = r.err
-	}
-	if err != nil {
+	if err := cmp.Or(r.err, r.out.Flush()); err != nil {
 		return fmt.Errorf("both sides hold everything, but the report could not be written: %w", err)
 	}
 	return nil
+}
+
+// grouped is a number with a comma before every three digits.
+func grouped(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
 }
 
 func (r *report) object(direction byte, name []byte) {

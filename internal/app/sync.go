@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os/exec"
 	"slices"
 	"strings"
@@ -167,11 +166,7 @@ func (s *run) showsProgress() bool {
 
 func (s *run) sync(ctx context.Context, link *Link) error {
 	defer s.end()
-	out := io.Writer(s.Stdout)
-	if s.Transport == "-" {
-		out = s.screen
-	}
-	s.report = newReport(out, s.screen, s.Config, s.store.Format)
+	s.report = newReport(s.Config, s.screen, s.store.Format)
 	result, err := converse(ctx, s.Config, link, s.screen, session.Options{
 		Store:     s.store,
 		Direction: s.Direction,
@@ -187,10 +182,10 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 	}
 	defer result.Close()
 	s.end()
-	if result.Left {
+	if result.Left && (s.Transport != "-" || s.Report != ReportAsFits) {
 		fmt.Fprintln(s.screen, "the peer has looked at our references and taken nothing")
 	}
-	if reportErr := s.report.moved(result, err == nil); err == nil {
+	if reportErr := s.report.moved(result, s.status.Progress(), err == nil); err == nil {
 		err = reportErr
 	}
 	if err != nil {

@@ -100,19 +100,19 @@ func progressLine(p session.Progress, bytesPerSecond float64) string {
 	}
 	var parts []string
 	if p.Give > 0 {
-		parts = append(parts, fmt.Sprintf("> %d/%d, %s", p.Given, p.Give, size(float64(p.BytesOut))))
+		parts = append(parts, fmt.Sprintf("> %d/%d, %s", p.Given, p.Give, Size(float64(p.BytesOut))))
 	}
 	if p.Want > 0 {
-		parts = append(parts, fmt.Sprintf("< %d/%d, %s", p.Got, p.Want, size(float64(p.BytesIn))))
+		parts = append(parts, fmt.Sprintf("< %d/%d, %s", p.Got, p.Want, Size(float64(p.BytesIn))))
 	}
 	if p.Given == p.Give && p.Got == p.Want || bytesPerSecond < 1 {
 		return strings.Join(append(parts, p.Phase), "; ")
 	}
-	return strings.Join(parts, "; ") + " | " + size(bytesPerSecond) + "/s"
+	return strings.Join(parts, "; ") + " | " + Size(bytesPerSecond) + "/s"
 }
 
-// size is a number of bytes as git writes it.
-func size(n float64) string {
+// Size is a number of bytes as git writes it.
+func Size(n float64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%.0f bytes", n)
 	}
