@@ -33,12 +33,11 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 	p := &process{terminal: openTerminal(), ending: make(chan struct{}), exited: make(chan struct{})}
 	var err error
 	// The leader comes first, so that our death at any moment leaves no shell behind that nobody would end.
-	if p.leader, err = startLeader(sh, o.Env, p.terminal.prepare()); err != nil {
+	if p.leader, err = startLeader(sh, o.Env); err != nil {
 		p.takeTerminal()
 		return nil, err
 	}
-	p.terminal.started(p.leader.Process.Pid)
-
+	p.terminal.lend(p.leader.Process.Pid)
 	attr := &syscall.ProcAttr{Env: o.Env, Sys: &syscall.SysProcAttr{Setpgid: true, Pgid: p.leader.Process.Pid}}
 	for _, f := range files {
 		attr.Files = append(attr.Files, f.Fd()) // which also sets blocking mode, as programs expect of standard streams
@@ -155,12 +154,12 @@ type leader struct {
 const leaderScript = `read -r _ && exit; trap "" TERM; sleep 2; kill -TERM 0; kill -CONT 0; sleep 2; kill -KILL 0`
 const leaderName = "aig-leader"
 
-// startLeader starts a leader with sys, which says what terminal it takes the foreground of.
-func startLeader(sh string, env []string, sys *syscall.SysProcAttr) (*leader, error) {
+// startLeader starts the leader of a new process group.
+func startLeader(sh string, env []string) (*leader, error) {
 	l := &leader{Cmd: exec.Command(sh, "-c", leaderScript, leaderName)}
 	l.Dir = "/" // it mustn't keep a file system busy
 	l.Env = env
-	l.SysProcAttr = sys
+	l.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var err error
 	if l.stdin, err = l.StdinPipe(); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -287,8 +288,18 @@ func TestTerminalQuestionInBackground(t *testing.T) {
 // A job in the background that no shell will ever continue can't be answered:
 // its transport is hung up on, not left waiting for ever.
 func TestTerminalQuestionOrphaned(t *testing.T) {
-	c := shellUnderConsole(t, question)
+	fifo := filepath.Join(t.TempDir(), "go")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := shellUnderConsole(t, `echo started >/dev/tty; read -r _ <"`+fifo+`"; `+question)
+	shell := c.foreground()
 	c.enter("($SELF &)")
+	c.expect("started")
+	c.awaitForeground(shell) // what has begun to read before is not stopped
+	if err := os.WriteFile(fifo, []byte("\n"), 0); err != nil {
+		t.Fatal(err)
+	}
 	c.expect(`read "", signal: hangup, interrupted=false, foreground=false`)
 }
 

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +23,7 @@ type terminal struct {
 	mu    sync.Mutex
 	fd    int         // of the terminal; -1 if there is none, or no more questions
 	own   int         // our process group
-	group int         // the transport's; 0 until it has started
+	group int         // the transport's; 0 until it was lent
 	lent  bool        // the transport's group was given the foreground
 	state *term.State // of the terminal before it was first lent
 }
@@ -51,45 +50,23 @@ func (t *terminal) foreground() int {
 	return group
 }
 
-// prepare returns the attributes of a process that leads a new group, and takes the foreground before it runs any program if
-// the foreground is ours to lend.
+// lend makes a process group, the transport's, the foreground if ours is, and returns whether it did.
 //
-// A background process that sets the foreground is stopped by SIGTTOU unless it ignores that. So the new process must, and we
-// when we take the terminal back; and, if the user has set tostop, for all that we write to the terminal meanwhile. Hence
-// SIGTTOU is ignored from here to take. The transport inherits that, and can't be stopped for writing.
-func (t *terminal) prepare() *syscall.SysProcAttr {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	attr := &syscall.SysProcAttr{Setpgid: true}
-	if t.fd < 0 {
-		return attr
-	}
-	t.state, _ = term.GetState(t.fd)
-	if t.foreground() == t.own {
-		signal.Ignore(unix.SIGTTOU)
-		t.lent = true
-		attr.Foreground, attr.Ctty = true, t.fd
-	}
-	return attr
-}
-
-// started names the process group that prepare was for.
-func (t *terminal) started(group int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.group = group
-}
-
-// lend makes the transport's group the foreground if ours was, and returns whether it did.
-func (t *terminal) lend() bool {
+// A background process that sets the foreground is stopped by SIGTTOU unless it ignores that. So we must when we take the
+// terminal back; and, if the user has set tostop, for all that we write to the terminal meanwhile. Hence SIGTTOU is ignored from
+// here to take. The transport inherits that, and can't be stopped for writing.
+func (t *terminal) lend(group int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fd < 0 || t.foreground() != t.own {
 		return false
 	}
-	signal.Ignore(unix.SIGTTOU)
-	t.lent = true
-	return unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.group) == nil
+	if t.group = group; !t.lent {
+		t.state, _ = term.GetState(t.fd)
+		signal.Ignore(unix.SIGTTOU)
+		t.lent = true
+	}
+	return unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, group) == nil
 }
 
 // recall makes our group the foreground if the transport's was. It returns false after take.
@@ -99,9 +76,8 @@ func (t *terminal) recall() bool {
 	if t.fd < 0 {
 		return false
 	}
-	// A third group got the foreground from the user's shell: our job is in the background, and there is nothing to take back. If
-	// no group is known, the process that prepare was for took the foreground but couldn't be run.
-	if t.lent && (t.group == 0 || t.foreground() == t.group) {
+	// If a third group has the foreground, our job is in the background, and there is nothing to take back.
+	if t.lent && t.foreground() == t.group {
 		unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.own)
 	}
 	return true
@@ -149,7 +125,7 @@ func (t *terminal) await(cancel <-chan struct{}) {
 
 // lentBySibling returns whether the leader of a process group is the child of another process in our own group.
 func (t *terminal) lentBySibling(group int) bool {
-	if group == 0 || group == t.own || group == t.group {
+	if group == 0 || group == t.own {
 		return false
 	}
 	out, _ := exec.Command("ps", "-o", "ppid=", "-p", strconv.Itoa(group)).Output()
@@ -173,7 +149,7 @@ func (p *process) stopped(sig unix.Signal) {
 	case unix.SIGTSTP:
 	case unix.SIGTTIN, unix.SIGTTOU:
 		p.terminal.await(p.ending)
-		if p.terminal.lend() {
+		if p.terminal.lend(p.leader.Process.Pid) {
 			// It was in the background only because another transport had the terminal, or because the user's shell had continued our
 			// job and given it to us.
 			p.signal(unix.SIGCONT)
@@ -190,10 +166,10 @@ func (p *process) stopped(sig unix.Signal) {
 		return
 	}
 	if sig == unix.SIGTTOU {
-		sig = unix.SIGTSTP // we ignore the former, see terminal.prepare
+		sig = unix.SIGTSTP // we ignore the former, see terminal.lend
 	}
 	stopped := stopJob(sig, p.ending)
-	if !p.terminal.lend() && !stopped && p.terminal.recall() {
+	if !p.terminal.lend(p.leader.Process.Pid) && !stopped && p.terminal.recall() {
 		// Our group is in the background and has no shell to change that. Do as the kernel does for orphaned groups: don't leave it
 		// stopped for ever.
 		p.signal(unix.SIGHUP)
