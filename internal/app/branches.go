@@ -76,34 +76,38 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 		return nil, err
 	}
 	report := &branches.Report{Branches: branches.Pair(own, result.PeerRefs)}
-	// Both walk through what has come, and neither needs the other: after a first sync each takes seconds.
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	tips := begin(ctx, func(ctx context.Context) ([]string, error) { return s.tips(ctx, result) })
-	if err = s.relate(ctx, report, own[0]); err != nil {
-		cancel()
+	before, err := s.objects()
+	if err != nil {
+		return nil, err
 	}
-	var tipsErr error
-	if report.Tips, tipsErr = tips(); err == nil {
-		err = tipsErr
+	v := refs.Vetting{Before: before, Check: s.store.Vet}
+	if err := s.relate(ctx, report, own[0], v); err != nil {
+		return nil, err
 	}
+	tips, err := s.tips(ctx, report, result, v)
+	report.Tips, report.Broken = tips.Whole, tips.Broken
 	return report, err
 }
 
 // tips is what has come and is on no branch of either side.
-func (s *run) tips(ctx context.Context, result *session.Result) ([]string, error) {
+func (s *run) tips(ctx context.Context, report *branches.Report, result *session.Result, v refs.Vetting) (refs.Tips, error) {
 	if result.Received.Len() == 0 {
-		return nil, nil
+		return refs.Tips{}, nil
 	}
-	var theirs []string
+	var theirs, whole []string
+	for _, b := range report.Branches {
+		if b.Unknown == "" && ref.IsObjectName(b.Theirs) {
+			whole = append(whole, b.Theirs)
+		}
+	}
 	for _, r := range result.PeerRefs {
 		theirs = append(theirs, r.OID, r.Peeled)
 	}
-	return refs.Dangling(ctx, s.store.Repo, result.Received.All(), theirs)
+	return refs.Dangling(ctx, s.store.Repo, result.Received.All(), theirs, whole, v)
 }
 
 // relate fills in the facts about those branches that are not the same on both sides.
-func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref) error {
+func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref, v refs.Vetting) error {
 	var differ []*branches.Branch
 	var pairs []refs.Pair
 	for i := range report.Branches {
@@ -120,7 +124,7 @@ func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref)
 		return err
 	}
 	report.Here = branches.Here{Bare: checkout.Dir == "", Branch: checkout.Head.Target, Elsewhere: checkout.Elsewhere}
-	relations, err := refs.Relate(ctx, s.store.Repo, pairs)
+	relations, err := refs.Relate(ctx, s.store.Repo, pairs, v)
 	if err != nil {
 		return err
 	}

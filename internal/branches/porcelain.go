@@ -35,6 +35,9 @@ func (r *Report) WritePorcelain(w io.Writer) error {
 	for _, tip := range r.Tips {
 		line("tip", objectField(tip))
 	}
+	for _, tip := range r.Broken {
+		line("broken", objectField(tip))
+	}
 	line("end")
 	return out.Flush()
 }

@@ -75,7 +75,7 @@ func (p *pair) report() *branches.Report {
 	for _, b := range report.Branches {
 		pairs = append(pairs, refs.Pair{Ours: b.Ours, Theirs: b.Theirs})
 	}
-	relations, err := refs.Relate(ctx, s.Repo, pairs)
+	relations, err := refs.Relate(ctx, s.Repo, pairs, refs.Vetting{})
 	must(err)
 	for i, r := range relations {
 		b := &report.Branches[i]
@@ -85,14 +85,21 @@ func (p *pair) report() *branches.Report {
 			must(err)
 		}
 	}
-	report.Tips, err = refs.Dangling(ctx, s.Repo, func(yield func([]byte, error) bool) {
+	var whole []string
+	for _, b := range report.Branches {
+		if b.Unknown == "" {
+			whole = append(whole, b.Theirs)
+		}
+	}
+	tips, err := refs.Dangling(ctx, s.Repo, func(yield func([]byte, error) bool) {
 		for _, name := range received {
 			if b, err := hex.DecodeString(name); !strings.Contains(had, name) && !yield(b, err) {
 				return
 			}
 		}
-	}, theirNames)
+	}, theirNames, whole, refs.Vetting{})
 	must(err)
+	report.Tips, report.Broken = tips.Whole, tips.Broken
 	return report
 }
 

@@ -52,6 +52,10 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 	}
 	more(out, len(r.Tips)-len(tips), "commit", "commits")
+	if n := len(r.Broken); n > 0 {
+		fmt.Fprintf(out, "%s came in whose history is incomplete here, or refused by git's checks: no branch should be made of it "+
+			"(--refs=porcelain lists all)\n", count(n, "commit", "commits"))
+	}
 	return out.Flush()
 }
 

@@ -113,7 +113,7 @@ func TestTortureDeepTrees(t *testing.T) {
 	in := takeIn(t, to, p.Bytes(), depth+3)
 	forward(t, to, third)
 	s := open(t, third)
-	relations, err := refs.Relate(t.Context(), s.Repo, []refs.Pair{{Ours: common, Theirs: commit}})
+	relations, err := refs.Relate(t.Context(), s.Repo, []refs.Pair{{Ours: common, Theirs: commit}}, refs.Vetting{})
 	if err == nil && relations[0].Unknown == "" && relations[0].Theirs != 1 {
 		t.Errorf("%+v", relations)
 	}

@@ -10,48 +10,51 @@ import (
 	"io"
 	"iter"
 	"os"
-	"slices"
 	"strings"
 
 	"aig/internal/git"
 	"aig/internal/oid"
 )
 
-// Dangling is those of the received objects that are commits to which nothing points: no reference here, none of the
-// peer's (theirs, full hexadecimal names), and no other received commit; newest first. It is lost work, stashes, and
-// what a peer's hidden references stand for. The received names are ascending; one process reads them, one all commits
-// among them, and one walks from the candidates to the references.
-func Dangling(ctx context.Context, repo *git.Repo, received iter.Seq2[[]byte, error], theirs []string) ([]string, error) {
+// Tips is commits to which nothing points, newest first, by full hexadecimal names.
+type Tips struct {
+	Whole  []string
+	Broken []string // a branch of one would break git gc, or bring a file that git's checks refuse
+}
+
+// Dangling returns those of the received objects that are commits to which nothing points: no reference here, none of the
+// peer's (theirs, full hexadecimal names), and no other received commit. It is lost work, stashes, and what a peer's hidden
+// references stand for. The received names are ascending. whole is those of theirs that Relate has found to be so.
+func Dangling(ctx context.Context, repo *git.Repo, received iter.Seq2[[]byte, error], theirs, whole []string, v Vetting) (tips Tips, err error) {
 	commits, err := commitsAmong(ctx, repo, received)
 	if err != nil || commits.Len() == 0 {
-		return nil, err
+		return tips, err
 	}
 	candidates, err := unpointed(ctx, repo, commits, theirs)
 	if err != nil || len(candidates) == 0 {
-		return nil, err
+		return tips, err
 	}
-	reached := make(map[string]bool) // those that a reference reaches, by way of what was here before
+	// A reference may reach some, by way of what was here before.
+	seen, broken := make(map[string]bool), make(map[string]bool)
 	for _, name := range candidates {
-		reached[name] = true
-	}
-	var ends strings.Builder
-	for _, name := range theirs {
-		if repo.Format.IsName(name) {
-			ends.WriteString("^" + name + "\n")
-		}
+		seen[name] = false
 	}
 	err = sift(ctx, candidates, func(names []string) error {
-		// The peer's references may be of objects that did not come; those are ignored.
-		c := repo.Command(ctx, nil, "rev-list", "--ignore-missing", "--stdin", "--not", "--all")
-		c.Stdin = strings.NewReader(onePerLine(names) + ends.String())
-		return c.Lines(func(line []byte) error {
-			delete(reached, string(line))
-			return nil
+		return walk(ctx, repo, names, whole, v, func(name []byte) {
+			if _, isCandidate := seen[string(name)]; isCandidate {
+				seen[string(name)] = true
+			}
 		})
-	}, func(name string, _ error) {
-		delete(reached, name) // in an incomplete history: what is known is that nothing points to it itself
-	})
-	return slices.DeleteFunc(candidates, func(name string) bool { return reached[name] }), err
+	}, func(name string, _ error) { broken[name] = true })
+	for _, name := range candidates {
+		switch {
+		case broken[name]:
+			tips.Broken = append(tips.Broken, name)
+		case seen[name]:
+			tips.Whole = append(tips.Whole, name)
+		}
+	}
+	return tips, err
 }
 
 // commitsAmong is the commits among ascending names.

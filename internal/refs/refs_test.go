@@ -1,6 +1,7 @@
 package refs
 
 import (
+	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -282,7 +283,7 @@ func TestCheckout(t *testing.T) {
 // relate compares one pair.
 func relate(t *testing.T, s *git.Repo, ours, theirs string) Relation {
 	t.Helper()
-	relations, err := Relate(t.Context(), s, []Pair{{ours, theirs}})
+	relations, err := Relate(t.Context(), s, []Pair{{ours, theirs}}, Vetting{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +317,7 @@ func TestRelateIncomplete(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		relations, err := Relate(t.Context(), open(t, r), pairs)
+		relations, err := Relate(t.Context(), open(t, r), pairs, Vetting{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -344,7 +345,7 @@ func TestRelateManyIncomplete(t *testing.T) {
 			"hash-object", "-w", "-t", "commit", "--literally", "--stdin")
 		pairs = append(pairs, Pair{"", commit})
 	}
-	relations, err := Relate(t.Context(), open(t, r), pairs)
+	relations, err := Relate(t.Context(), open(t, r), pairs, Vetting{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,11 +427,11 @@ func dangling(t *testing.T, r *gittest.Repo, theirs ...string) []string {
 				return
 			}
 		}
-	}, theirs)
-	if err != nil {
-		t.Fatal(err)
+	}, theirs, slices.DeleteFunc(slices.Clone(theirs), func(name string) bool { return !s.Format.IsName(name) }), Vetting{})
+	if err != nil || len(tips.Broken) > 0 {
+		t.Fatal(tips.Broken, err)
 	}
-	return tips
+	return tips.Whole
 }
 
 // Dangling is the tips and only they, newest first; what a branch, a tag, a tag's tag, HEAD, any other reference or a
@@ -475,7 +476,7 @@ func TestDangling(t *testing.T) {
 	}
 }
 
-// A tip whose history is incomplete still dangles, and does not hide the others; one that came in below a commit that
+// A tip whose history is incomplete is broken, and does not hide the others; one that came in below a commit that
 // was here before, and that a reference reaches, does not.
 func TestDanglingOddHistories(t *testing.T) {
 	r := gittest.New(t, "-b", "main")
@@ -493,14 +494,14 @@ func TestDanglingOddHistories(t *testing.T) {
 			}
 		}
 	}
-	tips, err := Dangling(t.Context(), s, received(lower), nil)
-	if err != nil || len(tips) != 0 {
+	tips, err := Dangling(t.Context(), s, received(lower), nil, nil, Vetting{})
+	if err != nil || len(tips.Whole)+len(tips.Broken) != 0 {
 		t.Errorf("below a branch: %v, %v", tips, err)
 	}
 	below := r.Git("commit-tree", "-m", "below", "HEAD^{tree}")
 	above := r.Git("commit-tree", "-p", below, "-m", "above", "HEAD^{tree}")
-	tips, err = Dangling(t.Context(), s, received(below), []string{above})
-	if err != nil || len(tips) != 0 {
+	tips, err = Dangling(t.Context(), s, received(below), []string{above}, []string{above}, Vetting{})
+	if err != nil || len(tips.Whole)+len(tips.Broken) != 0 {
 		t.Errorf("below the peer's: %v, %v", tips, err)
 	}
 	parent := r.Git("commit-tree", "-m", "parent", "HEAD^{tree}")
@@ -509,15 +510,18 @@ func TestDanglingOddHistories(t *testing.T) {
 	if err := os.Remove(r.LooseFile(parent)); err != nil {
 		t.Fatal(err)
 	}
-	tips, err = Dangling(t.Context(), s, received(lower, odd, whole), nil)
-	slices.Sort(tips)
-	want := []string{odd, whole}
-	slices.Sort(want)
-	if err != nil || !slices.Equal(tips, want) {
-		t.Errorf("incomplete: %v, %v, want %v", tips, err, want)
+	tips, err = Dangling(t.Context(), s, received(lower, odd, whole), nil, nil, Vetting{})
+	if err != nil || !slices.Equal(tips.Whole, []string{whole}) || !slices.Equal(tips.Broken, []string{odd}) {
+		t.Errorf("incomplete: %+v, %v, want %s, and %s broken", tips, err, whole, odd)
+	}
+	// On top of a branch of the peer's whose history is incomplete too.
+	top := r.Git("commit-tree", "-p", odd, "-m", "top", "HEAD^{tree}")
+	tips, err = Dangling(t.Context(), s, received(top), []string{odd}, nil, Vetting{})
+	if err != nil || len(tips.Whole) > 0 || !slices.Equal(tips.Broken, []string{top}) {
+		t.Errorf("on top of what is incomplete: %+v, %v", tips, err)
 	}
 	broken := errors.New("broken")
-	_, err = Dangling(t.Context(), s, func(yield func([]byte, error) bool) { yield(nil, broken) }, nil)
+	_, err = Dangling(t.Context(), s, func(yield func([]byte, error) bool) { yield(nil, broken) }, nil, nil, Vetting{})
 	if !errors.Is(err, broken) {
 		t.Errorf("names that can't be read: %v", err)
 	}
@@ -624,5 +628,32 @@ func TestTouchedOfTreeBomb(t *testing.T) {
 		if _, err := Touched(t.Context(), s, checkout(t, s), theirs); !errors.Is(err, ErrTooManyChanges) {
 			t.Errorf("parents %q: %v", parent, err)
 		}
+	}
+}
+
+// What was here before this run is vetted before it is called whole, with the reason where it is refused; what has come in
+// since isn't.
+func TestVetting(t *testing.T) {
+	r := gittest.New(t, "-b", "main")
+	first := r.Git("commit-tree", "-m", "here before", r.GitIn("", "mktree"))
+	s := open(t, r)
+	before, err := objects.List(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := r.Git("commit-tree", "-m", "came in", "-p", first, first+"^{tree}")
+	var vetted []string
+	refuse := errors.New("hostile")
+	v := Vetting{before, func(_ context.Context, names []string) error { vetted = names; return refuse }}
+	relations, err := Relate(t.Context(), s, []Pair{{"", second}}, v)
+	if err != nil || !strings.Contains(relations[0].Unknown, "git's checks refuse what it brings (hostile)") {
+		t.Errorf("%+v, %v", relations, err)
+	}
+	if want := []string{first, r.Git("rev-parse", first+"^{tree}")}; !slices.Equal(vetted, want) {
+		t.Errorf("vetted %v, want %v", vetted, want)
+	}
+	refuse = nil
+	if relations, err = Relate(t.Context(), s, []Pair{{"", second}}, v); err != nil || relations[0].Unknown != "" {
+		t.Errorf("%+v, %v", relations, err)
 	}
 }

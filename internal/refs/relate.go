@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"aig/internal/git"
+	"aig/internal/oid"
 )
 
 // maxWalks bounds the walks that look for the tips whose history is incomplete; each may go through all that is new.
@@ -32,8 +33,8 @@ type Relation struct {
 //
 // One walk goes through everything behind theirs that no reference of ours reaches, one more through what separates each
 // pair of different commits.
-func Relate(ctx context.Context, repo *git.Repo, pairs []Pair) ([]Relation, error) {
-	unknown, err := incomplete(ctx, repo, pairs)
+func Relate(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) ([]Relation, error) {
+	unknown, err := incomplete(ctx, repo, pairs, v)
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +110,7 @@ func mergeBases(ctx context.Context, repo *git.Repo, ours, theirs string) ([]str
 }
 
 // incomplete is why theirs of a pair can't be compared and taken, for each that can't.
-func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair) (map[string]string, error) {
+func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (map[string]string, error) {
 	unknown := make(map[string]string)
 	var names []string
 	for _, p := range pairs {
@@ -137,17 +138,59 @@ func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair) (map[string]s
 		}
 	}
 	err = sift(ctx, names, func(names []string) error {
-		// As git fetch makes sure that what it got is connected: everything behind the tips that no reference reaches
-		// must be there, but for what a promisor remote has promised. A reference of ours that is broken counts for
-		// nothing.
-		c := repo.Command(ctx, nil, "rev-list", "--objects", "--quiet", "--exclude-promisor-objects", "--ignore-missing",
-			"--stdin", "--not", "--all")
-		c.Stdin = strings.NewReader(onePerLine(names))
-		return c.Run()
+		return walk(ctx, repo, names, nil, v, func([]byte) {})
 	}, func(name string, err error) {
+		if errors.As(err, new(*rejection)) {
+			unknown[name] = "git's checks refuse what it brings (" + err.Error() + ")"
+			return
+		}
 		unknown[name] = "its history is incomplete here, as from a shallow or partial repository (" + err.Error() + ")"
 	})
 	return unknown, err
+}
+
+// Vetting says what of a history is checked before a command is suggested that takes it. A tree and a file that it names
+// may have come in different runs, and neither of them could be checked with the other then.
+type Vetting struct {
+	Before *oid.List                                         // what the store held before this run; nil for no vetting
+	Check  func(ctx context.Context, objects []string) error // of these
+}
+
+// rejection is what Vetting.Check says.
+type rejection struct{ error }
+
+func (r *rejection) Unwrap() error { return r.error }
+
+// walk goes through everything behind the tips that neither a reference of ours nor one of the ends reaches, and fails if
+// something is missing there, but for what a promisor remote has promised: as git fetch makes sure that what it got is
+// connected. A reference of ours that is broken counts for nothing.
+func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, each func(name []byte)) error {
+	c := repo.Command(ctx, nil, "rev-list", "--objects", "--no-object-names", "--exclude-promisor-objects", "--ignore-missing",
+		"--stdin", "--not", "--all")
+	var in strings.Builder
+	in.WriteString(onePerLine(tips))
+	for _, name := range ends {
+		in.WriteString("^" + name + "\n")
+	}
+	c.Stdin = strings.NewReader(in.String())
+	var old []string
+	binary := make([]byte, repo.Format.Size())
+	err := c.Lines(func(name []byte) error {
+		each(name)
+		if v.Before == nil || repo.Format.Parse(binary, name) != nil {
+			return nil
+		}
+		if _, found := v.Before.Search(binary); found {
+			old = append(old, string(name))
+		}
+		return nil
+	})
+	if err == nil && len(old) > 0 {
+		if err = v.Check(ctx, old); err != nil {
+			err = &rejection{err}
+		}
+	}
+	return err
 }
 
 // sift finds the names that make try fail when they are among those given to it: it tries all together, and halves

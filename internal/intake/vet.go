@@ -1,0 +1,42 @@
+package intake
+
+import (
+	"context"
+	"fmt"
+	"strings"
+)
+
+// Vet checks the trees among the named objects of the store, and the .gitmodules and .gitattributes that they name, as if
+// they came in now. What is missing of these is no error.
+func (s *Store) Vet(ctx context.Context, names []string) error {
+	if !s.checks.wanted {
+		return nil
+	}
+	var trees strings.Builder
+	n := 0
+	c := s.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
+	c.Stdin = strings.NewReader(strings.Join(names, "\n") + "\n")
+	err := c.Lines(func(line []byte) error {
+		if name, isTree := strings.CutSuffix(string(line), " tree"); isTree {
+			trees.WriteString(name + "\n")
+			n++
+		}
+		return nil
+	})
+	if n == 0 || err != nil {
+		return err
+	}
+	// No budget: nothing of this is the peer's to send.
+	apart := &Store{Repo: s.Repo, checks: s.checks, unchecked: unchecked{most: n}}
+	in, err := apart.Receive(ctx, n)
+	if err != nil {
+		return err
+	}
+	defer in.Discard()
+	c = s.Command(ctx, nil, "pack-objects", "--stdout", "-q")
+	c.Stdin, c.Stdout = strings.NewReader(trees.String()), in
+	if err := c.Run(); err != nil {
+		return fmt.Errorf("checking what was here before: %w", err)
+	}
+	return in.Finish()
+}
