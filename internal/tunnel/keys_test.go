@@ -152,7 +152,7 @@ func TestWeakKeys(t *testing.T) {
 	}
 }
 
-// What we offer, in either role, is what x/crypto/ssh holds for secure.
+// What we offer, in either role, is what x/crypto/ssh holds for secure, and has what docs/protocol.md says that everybody has.
 func TestOffer(t *testing.T) {
 	supported := ssh.SupportedAlgorithms()
 	for _, role := range []Role{Client, Server} {
@@ -187,12 +187,16 @@ func TestOffer(t *testing.T) {
 		for _, kind := range []struct {
 			name             string
 			offered, allowed []string
+			must             string
 		}{
-			{"key exchange", offer.KeyExchanges, append(supported.KeyExchanges, "curve25519-sha256@libssh.org")}, // by its older name
-			{"host key", offer.HostKeys, supported.HostKeys},
-			{"cipher", append(offer.CiphersOut, offer.CiphersIn...), supported.Ciphers},
-			{"MAC", append(offer.MACsOut, offer.MACsIn...), supported.MACs},
+			{"key exchange", offer.KeyExchanges, append(supported.KeyExchanges, "curve25519-sha256@libssh.org"), "curve25519-sha256"}, // by its older name too
+			{"host key", offer.HostKeys, supported.HostKeys, ""},
+			{"cipher", append(offer.CiphersOut, offer.CiphersIn...), supported.Ciphers, "aes128-gcm@openssh.com"},
+			{"MAC", append(offer.MACsOut, offer.MACsIn...), supported.MACs, ""},
 		} {
+			if kind.must != "" && !slices.Contains(kind.offered, kind.must) {
+				t.Errorf("as %v: no %s %s", role, kind.name, kind.must)
+			}
 			for _, name := range kind.offered {
 				extension := strings.HasPrefix(name, "ext-info-") || strings.HasPrefix(name, "kex-strict-") // RFC 8308; Terrapin
 				if !extension && !slices.Contains(kind.allowed, name) {
