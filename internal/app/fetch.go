@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"aig/internal/git"
-	"aig/internal/identity"
 	"aig/internal/intake"
 	"aig/internal/ref"
 	"aig/internal/remotehelper"
@@ -44,9 +43,8 @@ type remote struct {
 	git    git.Git
 	screen *screen.Screen
 
-	identity *identity.Identity
-	link     *Link
-	status   session.Status
+	link   *Link
+	status session.Status
 
 	offered chan session.Offer
 	decided chan *intake.Store // nil to leave
@@ -70,17 +68,8 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	if err := r.completeWait(ctx, r.git, r.name, otherwise); err != nil {
 		return remotehelper.Listing{}, err
 	}
-	trust, err := r.trusted(ctx, r.git, r.name, true, r.screen)
-	if err != nil {
-		return remotehelper.Listing{}, err
-	}
-	if r.identity, err = identity.Load(ctx, identity.Options{File: r.Settings.Identity}); err != nil {
-		return remotehelper.Listing{}, err
-	}
-	r.link, err = Open(r.ctx, LinkOptions{
-		Transport: r.Transport, Stderr: r.screen, Git: r.git, Identity: r.identity, Trust: trust, Timing: r.timing(), Request: r.Settings.request,
-	})
-	if err != nil {
+	var err error
+	if r.link, err = r.connect(ctx, r.git, r.name, true, r.screen, nil); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	r.offered, r.decided = make(chan session.Offer, 1), make(chan *intake.Store, 1)
@@ -161,14 +150,12 @@ func (r *remote) Leave(context.Context) error {
 
 // close ends what List has opened.
 func (r *remote) close() {
-	if r.over != nil {
-		if r.ctx.Err() != nil {
-			<-r.over // the conversation ends by itself, and tells the peer why
-		}
-		r.link.Close()
-		<-r.over
+	if r.over == nil {
+		return
 	}
-	if r.identity != nil {
-		r.identity.Close()
+	if r.ctx.Err() != nil {
+		<-r.over // the conversation ends by itself, and tells the peer why
 	}
+	r.link.Close()
+	<-r.over
 }

@@ -13,6 +13,7 @@ import (
 	"aig/internal/command"
 	"aig/internal/git"
 	"aig/internal/identity"
+	"aig/internal/screen"
 	"aig/internal/transport"
 	"aig/internal/tunnel"
 )
@@ -75,6 +76,27 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 	return l, nil
 }
 
+// connect opens the link that c is about, with our key and those of the peer that may be at its other end. See
+// [Config.trusted] for remote and byGit.
+func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit bool, s *screen.Screen, arrived func()) (*Link, error) {
+	trust, err := c.trusted(ctx, g, remote, byGit, s)
+	if err != nil {
+		return nil, err
+	}
+	id, err := identity.Load(ctx, identity.Options{File: c.Settings.Identity})
+	if err != nil {
+		return nil, err
+	}
+	link, err := Open(ctx, LinkOptions{
+		Transport: c.Transport, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: s, Git: g, Request: c.Settings.request,
+		Identity: id, Trust: trust, Timing: c.timing(), Arrived: arrived,
+	})
+	if err != nil {
+		id.Close()
+	}
+	return link, err
+}
+
 // Meet waits for the peer and authenticates it by its key, or else by what MeetAnyone has done.
 func (l *Link) Meet(ctx context.Context) (*tunnel.Conn, error) {
 	if l.met != nil {
@@ -113,8 +135,11 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 	return tunnel.Open(ctx, l.pipe, role, o)
 }
 
-// Close ends the transport, gently before hard.
-func (l *Link) Close() error { return l.pipe.Close() }
+// Close ends the transport, gently before hard, and the use of our key.
+func (l *Link) Close() error {
+	l.o.Identity.Close()
+	return l.pipe.Close()
+}
 
 // Explain adds to an error what it needs to be understood: the end of the transport, or where the wait comes from.
 func (l *Link) Explain(err error) error {

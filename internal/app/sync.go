@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"aig/internal/git"
-	"aig/internal/identity"
 	"aig/internal/intake"
 	"aig/internal/objects"
 	"aig/internal/oid"
@@ -31,20 +30,7 @@ func Sync(ctx context.Context, c Config) error {
 	if s.store, err = intake.Open(ctx, git); err != nil {
 		return err
 	}
-	trust, err := c.trusted(ctx, git, remote, false, s.screen)
-	if err != nil {
-		return err
-	}
-	id, err := identity.Load(ctx, identity.Options{File: c.Settings.Identity})
-	if err != nil {
-		return err
-	}
-	defer id.Close()
-	link, err := Open(ctx, LinkOptions{
-		Transport: c.Transport, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: s.screen, Git: git,
-		Identity: id, Trust: trust, Timing: c.timing(), Request: c.Settings.request,
-		Arrived: func() { s.arrived(ctx) },
-	})
+	link, err := c.connect(ctx, git, remote, false, s.screen, func() { s.arrived(ctx) })
 	if err != nil {
 		return err
 	}
