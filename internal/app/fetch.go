@@ -69,7 +69,7 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 		return remotehelper.Listing{}, err
 	}
 	var err error
-	if r.link, err = r.connect(ctx, r.git, r.name, true, r.screen, nil); err != nil {
+	if r.link, err = r.connect(ctx, r.git, r.name, true, r.screen, func() {}); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	r.offered, r.decided = make(chan session.Offer, 1), make(chan *intake.Store, 1)

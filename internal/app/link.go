@@ -38,11 +38,12 @@ type LinkOptions struct {
 
 // Link is an open transport, with or without a peer at its other end. Close it.
 type Link struct {
-	o     LinkOptions
-	pipe  transport.Pipe
-	shell *transport.Transport   // nil for standard input and output
-	met   *tunnel.Conn           // by MeetAnyone
-	last  atomic.Pointer[string] // what the transport said last
+	o      LinkOptions
+	pipe   transport.Pipe
+	shell  *transport.Transport   // nil for standard input and output
+	closed func()                 // nil, or what Close calls
+	met    *tunnel.Conn           // by MeetAnyone
+	last   atomic.Pointer[string] // what the transport said last
 }
 
 // Open starts the transport.
@@ -87,14 +88,21 @@ func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit boo
 	if err != nil {
 		return nil, err
 	}
+	w := &waiting{screen: s, transport: c.Transport, fingerprint: id.Fingerprint(), over: c.Quiet || !s.IsTerminal()}
 	link, err := Open(ctx, LinkOptions{
 		Transport: c.Transport, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: s, Git: g, Request: c.Settings.request,
-		Identity: id, Trust: trust, Timing: c.timing(), Arrived: arrived,
+		Identity: id, Trust: trust, Timing: c.timing(), Said: w.said,
+		Arrived: func() {
+			w.stop()
+			arrived()
+		},
 	})
 	if err != nil {
 		id.Close()
+		return nil, err
 	}
-	return link, err
+	link.closed = w.stop
+	return link, nil
 }
 
 // Meet waits for the peer and authenticates it by its key, or else by what MeetAnyone has done.
@@ -137,6 +145,9 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 
 // Close ends the transport, gently before hard, and the use of our key.
 func (l *Link) Close() error {
+	if l.closed != nil {
+		l.closed()
+	}
 	l.o.Identity.Close()
 	return l.pipe.Close()
 }

@@ -1,6 +1,9 @@
 package app
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -42,5 +45,36 @@ func TestReportOnTerminal(t *testing.T) {
 				t.Errorf("%v\n%s", o.err, seen)
 			}
 		})
+	}
+}
+
+// Whoever has got a token at a terminal reads what the other side has to type, and that we wait.
+func TestWaitingAtTerminal(t *testing.T) {
+	alice, bob := newPerson(t), newPerson(t)
+	board := filepath.Join(t.TempDir(), "switch board")
+	if err := os.WriteFile(board, []byte("echo 17e58 >&2; exec sleep 100"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	user, program := gittest.Terminal(t)
+	defer user.Close()
+	defer program.Close()
+	c := alice.config(bob)
+	c.Transport, c.Stderr, c.Wait = "sh '"+board+"' new", program, 2*time.Second
+	wait := start(t, c, nil, Sync)
+	want := fmt.Sprintf("transport: \"17e58\\n\"\r\ntell the other side: AIG_TRUST=%s git aig-sync 'sh '\\''%s'\\'' 17e58'\r\nwaiting for it …\r\n", alice.fingerprint, board)
+	var seen []byte
+	user.SetReadDeadline(time.Now().Add(time.Minute))
+	for buf := make([]byte, 4096); len(seen) < len(want); {
+		n, err := user.Read(buf)
+		seen = append(seen, buf[:n]...)
+		if err != nil {
+			t.Fatalf("%v, after %q", err, seen)
+		}
+	}
+	if string(seen) != want {
+		t.Errorf("the terminal shows\n%s, not\n%s", seen, want)
+	}
+	if o := wait(); o.err == nil || !strings.Contains(o.err.Error(), "no peer came within 2s") {
+		t.Error(o.err)
 	}
 }
