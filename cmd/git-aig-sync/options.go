@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -23,42 +24,39 @@ const usageText = `usage: git aig-sync [<options>] [--] <transport>
    or: git aig-sync help [<verb>]
 
 Makes the object stores of two repositories equal, over any full-duplex pipe
-to a peer that runs the same command. No reference is touched.
+to a peer that runs the same command. No reference is touched. All objects of
+yours are given, also stashes, amended commits and files that were once staged;
+and whoever knows a content can find out whether you hold it.
 
 <transport> is a shell expression, one argument, whose standard input and
 output are the pipe; - is this process's own standard input and output; the
 name of a remote whose URL is aig::<transport> stands for that.
 
+Who it is, and whom it may meet (else as the environment or git config say):
     --trust <key>      fingerprint of the peer's key, as ssh-keygen -lf prints
-                       it, or its .pub (may be repeated; else $AIG_TRUST,
-                       aig.trust)
-    --identity <file>  your private key (else $AIG_IDENTITY, else aig.identity,
-                       else ~/.ssh/id_ed25519, else the SSH agent)
-    --context <word>   a word that both sides must give, else nothing is shared
-                       (else $AIG_CONTEXT, else aig.context, else none)
-    --fingerprint      print your key's fingerprint and exit
+                       it, or its .pub (may be repeated; $AIG_TRUST, aig.trust)
+    --identity <file>  your private key ($AIG_IDENTITY, aig.identity, else
+                       ~/.ssh/id_ed25519, else the SSH agent)
+    --context <word>   a word that both sides must give ($AIG_CONTEXT,
+                       aig.context)
+    --wait <duration>  how long to wait for the peer to come (aig.wait)
+    --timeout <duration>   how long nothing may move then (default 1m0s)
+What travels:
     --pull             receive only
     --push             give only
-    --give=reachable   give only what branches, tags and other references that
-                       aren't hidden reach: no stashes, no amended commits
-                       (else aig.give; by default everything is given)
-    --summary          report how many objects moved, not which
-    --report=full      report each object, though standard output is a terminal
-                       and they are many, or the transport is -
+    --give=reachable   give only what references reach that aren't hidden: no
+                       stashes, no amended commits (aig.give)
+    --no-refs          tell the peer no branches and tags, and don't compare its
+                       branches with yours (aig.refs=false)
+What is shown:
+    --summary          how many objects moved, not which
+    --report=full      each object, also on a terminal, and where - is the pipe
+    --refs=porcelain   how the peer's branches compare with yours, for scripts
     -q, --quiet        no report, no progress
-    --[no-]progress    show progress on standard error, or don't (default: if it
-                       is a terminal)
-    --no-refs          don't tell the peer our branches and tags, and don't
-                       compare its branches with ours (or aig.refs=false)
-    --refs=porcelain   compare the peer's branches with ours for scripts, on
-                       standard output, after the report
-    --wait <duration>  how long to wait for the peer to come (else aig.wait,
-                       else there is no end)
-    --timeout <duration>
-                       how long nothing may move once the peer has come
-                       (default 1m0s)
-    --version          print the version and exit
-    -h, --help         print this
+    --[no-]progress    show progress, or don't (default: on a terminal)
+    --fingerprint      your key's fingerprint, and nothing else
+    --version          the version
+    -h, --help         this
 
 Two people, and a host that neither trusts, where aig-switchboard runs:
 
@@ -148,6 +146,7 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.BoolVar(&peers, "peers", false, "")
 	flags.BoolVar(&version, "version", false, "")
 	flags.BoolVarP(&help, "help", "h", false, "")
+	followConventions(flags)
 	if err := flags.Parse(args); err != nil {
 		if words := flags.Args(); len(words) > 0 { // the option is the transport's, most likely
 			err = fmt.Errorf("%w; %s", err, quoteIt(args[slices.Index(args, words[0]):]))
@@ -228,6 +227,37 @@ func parse(args []string, c app.Config) (options, error) {
 		return o, errors.New("--code, --replace, --global and --no-sync belong to invite and accept")
 	}
 	return o, nil
+}
+
+// followConventions has options given as gitcli(7) says: by any prefix that no other has, and no- takes a boolean back.
+func followConventions(set *pflag.FlagSet) {
+	var names []string
+	set.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	for _, name := range names {
+		f, opposite := set.Lookup(name), "no-"+name
+		if f.Value.Type() == "bool" && !strings.HasPrefix(name, "no-") && !slices.Contains(names, opposite) {
+			set.VarPF(negated{f.Value}, opposite, "", "").NoOptDefVal = "true"
+			names = append(names, opposite)
+		}
+	}
+	set.SetNormalizeFunc(func(_ *pflag.FlagSet, given string) pflag.NormalizedName {
+		longer := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.HasPrefix(name, given) })
+		if len(longer) == 1 && given != "" {
+			given = longer[0]
+		}
+		return pflag.NormalizedName(given)
+	})
+}
+
+// negated is a boolean option in its no- form.
+type negated struct{ pflag.Value }
+
+func (n negated) Set(s string) error {
+	on, err := strconv.ParseBool(s)
+	if err == nil {
+		err = n.Value.Set(strconv.FormatBool(!on))
+	}
+	return err
 }
 
 // quoteIt says how words that seem to be a transport are given as one.
