@@ -55,23 +55,17 @@ token. Everybody is let in; nothing is stored.
 
 limits:
 
-    --max-connections N     open connections in all; when one more comes, one
-                            that has no command yet goes, of the source that
-                            has most of them (default 1024)
-    --max-waiting N         sides that wait, in all (default 256)
-    --max-waiting-per-source N
-                            sides that wait from one IPv4 address or IPv6 /64
-                            (default 32)
-    --max-links N           links at the same time, in all (default 128)
-    --max-links-per-source N
-                            links with a side of one IPv4 address or IPv6 /64
-                            (default 32)
-    --max-guesses N         tokens of one source being looked up at the same
-                            time (default 64)
-    --guess-delay DURATION  longest delay before the token of a source that has
-                            named many wrong ones is looked up (default 3s)
+    --max-connections N     open connections (default 1024)
+    --max-waiting N         sides that wait for their other side (default 256)
+    --max-links N           links at the same time (default 128)
+                            When one more comes, one of the largest crowd goes:
+                            IPv4 addresses are counted by themselves and by /24,
+                            IPv6 ones by /64, /56 and /48
+    --look-ups N            tokens that one IPv4 address or IPv6 /64 may try a
+                            minute; its /24 or /48 may try ten times as many
+                            (default 60)
     --token-digits N        least length of a token, 5 to 16; it grows by itself
-                            when many wait or many guess (default 5)
+                            when many wait (default 5)
     --handshake-time DURATION
                             for the SSH handshake, in which a person may be
                             comparing a fingerprint (default 2m)
@@ -111,12 +105,9 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	)
 	flags.IntVar(&opt.MaxConnections, "max-connections", opt.MaxConnections, "")
 	flags.IntVar(&opt.MaxWaiting, "max-waiting", opt.MaxWaiting, "")
-	flags.IntVar(&opt.MaxWaitingPerSource, "max-waiting-per-source", opt.MaxWaitingPerSource, "")
 	flags.IntVar(&opt.MaxLinks, "max-links", opt.MaxLinks, "")
-	flags.IntVar(&opt.MaxLinksPerSource, "max-links-per-source", opt.MaxLinksPerSource, "")
-	flags.IntVar(&opt.MaxGuesses, "max-guesses", opt.MaxGuesses, "")
+	flags.IntVar(&opt.Lookups, "look-ups", opt.Lookups, "")
 	flags.IntVar(&opt.TokenDigits, "token-digits", opt.TokenDigits, "")
-	flags.DurationVar(&opt.GuessDelay, "guess-delay", opt.GuessDelay, "")
 	flags.DurationVar(&opt.HandshakeTime, "handshake-time", opt.HandshakeTime, "")
 	flags.DurationVar(&opt.CommandTime, "command-time", opt.CommandTime, "")
 	flags.DurationVar(&opt.WaitTime, "wait-time", opt.WaitTime, "")

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
 
 	"aig/internal/sshguard"
 )
@@ -17,18 +18,19 @@ import (
 const (
 	// What a client may ask beside its one command: OpenSSH sends a handful of
 	// requests before it and, if told to, a keepalive every few seconds.
-	requestBurst    = 256
-	requestInterval = time.Second / 4
+	requestBurst = 256
+	requestRate  = 4 // a second
 )
 
 // client is one SSH connection.
 type client struct {
 	server  *Server
 	meter   *meter
-	visit   *visit
-	ctx     context.Context // ends when no command is taken any more
-	linkCtx context.Context // ends when links must end
-	log     *slog.Logger    // names the client's address: for the debug level only
+	place   *member                 // in the server's connections
+	ctx     context.Context         // ends when no command is taken any more; its cause is what to tell
+	leave   context.CancelCauseFunc // of ctx
+	linkCtx context.Context         // ends when links must end
+	log     *slog.Logger            // names the client's address: for the debug level only
 
 	ssh      *ssh.ServerConn
 	done     chan struct{} // closed when the SSH connection has ended
@@ -37,7 +39,7 @@ type client struct {
 	queue    <-chan []byte           // see sshguard; nil before authentication
 	forward  bool                    // a port forward was asked for; written and read by serve alone
 	flood    sync.Once
-	requests *bucket
+	requests *rate.Limiter
 }
 
 // serve does the handshake and then services the connection until it ends.
@@ -45,21 +47,27 @@ type client struct {
 func (c *client) serve() {
 	opt := &c.server.opt
 	late := time.AfterFunc(opt.HandshakeTime, func() {
-		c.meter.dismiss("no handshake in " + opt.HandshakeTime.String())
+		c.leave(&refusal{noHandshake, "no handshake in " + opt.HandshakeTime.String()})
 	})
+	dismissal := context.AfterFunc(c.ctx, func() { c.meter.dismiss(context.Cause(c.ctx).Error()) })
 	conn, channels, requests, err := ssh.NewServerConn(c.meter, c.config())
 	late.Stop()
+	if stopped := dismissal(); !stopped && err == nil {
+		err = context.Cause(c.ctx)
+	}
 	if err != nil {
 		c.drain()
-		if !c.server.admission.wasEvicted(c.visit) {
+		if _, ok := c.server.count(context.Cause(c.ctx)); !ok {
 			c.server.counters.add(noHandshake)
 		}
 		c.log.Debug("no handshake")
+		if conn != nil {
+			conn.Wait()
+		}
 		return
 	}
 	c.ssh = conn
-	c.server.admission.advance(c.visit, known)
-	c.meter.greeted()
+	c.meter.turn(opening, openingBudget)
 	overdue := time.AfterFunc(opt.CommandTime, func() {
 		c.server.counters.add(noCommand)
 		c.close()
@@ -162,7 +170,7 @@ func (c *client) open(ch ssh.NewChannel) bool {
 // allow counts a request or a channel, and cuts the connection off if there
 // are too many of them.
 func (c *client) allow() bool {
-	if c.requests.take() {
+	if c.requests.Allow() {
 		return true
 	}
 	c.cut("too many requests have come")
@@ -176,7 +184,7 @@ func (c *client) cut(line string) {
 	c.flood.Do(func() {
 		c.server.counters.add(flooding)
 		c.log.Debug("a flood", "line", line)
-		c.meter.stop()
+		c.meter.turn(stopped, 0)
 		if s := c.session.Load(); s != nil {
 			c.wait.Go(func() { s.Finish(1, line) })
 			return
@@ -199,7 +207,8 @@ func (c *client) config() *ssh.ServerConfig {
 		ServerVersion: serverVersion,
 		PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) {
 			c.queue = sshguard.Queue(conn)
-			c.meter.authenticates()
+			c.meter.turn(authenticating, handshakeBudget)
+			c.meter.keys.LookedAt()
 		},
 	}
 	config.AddHostKey(&countedKey{c.server.hostKey, c.allow})
@@ -268,7 +277,7 @@ func (c *client) keepAlive() {
 // OpenSSH's server does. The channel is closed when the answer is there or the
 // connection has ended.
 func (c *client) ask() <-chan struct{} {
-	c.meter.asked()
+	c.meter.expect(64)
 	answered := make(chan struct{})
 	c.wait.Go(func() {
 		defer close(answered)

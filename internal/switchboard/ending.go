@@ -57,6 +57,7 @@ func (s *session) exitStatus(status uint32) {
 // passed on.
 func (s *session) Finish(status uint32, line string) {
 	s.finished.Do(func() {
+		s.client.place.unsettle(s.client.close)
 		if line != "" {
 			s.stderr("switchboard: " + line)
 		}

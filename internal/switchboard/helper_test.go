@@ -43,9 +43,14 @@ func (b *board) refused(r reason) uint64 {
 
 // waitingSides returns how many wait for their other side.
 func (b *board) waitingSides() int {
-	b.rendezvous.mu.Lock()
-	defer b.rendezvous.mu.Unlock()
-	return len(b.rendezvous.waiting)
+	return held(b.waiting)
+}
+
+// held returns how many places of a pool are taken.
+func held(p *pool) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held
 }
 
 // logBuffer is a log that can be read while it is written.
@@ -86,6 +91,7 @@ func startBoardOn(tb testing.TB, ln net.Listener, change func(*Options)) *board 
 	b := &board{addr: ln.Addr().String(), log: new(logBuffer), done: make(chan struct{})}
 	opt := DefaultOptions()
 	opt.Grace = 0
+	opt.Lookups = 1 << 20 // tests link much oftener than people do
 	opt.Logger = slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if opt.HostKey, err = ssh.NewSignerFromKey(private); err != nil {
 		tb.Fatal(err)

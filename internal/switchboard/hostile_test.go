@@ -84,7 +84,6 @@ func TestTokenWhole(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) {
 		o.TokenDigits = 12
-		o.GuessDelay = 0
 	})
 	a, token := b.wait(t)
 	for _, wrong := range []string{token[:5], token[:11], token[1:], token + "0", "0" + token, token[:11] + "g",

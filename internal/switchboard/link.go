@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +28,7 @@ type Side interface {
 	io.Reader                          // what it says, until its end of file; a lost connection may look the same
 	io.Writer                          // takes what the other one says
 	CloseWrite()                       // passes the other one's end of file on, with status 0
+	RemoteAddr() net.Addr              // whom it is counted for
 	Gone() <-chan struct{}             // closed when the side has left or its connection is lost
 	Finish(status uint32, line string) // ends the side with a line, unless that is empty, and waits until it has left
 }
@@ -162,3 +164,7 @@ func (d *direction) carry(l *link) {
 }
 
 func (l *link) touch() { l.moved.Store(int64(time.Since(l.began))) }
+
+// lastMoved returns the time at which a byte moved last: the quietest link has
+// the lowest.
+func (l *link) lastMoved() int64 { return l.began.UnixNano() + l.moved.Load() }

@@ -1,7 +1,6 @@
 package switchboard
 
 import (
-	"crypto/rand"
 	"fmt"
 	"strings"
 	"sync"
@@ -44,11 +43,11 @@ func TestMeet(t *testing.T) {
 // that is told so; another name's stays where it is.
 func TestMeetReplaces(t *testing.T) {
 	t.Parallel()
-	b := startBoard(t, func(o *Options) { o.MaxWaiting = 2 })
+	b := startBoard(t, nil)
 	other := b.meet(t, strings.Repeat("f", 32), "a")
 	old := b.meet(t, meetingName, "a")
 	eventually(t, "two sides wait", func() bool { return b.waitingSides() == 2 })
-	newer := b.meet(t, meetingName, "a") // in the room of the old one
+	newer := b.meet(t, meetingName, "a")
 	old.refused("has taken your place")
 	c := b.meet(t, meetingName, "b")
 	if line := c.line(); line != "switched" {
@@ -87,32 +86,16 @@ func TestMeetAtOnce(t *testing.T) {
 	}
 }
 
-// Meetings count like tokens: the most that wait, the most links.
+// Meetings count like tokens: one more than may wait pushes out the oldest of
+// its crowd.
 func TestMeetLimits(t *testing.T) {
-	o := DefaultOptions()
-	o.MaxWaitingPerSource, o.MaxLinksPerSource = 1, 1
-	r := newRendezvous(&o, rand.Reader)
-	w, joined, err := r.meet(meetingName, "a", nil, sourceA)
-	if joined || err != nil {
-		t.Fatal(joined, err)
-	}
-	_, _, err = r.meet(meetingName[1:]+"0", "a", nil, sourceA)
-	mustRefuse(t, err, tooManyOfSource)
-	_, err = r.add(nil, sourceA, 0)
-	mustRefuse(t, err, tooManyOfSource)
-
-	got, joined, err := r.meet(meetingName, "b", nil, sourceB)
-	if got != w || !joined || err != nil {
-		t.Fatal(got, joined, err)
-	}
-	again, joined, err := r.meet(meetingName, "b", nil, sourceB)
-	if joined || err != nil {
-		t.Fatal(joined, err)
-	}
-	_, _, err = r.meet(meetingName, "a", nil, sourceA)
-	mustRefuse(t, err, tooManyLinksOfSource)
-	r.release(w, sourceB)
-	if got, joined, err := r.meet(meetingName, "a", nil, sourceA); got != again || !joined || err != nil {
-		t.Error("a refused link has spent the wait:", got, joined, err)
-	}
+	t.Parallel()
+	b := startBoard(t, func(o *Options) { o.MaxWaiting = 1 })
+	p := b.meet(t, meetingName, "a")
+	eventually(t, "one side waits", func() bool { return b.waitingSides() == 1 })
+	_, token := b.wait(t)
+	p.refused("too many are waiting here, most of them from your network")
+	b.meet(t, meetingName, "b")
+	eventually(t, "the other one has gone", func() bool { return b.refused(tooManyWaiting) == 2 })
+	b.run(t, token).refused("nobody is waiting")
 }

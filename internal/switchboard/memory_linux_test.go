@@ -165,7 +165,7 @@ func TestTortureMemory(t *testing.T) {
 // how many MiB its process has grown.
 func memory(t *testing.T, bin string, kinds map[*hoarder]int) float64 {
 	t.Helper()
-	p := startProgram(t, bin, gittest.Rounds(500, 2000), "--max-waiting-per-source", "1000", "--max-links-per-source", "1000",
+	p := startProgram(t, bin, gittest.Rounds(500, 2000),
 		"--handshake-time", "10m", "--command-time", "10m", "--keepalive-time", "10m", "--grace", "0s", "--control-time", "5s")
 	lasts := time.Duration(gittest.Rounds(3, 20)) * time.Second
 	a, c := p.link(t)

@@ -9,6 +9,55 @@ import (
 	"aig/internal/sshguard"
 )
 
+const (
+	// handshakeBudget is how much a client may send until its key exchange is
+	// answered, in bytes on the wire, and again for its authentication. OpenSSH
+	// sends five thousand. It is small because SSH takes the names in a key
+	// exchange's offer apart before it looks at them, and a comma costs 16 bytes
+	// of memory.
+	handshakeBudget = 16 << 10
+
+	// keyedBudget is how much a client may send between the two: its new keys in
+	// 16 bytes, and 16 packets of at least 28. The clients known send 300 bytes.
+	// What makes it a limit is x/crypto, see sshguard: the queue can't be had
+	// before.
+	keyedBudget = 16 + 16*28
+
+	// openingBudget is how much a client may send from there until its command
+	// is known: what comes directly behind a command, before that is looked at.
+	openingBudget = 64 << 10
+
+	// A packet is large if x/crypto reads more of it at once, in bytes. Once
+	// there is a command it is one that is larger than any that SSH obliges us
+	// to take (RFC 4253, section 6.1); before, it is one that is larger than has
+	// to be for a command of ours.
+	largeRead        = 35_000
+	largeOpeningRead = 8 << 10
+
+	// A command is answered however long it is (x/crypto takes no packet of more
+	// than 256 KiB), so maxLarge clients at a time may send a large packet before
+	// it, and largeBudget beyond openingBudget. It may take 16 times as much
+	// memory if it is an offer of algorithms.
+	maxLarge    = 16
+	largeBudget = 272 << 10
+
+	// backlogBudget is how much of one client may lie here unread. SSH's window
+	// holds 2 MiB of data, but a client may send it in packets of one byte, and
+	// each costs x/crypto about 64 bytes of memory for its 36 on the wire. So
+	// what is bounded is the wire: full windows in packets of at least 72 bytes
+	// pass, and memory stays below twice this figure, where the window alone
+	// would allow 128 MiB.
+	backlogBudget = 3 << 20
+
+	// writesInPlain is how often x/crypto writes before it answers to a key
+	// exchange: its version, its offer of algorithms.
+	writesInPlain = 2
+
+	// farewellTime is how long a line may take to go to a client that is being
+	// sent away. There is room for it in the system's buffers, as a rule.
+	farewellTime = 100 * time.Millisecond
+)
+
 var (
 	errBudget = errors.New("the client has sent more than it may")
 	errEarly  = errors.New("the client has begun a second key exchange before its authentication")
@@ -19,9 +68,9 @@ type phase int
 
 const (
 	handshaking    phase = iota // too much is a failure
-	keyed                       // the handshake between key exchange and authentication: too much has to wait
-	authenticating              // the rest of the handshake
-	opening                     // too much has to wait: the command may be known already, and only not have been looked at yet
+	keyed                       // between key exchange and authentication: too much has to wait
+	authenticating              // too much is a failure
+	opening                     // too much has to wait: the command may have come, and only not have been looked at yet
 	obeying                     // too much is a flood
 	stopped                     // nothing more is read
 )
@@ -32,27 +81,43 @@ const (
 type meter struct {
 	net.Conn
 	large   chan struct{}     // has room for maxLarge clients
-	shown   func(to stage)    // called when a client in its handshake has come to a stage
 	flooded func(line string) // called, and may not wait, when too much has come of one that is obeyed
 	keys    sshguard.FirstKeys
 
 	mu       sync.Mutex
 	phase    phase
-	received int64 // bytes handed to SSH so far
 	budget   int64
-	keyed    int // what is left of keyedBudget
+	received int64 // bytes handed to SSH so far
 	counting bool
-	hasPlace bool          // in large
-	changed  chan struct{} // closed when the phase changes
+	hasPlace bool // in large
 	closed   bool
-	writes   int // how often SSH has written
+	farewell string        // what a client is told that is sent away
+	changed  chan struct{} // closed when any of it changes in a way that Read waits for
+	writes   int           // how often SSH has written
 }
 
 func newMeter(conn net.Conn, large chan struct{}) *meter {
-	return &meter{
-		Conn: conn, large: large, shown: func(stage) {}, flooded: func(string) {},
-		budget: handshakeBudget, keyed: keyedBudget, counting: true, changed: make(chan struct{}),
+	return &meter{Conn: conn, large: large, budget: handshakeBudget, counting: true, changed: make(chan struct{})}
+}
+
+// turn begins a phase with a budget of its own. Nothing follows stopped.
+func (m *meter) turn(p phase, budget int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.phase != stopped {
+		m.phase, m.budget, m.counting = p, budget, true
+		m.change()
 	}
+}
+
+// change needs m.mu.
+func (m *meter) change() {
+	if m.hasPlace {
+		m.hasPlace = false
+		<-m.large
+	}
+	close(m.changed)
+	m.changed = make(chan struct{})
 }
 
 // Close implements [net.Conn].
@@ -61,127 +126,87 @@ func (m *meter) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.closed = true
-	m.turn(stopped)
+	m.change()
 	return err
-}
-
-// turn needs m.mu.
-func (m *meter) turn(p phase) {
-	if m.phase == stopped && p != stopped {
-		return
-	}
-	m.phase = p
-	if p != opening && m.hasPlace {
-		m.hasPlace = false
-		<-m.large
-	}
-	close(m.changed)
-	m.changed = make(chan struct{})
 }
 
 // Read implements [net.Conn], for one reader.
 func (m *meter) Read(p []byte) (int, error) {
-	if len(p) > largeOpeningRead {
-		m.takePlace()
-	}
 	for {
-		line, changed, err := m.check(len(p) > largeRead)
-		switch {
-		case err != nil:
-			return 0, err
-		case line != "":
-			m.flooded(line)
-		case changed == nil:
-			return m.read(p)
+		n, flood, changed, err := m.check(len(p))
+		if err == nil && n > 0 {
+			n, err = m.Conn.Read(p[:n])
+			m.note(n)
+		}
+		if err != nil {
+			m.mu.Lock()
+			line := m.farewell
+			m.mu.Unlock()
+			if line != "" {
+				m.tell(line) // while SSH has not closed the connection yet
+			}
+		}
+		if err != nil || n > 0 {
+			return n, err
+		}
+		if flood != "" {
+			m.flooded(flood)
 		}
 		<-changed
 	}
 }
 
-// check tells whether the client may be read from: it may not if there is an
-// error, a line to tell it, or a change to wait for, in this order.
-func (m *meter) check(large bool) (line string, changed <-chan struct{}, err error) {
+// check returns how many of n bytes may be read now. If none may, there is an
+// error, or a change to wait for, which a client that floods is told about.
+func (m *meter) check(n int) (_ int, flood string, changed <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	switch tooMuch := m.budget < 0; {
-	case m.closed:
-		return "", nil, net.ErrClosed
-	case m.phase < opening && (large || tooMuch):
-		return "", nil, errBudget
-	case m.phase == keyed && m.keyed == 0 || m.phase == opening && tooMuch || m.phase == stopped:
-		return "", m.changed, nil
-	case m.phase == obeying && large:
-		return "a packet is larger than any has to be", m.changed, nil
+	if m.phase == opening && n > largeOpeningRead && !m.hasPlace {
+		select {
+		case m.large <- struct{}{}:
+			m.hasPlace = true
+			m.budget += largeBudget
+		default:
+			return 0, "", nil, errBudget
+		}
+	}
+	tooMuch := m.budget < 0
+	switch {
+	case m.closed || m.farewell != "":
+		return 0, "", nil, net.ErrClosed
+	case m.phase < opening && n > largeRead, m.phase == handshaking && tooMuch, m.phase == authenticating && tooMuch:
+		return 0, "", nil, errBudget
+	case m.phase == keyed:
+		return min(n, int(m.budget)), "", m.changed, nil
+	case m.phase == opening && tooMuch, m.phase == stopped:
+		return 0, "", m.changed, nil
+	case m.phase == obeying && n > largeRead:
+		return 0, "a packet is larger than any has to be", m.changed, nil
 	case m.phase == obeying && tooMuch:
-		return "more has come than may lie here unread", m.changed, nil
+		return 0, "more has come than may lie here unread", m.changed, nil
 	}
-	return "", nil, nil
+	return n, "", nil, nil
 }
 
-// takePlace waits until the client may send a large packet before its command.
-func (m *meter) takePlace() {
-	m.mu.Lock()
-	needed, changed := m.phase == opening && !m.hasPlace, m.changed
-	m.mu.Unlock()
-	if !needed {
-		return
-	}
-	select {
-	case m.large <- struct{}{}:
-	case <-changed:
-		return
-	}
+// note counts n bytes that have come.
+func (m *meter) note(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.phase != opening {
-		<-m.large
-		return
-	}
-	m.hasPlace = true
-	m.budget += largeBudget
-}
-
-func (m *meter) read(p []byte) (int, error) {
-	n, err := m.Conn.Read(p[:m.atOnce(len(p))])
-	if before, after := m.note(n); before != after {
-		m.shown(after)
-	}
-	return n, err
-}
-
-// atOnce returns how many of n bytes may be read now.
-func (m *meter) atOnce(n int) int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.phase == keyed {
-		return min(n, m.keyed)
-	}
-	return n
-}
-
-// note counts n bytes that have come, and returns the client's stages before
-// and after that.
-func (m *meter) note(n int) (before, after stage) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	before = stageAfter(m.received)
 	m.received += int64(n)
-	if m.phase == keyed {
-		m.keyed -= n
-	}
 	if m.counting {
 		m.budget -= int64(n)
 	}
-	return before, stageAfter(m.received)
 }
 
 // Write implements [net.Conn].
 func (m *meter) Write(p []byte) (int, error) {
 	m.mu.Lock()
-	if m.writes++; m.writes > writesInPlain && m.phase == handshaking {
-		m.turn(keyed)
-	}
+	m.writes++
+	answers := m.writes > writesInPlain && m.phase == handshaking
 	m.mu.Unlock()
+	if answers {
+		m.turn(keyed, keyedBudget)
+	}
 	if m.keys.Refuses(len(p)) {
 		m.Close()
 		return 0, errEarly
@@ -189,11 +214,14 @@ func (m *meter) Write(p []byte) (int, error) {
 	return m.Conn.Write(p)
 }
 
-// dismiss closes the connection of a client whose handshake is not done, and
-// tells it a line, if it can.
+// dismiss ends the handshake of a client that has to go. It does not wait: what
+// waits for the connection fails, and the reader tells the line first.
 func (m *meter) dismiss(line string) {
-	m.tell(line)
-	m.Close()
+	m.mu.Lock()
+	m.farewell = line
+	m.change()
+	m.mu.Unlock()
+	m.Conn.SetDeadline(time.Unix(1, 0))
 }
 
 // tell says why a connection ends before its handshake is done, if no more
@@ -201,32 +229,16 @@ func (m *meter) dismiss(line string) {
 // the client would not understand.
 func (m *meter) tell(line string) {
 	m.mu.Lock()
-	var farewell []byte
+	farewell := disconnect(line)
 	switch {
 	case m.writes == 0:
-		farewell = append([]byte(serverVersion+"\r\n"), disconnect(line)...)
-	case m.writes <= writesInPlain:
-		farewell = disconnect(line)
+		farewell = append([]byte(serverVersion+"\r\n"), farewell...)
+	case m.writes > writesInPlain:
+		farewell = nil
 	}
 	m.mu.Unlock()
-	if farewell != nil {
-		m.Conn.SetWriteDeadline(time.Now().Add(farewellTime))
-		m.Conn.Write(farewell)
-	}
-}
-
-// stop makes reading wait until the connection is closed.
-func (m *meter) stop() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.turn(stopped)
-}
-
-// isStopped tells whether nothing more is read.
-func (m *meter) isStopped() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.phase == stopped
+	m.Conn.SetWriteDeadline(time.Now().Add(farewellTime))
+	m.Conn.Write(farewell)
 }
 
 // total returns the number of bytes handed to SSH so far.
@@ -234,31 +246,6 @@ func (m *meter) total() int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.received
-}
-
-// authenticates ends the time between key exchange and authentication.
-func (m *meter) authenticates() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.turn(authenticating)
-	m.keys.LookedAt()
-}
-
-// greeted begins the time between a client's handshake and its command, which
-// is bounded by somebody who closes the connection.
-func (m *meter) greeted() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.budget = openingBudget
-	m.turn(opening)
-}
-
-// waits begins the time between a client's command and its link.
-func (m *meter) waits() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.budget, m.counting = backlogBudget, true
-	m.turn(obeying)
 }
 
 // reading says that a goroutine takes whatever arrives.
@@ -271,30 +258,20 @@ func (m *meter) reading() {
 // took says that n bytes of data have been taken, and whether that was all
 // there were. Until the next call of reading, what arrives is backlog.
 func (m *meter) took(n int, all bool) {
+	if all {
+		n = backlogBudget
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counting = true
-	if all {
-		m.budget = backlogBudget
-	} else {
-		m.credit(2 * int64(n))
-	}
+	m.credit(2 * int64(n))
 }
 
-// gave says that n bytes of data were sent to the client, whose window
-// adjustments for them come in and are no backlog: at most 36 bytes for 96 KiB
-// with the clients known.
-func (m *meter) gave(n int) {
+// expect says that n bytes will come in that are no backlog.
+func (m *meter) expect(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.credit(int64(n) >> 10)
-}
-
-// asked says that the client was asked for a sign of life, which will come in.
-func (m *meter) asked() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.credit(64)
+	m.credit(int64(n))
 }
 
 // credit needs m.mu.

@@ -39,29 +39,33 @@ func TestMeter(t *testing.T) {
 		{"more", func(m *meter) error { receive(m, handshakeBudget+1); return receive(m, 1) }, true},
 		{"a large packet in it", func(m *meter) error { _, err := m.Read(make([]byte, largeRead+1)); return err }, true},
 		{"more of a command's company", func(m *meter) error {
-			m.greeted()
+			m.turn(opening, openingBudget)
 			if err := receive(m, openingBudget+1); err != nil {
 				return err
 			}
-			m.waits()
+			m.turn(obeying, backlogBudget)
 			return receive(m, backlogBudget)
 		}, false},
-		{"a full window while waiting", func(m *meter) error { m.waits(); return receive(m, backlogBudget) }, false},
-		{"more while waiting", func(m *meter) error { m.waits(); receive(m, backlogBudget+1); return receive(m, 1) }, true},
+		{"a full window while waiting", func(m *meter) error { m.turn(obeying, backlogBudget); return receive(m, backlogBudget) }, false},
+		{"more while waiting", func(m *meter) error {
+			m.turn(obeying, backlogBudget)
+			receive(m, backlogBudget+1)
+			return receive(m, 1)
+		}, true},
 		{"a large packet while waiting", func(m *meter) error {
-			m.waits()
+			m.turn(obeying, backlogBudget)
 			_, err := m.Read(make([]byte, largeRead+1))
 			return err
 		}, true},
 		{"a large packet on a link", func(m *meter) error {
-			m.waits()
+			m.turn(obeying, backlogBudget)
 			m.reading()
 			_, err := m.Read(make([]byte, largeRead+1))
 			return err
 		}, true},
-		{"anything while somebody reads", func(m *meter) error { m.waits(); m.reading(); return receive(m, 20<<20) }, false},
+		{"anything while somebody reads", func(m *meter) error { m.turn(obeying, backlogBudget); m.reading(); return receive(m, 20<<20) }, false},
 		{"backlog after a read that took all", func(m *meter) error {
-			m.waits()
+			m.turn(obeying, backlogBudget)
 			for range 10 {
 				m.reading()
 				m.took(1, true)
@@ -72,7 +76,7 @@ func TestMeter(t *testing.T) {
 			return nil
 		}, false},
 		{"large packets, never all taken", func(m *meter) error {
-			m.waits()
+			m.turn(obeying, backlogBudget)
 			for range 200 {
 				m.reading()
 				m.took(copyBuffer, false)
@@ -83,7 +87,7 @@ func TestMeter(t *testing.T) {
 			return nil
 		}, false},
 		{"tiny packets, never all taken", func(m *meter) error {
-			m.waits()
+			m.turn(obeying, backlogBudget)
 			for range 1000 {
 				m.reading()
 				m.took(copyBuffer, false)
@@ -94,10 +98,10 @@ func TestMeter(t *testing.T) {
 			return nil
 		}, true},
 		{"window adjustments for what was given", func(m *meter) error {
-			m.waits()
+			m.turn(obeying, backlogBudget)
 			m.took(1, true)
 			for range 100_000 { // 3.6 MB
-				m.gave(96 << 10)
+				m.expect(96)
 				if err := receive(m, 36); err != nil {
 					return err
 				}
@@ -105,9 +109,9 @@ func TestMeter(t *testing.T) {
 			return nil
 		}, false},
 		{"signs of life", func(m *meter) error {
-			m.waits()
+			m.turn(obeying, backlogBudget)
 			for range 100_000 { // 4.4 MB
-				m.asked()
+				m.expect(64)
 				if err := receive(m, 44); err != nil {
 					return err
 				}
@@ -119,7 +123,7 @@ func TestMeter(t *testing.T) {
 		floods := 0
 		m.flooded = func(string) {
 			floods++
-			m.stop()
+			m.turn(stopped, 0)
 			m.Close()
 		}
 		err := c.do(m)
@@ -152,47 +156,50 @@ func waitsFor(t *testing.T, read, do func()) {
 // until the connection is closed.
 func TestMeterPauses(t *testing.T) {
 	t.Parallel()
-	for _, end := range []func(*meter){(*meter).waits, func(m *meter) { m.Close() }} {
+	for _, end := range []func(*meter){func(m *meter) { m.turn(obeying, backlogBudget) }, func(m *meter) { m.Close() }} {
 		m := newMeter(endless{}, nil)
-		m.greeted()
+		m.turn(opening, openingBudget)
 		if err := receive(m, openingBudget+1); err != nil {
 			t.Fatal(err)
 		}
 		waitsFor(t, func() { receive(m, 1) }, func() { end(m) })
 	}
 	m := newMeter(endless{}, nil)
-	m.waits()
-	m.stop()
+	m.turn(obeying, backlogBudget)
+	m.turn(stopped, 0)
 	waitsFor(t, func() { receive(m, 1) }, func() { m.Close() })
 }
 
 // No more clients than there is room for send large packets before their
-// commands, each once; a place is free again when the command is known or the
-// connection is closed.
+// commands; a place is free again when the command is known or the connection
+// is closed.
 func TestMeterLarge(t *testing.T) {
 	t.Parallel()
 	places := make(chan struct{}, 2)
 	open := func() *meter {
 		m := newMeter(endless{}, places)
-		m.greeted()
+		m.turn(opening, openingBudget)
 		return m
 	}
-	read := func(m *meter) {
-		t.Helper()
-		if n, err := m.Read(make([]byte, 262_000)); n != 262_000 || err != nil {
-			t.Errorf("%d bytes, %v", n, err)
-		}
+	read := func(m *meter) error {
+		_, err := m.Read(make([]byte, 262_000))
+		return err
 	}
 	a, b := open(), open()
-	read(a)
-	read(b)
-	for _, free := range []func(){a.waits, func() { b.Close() }} {
-		m := open()
-		waitsFor(t, func() { read(m) }, free)
+	for range 2 { // one place, however many packets
+		if err := errors.Join(read(a), read(b)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	m := open()
-	waitsFor(t, func() { m.Read(make([]byte, 262_000)) }, func() { m.Close() })
-	if len(places) != 2 {
-		t.Errorf("%d places are taken", len(places))
+	if err := read(open()); err != errBudget {
+		t.Errorf("a third: %v", err)
+	}
+	a.turn(obeying, backlogBudget)
+	b.Close()
+	if err := errors.Join(read(open()), read(open())); err != nil {
+		t.Error(err)
+	}
+	if err := read(open()); err != errBudget {
+		t.Errorf("a third again: %v", err)
 	}
 }

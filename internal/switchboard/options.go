@@ -14,19 +14,16 @@ type Options struct {
 	HostKey ssh.Signer   // as [HostKey] reads or makes it
 	Logger  *slog.Logger // never sees a token, a byte of a link or a foreign string
 
-	MaxConnections      int // open connections, in all
-	MaxWaiting          int // sides that wait for their other side, in all
-	MaxWaitingPerSource int // and from one IPv4 address or one IPv6 /64
-	MaxLinks            int // links at the same time, in all
-	MaxLinksPerSource   int // and with a side of one IPv4 address or one IPv6 /64
-	MaxGuesses          int // tokens of one source being looked up at the same time
-	TokenDigits         int // least length of a token, 5 to 16
+	MaxConnections int // open connections, in all
+	MaxWaiting     int // sides that wait for their other side
+	MaxLinks       int // links at the same time
+	Lookups        int // tokens that one client may try a minute; see lookups
+	TokenDigits    int // least length of a token, 5 to 16
 
 	HandshakeTime time.Duration // for the SSH handshake, host key question included
 	CommandTime   time.Duration // from there to the command
 	WaitTime      time.Duration // for the other side to come; 0 is for ever
 	IdleTime      time.Duration // of a link on which no byte moves; 0 is for ever
-	GuessDelay    time.Duration // the longest delay before a token is looked up
 	ControlTime   time.Duration // for a client to take a line or an exit status
 
 	KeepaliveInterval time.Duration // between two questions for a sign of life
@@ -44,20 +41,17 @@ type Options struct {
 // of 2 MiB unread, in each direction. The system's own buffers come on top.
 func DefaultOptions() Options {
 	return Options{
-		MaxConnections:      1024,
-		MaxWaiting:          256,
-		MaxWaitingPerSource: 32,
-		MaxLinks:            128,
-		MaxLinksPerSource:   32,
-		MaxGuesses:          64,
-		TokenDigits:         minTokenDigits,
+		MaxConnections: 1024,
+		MaxWaiting:     256,
+		MaxLinks:       128,
+		Lookups:        60,
+		TokenDigits:    minTokenDigits,
 
 		// A person compares a fingerprint in the middle of the handshake.
 		HandshakeTime: 2 * time.Minute,
 		CommandTime:   30 * time.Second,
 		WaitTime:      12 * time.Hour,
 		IdleTime:      30 * time.Minute,
-		GuessDelay:    3 * time.Second,
 		ControlTime:   10 * time.Second,
 
 		KeepaliveInterval: 15 * time.Second,
@@ -75,10 +69,8 @@ func (o *Options) Check() error {
 	}{
 		{"connections", o.MaxConnections},
 		{"waiting sides", o.MaxWaiting},
-		{"waiting sides of a source", o.MaxWaitingPerSource},
 		{"links", o.MaxLinks},
-		{"links of a source", o.MaxLinksPerSource},
-		{"guesses of a source", o.MaxGuesses},
+		{"look-ups", o.Lookups},
 	} {
 		if n.value < 1 {
 			return fmt.Errorf("the most %s must be at least 1, not %d", n.name, n.value)
@@ -96,7 +88,6 @@ func (o *Options) Check() error {
 		{"command time", o.CommandTime, false},
 		{"waiting time", o.WaitTime, true},
 		{"idle time", o.IdleTime, true},
-		{"guess delay", o.GuessDelay, true},
 		{"control time", o.ControlTime, false},
 		{"keepalive interval", o.KeepaliveInterval, false},
 		{"keepalive time", o.KeepaliveTime, false},

@@ -14,27 +14,25 @@ import (
 type reason string
 
 const (
-	tooManyConnections   reason = "connections"    // cut or not let in: the most connections are open
-	noHandshake          reason = "handshake"      // no SSH handshake in time, or a broken one
-	noCommand            reason = "no_command"     // no command in time
-	unknownCommand       reason = "command"        // not a command of ours
-	refusedRequest       reason = "request"        // shell, pty, subsystem, agent, X11
-	refusedForward       reason = "forward"        // a port forward
-	refusedChannel       reason = "channel"        // a further or foreign channel
-	tooManyWaiting       reason = "waiting"        // the most sides are waiting
-	tooManyOfSource      reason = "waiting_source" // the most sides of this source are waiting
-	waitedLong           reason = "waited"         // nobody came in time
-	replacedBy           reason = "replaced"       // another session of the same side of a meeting came
-	wrongToken           reason = "token"          // nobody waits under this token
-	tooManyGuesses       reason = "guesses"        // too many tokens of this source are being looked up
-	tooManyLinks         reason = "links"          // the most links are running
-	tooManyLinksOfSource reason = "links_source"   // the most links of this source, or of the other side's, are running
-	idleLink             reason = "idle"           // nothing moved on a link in time
-	deadPeer             reason = "dead"           // no sign of life in time
-	flooding             reason = "flood"          // too many requests or key exchanges, or more unread than may be
-	goingDown            reason = "going_down"     // the switchboard is being stopped
-	slowReader           reason = "slow"           // did not take a line or an exit status in time
-	outOfDescriptors     reason = "accept"         // accepting failed, and was slowed down
+	tooManyConnections reason = "connections" // cut or not let in: the most connections are open
+	noHandshake        reason = "handshake"   // no SSH handshake in time, or a broken one
+	noCommand          reason = "no_command"  // no command in time
+	unknownCommand     reason = "command"     // not a command of ours
+	refusedRequest     reason = "request"     // shell, pty, subsystem, agent, X11
+	refusedForward     reason = "forward"     // a port forward
+	refusedChannel     reason = "channel"     // a further or foreign channel
+	tooManyWaiting     reason = "waiting"     // had to go, or may not wait: the most sides are waiting
+	waitedLong         reason = "waited"      // nobody came in time
+	replacedBy         reason = "replaced"    // another session of the same side of a meeting came
+	wrongToken         reason = "token"       // nobody waits under this token
+	tooManyLookups     reason = "lookups"     // this client or its network has tried too many tokens
+	tooManyLinks       reason = "links"       // had to go, or may not begin: the most links are running
+	idleLink           reason = "idle"        // nothing moved on a link in time
+	deadPeer           reason = "dead"        // no sign of life in time
+	flooding           reason = "flood"       // too many requests or key exchanges, or more unread than may be
+	goingDown          reason = "going_down"  // the switchboard is being stopped
+	slowReader         reason = "slow"        // did not take a line or an exit status in time
+	outOfDescriptors   reason = "accept"      // accepting failed, and was slowed down
 )
 
 // tooManyLine is what a client is told that is not let in, or has to go for

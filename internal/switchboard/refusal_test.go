@@ -6,7 +6,6 @@ import (
 	"go/parser"
 	"go/token"
 	"net"
-	"net/netip"
 	"os"
 	"regexp"
 	"strconv"
@@ -47,7 +46,6 @@ func reasons(t *testing.T) map[reason]bool {
 // it with, takes nothing, or is not there yet.
 func TestEveryRefusal(t *testing.T) {
 	t.Parallel()
-	local := netip.MustParsePrefix("127.0.0.1/32")
 	exhausted := func(t *testing.T, change func(*Options)) *board {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -95,12 +93,9 @@ func TestEveryRefusal(t *testing.T) {
 		{refusedForward, none, func(t *testing.T, b *board) { open(t, b.dial(t), "direct-tcpip") }},
 		{refusedChannel, none, func(t *testing.T, b *board) { open(t, b.dial(t), "x11") }},
 		{tooManyWaiting, func(o *Options) { o.MaxWaiting = 1 }, func(t *testing.T, b *board) {
+			p, _ := b.wait(t)
 			b.wait(t)
-			b.run(t, "new").refused("too many are waiting")
-		}},
-		{tooManyOfSource, func(o *Options) { o.MaxWaitingPerSource = 1 }, func(t *testing.T, b *board) {
-			b.wait(t)
-			b.run(t, "new").refused("too many from your address are waiting")
+			p.refused("too many are waiting")
 		}},
 		{waitedLong, func(o *Options) { o.WaitTime = 50 * time.Millisecond }, func(t *testing.T, b *board) {
 			p, _ := b.wait(t)
@@ -113,21 +108,15 @@ func TestEveryRefusal(t *testing.T) {
 			p.refused("has taken your place")
 		}},
 		{wrongToken, none, func(t *testing.T, b *board) { b.run(t, "00000").refused("nobody is waiting") }},
-		{tooManyGuesses, func(o *Options) { o.MaxGuesses = 1 }, func(t *testing.T, b *board) {
-			if _, _, err := b.guesses.begin(local); err != nil {
-				t.Fatal(err)
-			}
-			b.run(t, "00000").refused("too many tokens from your address")
+		{tooManyLookups, func(o *Options) { o.Lookups = 1 }, func(t *testing.T, b *board) {
+			b.lookups.allow(address("127.0.0.1:1"))
+			b.run(t, "00000").refused("too many tokens have been tried from your address")
 		}},
 		{tooManyLinks, func(o *Options) { o.MaxLinks = 1 }, func(t *testing.T, b *board) {
+			a, c := b.link(t)
 			b.link(t)
-			_, token := b.wait(t)
-			b.run(t, token).refused("too many links are running")
-		}},
-		{tooManyLinksOfSource, func(o *Options) { o.MaxLinksPerSource = 1 }, func(t *testing.T, b *board) {
-			b.link(t)
-			_, token := b.wait(t)
-			b.run(t, token).refused("too many links of your address")
+			a.refused("too many links are running")
+			c.refused("too many links are running")
 		}},
 		{idleLink, func(o *Options) { o.IdleTime = 100 * time.Millisecond }, func(t *testing.T, b *board) {
 			a, c := b.link(t)

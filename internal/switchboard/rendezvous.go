@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"net/netip"
-	"strings"
 	"sync"
 )
 
@@ -13,238 +11,165 @@ import (
 // so that a token noted on paper does not soon lead to strangers.
 const spentTokens = 4096
 
-// rendezvous is the table of those who wait. It does no input or output.
-//
-// A token stands in the table from add to the first of take and remove; both
-// are atomic, so that a side is linked once or not at all.
-type rendezvous struct {
-	maxWaiting        int // sides that wait, in all
-	maxPerSource      int // and from one source
-	maxLinks          int // links at the same time, in all
-	maxLinksPerSource int // and with a side of one source
-	digits            int // least length of a token
-	random            io.Reader
+// Rendezvous is where sides find each other. A side waits from New or Meet to
+// the first of Take, Meet and Cancel that ends its wait: it is joined once or
+// not at all.
+type Rendezvous interface {
+	// New lets a side wait under a new token.
+	New(side Side) (*Wait, error)
 
-	mu        sync.Mutex
-	waiting   map[string]*waiter
-	perSource map[netip.Prefix]int // of those who wait
-	links     int
-	linked    map[netip.Prefix]int // links that have a side of this source
-	spent     map[string]bool
-	order     []string // the spent tokens, oldest at next once it is full
-	next      int
+	// Take ends the wait under a token. It returns nil if nobody waits there.
+	Take(token string) *Wait
+
+	// Meet ends the wait of a meeting's other side, or lets this one wait for
+	// it: joined tells which. One that waits as the same side is replaced.
+	Meet(name, letter string, side Side) (w *Wait, joined bool)
+
+	// Cancel ends a wait for which nobody has come. It returns false if somebody
+	// has, or has replaced it: Joined or Replaced is closed then.
+	Cancel(w *Wait) bool
 }
 
-// waiter is a side that waits under a token, or for a meeting.
-type waiter struct {
-	key      string // the token, or the meeting's name, a blank and the side's letter
-	source   netip.Prefix
-	session  Side
-	matched  chan struct{} // closed by the session that has joined this one
-	replaced chan struct{} // closed when another session has taken this one's place
+// Wait is a side that waits.
+type Wait struct {
+	Token    string // empty in a meeting
+	Side     Side
+	Joined   chan struct{} // closed when somebody has come: whoever has, carries the link
+	Replaced chan struct{} // closed when a newer session has taken the place of this one
+
+	key place
 }
 
-func newRendezvous(o *Options, random io.Reader) *rendezvous {
-	return &rendezvous{
-		maxWaiting:        o.MaxWaiting,
-		maxPerSource:      o.MaxWaitingPerSource,
-		maxLinks:          o.MaxLinks,
-		maxLinksPerSource: o.MaxLinksPerSource,
-		digits:            o.TokenDigits,
-		random:            random,
-		waiting:           make(map[string]*waiter),
-		perSource:         make(map[netip.Prefix]int),
-		linked:            make(map[netip.Prefix]int),
-		spent:             make(map[string]bool),
-	}
+// place is where a side waits: under a token, or as one side of a meeting.
+type place struct{ name, letter string }
+
+// memoryRendezvous is a Rendezvous in memory. It does no input or output.
+type memoryRendezvous struct {
+	digits int // least length of a token
+	random io.Reader
+
+	mu      sync.Mutex
+	waiting map[place]*Wait
+	tokens  int // of those who wait
+	spent   map[string]bool
+	order   []string // the spent tokens, oldest at next once it is full
+	next    int
 }
 
-// add puts a side into the table under a new token. The number of wrong
-// tokens seen lately decides on the token's length; see tokenDigits.
-func (r *rendezvous) add(s Side, source netip.Prefix, wrong int) (*waiter, error) {
+func newRendezvous(digits int, random io.Reader) *memoryRendezvous {
+	return &memoryRendezvous{digits: digits, random: random, waiting: make(map[place]*Wait), spent: make(map[string]bool)}
+}
+
+// New implements [Rendezvous].
+func (r *memoryRendezvous) New(side Side) (*Wait, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.hasRoom(source); err != nil {
-		return nil, err
-	}
-	token, err := r.token(tokenDigits(r.digits, len(r.waiting), wrong))
+	token, err := r.token(tokenDigits(r.digits, r.tokens+1))
 	if err != nil {
 		return nil, err
 	}
-	return r.put(token, s, source), nil
-}
-
-// take ends the wait of the side under this token, for a link of it and the
-// caller, who comes from this source; release follows when that link has ended.
-// A link too many is refused before the token is spent.
-func (r *rendezvous) take(token string, source netip.Prefix) (*waiter, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	w := r.waiting[token]
-	if w == nil {
-		return nil, &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
-	}
-	if err := r.reserve(w, source, "the token is still good, try again later"); err != nil {
-		return nil, err
-	}
-	r.drop(w)
-	r.spend(token)
+	w := r.put(place{name: token}, side)
+	w.Token = token
+	r.tokens++
 	return w, nil
 }
 
-// meet is take if the other side of a meeting waits already, and add, under no
-// token, if not: joined says which. A session that waits as the same side has
-// lost its place.
-func (r *rendezvous) meet(name, letter string, s Side, source netip.Prefix) (w *waiter, joined bool, err error) {
+// Take implements [Rendezvous].
+func (r *memoryRendezvous) Take(token string) *Wait {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if old := r.waiting[name+" "+letter]; old != nil {
-		r.drop(old)
-		close(old.replaced)
-	}
+	return r.end(place{name: token}, func(w *Wait) chan struct{} { return w.Joined })
+}
+
+// Meet implements [Rendezvous].
+func (r *memoryRendezvous) Meet(name, letter string, side Side) (w *Wait, joined bool) {
 	other := "a"
 	if letter == "a" {
 		other = "b"
 	}
-	if w := r.waiting[name+" "+other]; w != nil {
-		if err := r.reserve(w, source, "try again later"); err != nil {
-			return nil, false, err
-		}
-		r.drop(w)
-		return w, true, nil
-	}
-	if err := r.hasRoom(source); err != nil {
-		return nil, false, err
-	}
-	return r.put(name+" "+letter, s, source), false, nil
-}
-
-// hasRoom tells whether one more from this source may wait. It needs r.mu.
-func (r *rendezvous) hasRoom(source netip.Prefix) error {
-	if len(r.waiting) >= r.maxWaiting {
-		return &refusal{tooManyWaiting, "too many are waiting here already; try again later"}
-	}
-	if r.perSource[source] >= r.maxPerSource {
-		return &refusal{tooManyOfSource, "too many from your address are waiting already; try again later"}
-	}
-	return nil
-}
-
-// put needs r.mu.
-func (r *rendezvous) put(key string, s Side, source netip.Prefix) *waiter {
-	w := &waiter{key: key, source: source, session: s, matched: make(chan struct{}), replaced: make(chan struct{})}
-	r.waiting[key] = w
-	r.perSource[source]++
-	return w
-}
-
-// reserve counts a link of w and a side from this source. It needs r.mu.
-func (r *rendezvous) reserve(w *waiter, source netip.Prefix, advice string) error {
-	if r.links >= r.maxLinks {
-		return &refusal{tooManyLinks, "too many links are running; " + advice}
-	}
-	sides := sidesOf(w, source)
-	for _, side := range sides {
-		if r.linked[side] >= r.maxLinksPerSource {
-			return &refusal{tooManyLinksOfSource, "too many links of your address, or of the other side's, are running; " + advice}
-		}
-	}
-	r.links++
-	for _, side := range sides {
-		r.linked[side]++
-	}
-	return nil
-}
-
-// release gives the places of a link back.
-func (r *rendezvous) release(w *waiter, source netip.Prefix) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.links--
-	for _, side := range sidesOf(w, source) {
-		if r.linked[side]--; r.linked[side] == 0 {
-			delete(r.linked, side)
-		}
+	r.end(place{name, letter}, func(w *Wait) chan struct{} { return w.Replaced })
+	if w := r.end(place{name, other}, func(w *Wait) chan struct{} { return w.Joined }); w != nil {
+		return w, true
 	}
+	return r.put(place{name, letter}, side), false
 }
 
-// sidesOf returns the sources of the two sides of a link, once if they are the
-// same.
-func sidesOf(w *waiter, source netip.Prefix) []netip.Prefix {
-	if w.source == source {
-		return []netip.Prefix{source}
-	}
-	return []netip.Prefix{w.source, source}
-}
-
-// remove ends a wait without a link. It returns false if somebody was faster:
-// w.matched or w.replaced is closed then, or will be at once.
-func (r *rendezvous) remove(w *waiter) bool {
+// Cancel implements [Rendezvous].
+func (r *memoryRendezvous) Cancel(w *Wait) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.waiting[w.key] != w {
 		return false
 	}
 	r.drop(w)
-	if !strings.Contains(w.key, " ") {
-		r.spend(w.key)
-	}
 	return true
 }
 
-// drop needs r.mu.
-func (r *rendezvous) drop(w *waiter) {
-	delete(r.waiting, w.key)
-	if r.perSource[w.source]--; r.perSource[w.source] == 0 {
-		delete(r.perSource, w.source)
-	}
+// put needs r.mu.
+func (r *memoryRendezvous) put(key place, side Side) *Wait {
+	w := &Wait{Side: side, Joined: make(chan struct{}), Replaced: make(chan struct{}), key: key}
+	r.waiting[key] = w
+	return w
 }
 
-// spend needs r.mu.
-func (r *rendezvous) spend(token string) {
+// end ends the wait at a place, if there is one, and closes the channel that
+// says how. It needs r.mu.
+func (r *memoryRendezvous) end(key place, how func(*Wait) chan struct{}) *Wait {
+	w := r.waiting[key]
+	if w != nil {
+		r.drop(w)
+		close(how(w))
+	}
+	return w
+}
+
+// drop needs r.mu.
+func (r *memoryRendezvous) drop(w *Wait) {
+	delete(r.waiting, w.key)
+	if w.Token == "" {
+		return
+	}
+	r.tokens--
 	if len(r.order) < spentTokens {
-		r.order = append(r.order, token)
+		r.order = append(r.order, w.Token)
 	} else {
 		delete(r.spent, r.order[r.next])
-		r.order[r.next] = token
+		r.order[r.next] = w.Token
 		r.next = (r.next + 1) % spentTokens
 	}
-	r.spent[token] = true
+	r.spent[w.Token] = true
 }
 
 // token draws tokens until one is neither waiting nor spent lately. Both
-// together fill a small part of the space, see tokenDigits, so that a hundred
-// draws in vain mean a broken source of randomness.
-func (r *rendezvous) token(digits int) (string, error) {
+// together fill a small part of the space, so that a hundred draws in vain mean
+// a broken source of randomness.
+func (r *memoryRendezvous) token(digits int) (string, error) {
 	for range 100 {
 		var b [8]byte
 		if _, err := io.ReadFull(r.random, b[:]); err != nil {
 			return "", fmt.Errorf("drawing a token: %w", err)
 		}
 		token := fmt.Sprintf("%0*x", digits, binary.BigEndian.Uint64(b[:])>>(64-4*digits))
-		if r.waiting[token] == nil && !r.spent[token] {
+		if r.waiting[place{name: token}] == nil && !r.spent[token] {
 			return token, nil
 		}
 	}
 	return "", fmt.Errorf("drawing a token: a hundred draws gave none that is free")
 }
 
-// tokenDigits returns the length of the next token, in hexadecimal digits: at
-// least least, and so many that
+// tokenDigits returns the length of a token, in hexadecimal digits, when so
+// many tokens wait together with it: at least least, and so many that
 //
-//	16^digits ≥ 2^12 · (waiting + 1) · (wrong + 16)
+//	16^digits ≥ 2^20 · waiting
 //
-// where waiting is the number of other sides that wait and wrong the number
-// of wrong tokens seen in the last one to two hours. So among tokens of this
-// length, as many guesses again as were just seen hit any of the waiting
-// sides with a chance below 1 in 4,096; with nobody guessing, a single guess
-// hits with a chance below 1 in 65,536. Whoever hits is let in on a link whose
-// ends then fail to recognise each other: a nuisance, not a way in.
-func tokenDigits(least, waiting, wrong int) int {
-	const most = 1 << 24 // keeps the product below 2^60
-	need := uint64(1) << 12 * uint64(min(waiting, most)+1) * uint64(min(wrong, most)+16)
+// So a guess hits one of those who wait with a chance of at most 2^-20, however
+// many they are. Whoever hits is let in on a link whose ends then fail to
+// recognise each other: a nuisance, not a way in.
+func tokenDigits(least, waiting int) int {
 	digits := least
-	for digits < maxTokenDigits-1 && uint64(1)<<(4*digits) < need {
+	for digits < maxTokenDigits-1 && uint64(1)<<(4*digits-20) < uint64(waiting) {
 		digits++
 	}
 	return digits

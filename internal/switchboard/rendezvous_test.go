@@ -4,70 +4,49 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"math"
-	"math/big"
-	"net/netip"
 	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
 )
 
-var (
-	sourceA = netip.MustParsePrefix("192.0.2.1/32")
-	sourceB = netip.MustParsePrefix("192.0.2.2/32")
-)
-
-// mustRefuse expects a refusal for this reason.
-func mustRefuse(t *testing.T, err error, want reason) {
-	t.Helper()
-	var r *refusal
-	if !errors.As(err, &r) || r.reason != want {
-		t.Errorf("%v, want a refusal for %q", err, want)
-	}
-}
-
 func TestTokenWorksOnce(t *testing.T) {
-	o := DefaultOptions()
-	r := newRendezvous(&o, rand.Reader)
-	w, err := r.add(nil, sourceA, 0)
+	r := newRendezvous(minTokenDigits, rand.Reader)
+	w, err := r.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !regexp.MustCompile(`^[0-9a-f]{5}$`).MatchString(w.key) {
-		t.Errorf("the token is %q", w.key)
+	if !regexp.MustCompile(`^[0-9a-f]{5}$`).MatchString(w.Token) {
+		t.Errorf("the token is %q", w.Token)
 	}
-	_, err = r.take("00000"+w.key, sourceB)
-	mustRefuse(t, err, wrongToken)
-	if got, err := r.take(w.key, sourceB); got != w || err != nil {
-		t.Errorf("take: %v, %v", got, err)
+	if r.Take("00000"+w.Token) != nil {
+		t.Error("taken by another token")
 	}
-	_, err = r.take(w.key, sourceB)
-	mustRefuse(t, err, wrongToken)
-	if r.remove(w) {
-		t.Error("a side that was taken could be removed")
+	if r.Take(w.Token) != w || !isClosed(w.Joined) {
+		t.Error("not taken")
+	}
+	if r.Take(w.Token) != nil || r.Cancel(w) {
+		t.Error("taken and gone a second time")
 	}
 
-	w, _ = r.add(nil, sourceA, 0)
-	if !r.remove(w) || r.remove(w) {
+	w, _ = r.New(nil)
+	if !r.Cancel(w) || r.Cancel(w) {
 		t.Error("a side that waits can be removed once")
 	}
-	_, err = r.take(w.key, sourceB)
-	mustRefuse(t, err, wrongToken)
-	if len(r.waiting) != 0 || len(r.perSource) != 0 {
-		t.Errorf("the table holds %v, %v", r.waiting, r.perSource)
+	if r.Take(w.Token) != nil || isClosed(w.Joined) {
+		t.Error("taken though it had gone")
+	}
+	if len(r.waiting) != 0 || r.tokens != 0 {
+		t.Errorf("left are %v, %d", r.waiting, r.tokens)
 	}
 }
 
-// Of many who take and one who removes, exactly one gets the side.
+// Of many who take and one who cancels, exactly one gets the side.
 func TestTakenOnce(t *testing.T) {
-	o := DefaultOptions()
-	o.MaxLinks = 1000
-	r := newRendezvous(&o, rand.Reader)
+	r := newRendezvous(minTokenDigits, rand.Reader)
 	for range 100 {
-		w, err := r.add(nil, sourceA, 0)
+		w, err := r.New(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,11 +54,7 @@ func TestTakenOnce(t *testing.T) {
 		var wait sync.WaitGroup
 		for i := range 8 {
 			wait.Go(func() {
-				if i == 0 {
-					if r.remove(w) {
-						winners.Add(1)
-					}
-				} else if _, err := r.take(w.key, sourceB); err == nil {
+				if i == 0 && r.Cancel(w) || i > 0 && r.Take(w.Token) != nil {
 					winners.Add(1)
 				}
 			})
@@ -91,78 +66,6 @@ func TestTakenOnce(t *testing.T) {
 	}
 }
 
-func TestWaitingLimits(t *testing.T) {
-	o := DefaultOptions()
-	o.MaxWaiting, o.MaxWaitingPerSource, o.MaxLinks = 3, 2, 1
-	r := newRendezvous(&o, rand.Reader)
-	add := func(source netip.Prefix) *waiter {
-		t.Helper()
-		w, err := r.add(nil, source, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return w
-	}
-	first, second := add(sourceA), add(sourceA)
-	_, err := r.add(nil, sourceA, 0)
-	mustRefuse(t, err, tooManyOfSource)
-	add(sourceB)
-	_, err = r.add(nil, sourceB, 0)
-	mustRefuse(t, err, tooManyWaiting)
-
-	if _, err := r.take(first.key, sourceB); err != nil {
-		t.Fatal(err)
-	}
-	// A link too many does not spend the token.
-	_, err = r.take(second.key, sourceB)
-	mustRefuse(t, err, tooManyLinks)
-	r.release(first, sourceB)
-	if _, err := r.take(second.key, sourceB); err != nil {
-		t.Errorf("after a link has ended: %v", err)
-	}
-	add(sourceA)
-}
-
-// A link counts for the sources of both its sides, once if they are the same,
-// and gives its places back.
-func TestLinksPerSource(t *testing.T) {
-	o := DefaultOptions()
-	o.MaxLinksPerSource = 2
-	r := newRendezvous(&o, rand.Reader)
-	add := func(source netip.Prefix) *waiter {
-		t.Helper()
-		w, err := r.add(nil, source, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return w
-	}
-	take := func(w *waiter, source netip.Prefix) {
-		t.Helper()
-		if got, err := r.take(w.key, source); got != w || err != nil {
-			t.Fatalf("%v, %v", got, err)
-		}
-	}
-	own, mixed := add(sourceA), add(sourceA)
-	take(own, sourceA)
-	take(mixed, sourceB)
-	for _, sides := range [][2]netip.Prefix{{sourceA, sourceB}, {sourceB, sourceA}, {sourceA, sourceA}} {
-		w := add(sides[0])
-		_, err := r.take(w.key, sides[1])
-		mustRefuse(t, err, tooManyLinksOfSource)
-		if !r.remove(w) {
-			t.Error("the token was spent")
-		}
-	}
-	take(add(sourceB), sourceB)
-	r.release(mixed, sourceB)
-	r.release(own, sourceA)
-	r.release(&waiter{source: sourceB}, sourceB)
-	if r.links != 0 || len(r.linked) != 0 {
-		t.Errorf("left are %d links, %v", r.links, r.linked)
-	}
-}
-
 // A token drawn again, while it waits or soon after, is not given out again.
 func TestTokenUnique(t *testing.T) {
 	var script bytes.Buffer
@@ -171,25 +74,27 @@ func TestTokenUnique(t *testing.T) {
 		binary.BigEndian.PutUint64(b[:], n<<44|0xfff) // the five topmost digits count
 		script.Write(b[:])
 	}
-	o := DefaultOptions()
-	r := newRendezvous(&o, &script)
+	r := newRendezvous(minTokenDigits, &script)
 	for _, want := range []string{"17e58", "00001", "00002"} {
-		w, err := r.add(nil, sourceA, 0)
-		if err != nil || w.key != want {
+		w, err := r.New(nil)
+		if err != nil || w.Token != want {
 			t.Fatalf("token %v, %v, want %s", w, err, want)
 		}
-		r.remove(w)
+		r.Cancel(w)
 	}
-	if _, err := r.add(nil, sourceA, 0); err == nil {
+	if _, err := r.New(nil); err == nil {
 		t.Error("a token without randomness")
 	}
-	if _, err := newRendezvous(&o, same{}).add(nil, sourceA, 0); err != nil {
+	r = newRendezvous(minTokenDigits, same{})
+	if _, err := r.New(nil); err != nil {
 		t.Error(err)
 	}
-	r = newRendezvous(&o, same{})
-	r.add(nil, sourceA, 0)
-	if w, err := r.add(nil, sourceA, 0); err == nil {
-		t.Errorf("from a broken source of randomness came a second %q", w.key)
+	r.digits = 6 // as many as the second one gets anyway
+	if w, err := r.New(nil); err != nil || w.Token != "000000" {
+		t.Errorf("%v, %v", w, err)
+	}
+	if w, err := r.New(nil); err == nil {
+		t.Errorf("from a broken source of randomness came a second %q", w.Token)
 	}
 }
 
@@ -200,52 +105,55 @@ func (same) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // No more spent tokens are remembered than was said.
 func TestSpentTokensBounded(t *testing.T) {
-	o := DefaultOptions()
-	r := newRendezvous(&o, rand.Reader)
+	r := newRendezvous(minTokenDigits, rand.Reader)
 	for range spentTokens + 1000 {
-		w, err := r.add(nil, sourceA, 0)
+		w, err := r.New(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.remove(w)
+		r.Cancel(w)
 	}
 	if len(r.spent) != spentTokens || len(r.order) != spentTokens {
 		t.Errorf("%d and %d are remembered", len(r.spent), len(r.order))
 	}
 }
 
-// The length of a token is the least that the documented inequality allows,
-// reckoned here with integers of any size.
+// A guess hits with a chance of at most 2^-20, however many wait, and however
+// they came: tokens of each length are counted by themselves.
 func TestTokenDigits(t *testing.T) {
-	for _, c := range []struct{ waiting, wrong, want int }{
-		{0, 0, 5}, {15, 0, 5}, {16, 0, 6}, {255, 0, 6}, {256, 0, 7},
-		{0, 240, 5}, {0, 241, 6}, {1, 10_000, 7}, {1023, 1 << 20, 11},
-	} {
-		got := tokenDigits(5, c.waiting, c.wrong)
-		if got != c.want {
-			t.Errorf("%d waiting, %d wrong: %d digits, want %d", c.waiting, c.wrong, got, c.want)
-		}
-		need := new(big.Int).Mul(big.NewInt(int64(c.waiting)+1), big.NewInt(int64(c.wrong)+16))
-		need.Lsh(need, 12)
-		if space := new(big.Int).Lsh(big.NewInt(1), uint(4*got)); space.Cmp(need) < 0 {
-			t.Errorf("%d waiting, %d wrong: %v tokens are fewer than %v", c.waiting, c.wrong, space, need)
+	for _, c := range []struct{ waiting, want int }{{1, 5}, {2, 6}, {16, 6}, {17, 7}, {256, 7}, {257, 8}, {math.MaxInt32, 13}} {
+		if got := tokenDigits(5, c.waiting); got != c.want {
+			t.Errorf("%d waiting: %d digits, want %d", c.waiting, got, c.want)
 		}
 	}
-	if got := tokenDigits(16, math.MaxInt, math.MaxInt); got != 16 {
+	if got := tokenDigits(16, 1); got != 16 {
 		t.Errorf("%d digits", got)
 	}
-	if got := tokenDigits(5, math.MaxInt, math.MaxInt); got != 15 {
-		t.Errorf("%d digits", got)
-	}
-	o := DefaultOptions()
-	r := newRendezvous(&o, rand.Reader)
-	w, err := r.add(nil, sourceA, 10_000)
-	if err != nil || len(w.key) != 7 {
-		t.Errorf("while many are guessing, a token is %v, %v", w, err)
+	r := newRendezvous(minTokenDigits, rand.Reader)
+	var waiting []*Wait
+	for range 300 {
+		for range 3 {
+			w, err := r.New(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			waiting = append(waiting, w)
+		}
+		r.Cancel(waiting[0]) // the oldest, whose token is shorter than most
+		waiting = waiting[1:]
+		lengths := make(map[int]int)
+		for _, w := range waiting {
+			lengths[len(w.Token)]++
+		}
+		for digits, n := range lengths {
+			if uint64(n)<<20 > uint64(1)<<(4*digits) {
+				t.Fatalf("%d of %d wait under tokens of %d digits", n, len(waiting), digits)
+			}
+		}
 	}
 	for digits := 5; digits <= 16; digits++ {
 		if token, err := r.token(digits); err != nil || len(token) != digits {
-			t.Errorf("%d digits: %s", digits, fmt.Sprint(token, err))
+			t.Errorf("%d digits: %q, %v", digits, token, err)
 		}
 	}
 }

@@ -159,9 +159,7 @@ func TestStorms(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		eventually(t, "nobody waits", func() bool {
-			b.rendezvous.mu.Lock()
-			defer b.rendezvous.mu.Unlock()
-			return len(b.rendezvous.waiting) == 0 && b.rendezvous.links == 0
+			return held(b.waiting)+held(b.links) == 0
 		})
 		a, c := b.link(t)
 		a.write("ping")
@@ -230,9 +228,7 @@ func TestFailsInTheMiddle(t *testing.T) {
 		r.net.Close()
 	}
 	eventually(t, "all have left", func() bool {
-		b.admission.mu.Lock()
-		defer b.admission.mu.Unlock()
-		return b.admission.open == 0
+		return held(b.connections) == 0
 	})
 	// TestMain looks for the goroutines.
 }

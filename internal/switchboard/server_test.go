@@ -68,9 +68,7 @@ func TestRefusals(t *testing.T) {
 	})
 	t.Run("nothing else is allocated", func(t *testing.T) {
 		eventually(t, "nobody waits", func() bool {
-			b.rendezvous.mu.Lock()
-			defer b.rendezvous.mu.Unlock()
-			return len(b.rendezvous.waiting) == 0 && b.rendezvous.links == 0
+			return held(b.waiting)+held(b.links) == 0
 		})
 	})
 	if strings.Contains(b.log.String(), "passwd") || strings.Contains(b.log.String(), "aaaa") || strings.Contains(b.log.String(), "00000") {
@@ -125,19 +123,16 @@ func TestTokenOnceOverSSH(t *testing.T) {
 // When a waiting side goes, its token goes, and its place.
 func TestWaitingSideGoes(t *testing.T) {
 	t.Parallel()
-	b := startBoard(t, func(o *Options) { o.MaxWaiting = 1 })
+	b := startBoard(t, nil)
 	for _, leave := range []func(*peer){
 		func(p *peer) { p.net.Close() },
 		func(p *peer) { p.ch.Close() },
 		func(p *peer) { p.ch.CloseWrite(); p.net.Close() },
 	} {
 		a, token := b.wait(t)
-		b.run(t, "new").refused("too many are waiting")
 		leave(a)
 		eventually(t, "the token is void", func() bool {
-			b.rendezvous.mu.Lock()
-			defer b.rendezvous.mu.Unlock()
-			return len(b.rendezvous.waiting) == 0
+			return held(b.waiting) == 0
 		})
 		b.run(t, token).refused("nobody is waiting")
 	}
@@ -175,7 +170,6 @@ func TestDeadSide(t *testing.T) {
 	b := startBoard(t, func(o *Options) {
 		o.KeepaliveInterval = 50 * time.Millisecond
 		o.KeepaliveTime = 5 * time.Second
-		o.GuessDelay = 0
 	})
 	dial := func() (*mute, *peer) {
 		conn, err := net.Dial("tcp", b.addr)
@@ -300,7 +294,7 @@ func TestLogIsBounded(t *testing.T) {
 	b := startBoard(t, func(o *Options) { o.Logger = slog.New(slog.NewTextHandler(buf, nil)) })
 	b.link(t)
 	eventually(t, "it is logged", func() bool { return strings.Contains(buf.String(), "msg=linked ") })
-	for b.linkLines.take() {
+	for b.linkLines.Allow() {
 	}
 	b.link(t)
 	b.stop()

@@ -2,9 +2,9 @@ package switchboard
 
 import (
 	"context"
-	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -89,7 +89,7 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 		// status as its own.
 		ok = ok && !started
 		if ok {
-			s.client.meter.waits()
+			s.client.meter.turn(obeying, backlogBudget)
 		}
 		if r.WantReply {
 			r.Reply(ok || granted && !started, nil)
@@ -132,9 +132,12 @@ func (s *session) Read(p []byte) (int, error) {
 // Write implements [Side].
 func (s *session) Write(p []byte) (int, error) {
 	n, err := s.channel.Write(p)
-	s.client.meter.gave(n)
+	s.client.meter.expect(n >> 10) // its window adjustments: at most 36 bytes for 96 KiB with the clients known
 	return n, err
 }
+
+// RemoteAddr implements [Side].
+func (s *session) RemoteAddr() net.Addr { return s.client.meter.RemoteAddr() }
 
 // Gone implements [Side].
 func (s *session) Gone() <-chan struct{} { return s.gone }
@@ -160,8 +163,8 @@ func (s *session) run() {
 		case <-s.gone:
 			return
 		case <-s.client.ctx.Done():
-			st.refusal = &refusal{goingDown, "the switchboard is going down"}
-			waiting = false
+			s.refuse(context.Cause(s.client.ctx))
+			return
 		}
 	}
 	if spoilt := s.spoilt.Load(); st.refusal == nil && spoilt != nil {
@@ -171,6 +174,8 @@ func (s *session) run() {
 	switch {
 	case st.refusal != nil:
 		err = st.refusal
+	case !s.client.place.settle():
+		err = context.Cause(s.client.ctx)
 	case st.command.meeting != "":
 		err = s.runMeet(st.command)
 	case st.command.token != "":
@@ -185,127 +190,107 @@ func (s *session) run() {
 
 // runNew gives out a token and waits for the other side.
 func (s *session) runNew() error {
-	server := s.client.server
-	if !server.admission.settle(s.client.visit) {
-		return nil // just evicted
-	}
-	w, err := server.rendezvous.add(s, s.client.visit.source, server.guesses.recent())
+	w, err := s.client.server.rendezvous.New(s)
 	if err != nil {
-		server.admission.unsettle(s.client.visit)
 		return err
 	}
-	s.stderr(w.key)
-	return s.wait(w)
+	return s.waitAs(w)
 }
 
 // runMeet joins the other side of a meeting, or waits for it.
 func (s *session) runMeet(cmd command) error {
-	server := s.client.server
-	if !server.admission.settle(s.client.visit) {
-		return nil // just evicted
+	w, joined := s.client.server.rendezvous.Meet(cmd.meeting, cmd.letter, s)
+	if joined {
+		return s.join(w.Side)
 	}
-	w, joined, err := server.rendezvous.meet(cmd.meeting, cmd.letter, s, s.client.visit.source)
-	switch {
-	case err != nil:
-		server.admission.unsettle(s.client.visit)
-		return err
-	case joined:
-		s.carry(w)
-		return nil
-	}
-	return s.wait(w)
+	return s.waitAs(w)
 }
 
-// wait waits until another session has joined w, which is this one's, and
-// carried the link.
-func (s *session) wait(w *waiter) error {
+// runToken joins the side that waits under a token.
+func (s *session) runToken(token string) error {
 	server := s.client.server
-	var overdue <-chan time.Time
-	if server.opt.WaitTime > 0 {
-		timer := time.NewTimer(server.opt.WaitTime)
-		defer timer.Stop()
-		overdue = timer.C
+	if !server.lookups.allow(s.RemoteAddr()) {
+		return &refusal{tooManyLookups, "too many tokens have been tried from your address or network; try again in a minute"}
 	}
+	w := server.rendezvous.Take(token)
+	if w == nil {
+		return &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
+	}
+	return s.join(w.Side)
+}
+
+// waitAs waits until another session has joined w, which is this one's: that
+// one carries the link, and finishes this session.
+func (s *session) waitAs(w *Wait) error {
+	server := s.client.server
+	pushedOut := make(chan struct{})
+	place := server.waiting.enter([]net.Addr{s.RemoteAddr()}, oldest(), func() { close(pushedOut) })
 	var err error
-	select {
-	case <-w.matched:
-		return nil // the session that joined carries the link, and finishes this one
-	case <-w.replaced:
-	case <-s.gone:
-	case <-overdue:
-		err = &refusal{waitedLong, "nobody came in " + server.opt.WaitTime.String()}
-	case <-s.client.ctx.Done():
-		err = &refusal{goingDown, "the switchboard is going down"}
+	if place == nil {
+		err = &refusal{tooManyWaiting, "too many are waiting here already; try again later"}
+	} else {
+		defer place.leave()
+		if w.Token != "" {
+			s.stderr(w.Token)
+		}
+		var overdue <-chan time.Time
+		if server.opt.WaitTime > 0 {
+			overdue = time.After(server.opt.WaitTime)
+		}
+		select {
+		case <-w.Joined:
+			return nil
+		case <-w.Replaced:
+		case <-s.gone:
+		case <-pushedOut:
+			err = &refusal{tooManyWaiting, "too many are waiting here, most of them from your network, and you have waited longest"}
+		case <-overdue:
+			err = &refusal{waitedLong, "nobody came in " + server.opt.WaitTime.String()}
+		case <-s.client.ctx.Done():
+			err = context.Cause(s.client.ctx)
+		}
 	}
-	if server.rendezvous.remove(w) {
+	if server.rendezvous.Cancel(w) {
 		return err
 	}
 	select {
-	case <-w.matched:
-		return nil // the session that joined carries the link, and finishes this one
-	case <-w.replaced:
+	case <-w.Joined:
+		return nil
+	case <-w.Replaced:
 		return &refusal{replacedBy, "another session of your side of this meeting has taken your place"}
 	}
 }
 
-// runToken joins the side that waits under a token, and carries the link.
-func (s *session) runToken(token string) error {
+// join carries the link of a side that waited and this session.
+func (s *session) join(waited Side) error {
 	server := s.client.server
-	guess, delay, err := server.guesses.begin(s.client.visit.source)
-	if err != nil {
+	ctx, end := context.WithCancelCause(s.client.linkCtx)
+	defer end(nil)
+	l := newLink(waited, s, server.opt.IdleTime)
+	place := server.links.enter([]net.Addr{waited.RemoteAddr(), s.RemoteAddr()}, l.lastMoved, func() {
+		end(&refusal{tooManyLinks, "too many links are running, most of them of your network, and this one was the quietest"})
+	})
+	if place == nil {
+		err := &refusal{tooManyLinks, "too many links are running; try again later"}
+		waited.Finish(1, err.line)
 		return err
 	}
-	server.admission.advance(s.client.visit, asking)
-	timer := time.NewTimer(delay)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-s.gone:
-		server.guesses.end(guess, false)
-		return nil
-	case <-s.client.ctx.Done():
-		server.guesses.end(guess, false)
-		return &refusal{goingDown, "the switchboard is going down"}
-	}
-	// Settled before the token is spent, so that nobody is joined to a
-	// connection that is being evicted.
-	if !server.admission.settle(s.client.visit) {
-		server.guesses.end(guess, false)
-		return nil
-	}
-	w, err := server.rendezvous.take(token, s.client.visit.source)
-	var refused *refusal
-	server.guesses.end(guess, errors.As(err, &refused) && refused.reason == wrongToken)
-	if err != nil {
-		server.admission.unsettle(s.client.visit)
-		return err
-	}
-	s.carry(w)
-	return nil
-}
-
-// carry carries the link of this session and the one that waited as w, for
-// which a place is reserved.
-func (s *session) carry(w *waiter) {
-	server := s.client.server
-	defer server.rendezvous.release(w, s.client.visit.source)
-	l := newLink(w.session, s, server.opt.IdleTime)
-	close(w.matched)
-
+	defer place.leave()
 	s.stderr("switched")
 	log, level := server.log.With("link", server.linkNumber.Add(1)), slog.LevelInfo
-	if !server.linkLines.take() {
+	if !server.linkLines.Allow() {
 		server.unlogged.Add(1)
 		level = slog.LevelDebug
 	}
 	log.Log(context.Background(), level, "linked")
 	began := time.Now()
 	how := "well"
-	if err := l.run(s.client.linkCtx); err == errLeft {
+	if err := l.run(ctx); err == errLeft {
 		how = "left early"
 	} else if err != nil {
 		how, _ = server.count(err)
 	}
 	log.Log(context.Background(), level, "link ended", "how", how, "bytes", l.directions[0].bytes.Load(),
 		"back", l.directions[1].bytes.Load(), "seconds", int64(time.Since(began).Seconds()))
+	return nil
 }

@@ -1,7 +1,9 @@
 package switchboard
 
 import (
+	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
@@ -37,60 +39,61 @@ type foreignConn struct {
 
 func (c *foreignConn) RemoteAddr() net.Addr { return c.from }
 
-// What is counted for each source is counted for the /64 of an IPv6 address,
-// and for an IPv4 address in whatever form it comes: waiting sides, links,
-// guesses.
-func TestPerSource(t *testing.T) {
+// However many of four /48s and of a /24 come, wait and hold links, an honest
+// pair finds each other at once, and stays.
+func TestCrowdsShutNobodyOut(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ name, same, same2, other string }{
-		{"IPv6", "[2001:db8:1:2::1]:1", "[2001:db8:1:2:ffff:ffff:ffff:ffff]:2", "[2001:db8:1:3::1]:1"},
-		{"IPv4", "192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1"},
-		{"both", "[::ffff:192.0.2.1]:1", "192.0.2.1:2", "[::ffff:192.0.2.2]:1"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			ln, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			f := &foreign{Listener: ln}
-			b := startBoardOn(t, f, func(o *Options) {
-				o.MaxWaitingPerSource = 2
-				o.MaxLinksPerSource = 1
-				o.GuessDelay = time.Hour
-			})
-			f.come(c.same)
-			_, first := b.wait(t)
-			f.come(c.same2)
-			_, second := b.wait(t)
-			b.run(t, "new").refused("from your address are waiting")
-			f.come(c.other)
-			third, token := b.wait(t)
-			b.join(t, first)
-			// The waiting side is of the source that has its link already.
-			b.run(t, second).refused("too many links of your address, or of the other side's")
-			f.come(c.same)
-			b.run(t, token).refused("too many links of your address, or of the other side's")
-			third.conn.Close()
-			// That was no guess, and these are the free ones.
-			for range freeGuesses {
-				b.run(t, "00000").refused("nobody is waiting")
-			}
-			// The next one would cost a tenth of a second; after some more it is an hour.
-			for range 20 {
-				guess(t, b.guesses, sourceOf(address(c.same)), true)
-			}
-			f.come(c.same2)
-			slow := b.run(t, "00000")
-			f.come("198.51.100.1:1")
-			b.run(t, "00000").refused("nobody is waiting")
-			select {
-			case <-slow.status:
-				t.Error("a further guess from the same source cost nothing")
-			default:
-			}
-			slow.conn.Close()
-		})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &foreign{Listener: ln}
+	b := startBoardOn(t, f, func(o *Options) { o.MaxConnections, o.MaxWaiting, o.MaxLinks = 64, 8, 8 })
+	turn := 0
+	hostile := func() {
+		turn++
+		if turn%2 == 0 {
+			f.come(fmt.Sprintf("192.0.2.%d:1", turn%256))
+		} else {
+			f.come(fmt.Sprintf("[2001:db8:%x:%x::1]:1", turn/2%4, turn/2%64))
+		}
+	}
+	for range 32 {
+		hostile()
+		silence(t, b.addr, 1, "SSH-2.0-silent\r\n")
+		b.dial(t)
+	}
+	for range 16 {
+		hostile()
+		b.link(t)
+	}
+	for range 16 {
+		hostile()
+		b.wait(t)
+	}
+	begun := time.Now()
+	f.come("198.51.100.1:1")
+	a, token := b.wait(t)
+	for range 16 {
+		hostile()
+		b.wait(t)
+		b.dial(t)
+	}
+	f.come("203.0.113.1:1")
+	c := b.join(t, token)
+	if took := time.Since(begun); took > patience {
+		t.Errorf("it took %v", took)
+	}
+	for range 16 {
+		hostile()
+		b.link(t)
+	}
+	a.write("ping")
+	c.read("ping")
+	for _, r := range []reason{tooManyConnections, tooManyWaiting, tooManyLinks} {
+		if b.refused(r) == 0 {
+			t.Errorf("nobody had to go for %q", r)
+		}
 	}
 }
 
@@ -109,15 +112,12 @@ func TestBothFamilies(t *testing.T) {
 	c := b.join(t, token)
 	a.write("ping")
 	c.read("ping")
-	for _, source := range []string{"127.0.0.1/32", "::/64"} {
-		b.rendezvous.mu.Lock()
-		found := false
-		for s := range b.rendezvous.linked {
-			found = found || s.String() == source
+	for _, prefix := range []string{"127.0.0.1/32", "::/64"} {
+		b.links.mu.Lock()
+		n := b.links.crowds[crowd{2, netip.MustParsePrefix(prefix)}]
+		if n == nil || *n != 1 {
+			t.Errorf("no link of %s", prefix)
 		}
-		b.rendezvous.mu.Unlock()
-		if !found {
-			t.Errorf("no link of %s", source)
-		}
+		b.links.mu.Unlock()
 	}
 }

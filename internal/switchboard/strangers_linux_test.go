@@ -30,7 +30,7 @@ type gathering struct {
 type stranger struct {
 	name   string
 	number int    // of them at the same time
-	source net.IP // nil is that of the honest
+	source net.IP // nil is that of most of them
 	pause  time.Duration
 	act    func(conn net.Conn)
 
@@ -56,7 +56,7 @@ func (c *gathering) send(s *stranger) {
 func (c *gathering) once(s *stranger) {
 	source := s.source
 	if source == nil {
-		source = net.IPv4(127, 0, 0, 1)
+		source = net.IPv4(127, 9, 0, 1)
 	}
 	conn, err := c.from(source)
 	if err != nil {
@@ -124,8 +124,8 @@ func (c *gathering) guess(sources, atOnce, each int) int {
 	for range atOnce {
 		wait.Go(func() {
 			for i := range next {
-				// Not 127.0.0.1, and none of them twice.
-				source := net.IPv4(127, 1, byte(i>>8), byte(i))
+				// A network of its own, or they would all have few tries.
+				source := net.IPv4(127, byte(1+i>>8), byte(i), 1)
 				for n := 0; n < each && !isClosed(c.stop); {
 					guessed := &stranger{source: source, act: c.known(func(r *raw) {
 						r.openSession(1<<15, 1<<15)
@@ -147,7 +147,7 @@ func (c *gathering) guess(sources, atOnce, each int) int {
 // strangers returns all kinds but those who guess from many sources.
 func (c *gathering) strangers(silent, waiting int) []*stranger {
 	scale := gittest.Rounds
-	elsewhere := net.IPv4(127, 0, 0, 9)
+	elsewhere := net.IPv4(127, 9, 9, 9)
 	refusals := []func(p *peer){
 		func(p *peer) { p.request("pty-req", nil); p.exec("new").refused("no terminal") },
 		func(p *peer) { p.request("auth-agent-req@openssh.com", nil); p.exec("new").refused("no agent") },
@@ -293,8 +293,8 @@ func honest(t *testing.T, b *board, size int) pair {
 	return got
 }
 
-// Strangers of every kind, most of them from the address of the honest pairs,
-// while these link (within five seconds in the long form), copy, and are not
+// Strangers of every kind, in crowds and from everywhere, while honest pairs
+// link (within five seconds in the long form), copy, and are not
 // disturbed by a third with their token. Nothing goes on that shouldn't: memory is bounded, all
 // guesses are answered and counted, and the switchboard ends when it is told.
 //

@@ -4,10 +4,10 @@
 // from then on each one's output is the other's input. The switchboard lets
 // everybody in, knows nobody, stores nothing and can't tell what it carries.
 //
-// The rooms: rendezvous (who waits under which token), guesses (how long a
-// wrong token costs), admission (who may stay when there are too many), meter
-// (what of a client lies here unread), client and session (SSH's face), link
-// (the relay).
+// The files: switchboard (the server), client and session (SSH's face), exec
+// (the commands), rendezvous (who waits for whom), link (the relay), limits (how
+// many there may be, and who goes when there are more), meter (how much of a
+// client may lie here unread), refusal (what whoever is refused is told).
 package switchboard
 
 import (
@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+	"golang.org/x/time/rate"
 )
 
 const (
@@ -33,8 +34,8 @@ const (
 
 	// A link is logged by two lines, but no more of them than these: strangers
 	// can make hundreds a second, and must not fill the disk that way.
-	linkLineBurst    = 100
-	linkLineInterval = 10 * time.Second
+	linkLineBurst = 100
+	linkLineRate  = 0.1 // a second
 
 	// serverVersion is our version string (RFC 4253, section 4.2).
 	serverVersion = "SSH-2.0-aig-switchboard"
@@ -55,13 +56,14 @@ type Server struct {
 	hostKey    ssh.MultiAlgorithmSigner
 	large      chan struct{} // see meter
 	farewells  chan struct{} // has room for maxFarewells
-	rendezvous *rendezvous
-	guesses    *guesses
-	admission  *admission
+	rendezvous Rendezvous
+	lookups    *lookups
 	counters   counters
 	linkNumber atomic.Uint64
-	linkLines  *bucket       // how many links are logged
+	linkLines  *rate.Limiter // how many links are logged
 	unlogged   atomic.Uint64 // how many were not
+
+	connections, waiting, links *pool
 }
 
 // New returns a server, or what is wrong with the options.
@@ -77,15 +79,17 @@ func New(opt Options) (*Server, error) {
 		return nil, errors.New("switchboard options: the host key does not name its algorithms")
 	}
 	return &Server{
-		opt:        opt,
-		log:        opt.Logger,
-		hostKey:    hostKey,
-		large:      make(chan struct{}, maxLarge),
-		farewells:  make(chan struct{}, maxFarewells),
-		rendezvous: newRendezvous(&opt, rand.Reader),
-		guesses:    newGuesses(&opt, time.Now),
-		linkLines:  newBucket(linkLineBurst, linkLineInterval, time.Now),
-		admission:  newAdmission(opt.MaxConnections),
+		opt:         opt,
+		log:         opt.Logger,
+		hostKey:     hostKey,
+		large:       make(chan struct{}, maxLarge),
+		farewells:   make(chan struct{}, maxFarewells),
+		rendezvous:  newRendezvous(opt.TokenDigits, rand.Reader),
+		lookups:     newLookups(opt.Lookups, time.Now),
+		linkLines:   rate.NewLimiter(linkLineRate, linkLineBurst),
+		connections: newPool(opt.MaxConnections),
+		waiting:     newPool(opt.MaxWaiting),
+		links:       newPool(opt.MaxLinks),
 	}, nil
 }
 
@@ -98,43 +102,42 @@ func New(opt Options) (*Server, error) {
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	s.log.Info("listening", "addr", ln.Addr().String(), "fingerprint", ssh.FingerprintSHA256(s.opt.HostKey.PublicKey()))
 
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	linkCtx, stopLinks := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer stopLinks(nil)
-	lastCtx, stopAll := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopAll()
 	defer context.AfterFunc(ctx, func() { ln.Close() })()
+	lasting := context.WithoutCancel(ctx)
+	commands, endCommands := context.WithCancelCause(lasting)
+	linkCtx, endLinks := context.WithCancelCause(lasting)
+	lastCtx, endAll := context.WithCancel(lasting)
+	defer endAll()
+	down := &refusal{goingDown, "the switchboard is going down"}
 
 	var clients, reporter sync.WaitGroup
 	reported := make(chan struct{})
 	reporter.Go(func() { s.report(reported) })
 
 	err := s.accept(ctx, ln, func(conn net.Conn) {
-		// Before the next one is accepted, so that whoever has to go for this
-		// one has gone by then.
-		c := s.admit(conn)
+		c := s.admit(commands, conn)
 		clients.Go(func() {
 			defer conn.Close()
 			if c == nil {
 				s.turnAway(conn)
 				return
 			}
-			defer s.admission.leave(c.visit)
+			defer c.leave(nil)
+			defer c.place.leave()
 			defer context.AfterFunc(lastCtx, c.close)()
-			c.ctx, c.linkCtx = ctx, linkCtx
+			c.linkCtx = linkCtx
 			c.serve()
 		})
 	})
 	ln.Close()
-	stop()
 	s.log.Info("going down", "grace", s.opt.Grace.String())
-	s.admission.close()
-	grace := time.AfterFunc(s.opt.Grace, func() { stopLinks(&refusal{goingDown, "the switchboard is going down"}) })
-	last := time.AfterFunc(s.opt.Grace+s.opt.ControlTime, stopAll)
+	endCommands(down)
+	grace := time.AfterFunc(s.opt.Grace, func() { endLinks(down) })
+	last := time.AfterFunc(s.opt.Grace+s.opt.ControlTime, endAll)
 	clients.Wait()
 	grace.Stop()
 	last.Stop()
+	endLinks(nil)
 	close(reported)
 	reporter.Wait()
 	s.log.Info("stopped")
@@ -142,8 +145,7 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 }
 
 // accept hands every connection to take until ctx ends. When the system has
-// no descriptor or memory left, it drops the clients that have shown the
-// least, and tries again ever more slowly.
+// no descriptor or memory left, it drops a client that has no command yet, and tries again ever more slowly.
 func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn)) error {
 	pause := minAcceptPause
 	for {
@@ -159,11 +161,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 			take(conn)
 			continue
 		case exhausted(err):
-			// What was closed at the first failure of a row takes a moment to
-			// be free.
-			if pause == minAcceptPause || pause > maxAcceptPause/8 {
-				s.admission.shrink()
-			}
+			s.connections.shrink()
 		case passing(err):
 		default:
 			return fmt.Errorf("accepting on %v: %w", ln.Addr(), err)
@@ -197,25 +195,27 @@ func isOneOf(err error, errnos ...syscall.Errno) bool {
 }
 
 // admit lets a connection in, or returns nil.
-func (s *Server) admit(conn net.Conn) *client {
-	m := newMeter(conn, s.large)
-	v, evicted := s.admission.enter(m)
-	if v == nil || evicted {
+func (s *Server) admit(ctx context.Context, conn net.Conn) *client {
+	ctx, leave := context.WithCancelCause(ctx)
+	place := s.connections.enter([]net.Addr{conn.RemoteAddr()}, oldest(), func() {
+		leave(&refusal{tooManyConnections, tooManyLine})
+	})
+	if place == nil {
+		leave(nil)
 		s.counters.add(tooManyConnections)
-	}
-	if v == nil {
 		return nil
 	}
 	c := &client{
 		server:   s,
-		meter:    m,
-		visit:    v,
+		meter:    newMeter(conn, s.large),
+		place:    place,
+		ctx:      ctx,
+		leave:    leave,
 		done:     make(chan struct{}),
 		log:      s.log.With("from", conn.RemoteAddr().String()),
-		requests: newBucket(requestBurst, requestInterval, time.Now),
+		requests: rate.NewLimiter(requestRate, requestBurst),
 	}
-	m.shown = func(to stage) { s.admission.advance(v, to) }
-	m.flooded = c.cut
+	c.meter.flooded = c.cut
 	return c
 }
 
@@ -238,15 +238,13 @@ func (s *Server) turnAway(conn net.Conn) {
 	io.CopyN(io.Discard, conn, handshakeBudget)
 }
 
-// report logs the counters whenever they have changed, until done is closed,
-// and lets the number of connections grow again.
+// report logs the counters whenever they have changed, until done is closed.
 func (s *Server) report(done <-chan struct{}) {
 	tick := time.NewTicker(reportInterval)
 	defer tick.Stop()
 	for running := true; running; {
 		select {
 		case <-tick.C:
-			s.admission.grow()
 		case <-done:
 			running = false
 		}

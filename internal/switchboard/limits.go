@@ -1,0 +1,288 @@
+package switchboard
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// prefixesOf returns the networks that a client is counted for, the widest
+// first: an IPv4 address has its /24 and itself, an IPv6 address its /48, /56
+// and /64, which are what a provider gives to one customer. All addresses that
+// are no IP addresses are the same client.
+func prefixesOf(addr net.Addr) (prefixes [3]netip.Prefix) {
+	if addr == nil {
+		return prefixes
+	}
+	ap, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return prefixes
+	}
+	ip := ap.Addr().Unmap().WithZone("")
+	bits := [3]int{24, 32, 32}
+	if ip.Is6() {
+		bits = [3]int{48, 56, 64}
+	}
+	for i := range prefixes {
+		prefixes[i], _ = ip.Prefix(bits[i])
+	}
+	return prefixes
+}
+
+// pool bounds how many of something there are at the same time: connections,
+// waiting sides, links.
+//
+// When one more comes than there may be, one of the largest crowd has to go: of
+// the widest network that has most of them, in there of the narrower one that
+// has most, and of these the one that ranks lowest. So crowds push out only
+// themselves. The newcomer counts, too: it is not let in if its own network is
+// as large as any, and has nobody else who could go.
+type pool struct {
+	most int
+
+	mu      sync.Mutex
+	held    int              // in all
+	members map[*member]bool // those who may have to go
+	crowds  map[crowd]*int   // how many of them there are
+}
+
+// crowd is what is counted: one prefix at its place in what prefixesOf returns.
+type crowd struct {
+	level  int
+	prefix netip.Prefix
+}
+
+// member is one place in a pool. It is guarded by the pool's mutex.
+type member struct {
+	pool   *pool
+	crowds [][3]crowd   // one for each address
+	rank   func() int64 // the lowest of a crowd goes first
+	evict  func()       // tells it to go, and does not wait
+	gone   bool         // it has no place any more
+}
+
+func newPool(most int) *pool {
+	return &pool{most: most, members: make(map[*member]bool), crowds: make(map[crowd]*int)}
+}
+
+// enter takes a place for whoever has these addresses, or returns nil. Unless
+// it does, leave follows. No lock is held while another one is told to go.
+func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member {
+	m := &member{pool: p, rank: rank, evict: evict}
+	for _, addr := range addrs {
+		var crowds [3]crowd
+		for level, prefix := range prefixesOf(addr) {
+			crowds[level] = crowd{level, prefix}
+		}
+		if !slices.Contains(m.crowds, crowds) {
+			m.crowds = append(m.crowds, crowds)
+		}
+	}
+	p.mu.Lock()
+	p.count(m, 1)
+	var victim *member
+	if p.held++; p.held > p.most {
+		if victim = p.victim(m); victim == nil {
+			victim, m = m, nil
+		}
+		p.drop(victim)
+	}
+	p.mu.Unlock()
+	if m != nil && victim != nil {
+		victim.evict()
+	}
+	return m
+}
+
+// shrink makes one go, if there is one who may, for want of something that only
+// the system knows the bounds of.
+func (p *pool) shrink() {
+	p.mu.Lock()
+	victim := p.victim(nil)
+	if victim != nil {
+		p.drop(victim)
+	}
+	p.mu.Unlock()
+	if victim != nil {
+		victim.evict()
+	}
+}
+
+// victim returns who has to go for m, if anybody. It needs p.mu.
+func (p *pool) victim(m *member) *member {
+	var lowest *member
+	var most [3]int
+	for v := range p.members {
+		if v == m {
+			continue
+		}
+		size := p.size(v)
+		order := slices.Compare(size[:], most[:])
+		if order > 0 || order == 0 && v.rank() < lowest.rank() {
+			lowest, most = v, size
+		}
+	}
+	if m == nil || lowest == nil {
+		return lowest
+	}
+	own := p.size(m)
+	if slices.Compare(most[:], own[:]) > 0 {
+		return lowest
+	}
+	lowest = nil
+	for v := range p.members {
+		if v != m && v.shares(m) && (lowest == nil || v.rank() < lowest.rank()) {
+			lowest = v
+		}
+	}
+	return lowest
+}
+
+// size returns the sizes of the largest crowds that a member is of. It needs
+// p.mu.
+func (p *pool) size(m *member) (most [3]int) {
+	for _, crowds := range m.crowds {
+		var size [3]int
+		for i, c := range crowds {
+			size[i] = *p.crowds[c]
+		}
+		if slices.Compare(size[:], most[:]) > 0 {
+			most = size
+		}
+	}
+	return most
+}
+
+// shares tells whether two members have a widest network in common.
+func (m *member) shares(other *member) bool {
+	for _, a := range m.crowds {
+		for _, b := range other.crowds {
+			if a[0] == b[0] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// count counts a member as one that may have to go, or no longer as one. It
+// needs p.mu.
+func (p *pool) count(m *member, n int) {
+	if p.members[m] == (n > 0) {
+		return
+	}
+	if n > 0 {
+		p.members[m] = true
+	} else {
+		delete(p.members, m)
+	}
+	for _, crowds := range m.crowds {
+		for _, c := range crowds {
+			if p.crowds[c] == nil {
+				p.crowds[c] = new(int)
+			}
+			if *p.crowds[c] += n; *p.crowds[c] == 0 {
+				delete(p.crowds, c)
+			}
+		}
+	}
+}
+
+// drop needs p.mu.
+func (p *pool) drop(m *member) {
+	if !m.gone {
+		m.gone = true
+		p.count(m, -1)
+		p.held--
+	}
+}
+
+// settle says that a member must not go for another one any more. It returns
+// false if it has just been told to.
+func (m *member) settle() bool {
+	m.pool.mu.Lock()
+	defer m.pool.mu.Unlock()
+	m.pool.count(m, -1)
+	return !m.gone
+}
+
+// unsettle takes settle back.
+func (m *member) unsettle(evict func()) {
+	m.pool.mu.Lock()
+	defer m.pool.mu.Unlock()
+	if m.evict = evict; !m.gone {
+		m.pool.count(m, 1)
+	}
+}
+
+// leave gives the place back.
+func (m *member) leave() {
+	m.pool.mu.Lock()
+	defer m.pool.mu.Unlock()
+	m.pool.drop(m)
+}
+
+// oldest ranks members by the time at which they came.
+func oldest() func() int64 {
+	now := time.Now().UnixNano()
+	return func() int64 { return now }
+}
+
+const (
+	// networkLookups is how many times as many tokens a /24 or a /48 may try as
+	// one client in it.
+	networkLookups = 10
+
+	// maxLimiters bounds the table of networks. When it is full, those not in
+	// it share one limiter.
+	maxLimiters = 1 << 14
+)
+
+// lookups bounds how many tokens are looked up for a client, which is an IPv4
+// address or an IPv6 /64, and for its network, an IPv4 /24 or an IPv6 /48. Right
+// ones count, too, so that nothing is learnt from what a try costs.
+type lookups struct {
+	minutely int
+	now      func() time.Time
+
+	mu       sync.Mutex
+	limiters map[netip.Prefix]*rate.Limiter
+}
+
+func newLookups(minutely int, now func() time.Time) *lookups {
+	return &lookups{minutely: minutely, now: now, limiters: make(map[netip.Prefix]*rate.Limiter)}
+}
+
+// allow counts a look-up, and tells whether it may be done.
+func (l *lookups) allow(addr net.Addr) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	prefixes, now := prefixesOf(addr), l.now()
+	network := l.limiter(prefixes[0], networkLookups*l.minutely, now)
+	if network.TokensAt(now) < 1 {
+		return false
+	}
+	return l.limiter(prefixes[2], l.minutely, now).AllowN(now, 1) && network.AllowN(now, 1)
+}
+
+// limiter needs l.mu.
+func (l *lookups) limiter(prefix netip.Prefix, minutely int, now time.Time) *rate.Limiter {
+	if len(l.limiters) >= maxLimiters && l.limiters[prefix] == nil {
+		for p, limiter := range l.limiters {
+			if limiter.TokensAt(now) >= float64(limiter.Burst()) {
+				delete(l.limiters, p)
+			}
+		}
+		if len(l.limiters) >= maxLimiters {
+			prefix = netip.Prefix{}
+		}
+	}
+	if l.limiters[prefix] == nil {
+		l.limiters[prefix] = rate.NewLimiter(rate.Limit(float64(minutely)/60), minutely)
+	}
+	return l.limiters[prefix]
+}
