@@ -46,6 +46,8 @@ What travels:
     --push             give only
     --give=reachable   give only what references reach that aren't hidden: no
                        stashes, no amended commits (aig.give)
+    --snapshot         make a commit of your uncommitted work first, to which
+                       nothing points (aig.snapshot)
     --no-refs          tell the peer no branches and tags, and don't compare its
                        branches with yours (aig.refs=false)
 What is shown:
@@ -132,6 +134,7 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.StringVar((*string)(&o.Give), "give", "", "")
 	flags.StringVar((*string)(&o.Report), "report", "", "")
 	flags.BoolVar(&summary, "summary", false, "")
+	flags.BoolVar(&o.Snapshot, "snapshot", false, "")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "")
 	flags.BoolVar(&progress, "progress", false, "")
 	flags.BoolVar(&noProgress, "no-progress", false, "")

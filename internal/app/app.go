@@ -35,6 +35,7 @@ type Config struct {
 	Give      Give
 	Report    Report
 	Quiet     bool // no report, no progress
+	Snapshot  bool // uncommitted work is made a commit first
 	Branches  BranchReport
 	Progress  *bool // nil is as standard error is a terminal
 

@@ -86,6 +86,9 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 	}
 	tips, err := s.tips(ctx, report, result, v)
 	report.Tips, report.Broken = tips.Whole, tips.Broken
+	if err == nil && len(report.Tips) > 0 {
+		report.About, err = refs.Describe(ctx, s.store.Repo, report.Tips[:min(len(report.Tips), branches.MaxTips)])
+	}
 	return report, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"aig/internal/refs"
 	"aig/internal/screen"
 	"aig/internal/session"
+	"aig/internal/snapshot"
 )
 
 // Sync makes the store of the repository at c.Dir and the peer's equal, and reports what has moved. A nil error means
@@ -28,6 +29,9 @@ func Sync(ctx context.Context, c Config) error {
 	}
 	s := &run{Config: c, screen: screen.New(c.Stderr)}
 	if s.store, err = intake.Open(ctx, git); err != nil {
+		return err
+	}
+	if err := s.takeSnapshot(ctx); err != nil {
 		return err
 	}
 	link, err := c.connect(ctx, git, remote, false, s.screen, func() { s.arrived(ctx) })
@@ -69,6 +73,13 @@ func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err 
 			return "", err
 		}
 	}
+	if !c.Snapshot {
+		value, _, err := git.Config(ctx, "aig.snapshot", "bool")
+		if err != nil {
+			return "", err
+		}
+		c.Snapshot = value == "true"
+	}
 	if c.Branches == BranchText {
 		tell, set, err := git.Config(ctx, "aig.refs", "bool")
 		if err != nil {
@@ -79,6 +90,18 @@ func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err 
 		}
 	}
 	return remote, nil
+}
+
+// takeSnapshot makes a commit of what isn't committed, if asked to.
+func (s *run) takeSnapshot(ctx context.Context) error {
+	if !s.Snapshot {
+		return nil
+	}
+	name, err := snapshot.Take(ctx, s.store.Repo)
+	if err == nil && name != "" {
+		fmt.Fprintf(s.screen, "snapshot: your uncommitted work is in %s\n", name)
+	}
+	return err
 }
 
 // isNoCommand reports whether the transport is a plain word that sh would not find: the name of a remote, misspelt.

@@ -76,9 +76,10 @@ type Here struct {
 // Report is everything that there is to say.
 type Report struct {
 	Here     Here
-	Branches []Branch // as Pair gives them, with the facts filled in
-	Tips     []string // commits that came in and to which nothing points; full hexadecimal names, newest first
-	Broken   []string // such commits of which no branch should be made: their history is incomplete, or git's checks refuse it
+	Branches []Branch             // as Pair gives them, with the facts filled in
+	Tips     []string             // commits that came in and to which nothing points; full hexadecimal names, newest first
+	About    map[string]ref.About // of Tips, as far as it is known
+	Broken   []string             // such commits of which no branch should be made: their history is incomplete, or git's checks refuse it
 }
 
 // Pair finds the branches that both have or that only the peer has, sorted by name. Ours and Theirs are filled in, the

@@ -151,7 +151,7 @@ func TestTextIsBounded(t *testing.T) {
 	if err := errors.Join(r.WriteText(&text), r.WritePorcelain(&porcelain)); err != nil {
 		t.Fatal(err)
 	}
-	if n := text.Len(); n > 500*(maxShown+maxTips) {
+	if n := text.Len(); n > 500*(maxShown+MaxTips) {
 		t.Errorf("%d bytes", n)
 	}
 	for _, want := range []string{"and 500 branches more (", "and 980 commits more ("} {

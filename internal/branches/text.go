@@ -13,8 +13,8 @@ import (
 const (
 	// maxShown is how many branches a person is shown; a peer may have a hundred thousand.
 	maxShown = 500
-	// maxTips is how many commits to which nothing points a person is shown; a life of rebasing leaves thousands.
-	maxTips = 20
+	// MaxTips is how many commits to which nothing points a person is shown; a life of rebasing leaves thousands.
+	MaxTips = 20
 	// maxPaths is how many of the touched paths are named.
 	maxPaths = 5
 	// maxColumn is the widest column of names, and maxShownName the length at which one is cut, in bytes.
@@ -42,14 +42,22 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 	}
 	more(out, len(r.Branches)-len(shown), "branch", "branches")
-	tips := r.Tips[:min(len(r.Tips), maxTips)]
+	tips := r.Tips[:min(len(r.Tips), MaxTips)]
 	if len(tips) > 0 {
 		fmt.Fprintln(out, "commits that came in and that nothing points to, newest first:")
 	}
 	for _, tip := range tips {
-		if ref.IsObjectName(tip) {
-			fmt.Fprintf(out, "    %s\n", ref.Shell("git", "branch", "found-"+tip[:12], tip))
+		if !ref.IsObjectName(tip) {
+			continue
 		}
+		about, known := r.About[tip]
+		if known {
+			fmt.Fprintf(out, "%s  %s, %s, %s\n", shortObject(tip), strconv.QuoteToASCII(about.Subject), oneLine(about.Author), oneLine(about.Date))
+		}
+		if strings.HasPrefix(about.Subject, ref.SnapshotSubject) {
+			fmt.Fprintf(out, "    %s\n", ref.Shell("git", "stash", "apply", tip))
+		}
+		fmt.Fprintf(out, "    %s\n", ref.Shell("git", "branch", "found-"+tip[:12], tip))
 	}
 	more(out, len(r.Tips)-len(tips), "commit", "commits")
 	if n := len(r.Broken); n > 0 {

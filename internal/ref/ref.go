@@ -25,6 +25,15 @@ type Ref struct {
 	Peeled string // the object that an annotated tag stands for in the end, else ""
 }
 
+// About is what a person is told of a commit. All of it may be foreign text.
+type About struct {
+	Subject, Author string
+	Date            string // of the author, YYYY-MM-DD
+}
+
+// SnapshotSubject is what the subject of a snapshot of uncommitted work begins with.
+const SnapshotSubject = "uncommitted work of "
+
 // IsObjectName reports whether s is a full object name of either format in git's own spelling, lower-case hexadecimal.
 // Such a name is safe to show, to suggest and to hand to git. The null name is none.
 func IsObjectName(s string) bool { return isHash(s) && strings.Trim(s, "0") != "" }

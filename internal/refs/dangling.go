@@ -14,6 +14,7 @@ import (
 
 	"aig/internal/git"
 	"aig/internal/oid"
+	"aig/internal/ref"
 )
 
 // Tips is commits to which nothing points, newest first, by full hexadecimal names.
@@ -55,6 +56,21 @@ func Dangling(ctx context.Context, repo *git.Repo, received iter.Seq2[[]byte, er
 		}
 	}
 	return tips, err
+}
+
+// Describe returns what a person is told of the commits, by their full hexadecimal names. None that git can't read is among them.
+func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string]ref.About, error) {
+	about := make(map[string]ref.About)
+	c := repo.Command(ctx, nil, "log", "--no-walk=unsorted", "--ignore-missing", "--no-show-signature", "--no-mailmap", "--stdin",
+		"--format=%H%x00%an%x00%as%x00%s")
+	c.Stdin = strings.NewReader(onePerLine(commits))
+	err := c.Lines(func(line []byte) error {
+		if fields := strings.SplitN(string(line), "\x00", 4); len(fields) == 4 {
+			about[fields[0]] = ref.About{Author: fields[1], Date: fields[2], Subject: fields[3]}
+		}
+		return nil
+	})
+	return about, err
 }
 
 // commitsAmong is the commits among ascending names.
