@@ -39,7 +39,7 @@ _git_aig_sync ()
 		;;
 	--*)
 		__gitcomp "
-			--trust= --identity= --context= --fingerprint --peers --pull --push --summary --report= --quiet
+			--trust= --identity= --context= --fingerprint --peers --pull --push --snapshot --summary --report= --quiet
 			--progress --no-progress --give= --refs= --no-refs --wait= --timeout=
 			--code --replace --global --no-sync --version --help
 			"

@@ -96,7 +96,10 @@ func (p *pairer) prepare(ctx context.Context) error {
 	case "-":
 		return errors.New("a pair can't be made over -, standard input and output: by name, there would be nothing to start later")
 	}
-	return nil
+	if p.NoSync {
+		return nil
+	}
+	return p.takeSnapshot(ctx)
 }
 
 // code makes the code, or asks for it before the transport starts: afterwards the terminal is the transport's.

@@ -97,9 +97,9 @@ func (s *run) takeSnapshot(ctx context.Context) error {
 	if !s.Snapshot {
 		return nil
 	}
-	name, err := snapshot.Take(ctx, s.store.Repo)
-	if err == nil && name != "" {
-		fmt.Fprintf(s.screen, "snapshot: your uncommitted work is in %s\n", name)
+	var err error
+	if s.snapshot, err = snapshot.Take(ctx, s.store.Repo); err == nil && s.snapshot != "" {
+		fmt.Fprintf(s.screen, "snapshot: your uncommitted work is in %s\n", s.snapshot)
 	}
 	return err
 }
@@ -119,6 +119,8 @@ type run struct {
 	store  *intake.Store
 	screen *screen.Screen
 	report *report
+
+	snapshot string // the commit of uncommitted work, or ""
 
 	// From the peer's arrival on:
 	status  session.Status
@@ -147,6 +149,9 @@ func (s *run) offer(ctx context.Context, list *oid.List, lacks []uint32) ([]uint
 		tips, err := refs.Offered(ctx, s.store.Repo)
 		if err != nil {
 			return nil, err
+		}
+		if s.snapshot != "" {
+			tips = append(tips, s.snapshot)
 		}
 		return objects.Reached(ctx, s.store.Repo, list, lacks, tips)
 	}
