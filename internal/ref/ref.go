@@ -9,7 +9,7 @@ import (
 )
 
 // Max is how many references a side tells and is told, at most.
-const Max = 1 << 17
+const Max = 1 << 20
 
 // MaxName is the longest name of a reference in bytes: no file system has longer paths (PATH_MAX).
 const MaxName = 4096

@@ -1,6 +1,7 @@
 package refs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -132,39 +133,69 @@ func forEachRef(ctx context.Context, repo *git.Repo, hidden hiddenRefs, under ..
 
 // present drops the references whose object is absent and peels annotated tags.
 func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, error) {
-	var ask strings.Builder
-	for _, r := range refs {
-		if r.OID != "" {
-			fmt.Fprintf(&ask, "%s\n%s^{}\n", r.OID, r.OID)
+	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
+	c.Stdin = &question{refs: refs}
+	kept := make([]ref.Ref, 0, len(refs))
+	left, absent, second := refs, false, false
+	unasked := func() {
+		for len(left) > 0 && left[0].OID == "" {
+			kept, left = append(kept, left[0]), left[1:]
 		}
 	}
-	answers, err := objectTypes(ctx, repo, ask.String())
+	err := c.Lines(func(line []byte) error {
+		unasked()
+		if len(left) == 0 {
+			return fmt.Errorf("git cat-file said %q", line)
+		}
+		name, kind, _ := bytes.Cut(line, []byte(" "))
+		missing := string(kind) == "missing"
+		if second = !second; second {
+			absent = missing
+			return nil
+		}
+		r := left[0]
+		left = left[1:]
+		if !missing && string(name) != r.OID && strings.HasPrefix(r.Name, "refs/tags/") {
+			r.Peeled = string(name)
+		}
+		if !absent {
+			kept = append(kept, r)
+		}
+		return nil
+	})
 	if failed := new(git.Error); errors.As(err, &failed) && !failed.OfMachine() {
 		return nil, fmt.Errorf("an object that one of them points to can't be read, git fsck names it: %w", err)
 	}
-	if err != nil {
-		return nil, err
+	if unasked(); err == nil && len(left) > 0 {
+		err = io.ErrUnexpectedEOF
 	}
-	var kept []ref.Ref
-	for _, r := range refs {
-		if r.OID == "" {
-			kept = append(kept, r)
-			continue
+	return kept, err
+}
+
+// question reads as two lines for each reference that has an object: that, and what it peels to.
+type question struct {
+	refs []ref.Ref
+	line []byte
+}
+
+func (q *question) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(q.line) == 0 {
+			if len(q.refs) == 0 {
+				break
+			}
+			if r := q.refs[0]; r.OID != "" {
+				q.line = fmt.Appendf(q.line, "%s\n%s^{}\n", r.OID, r.OID)
+			}
+			q.refs = q.refs[1:]
 		}
-		if len(answers) < 2 {
-			return nil, io.ErrUnexpectedEOF
-		}
-		itself, peeled := answers[0], answers[1]
-		answers = answers[2:]
-		if itself.kind == "" {
-			continue
-		}
-		if peeled.kind != "" && peeled.name != r.OID && strings.HasPrefix(r.Name, "refs/tags/") {
-			r.Peeled = peeled.name
-		}
-		kept = append(kept, r)
+		k := copy(p[n:], q.line)
+		n, q.line = n+k, q.line[k:]
 	}
-	return kept, nil
+	if n == 0 && len(p) > 0 {
+		err = io.EOF
+	}
+	return n, err
 }
 
 // objectType is an answer of git cat-file --batch-check.

@@ -208,19 +208,24 @@ func TestRefOfDamagedObject(t *testing.T) {
 	}
 }
 
-// More references than the bound are an error, and not a part of them.
+// As many references as the bound are told, and more are an error, and not a part of them.
 func TestTooManyRefs(t *testing.T) {
 	t.Parallel()
 	r := gittest.New(t, "-b", "main")
 	commit := r.Commit("file", "content")
 	var packed strings.Builder
 	packed.WriteString("# pack-refs with: peeled fully-peeled sorted \n")
-	for i := range ref.Max {
-		fmt.Fprintf(&packed, "%s refs/heads/branch-%06d\n", commit, i)
+	for i := range ref.Max - 2 { // and HEAD, and refs/heads/main
+		fmt.Fprintf(&packed, "%s refs/heads/branch-%07d\n", commit, i)
 	}
 	if err := os.WriteFile(filepath.Join(r.Dir, ".git", "packed-refs"), []byte(packed.String()), 0o666); err != nil {
 		t.Fatal(err)
 	}
+	r.Git("repack", "-adq")
+	if refs, err := List(t.Context(), open(t, r)); err != nil || len(refs) != ref.Max || refs[ref.Max-2].OID != commit {
+		t.Errorf("%d references, %v", len(refs), err)
+	}
+	r.Git("branch", "one-more")
 	if refs, err := List(t.Context(), open(t, r)); !errors.Is(err, ErrTooMany) || refs != nil {
 		t.Errorf("%d references, %v", len(refs), err)
 	}

@@ -29,7 +29,7 @@ func TestTortureLiarsHello(t *testing.T) {
 		{name: "a later version of a program with an ugly name", tell: hello("1 1", "7 9", "liar", "\x1b[2J\r\x00\xff"),
 			want: `("\x1b[2J\r\x00\xff") speaks version 7`},
 		{name: "2^32 references", tell: hello("agent", "refs 4294967296\nagent"), want: "too large"},
-		{name: "too many references", tell: hello("agent", "refs 131073\nagent"), want: "too many"},
+		{name: "too many references", tell: hello("agent", "refs 1048577\nagent"), want: "too many"},
 		{name: "-1 references", tell: hello("agent", "refs -1\nagent"), want: "not a number"},
 		{name: "a format with an escape", tell: hello("sha1", "\x1b[2J\r"), want: `\x1b[2J\r`},
 		{name: "a format of 60 KB", tell: hello("sha1", strings.Repeat("\x1b", 60000)), want: `only stores of one object format`},
@@ -45,10 +45,10 @@ func TestTortureLiarsHello(t *testing.T) {
 		{name: "no line end", tell: hello("\n", ""), want: "cut short"},
 		{name: "an empty hello", tell: func(l *liar) { l.say(wire.TypeHello) }, want: "does not say"},
 		{name: "references of 500 MB", tell: func(l *liar) {
-			l.hello(5, "agent", "refs 131072\nagent")
+			l.hello(5, "agent", "refs 1048576\nagent")
 			line := "0 " + strings.Repeat("x", 4000) + "\n"
 			l.every(0, func() error { return l.out.Write(wire.TypeRefs, []byte(strings.Repeat(line, 16))) })
-		}, want: "references have more than the 33554432 bytes"},
+		}, want: "references have more than the 134217728 bytes"},
 		{name: "more references than announced", tell: func(l *liar) {
 			l.hello(5, "agent", "refs 2\nagent")
 			l.say(wire.TypeRefs, []byte("0 a\n0 b\n0 c\n"))

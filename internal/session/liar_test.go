@@ -40,7 +40,7 @@ const (
 	lieTimeout = time.Minute
 	// lieMemory is what a lie may cost us of memory, at any moment and with all that has not been collected yet. Some
 	// lies would cost gigabytes if they were believed.
-	lieMemory = 96 << 20
+	lieMemory = 288 << 20
 )
 
 // liar is the lying side of one conversation.

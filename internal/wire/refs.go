@@ -10,7 +10,7 @@ import (
 )
 
 // MaxRefsSize is how many bytes a side's references have at most, in all of its TypeRefs frames.
-const MaxRefsSize = 32 << 20
+const MaxRefsSize = 128 << 20
 
 // maxRefLine bounds a line of a TypeRefs frame in bytes.
 const maxRefLine = 4096
