@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,43 +122,31 @@ const (
 // ErrTooManyChanges is Touched's error where commits differ in more than is looked at.
 var ErrTooManyChanges = errors.New("it differs from what is checked out in more paths than are looked at")
 
-// takes returns the paths that a fast-forward or a merge to theirs writes, with their letters for the way from ours. staged
-// tells that it is a merge, and whatever is in the index is in its way too.
+// takes returns the paths that a fast-forward or a merge to theirs may write: what theirs has changed since what both have in
+// common. staged tells that it is a merge, and whatever is in the index is in its way too.
 func takes(ctx context.Context, repo *git.Repo, ours, theirs string) (written changes, staged bool, err error) {
-	if ours == "" {
+	written = make(changes)
+	var bases []string
+	if ours != "" {
+		bases, err = mergeBases(ctx, repo, ours, theirs)
+		staged = !slices.Contains(bases, ours)
+	} else {
 		h := repo.Format.Hash()
 		h.Write([]byte("tree 0\x00"))
-		written, err = diff(ctx, repo, theirs, hex.EncodeToString(h.Sum(nil)))
-		return written, false, err
+		bases = []string{hex.EncodeToString(h.Sum(nil))}
 	}
-	bases, err := mergeBases(ctx, repo, ours, theirs)
-	if err != nil {
-		return nil, false, err
-	}
-	if written, err = diff(ctx, repo, theirs, ours); err != nil || slices.Contains(bases, ours) {
-		return written, false, err
-	}
-	// A merge takes what theirs has changed since one of the bases, unless it comes to the same.
-	since, err := diff(ctx, repo, theirs, bases...)
-	maps.DeleteFunc(written, func(path string, _ byte) bool { return since[path] == 0 })
-	return written, true, err
-}
-
-// diff returns what has changed on the way to a commit, from any of the others.
-func diff(ctx context.Context, repo *git.Repo, to string, from ...string) (changes, error) {
-	found := make(changes)
-	for _, from := range from {
-		c := indexReader(ctx, repo, "diff-tree", "-r", "-z", "--name-status", "--no-renames", "--no-relative", "--end-of-options", from, to)
-		c.LimitMemory(maxDiffMemory)
-		err := c.Records(0, found.reader())
-		if failed := new(git.Error); errors.As(err, &failed) && failed.OutOfMemory() {
-			err = ErrTooManyChanges
-		}
+	for _, base := range bases {
 		if err != nil {
-			return nil, err
+			break
 		}
+		c := indexReader(ctx, repo, "diff-tree", "-r", "-z", "--name-status", "--no-renames", "--no-relative", "--end-of-options", base, theirs)
+		c.LimitMemory(maxDiffMemory)
+		err = c.Records(0, written.reader())
 	}
-	return found, nil
+	if failed := new(git.Error); errors.As(err, &failed) && failed.OutOfMemory() {
+		err = ErrTooManyChanges
+	}
+	return written, staged, err
 }
 
 // reader takes letters and paths in turn.
