@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
@@ -10,6 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/crypto/ssh/agent"
 )
 
 // A key under a passphrase that the agent holds is used from there unasked;
@@ -144,5 +148,36 @@ func TestAgentWithoutSHA2(t *testing.T) {
 	_, err = id.Signer().Sign(rand.Reader, []byte("data"))
 	if err == nil || !strings.Contains(err.Error(), `signed by "ssh-rsa" where rsa-sha2-512`) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A key on a FIDO token is used through the agent, found by the name of its file, as host key and as user key; a signature for
+// which nobody has touched the token counts for nothing.
+func TestToken(t *testing.T) {
+	dir := home(t)
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := tokenAgent{agent.NewKeyring().(agent.ExtendedAgent), private, 1}
+	serveAgent(t, token)
+	file := filepath.Join(dir, "id_ed25519_sk")
+	for name, content := range map[string]string{file: opensshFile("none", token.key()), file + ".pub": string(ssh.MarshalAuthorizedKey(token.key()))} {
+		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"", file, file + ".pub"} {
+		id := load1(t, name)
+		if got, want := id.Fingerprint(), fingerprint(t, file+".pub"); got != want {
+			t.Errorf("%q: fingerprint %s, want %s", name, got, want)
+		}
+		prove(t, id, id)
+	}
+	token.flags = 0
+	serveAgent(t, token)
+	id := load1(t, "")
+	if err := handshake(t, id, id); err == nil {
+		t.Error("a signature without a touch was taken")
 	}
 }

@@ -2,11 +2,14 @@ package identity
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
 	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -178,7 +181,7 @@ func handshake(t *testing.T, server, client *Identity) error {
 			return nil, nil
 		},
 		PublicKeyAuthAlgorithms: []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384,
-			ssh.KeyAlgoECDSA521, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512},
+			ssh.KeyAlgoECDSA521, ssh.KeyAlgoSKED25519, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512},
 	}
 	serverConfig.AddHostKey(server.Signer())
 	serverErr := make(chan error, 1)
@@ -222,6 +225,46 @@ func startFakeAgent(t *testing.T, key any) {
 	if err := ring.Add(agent.AddedKey{PrivateKey: key}); err != nil {
 		t.Fatal(err)
 	}
+	serveAgent(t, sha1Agent{ring})
+}
+
+// tokenAgent is an agent that speaks to a FIDO token (PROTOCOL.u2f in OpenSSH's sources), on which nobody need lay a finger.
+type tokenAgent struct {
+	agent.ExtendedAgent
+	private ed25519.PrivateKey
+	flags   byte
+}
+
+func (a tokenAgent) key() ssh.PublicKey {
+	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
+		Name        string
+		Key         []byte
+		Application string
+	}{ssh.KeyAlgoSKED25519, a.private.Public().(ed25519.PublicKey), "ssh:"}))
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+func (a tokenAgent) List() ([]*agent.Key, error) {
+	return []*agent.Key{{Format: ssh.KeyAlgoSKED25519, Blob: a.key().Marshal(), Comment: "token"}}, nil
+}
+
+func (a tokenAgent) SignWithFlags(_ ssh.PublicKey, data []byte, _ agent.SignatureFlags) (*ssh.Signature, error) {
+	application, message := sha256.Sum256([]byte("ssh:")), sha256.Sum256(data)
+	rest := []byte{a.flags, 0, 0, 0, 1}
+	signed := slices.Concat(application[:], rest, message[:])
+	return &ssh.Signature{Format: ssh.KeyAlgoSKED25519, Blob: ed25519.Sign(a.private, signed), Rest: rest}, nil
+}
+
+func (a tokenAgent) Sign(key ssh.PublicKey, data []byte) (*ssh.Signature, error) {
+	return a.SignWithFlags(key, data, 0)
+}
+
+// serveAgent makes an agent the environment's.
+func serveAgent(t *testing.T, served agent.Agent) {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "agent")
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +283,7 @@ func startFakeAgent(t *testing.T, key any) {
 			if err != nil {
 				return
 			}
-			agent.ServeAgent(sha1Agent{ring}, conn)
+			agent.ServeAgent(served, conn)
 			conn.Close()
 		}
 	}()

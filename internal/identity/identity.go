@@ -1,7 +1,7 @@
 // Package identity finds our key, and says which keys the peer may have.
 //
 // Keys are OpenSSH's: in a file, perhaps under a passphrase, or in the SSH agent. They may be Ed25519, ECDSA on the NIST
-// curves, or RSA of at least 2048 bits with SHA-2 signatures.
+// curves, both also on a FIDO token that the agent speaks to, or RSA of at least 2048 bits with SHA-2 signatures.
 package identity
 
 import (
@@ -81,7 +81,7 @@ func load(ctx context.Context, o Options) (ssh.Signer, error) {
 	case k.public != nil && err == nil:
 		return agent.signer(ctx, k.public)
 	case k.private == nil:
-		return nil, fmt.Errorf("your key: %s is a public key, and from the SSH agent: %w", k.publicName, err)
+		return nil, fmt.Errorf("your key: %s can only be used from the SSH agent: %w", k.publicName, err)
 	}
 	signer, err := k.decrypt(ctx, o.Prompt)
 	if err != nil {
@@ -166,7 +166,8 @@ func algorithms(key ssh.PublicKey) ([]string, error) {
 		return nil, errors.New("is a certificate, which can't be used here: give the key itself")
 	}
 	switch kind := key.Type(); kind {
-	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521:
+	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
+		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256: // on a FIDO token, which signs at a touch only
 		return []string{kind}, nil
 	case ssh.KeyAlgoRSA:
 		public, ok := key.(ssh.CryptoPublicKey)
@@ -182,10 +183,6 @@ func algorithms(key ssh.PublicKey) ([]string, error) {
 	case "ssh-dss":
 		return nil, errDSA
 	default:
-		if strings.HasPrefix(kind, "sk-") {
-			return nil, fmt.Errorf("is a key on a security token (%s), which can't be used here: "+
-				"ssh-keygen -t ed25519 makes one that can", kind)
-		}
 		return nil, fmt.Errorf("is a key of an unknown kind, %q", kind)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -112,6 +113,9 @@ func (k *keyFile) examine(block *pem.Block, content []byte) error {
 		return errDSA
 	case errors.As(err, &missing) && missing.PublicKey != nil:
 		k.public = missing.PublicKey
+		if onToken(k.public) {
+			k.private, k.publicName = nil, quote(k.name)
+		}
 		return CheckKey(k.public) // before its passphrase is asked for
 	case err == nil:
 		if k.ready, err = newSigner(raw); err == nil {
@@ -128,11 +132,15 @@ func (k *keyFile) examine(block *pem.Block, content []byte) error {
 			k.public = beside.public
 		}
 		return nil
-	case beside.public != nil && besideErr != nil:
+	case beside.public != nil && (besideErr != nil || onToken(beside.public)):
+		k.private, k.public, k.publicName = nil, beside.public, quote(k.name)
 		return besideErr
 	}
 	return fmt.Errorf("holds no private key that can be used: %s; ssh-keygen -t ed25519 makes one", quote(err.Error()))
 }
+
+// onToken returns whether a key's private half is on a FIDO token, and its file holds no more than a handle.
+func onToken(key ssh.PublicKey) bool { return strings.HasPrefix(key.Type(), "sk-") }
 
 // encryptedPKCS8 is the type of a PEM block that x/crypto can't decrypt.
 const encryptedPKCS8 = "ENCRYPTED PRIVATE KEY"

@@ -59,11 +59,12 @@ func TestRefused(t *testing.T) {
 			[]string{"is a DSA key"}},
 		{"DSA, public", write("dsa.pub", string(ssh.MarshalAuthorizedKey(dsaKey(t)))), []string{"is a DSA key"}},
 		{"certificate", plain + "-cert.pub", []string{"is a certificate", "the key itself"}},
-		{"security token, public", write("sk.pub", string(ssh.MarshalAuthorizedKey(securityKey(t)))), []string{"security token"}},
-		{"security token", write("sk", opensshFile("none", securityKey(t))), []string{"security token"}},
+		{"security token, public, no agent", write("sk.pub", string(ssh.MarshalAuthorizedKey(securityKey(t)))), []string{"from the SSH agent"}},
+		{"security token, no agent", write("sk", opensshFile("none", securityKey(t))), []string{"from the SSH agent", "SSH_AUTH_SOCK"}},
+		{"security token, passphrase, no agent", write("sk-pass", opensshFile("aes256-ctr", securityKey(t))), []string{"from the SSH agent"}},
 		{"PKCS #8, passphrase", keygen(t, "right", "-t", "ecdsa", "-m", "PKCS8"), []string{"PKCS #8", "ssh-keygen -p -f"}},
 		{"key agreement", write("ecdh", string(unknown)), []string{"can't be used"}},
-		{"public, no agent", plain + ".pub", []string{"is a public key", "SSH_AUTH_SOCK is not set"}},
+		{"public, no agent", plain + ".pub", []string{"can only be used from the SSH agent", "SSH_AUTH_SOCK is not set"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -60,6 +60,7 @@ func (c *Conn) check(key ssh.PublicKey) error {
 // are left out: nobody needs them, and [sshguard.FirstKeys] knows only exchanges of one round trip.
 func supported() ssh.Algorithms {
 	a := ssh.SupportedAlgorithms()
+	a.HostKeys = append(a.HostKeys, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256) // which it has for users only
 	a.KeyExchanges = slices.DeleteFunc(a.KeyExchanges, func(name string) bool { return strings.HasPrefix(name, "diffie-hellman-") })
 	return a
 }

@@ -8,12 +8,14 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -37,6 +39,12 @@ func signer(t *testing.T, kind string) ssh.Signer {
 		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	case "rsa":
 		key, err = rsa.GenerateKey(rand.Reader, 2048)
+	case "token":
+		_, private, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return token{private}
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -46,6 +54,28 @@ func signer(t *testing.T, kind string) ssh.Signer {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// token is a FIDO token (PROTOCOL.u2f in OpenSSH's sources) that somebody touches all the time.
+type token struct{ private ed25519.PrivateKey }
+
+func (k token) PublicKey() ssh.PublicKey {
+	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
+		Name        string
+		Key         []byte
+		Application string
+	}{ssh.KeyAlgoSKED25519, k.private.Public().(ed25519.PublicKey), "ssh:"}))
+	if err != nil {
+		panic(err)
+	}
+	return key
+}
+
+func (k token) Sign(_ io.Reader, data []byte) (*ssh.Signature, error) {
+	application, message := sha256.Sum256([]byte("ssh:")), sha256.Sum256(data)
+	rest := []byte{1, 0, 0, 0, 1} // the flag of the touch, and a counter
+	signed := slices.Concat(application[:], rest, message[:])
+	return &ssh.Signature{Format: ssh.KeyAlgoSKED25519, Blob: ed25519.Sign(k.private, signed), Rest: rest}, nil
 }
 
 func trusts(trusted ssh.Signer) func(ssh.PublicKey) bool {
@@ -80,7 +110,7 @@ func pair(t *testing.T, a, b Options) (opened, opened) {
 // Two peers of every pair of key types get one authenticated channel with the same session, whoever becomes the server,
 // with bytes and half-close both ways.
 func TestPeersMeet(t *testing.T) {
-	for _, kinds := range [][2]string{{"ed25519", "ed25519"}, {"ed25519", "rsa"}, {"rsa", "ecdsa"}} {
+	for _, kinds := range [][2]string{{"ed25519", "ed25519"}, {"ed25519", "rsa"}, {"rsa", "ecdsa"}, {"ecdsa", "token"}} {
 		t.Run(kinds[0]+" "+kinds[1], func(t *testing.T) {
 			keyA, keyB := signer(t, kinds[0]), signer(t, kinds[1])
 			roles := make(map[Role]bool)
