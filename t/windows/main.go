@@ -50,10 +50,8 @@ func main() {
 		}
 		os.Exit(status)
 	}
-	if err := listen(); err != nil {
-		fmt.Fprintln(os.Stderr, "fatal:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "fatal:", listen())
+	os.Exit(1)
 }
 
 // conn writes whole frames, from several goroutines.
@@ -138,6 +136,7 @@ func double(name string) (int, error) {
 	}
 }
 
+// listen serves doubles until it can't.
 func listen() error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
