@@ -151,6 +151,7 @@ func TestOptionsAreDescribed(t *testing.T) {
 	_, listed, _ := strings.Cut(bash, `__gitcomp "`+"\n")
 	listed, _, _ = strings.Cut(listed, `"`)
 	compare(t, "the usage of git-aig-sync", found(sync.usage, inUsage), sync.options)
+	compare(t, "git-aig-sync(1)", inManual(t, "git-aig-sync.1"), sync.options)
 	compare(t, "bash's completion", found(listed, `--([a-z][a-z-]*)`), sync.options)
 	compare(t, "zsh's completion", found(zsh, `(?m)^ *.*--([a-z][a-z-]*)=?\}?'?\[`), sync.options)
 	compare(t, "fish's completion", found(fish, `(?m)^complete .* -l ([a-z][a-z-]*)`), sync.options)
