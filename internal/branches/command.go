@@ -16,48 +16,29 @@ func (h Here) Command(b Branch) string {
 	} else if !isBranch || !takable(name) {
 		return ""
 	}
+	here := []string{"git"}
 	checkedOut := !h.Bare && (b.Name == h.Branch || b.Name == "HEAD")
 	elsewhere, inOther := h.Elsewhere[b.Name]
-	if inOther && !ref.Printable(elsewhere) {
-		return ""
+	if inOther && !checkedOut {
+		here = append(here, "-C", elsewhere)
 	}
-	switch b.Class() {
-	case New:
-		switch {
-		case checkedOut: // it is unborn
-			return ref.Shell("git", "merge", "--ff-only", b.Theirs)
-		case inOther:
-			return ref.Shell("git", "-C", elsewhere, "merge", "--ff-only", b.Theirs)
-		case b.Name == "HEAD":
-			return keep(b.Theirs)
-		}
+	switch class := b.Class(); {
+	case class == UpToDate, class == Behind, class == Unknown, inOther && !ref.Printable(elsewhere):
+		return ""
+	case class == Unrelated, b.Name == "HEAD" && h.Bare:
+		return keep(b.Theirs)
+	case class == RequiresMerge && (checkedOut || inOther):
+		return ref.Shell(append(here, "merge", b.Theirs)...)
+	case checkedOut, inOther: // a new one is unborn
+		return ref.Shell(append(here, "merge", "--ff-only", b.Theirs)...)
+	case class == New:
 		return ref.Shell("git", "branch", name, b.Theirs)
-	case FastForward:
-		switch {
-		case checkedOut:
-			return ref.Shell("git", "merge", "--ff-only", b.Theirs)
-		case inOther:
-			return ref.Shell("git", "-C", elsewhere, "merge", "--ff-only", b.Theirs)
-		case b.Name == "HEAD":
-			return keep(b.Theirs)
-		}
-		// Not git branch -f, which would go back as well as forward.
+	case class == FastForward: // not git branch -f, which would go back as well as forward
 		return ref.Shell("git", "fetch", ".", b.Theirs+":"+b.Name)
-	case RequiresMerge:
-		switch {
-		case checkedOut:
-			return ref.Shell("git", "merge", b.Theirs)
-		case inOther:
-			return ref.Shell("git", "-C", elsewhere, "merge", b.Theirs)
-		case h.Bare || h.Branch == "":
-			// There is nowhere to merge, or a detached HEAD, whose commits a switch would leave behind.
-			return keep(b.Theirs)
-		}
-		return ref.Shell("git", "switch", name) + " && " + ref.Shell("git", "merge", b.Theirs)
-	case Unrelated:
+	case h.Bare, h.Branch == "": // there is nowhere to merge, or a detached HEAD, whose commits a switch would leave behind
 		return keep(b.Theirs)
 	}
-	return ""
+	return ref.Shell("git", "switch", name) + " && " + ref.Shell("git", "merge", b.Theirs)
 }
 
 // Takes tells whether taking the branch would write the working tree here, so that uncommitted changes matter.
