@@ -413,6 +413,17 @@ test_expect_success 'what leads to no peer fails with a line that says so' '
 	fails_with "echo no route >&2; exit 1" "exit status 1" && grep -x "transport: \"no route.*\"" alice.err
 '
 
+test_expect_success 'a peer with 200,000 branches and tags is listed, cloned and fetched from' '
+	git init -q --bare bob/many.git && in_bob push -q "$PWD/bob/many.git" main && tip=$(in_bob rev-parse main) &&
+	{
+		echo "# pack-refs with: peeled fully-peeled sorted " &&
+		awk -v tip=$tip "BEGIN { for (i = 0; i < 200000; i++) printf \"%s refs/%s/r%06d\\n\", tip, i < 100000 ? \"heads\" : \"tags\", i }"
+	} >bob/many.git/packed-refs && git -C bob/many.git symbolic-ref HEAD refs/heads/main &&
+	peer_in "$PWD/bob/many.git" && rm -rf clone && alice_in "$PWD" git ls-remote "$address" && ok && test "$(wc -l <alice.out)" = 200002 &&
+	alice_in "$PWD" git clone -q --bare -c remote.origin.aigTrust="$(fingerprint bob)" "$address" clone && ok &&
+	git -C clone for-each-ref >refs && test "$(wc -l <refs)" = 200001 && peer_in "$PWD/bob/repo"
+'
+
 test_expect_success 'a peer that stays away is waited for as long as aigWait says, and git goes on' '
 	fresh_alice && in_alice remote add away "aig::exec sleep 100" && in_alice config remote.away.aigTrust "$(fingerprint bob)" &&
 	in_alice config aig.wait 50m && in_alice config remote.away.aigWait 100ms && remote_bob &&
