@@ -63,7 +63,7 @@ test_expect_success 'aig.maxInputSize' '
 '
 
 test_expect_success 'values that are none' '
-	for setting in "aig.maxMemory -1" "aig.maxInputSize much" "aig.maxIndexTime 60" "fetch.fsck.badDate never"
+	for setting in "aig.maxMemory -1" "aig.maxInputSize much" "fetch.fsck.badDate never"
 	do
 		alice_has ${setting% *} "${setting#* }" &&
 		sync_as alice bob "$(bob_here)" &&

@@ -2,14 +2,11 @@ package intake
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"runtime"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"aig/internal/git"
 	"aig/internal/gittest"
@@ -150,54 +147,7 @@ func TestMaxMemory(t *testing.T) {
 	}
 }
 
-// aig.maxIndexTime bounds how long git works on what has come; a minute is added for each MiB of it.
-func TestMaxIndexTime(t *testing.T) {
-	to := gittest.New(t)
-	to.Git("config", "aig.maxIndexTime", "300ms")
-	before := to.Files()
-	pack := bomb(200, 100<<20) // 20 GB to hash
-	allowed := 300*time.Millisecond + time.Duration(len(pack))*time.Minute>>20
-	start := time.Now()
-	in, err := receive(t, open(t, to), pack)
-	var limit *git.LimitError
-	if !errors.As(err, &limit) || !strings.Contains(err.Error(), "aig.maxIndexTime") || OfPeer(err) {
-		t.Errorf("%v", err)
-	}
-	t.Logf("%d bytes of pack: %s, of which %s are allowed", len(pack), time.Since(start), allowed)
-	in.Discard()
-	unchanged(t, "too long", to, before)
-	for value, ok := range map[string]bool{"2h": true, "0": true, "-1s": false, "soon": false, "60": false} {
-		to.Git("config", "aig.maxIndexTime", value)
-		if _, err := Open(t.Context(), git.Git{Dir: to.Dir, Env: to.Env}); (err == nil) != ok {
-			t.Errorf("aig.maxIndexTime=%s: %v", value, err)
-		}
-	}
-}
-
-// What one pack has taken of the time is lacking for the next; and each MiB that has come adds a minute.
-func TestIndexTimeIsOfAllPacks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := budget{maxTime: time.Hour}
-		if err := b.take(3 << 20); err != nil {
-			t.Fatal(err)
-		}
-		for i, lasts := range []time.Duration{20 * time.Minute, 42 * time.Minute, 2 * time.Minute} {
-			ctx, cancel := context.WithCancelCause(t.Context())
-			c := b.start(cancel)
-			time.Sleep(lasts)
-			if late := context.Cause(ctx) != nil; late != (i == 2) {
-				t.Errorf("pack %d: %v", i, context.Cause(ctx))
-			}
-			c.stop()
-			cancel(nil)
-		}
-		if b.spent != 64*time.Minute {
-			t.Errorf("spent: %s", b.spent)
-		}
-	})
-}
-
-// A few kilobytes of deltas that ask for gigabytes, or for hours, get what the limits say, and the store stays as it was.
+// A few kilobytes of deltas that ask for gigabytes get what the limit says, and the store stays as it was.
 func TestTortureDeltaBombs(t *testing.T) {
 	asked := gittest.Size(256<<20, 2<<30)
 	to := gittest.New(t)
@@ -214,29 +164,11 @@ func TestTortureDeltaBombs(t *testing.T) {
 	gittest.Figures(t, "bytes that deltas ask for", asked, "%d KiB of pack; git used at most %d MiB of the %d that it may",
 		len(pack)>>10, maxMemory(in.index.ProcessState)>>20, asked/4>>20)
 
-	to.Git("config", "--unset", "aig.maxMemory")
-	deltas := gittest.Rounds(50, 1800)
-	to.Git("config", "pack.threads", "1")
-	limit := time.Duration(gittest.Rounds(1, 10)) * 200 * time.Millisecond
-	to.Git("config", "aig.maxIndexTime", limit.String())
-	before = to.Files()
-	pack = bomb(deltas, 60<<20)
-	start := time.Now()
-	in, err = receive(t, open(t, to), pack)
-	took := time.Since(start)
-	var late *git.LimitError
-	if !errors.As(err, &late) {
-		t.Errorf("%v", err)
-	}
-	in.Discard()
-	unchanged(t, "time", to, before)
-	gittest.Figures(t, "deltas that make 60 MiB each", deltas, "%d KiB of pack; git was ended after %.1f s, with a limit of %s and a minute for each MiB",
-		len(pack)>>10, took.Seconds(), limit)
 }
 
-// A size and a duration are git's and Go's, and what is none is refused with the variable's name.
+// Sizes are git's, and what is none is refused with the variable's name.
 func TestConfiguredBudget(t *testing.T) {
-	for _, c := range []struct{ key, value string }{{"aig.maxInputSize", "-1"}, {"aig.maxInputSize", "much"}, {"aig.maxIndexTime", "60"}} {
+	for _, c := range []struct{ key, value string }{{"aig.maxInputSize", "-1"}, {"aig.maxInputSize", "much"}} {
 		to := gittest.New(t)
 		to.Git("config", c.key, c.value)
 		_, err := Open(t.Context(), git.Git{Dir: to.Dir, Env: to.Env})
@@ -245,11 +177,11 @@ func TestConfiguredBudget(t *testing.T) {
 		}
 	}
 	to := gittest.New(t)
-	if s := open(t, to); s.budget.maxInput != 0 || s.budget.maxTime != time.Hour {
-		t.Errorf("by default: %+v", &s.budget)
+	if s := open(t, to); s.maxInput != 0 {
+		t.Errorf("by default: %d", s.maxInput)
 	}
 	to.Git("config", "aig.maxInputSize", "3M")
-	if s := open(t, to); s.budget.maxInput != 3<<20 {
-		t.Errorf("3M is %d", s.budget.maxInput)
+	if s := open(t, to); s.maxInput != 3<<20 {
+		t.Errorf("3M is %d", s.maxInput)
 	}
 }

@@ -20,8 +20,7 @@ import (
 type Incoming struct {
 	store  *Store
 	ctx    context.Context
-	cancel context.CancelCauseFunc // ends all of git's children that work on the pack
-	clock  *clock                  // runs from Finish to Discard
+	cancel context.CancelFunc // ends all of git's children that work on the pack
 	dir    string
 	index  *indexer
 	stdin  io.WriteCloser
@@ -31,7 +30,6 @@ type Incoming struct {
 	written int64  // bytes of the pack
 	bad     error  // what is wrong with the header
 	ended   bool   // git has taken no more
-	dropped int64  // bytes that came nevertheless
 	pack    string // path without extension, once indexed
 }
 
@@ -58,13 +56,13 @@ func (s *Store) Receive(ctx context.Context, most int) (*Incoming, error) {
 		return nil, fmt.Errorf("our object directory: %w", err)
 	}
 	in := &Incoming{store: s, dir: dir, most: most}
-	in.ctx, in.cancel = context.WithCancelCause(ctx)
+	in.ctx, in.cancel = context.WithCancel(ctx)
 	in.index = s.index(in.ctx, dir, s.checks.option())
 	if in.stdin, err = in.index.StdinPipe(); err == nil {
 		err = in.index.Start()
 	}
 	if err != nil {
-		in.cancel(nil)
+		in.cancel()
 		in.remove()
 		return nil, err
 	}
@@ -99,14 +97,10 @@ func quoteAlternate(path string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
 }
 
-// maxDropped is how many bytes of a pack are dropped when it is known already that it is no good. A peer that means well
-// can't know that yet; one that goes on without end doesn't.
-const maxDropped = 256 << 20
-
 // Write feeds the pack. What is wrong with the pack, Finish says, and the rest of it is dropped. An error of Write's is
-// for all packs: a *git.LimitError, or a *PackError where a pack goes on and on that is no good.
+// for all packs: a *git.LimitError.
 func (in *Incoming) Write(p []byte) (int, error) {
-	if err := in.store.budget.take(len(p)); err != nil {
+	if err := in.store.account(len(p)); err != nil {
 		return 0, err
 	}
 	n := len(p)
@@ -120,9 +114,6 @@ func (in *Incoming) Write(p []byte) (int, error) {
 		in.feed(in.header.B[:])
 	}
 	in.feed(p)
-	if in.dropped > maxDropped {
-		return 0, &PackError{fmt.Sprintf("the peer goes on with a pack that is no good, for %s now", git.ByteSize(in.dropped))}
-	}
 	return n, nil
 }
 
@@ -130,9 +121,7 @@ func (in *Incoming) feed(p []byte) {
 	if in.bad == nil && !in.ended {
 		_, err := in.stdin.Write(p)
 		in.ended = err != nil
-		return
 	}
-	in.dropped += int64(len(p))
 }
 
 // checkHeader is made before git sees the number of objects: it allocates memory by it.
@@ -149,7 +138,6 @@ func (in *Incoming) checkHeader() error {
 
 // Finish ends the pack and waits until it is indexed and checked. OfPeer tells whether the pack is to blame for an error.
 func (in *Incoming) Finish() error {
-	in.clock = in.store.budget.start(in.cancel)
 	in.stdin.Close()
 	err := in.index.done(in.index.Wait())
 	in.stdin = nil
@@ -171,13 +159,10 @@ var errSwept = errors.New("what was coming in has been removed, as git gc --prun
 
 // why is err, or what ended the children that it is of, or what took away their files.
 func (in *Incoming) why(err error) error {
-	var limit *git.LimitError
 	var failed *git.Error
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(context.Cause(in.ctx), &limit):
-		return limit
 	case errors.Is(err, errSwept), errors.Is(err, fs.ErrNotExist), errors.As(err, &failed) && failed.Says("No such file or directory"):
 		return errSwept // nobody else removes anything there
 	}
@@ -196,9 +181,7 @@ func (in *Incoming) Objects() uint32 {
 
 // Discard ends index-pack if it still runs, and removes what is left of the quarantine.
 func (in *Incoming) Discard() {
-	in.clock.stop()
-	in.clock = nil
-	in.cancel(nil)
+	in.cancel()
 	if in.stdin != nil {
 		in.stdin.Close()
 		in.index.Process.Kill()

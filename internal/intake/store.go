@@ -2,17 +2,20 @@ package intake
 
 import (
 	"context"
+	"fmt"
+	"sync/atomic"
 
 	"aig/internal/git"
 )
 
-// Store is a repository's object store, which packs come into.
+// Store is a repository's object store, which packs come into, for one run of a command.
 type Store struct {
 	*git.Repo
 	checks checks
 	// unpackLimit is the number of objects from which on a pack stays one, when it is taken in.
 	unpackLimit int64
-	budget      budget
+	maxInput    int64        // bytes of all packs together; 0 is no limit
+	input       atomic.Int64 // bytes that have come
 	unchecked   unchecked
 }
 
@@ -30,5 +33,16 @@ func Open(ctx context.Context, g git.Git) (*Store, error) {
 	if s.unpackLimit, err = unpackLimit(ctx, g); err != nil {
 		return nil, err
 	}
-	return s, s.budget.read(ctx, g)
+	s.maxInput, _, err = g.ConfigSize(ctx, "aig.maxInputSize")
+	return s, err
+}
+
+// account counts n bytes of a pack, before they are used.
+func (s *Store) account(n int) error {
+	if all := s.input.Add(int64(n)); s.maxInput > 0 && all > s.maxInput {
+		s.input.Add(-int64(n))
+		return &git.LimitError{Text: fmt.Sprintf("the peer's packs are larger than aig.maxInputSize lets in, which is %s "+
+			"in one run (raise it; 0 is no limit)", git.ByteSize(s.maxInput))}
+	}
+	return nil
 }

@@ -26,7 +26,7 @@ func (s *Store) Vet(ctx context.Context, names []string) error {
 	if n == 0 || err != nil {
 		return err
 	}
-	// No budget: nothing of this is the peer's to send.
+	// Nothing of this counts as the peer's.
 	apart := &Store{Repo: s.Repo, checks: s.checks, unchecked: unchecked{most: n}}
 	in, err := apart.Receive(ctx, n)
 	if err != nil {

@@ -101,11 +101,6 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.pack(0, 2, twice)
 			leaves(l)
 		}, refused: "twice", want: "the pipe ended"},
-		{name: "what is no pack, without end", tell: func(l *liar) {
-			l.give(a)
-			part := make([]byte, wire.MaxBody)
-			l.every(0, func() error { return l.out.Write(wire.TypePack, part) })
-		}, want: "goes on with a pack that is no good, for 256 MiB now"},
 		{name: "more behind the end of a pack", tell: func(l *liar) {
 			l.give(a)
 			l.pack(0, 1, append(bytes.Clone(packA), make([]byte, 100_000)...))

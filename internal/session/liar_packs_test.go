@@ -168,7 +168,6 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 	}{
 		"aig.maxMemory":    {"64m", bombs(1, 100<<20)},
 		"aig.maxInputSize": {"1k", large},
-		"aig.maxIndexTime": {"100ms", bombs(gittest.Rounds(30, 300), 20<<20)},
 	} {
 		t.Run(setting, func(t *testing.T) {
 			if setting == "aig.maxMemory" && runtime.GOOS != "linux" {
