@@ -37,7 +37,7 @@ setup: ## install what tests, linters and benchmarks need (Debian packages, if a
 setup-%:
 	@t/setup.sh $*
 
-demo: setup-demo build ## Alice and Bob synchronise through a switchboard on loopback
+demo: setup-demo build ## Alice and Bob pair and synchronise through a switchboard on loopback
 	@t/demo.sh
 
 record: setup-demo build ## what `make demo` shows as a moving picture, docs/demo.svg

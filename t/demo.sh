@@ -45,10 +45,14 @@ wait_for msg=listening "$demo/log"
 port=$(sed -n 's/.*msg=listening addr=127\.0\.0\.1:\([0-9]*\).*/\1/p' "$demo/log")
 echo "[localhost]:$port $(ssh-keygen -y -f "$demo/host_key")" >"$demo/known_hosts"
 
-person () { # <name> <Name>
-	mkdir -p "$demo/$1/.ssh" "$demo/$1/project"
+person () { # <name> <Name> [<whose project is cloned>]
+	mkdir -p "$demo/$1/.ssh"
 	ssh-keygen -q -t ed25519 -N '' -C "$1" -f "$demo/$1/.ssh/id_ed25519"
-	git init -q "$demo/$1/project"
+	if test -n "${3:-}"; then
+		git clone -q "$demo/$3/project" "$demo/$1/project"
+	else
+		git init -q -b main "$demo/$1/project"
+	fi
 	git -C "$demo/$1/project" config user.name "$2"
 	git -C "$demo/$1/project" config user.email "$1@example.com"
 }
@@ -60,49 +64,48 @@ as () {
 	(cd "$demo/$who/project" && HOME=$demo/$who && export HOME && "$@")
 }
 
-commit () { # <name> <message>
-	as "$1" sh -c 'head -c 1024 /dev/urandom >r && git add r && git commit -qm "$1"' commit "$2"
-	echo "$1\$ head -c 1024 /dev/urandom >r && git add r && git commit -qm \"$2\""
+# types <name> <command> runs a command as that person, and shows it.
+types () {
+	as "$1" sh -c "$2"
+	echo "$1\$ $2"
 }
 
-# session: both synchronise; each one's screen is shown whole, one after the other.
+# session <Alice's command> <Bob's command>: both run; each one's screen is shown whole, one after the other. If Bob's command needs a code,
+# it is called CODE there, and is read from Alice's screen.
 session () {
-	rm -f "$demo/alice.screen" # or the last session's token would be found in it
-	(TRUST=$trust_bob && export TRUST && as alice git aig-sync "ssh -p $port localhost new") >"$demo/alice.screen" 2>&1 &
+	(as alice sh -c "$1") >"$demo/alice.screen" 2>&1 &
 	alice=$!
-	wait_for '^transport: "[0-9a-f]*\\n"$' "$demo/alice.screen"
-	token=$(sed -n 's/^transport: "\([0-9a-f]*\)\\n"$/\1/p' "$demo/alice.screen")
+	code=
+	case $2 in
+	*CODE*)
+		wait_for '^tell bob this code: ' "$demo/alice.screen"
+		code=$(sed -n 's/^tell bob this code: //p' "$demo/alice.screen")
+		;;
+	esac
+	command=$(echo "$2" | sed "s/CODE/$code/")
 	status=0
-	(TRUST=$trust_alice && export TRUST && as bob git aig-sync "ssh -p $port localhost $token") >"$demo/bob.screen" 2>&1 || status=$?
+	(as bob sh -c "$command") >"$demo/bob.screen" 2>&1 || status=$?
 	wait $alice || status=$?
-	echo "alice\$ git aig-sync \"ssh -p $port localhost new\""
+	echo "alice\$ $1"
 	cat "$demo/alice.screen"
 	echo
-	echo "bob\$ git aig-sync \"ssh -p $port localhost $token\""
+	echo "bob\$ $command"
 	cat "$demo/bob.screen"
 	echo
 	test $status = 0 || exit $status
 }
 
-echo "# A switchboard listens on port $port. Alice and Bob have told each other their fingerprints:"
 person alice Alice
-person bob Bob
-trust_alice=$(HOME=$demo/alice git aig-sync --fingerprint)
-trust_bob=$(HOME=$demo/bob git aig-sync --fingerprint)
-echo "alice\$ git aig-sync --fingerprint"
-echo "$trust_alice"
-echo "bob\$ git aig-sync --fingerprint"
-echo "$trust_bob"
-echo "alice\$ export TRUST=$trust_bob"
-echo "bob\$ export TRUST=$trust_alice"
-echo
-echo "# Their repositories have nothing in common yet:"
-commit alice "Alice's random data"
-commit bob "Bob's random data"
-session
-echo "# After one more commit of Alice's, only what is new moves:"
-commit alice "random chance"
-session
+as alice git commit -q --allow-empty -m "the project"
+person bob Bob alice
+echo "# Alice and Bob have a clone each, and commit while the server is out of reach:"
+types alice "echo soup >menu && git add menu && git commit -qm 'A menu'"
+types bob "git switch -qc holiday && echo ferry >plan && git add plan && git commit -qm 'A plan'"
+echo "# They pair once, over a host that neither trusts, by a code that Alice reads out:"
+session "git aig-sync invite bob 'ssh -p $port localhost'" "echo CODE | git aig-sync accept alice 'ssh -p $port localhost'"
+echo "# From then on a name is enough, and only what is new moves:"
+types alice "echo cake >>menu && git commit -qam 'Dessert'"
+session "git aig-sync bob" "git aig-sync alice"
 
 for who in alice bob; do
 	as $who git cat-file --batch-all-objects --batch-check >"$demo/$who.objects"

@@ -36,6 +36,14 @@ type scene struct {
 	steps   []step
 }
 
+func (s scene) lines() int {
+	n := len(s.steps)
+	for _, step := range s.steps {
+		n += len(step.output)
+	}
+	return n
+}
+
 // A step is a command that somebody types, and what it prints.
 type step struct {
 	who     string
@@ -81,7 +89,7 @@ const (
 	gap     = 16
 	top     = 76 // of the first line of a terminal
 
-	reading = 2.5 // seconds for a scene at its end
+	reading = 3.5 // seconds for a scene at its end
 	pause   = 0.5 // between commands
 	typing  = 0.9 // of a command
 )
@@ -99,9 +107,9 @@ type shown struct {
 func draw(scenes []scene) []byte {
 	var all []shown
 	now, rows := 0.0, 0
-	still := 0 // the first of those scenes in which most happens
+	still := 0 // the scene with most on the screens
 	for i, s := range scenes {
-		if len(s.steps) > len(scenes[still].steps) {
+		if s.lines() > scenes[still].lines() {
 			still = i
 		}
 	}
