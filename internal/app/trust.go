@@ -19,7 +19,7 @@ import (
 // started us for it.
 //
 // An address is a command, and a configured one need not be the user's word: .gitmodules is somebody else's. So a remote
-// needs trust of its own, set where its address is set, or nearer. A typed address will do with trust that was typed as
+// needs trust of its own, set where its address is set. A typed address will do with trust that was typed as
 // well; with trust from a configuration file alone, git's user must have allowed such addresses, as for other protocols
 // that run commands. --trust overrides all that. Where nothing counts, nothing starts, and the error says what to type.
 func (c Config) trusted(ctx context.Context, g git.Git, remote string, byGit bool, stderr io.Writer) (identity.Trust, error) {
@@ -66,19 +66,19 @@ func (c Config) chooseTrust(ctx context.Context, g git.Git, remote string, byGit
 	return general, nil
 }
 
-// remoteTrust is the remote's own aigTrust. It counts where it is set in the scope of the address or in a narrower one:
-// trust in every remote called origin is none in this address. -c is passed on to submodules, and so is nobody's there.
+// remoteTrust is the remote's own aigTrust. For an address that is set in the repository only trust counts that is set there
+// too, not that in every remote called origin. -c is passed on to submodules, and so is nobody's there.
 func remoteTrust(ctx context.Context, g git.Git, remote string, submodule bool) ([]string, error) {
 	all := func(git.Scope) bool { return true }
-	_, address, set, err := g.ConfigNarrowest(ctx, "remote."+remote+".url", all)
+	_, scope, set, err := g.ConfigNarrowest(ctx, "remote."+remote+".url", all)
 	if err != nil {
 		return nil, err
 	}
-	if !set {
-		address = git.Local // in a file of git's older kinds
+	if !set || scope > git.Local { // not set is in a file of git's older kinds
+		scope = git.Local
 	}
 	trust, _, _, err := g.ConfigNarrowest(ctx, "remote."+remote+".aigTrust", func(s git.Scope) bool {
-		return s >= address && !(submodule && s == git.Command)
+		return s >= scope && !(submodule && s == git.Command)
 	})
 	return trust, err
 }

@@ -59,6 +59,10 @@ func TestWhoseWord(t *testing.T) {
 		{name: "a remote of the user's", remote: "eve", byGit: true, global: "remote.eve.url aig::true\nremote.eve.aigTrust B", wantBob: true},
 		{name: "a remote, -c", remote: "bob", byGit: true, env: []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=remote.bob.aigTrust", "GIT_CONFIG_VALUE_0=B"}, wantBob: true},
 
+		{name: "a remote whose address is typed by -c", remote: "bob", byGit: true, local: "remote.bob.aigTrust B",
+			env: []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=remote.bob.url", "GIT_CONFIG_VALUE_0=aig::true"}, wantBob: true},
+		{name: "a remote and its trust in an included file", remote: "eve", byGit: true, local: "include.path INCLUDED", wantBob: true},
+
 		{name: "a submodule's remote, -c", submodule: true, remote: "bob", byGit: true,
 			env: []string{"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=remote.bob.aigTrust", "GIT_CONFIG_VALUE_0=B"}, want: "remote.bob.aigTrust"},
 		{name: "a submodule's remote, trust for it in the superproject's user", submodule: true, remote: "bob", byGit: true, global: "remote.bob.aigTrust B", want: "remote.bob.aigTrust"},
@@ -94,9 +98,12 @@ func TestWhoseWord(t *testing.T) {
 				c.Env = append(c.Env, "GIT_DIR="+filepath.Join(repo.Dir, ".git"))
 			}
 			git.Git("config", "remote.bob.url", "aig::"+address)
+			included := filepath.Join(t.TempDir(), "included")
+			git.Git("config", "--file", included, "remote.eve.url", "aig::true")
+			git.Git("config", "--file", included, "remote.eve.aigTrust", bob.fingerprint)
 			for scope, lines := range map[string]string{"--global": tt.global, "--local": tt.local} {
 				for line := range strings.SplitSeq(words.Replace(lines), "\n") {
-					if key, value, _ := strings.Cut(line, " "); key != "" {
+					if key, value, _ := strings.Cut(strings.ReplaceAll(line, "INCLUDED", included), " "); key != "" {
 						git.Git("config", scope, "--add", key, value)
 					}
 				}
