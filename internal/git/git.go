@@ -260,6 +260,9 @@ func (g Git) WithoutLocalEnv(ctx context.Context, env []string) ([]string, error
 // An error of each's ends the child, and is returned as it is.
 func (c *Child) Lines(each func(line []byte) error) error { return c.Records('\n', each) }
 
+// maxRecord is about how long a line is at most; a longer one, of a path that somebody has made up, is an error.
+const maxRecord = 1 << 20
+
 // Records is Lines for what ends with another byte than a line feed.
 func (c *Child) Records(end byte, each func(record []byte) error) error {
 	out, err := c.StdoutPipe()
@@ -272,10 +275,11 @@ func (c *Child) Records(end byte, each func(record []byte) error) error {
 	r := bufio.NewReaderSize(out, 1<<16)
 	for {
 		var line []byte
-		if line, err = r.ReadSlice(end); err == bufio.ErrBufferFull {
-			line = slices.Clone(line)
+		line, err = r.ReadSlice(end)
+		for err == bufio.ErrBufferFull && len(line) < maxRecord {
 			var rest []byte
-			rest, err = r.ReadBytes(end)
+			line = slices.Clone(line)
+			rest, err = r.ReadSlice(end)
 			line = append(line, rest...)
 		}
 		if err != nil { // at the end: what is cut short is no line, and the status tells
@@ -286,6 +290,9 @@ func (c *Child) Records(end byte, each func(record []byte) error) error {
 			c.Wait() // it ends of its closed pipe
 			return err
 		}
+	}
+	if err == bufio.ErrBufferFull {
+		out.Close()
 	}
 	if waited := c.Wait(); waited != nil || err == io.EOF {
 		return waited

@@ -44,11 +44,10 @@ func FuzzHints(f *testing.F) {
 	give, commits := []uint32{1, 2, 3, 4, 5, 6}, []uint32{1, 2}
 	f.Fuzz(func(t *testing.T, said []byte) {
 		p := &planner{list: list, give: give, given: oid.NewBitmap(list.Len(), give), commits: commits, ends: []int{len(give)}}
-		w := &treeWalk{
-			planner: p, numbers: make(map[string]uint32), left: slices.Clone(p.given), name: make([]byte, 20),
-			hints: &hints{give: give, path: make([]uint32, len(give)), paths: []string{""}},
+		w := newTreeWalk(p)
+		for line := range bytes.SplitSeq(said, []byte("\n")) {
+			_ = w.line(line) // what was read before an error could be used
 		}
-		_ = w.read(bufio.NewReaderSize(bytes.NewReader(said), 1<<10)) // what was read before an error could be used
 		if slices.ContainsFunc(w.bases, p.given.Has) || len(w.order) > len(give) {
 			t.Errorf("bases %v, order %v", w.bases, w.order)
 		}

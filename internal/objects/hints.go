@@ -1,12 +1,10 @@
 package objects
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
-	"io"
 	"slices"
 
 	"aig/internal/git"
@@ -53,17 +51,15 @@ func (h *hints) of(at uint32) (path string, known bool) {
 //
 // In an odd store, where git does not come to a good end, there are neither hints nor bases.
 func (p *planner) walk(ctx context.Context) {
-	w := &treeWalk{
-		planner: p,
-		hints:   &hints{give: p.give, path: make([]uint32, len(p.give)), paths: []string{""}},
-		numbers: make(map[string]uint32),
-		left:    slices.Clone(p.given),
-		name:    make([]byte, p.list.Format().Size()),
-	}
-	if w.run(ctx) != nil {
+	w := newTreeWalk(p)
+	// --no-walk goes to no commit but the given ones: neither what is behind them nor what is missing there matters.
+	// --missing passes over what a partial clone lacks, and fetches nothing.
+	c := p.repo.Command(ctx, nil, "rev-list", "--objects", "--no-walk", "--parents", "--missing=allow-any", "--stdin")
+	c.Stdin = &git.NameLines{Names: oid.Selection{List: p.list, Index: p.commits}}
+	if c.Lines(w.line) != nil {
 		return
 	}
-	p.hints = w.hints
+	p.hints, p.bases = w.hints, w.bases
 	if len(p.ends) == 1 {
 		// The order of a walk, newest first, makes the better deltas; several pieces stay in pack order.
 		for _, at := range p.order {
@@ -73,7 +69,6 @@ func (p *planner) walk(ctx context.Context) {
 		}
 		p.order = w.order
 	}
-	p.bases = w.bases
 }
 
 // treeWalk reads what git rev-list says of the given commits.
@@ -83,73 +78,48 @@ type treeWalk struct {
 	numbers   map[string]uint32 // of hints.paths
 	pathBytes int
 	left      oid.Bitmap // given and not seen yet
-	order     []uint32   // as they came, where there is a single piece
+	order     []uint32   // as they came
 	bases     []uint32   // positions in list of the first boundary commits, newest first
 	name      []byte
+	room      int64 // bytes that may still be said
 }
 
-func (w *treeWalk) run(ctx context.Context) error {
-	// --no-walk goes to no commit but the given ones: neither what is behind them nor what is missing there matters.
-	// --missing passes over what a partial clone lacks, and fetches nothing.
-	c := w.repo.Command(ctx, nil, "rev-list", "--objects", "--no-walk", "--parents", "--missing=allow-any", "--stdin")
-	c.Stdin = &git.NameLines{Names: oid.Selection{List: w.list, Index: w.commits}}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return err
+func newTreeWalk(p *planner) *treeWalk {
+	return &treeWalk{
+		planner: p,
+		hints:   &hints{give: p.give, path: make([]uint32, len(p.give)), paths: []string{""}},
+		numbers: make(map[string]uint32),
+		left:    slices.Clone(p.given),
+		name:    make([]byte, p.list.Format().Size()),
+		room:    maxWalk + maxWalkObject*int64(p.list.Len()),
 	}
-	if err := c.Start(); err != nil {
-		return err
-	}
-	err = w.read(bufio.NewReaderSize(out, 1<<16))
-	out.Close()
-	return errors.Join(err, c.Wait())
 }
 
-// read takes lines "<commit> <parent>..." and "<object> <path>". A path may hold any byte but a line feed, at which
-// rev-list cuts it.
-func (w *treeWalk) read(r *bufio.Reader) error {
-	digits := hex.EncodedLen(w.list.Format().Size())
-	room := maxWalk + maxWalkObject*int64(w.list.Len())
-	for {
-		line, err := r.ReadSlice('\n')
-		if err == io.EOF && len(line) == 0 {
-			return nil
-		}
-		room -= int64(len(line))
-		for err == bufio.ErrBufferFull && room >= 0 { // longer than anything of use: the name is enough
-			line = slices.Clone(line[:digits])
-			var rest []byte
-			rest, err = r.ReadSlice('\n')
-			room -= int64(len(rest))
-		}
-		if room < 0 {
-			return errors.New("git rev-list says too much")
-		}
-		if err != nil {
-			return err
-		}
-		line = bytes.TrimSuffix(line, []byte("\n"))
-		if err := w.list.Format().Parse(w.name, line[:min(digits, len(line))]); err != nil {
-			return err
-		}
-		i, found := w.list.Search(w.name)
-		at := uint32(i)
-		if !found || !w.left.Has(at) {
-			continue
-		}
-		w.left.Remove(at)
-		if len(w.ends) == 1 {
-			w.order = append(w.order, at)
-		}
-		if len(line) == digits {
-			continue
-		}
+// line takes "<commit> <parent>..." or "<object> <path>". A path may hold any byte but a line feed, at which rev-list cuts
+// it.
+func (w *treeWalk) line(line []byte) error {
+	if w.room -= int64(len(line)) + 1; w.room < 0 {
+		return errors.New("git rev-list says too much")
+	}
+	digits := hex.EncodedLen(len(w.name))
+	if err := w.list.Format().Parse(w.name, line[:min(digits, len(line))]); err != nil {
+		return err
+	}
+	i, found := w.list.Search(w.name)
+	at := uint32(i)
+	if !found || !w.left.Has(at) {
+		return nil
+	}
+	w.left.Remove(at)
+	w.order = append(w.order, at)
+	if len(line) > digits {
 		if _, commit := slices.BinarySearch(w.commits, at); commit {
 			w.addBases(line[digits:])
 		} else {
 			w.addPath(at, line[digits+1:])
 		}
 	}
+	return nil
 }
 
 func (w *treeWalk) addPath(at uint32, path []byte) {

@@ -1,7 +1,6 @@
 package objects
 
 import (
-	"bufio"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -88,13 +87,13 @@ func TestHintsAreBounded(t *testing.T) {
 		"": true, "dir/file": true, "caf\xe9": true, "a\nb": false, "a\rb": false, "a\x00b": false,
 		strings.Repeat("x", maxPath): true, strings.Repeat("x", maxPath+1): false,
 	} {
-		w := &treeWalk{planner: &planner{give: []uint32{7}}, hints: &hints{give: []uint32{7}, path: make([]uint32, 1), paths: []string{""}}, numbers: make(map[string]uint32)}
+		w := newTreeWalk(&planner{list: oid.NewList(oid.SHA1), give: []uint32{7}})
 		w.addPath(7, []byte(path))
 		if got, known := w.hints.of(7); known != good || known && got != path {
 			t.Errorf("%.80q: %.80q, %v", path, got, known)
 		}
 	}
-	w := &treeWalk{planner: &planner{give: []uint32{7}}, hints: &hints{give: []uint32{7}, path: make([]uint32, 1), paths: []string{""}}, numbers: make(map[string]uint32)}
+	w := newTreeWalk(&planner{list: oid.NewList(oid.SHA1), give: []uint32{7}})
 	for i := range maxPathBytes/200 + 10 {
 		w.addPath(7, fmt.Appendf(nil, "%0200d", i))
 	}
@@ -295,27 +294,14 @@ func (w failingWriter) Write([]byte) (int, error) { return 0, w.err }
 func TestEndlessWalk(t *testing.T) {
 	t.Parallel()
 	l := named(t, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")
-	for _, c := range [][2]string{
-		{"4b825dc642cb6eb9a060e54bf8d69288fbee4904 ", strings.Repeat("a", 1<<16)}, // one line
-		{"", strings.Repeat(strings.Repeat("a", 40)+" b\n", 1000)},
-	} {
-		p := &planner{list: l, give: []uint32{0}, given: oid.NewBitmap(1, []uint32{0})}
-		w := &treeWalk{planner: p, hints: &hints{give: p.give, path: make([]uint32, 1), paths: []string{""}}, left: slices.Clone(p.given),
-			numbers: make(map[string]uint32), name: make([]byte, 20)}
-		if err := w.read(bufio.NewReaderSize(&endless{rest: c[0], again: c[1]}, 1<<16)); err == nil || !strings.Contains(err.Error(), "too much") {
-			t.Errorf("%.50q: %v", c, err)
+	for _, line := range []string{"4b825dc642cb6eb9a060e54bf8d69288fbee4904 " + strings.Repeat("a", 1<<16), strings.Repeat("a", 40) + " b"} {
+		w := newTreeWalk(&planner{list: l, give: []uint32{0}, given: oid.NewBitmap(1, []uint32{0})})
+		var err error
+		for said := 0; err == nil && said < 2*maxWalk; said += len(line) {
+			err = w.line([]byte(line))
+		}
+		if err == nil || !strings.Contains(err.Error(), "too much") {
+			t.Errorf("%.50q: %v", line, err)
 		}
 	}
-}
-
-// endless is a text, and then another one again and again.
-type endless struct{ rest, again string }
-
-func (e *endless) Read(p []byte) (int, error) {
-	if e.rest == "" {
-		e.rest = e.again
-	}
-	n := copy(p, e.rest)
-	e.rest = e.rest[n:]
-	return n, nil
 }

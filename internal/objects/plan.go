@@ -1,11 +1,8 @@
 package objects
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -25,7 +22,7 @@ type limits struct {
 
 // defaultLimits was chosen on git's own history, 849,014 objects in a pack of 496 MB, and two cores.
 //
-// Pieces of 8 to 128 MiB all cost the same bytes, within 0.04 %, as the one pack, since delta families stay together;
+// Pieces of 8 to 128 MiB all cost the same bytes, within 0.04 %, as the one pack, since delta chains stay together;
 // processor time to pack and index was 53 s in one pack, 52 s in 5 of 128 MiB, 53 s in 17 of 32, 59 s in 70 of 8. So the
 // size is a matter of what a broken link costs, against how many packs a store gets: git looks through all of them for
 // an object, and gc.autoPackLimit is 50. A piece is a thirty-second of all, so that a link that breaks half-way costs
@@ -145,12 +142,12 @@ type planner struct {
 	bases   []uint32
 }
 
-// cut puts give into the order of the store's packs and cuts it, but keeps delta families together: an object and all
+// cut puts give into the order of the store's packs and cuts it, but keeps delta chains together: an object and all
 // that is stored as deltas against it, however far away. So every delta that lies in our packs goes out as it is; cut in
 // pack order alone, a quarter of them would have lost their base to another piece and be searched for anew, which made
 // forty times the work of it on git's own history.
 func (p *planner) cut(ctx context.Context) error {
-	f := newFamilies(len(p.give))
+	f := newChains(len(p.give))
 	if len(p.give) <= p.max.named {
 		// A few objects are looked up by name: that costs nothing for the rest of a large store.
 		err := p.measure(ctx, f, &git.NameLines{Names: oid.Selection{List: p.list, Index: p.give}})
@@ -161,7 +158,7 @@ func (p *planner) cut(ctx context.Context) error {
 			p.order, p.ends = f.pieces(p.give, p.max)
 			return nil
 		}
-		f = newFamilies(len(p.give))
+		f = newChains(len(p.give))
 	}
 	if err := p.measure(ctx, f, nil); err != nil {
 		return err
@@ -170,9 +167,9 @@ func (p *planner) cut(ctx context.Context) error {
 	return nil
 }
 
-// measure adds give to the families and finds its commits, from git's answers for the given names, or from its listing
-// of the whole store, in pack order, where there are none.
-func (p *planner) measure(ctx context.Context, f *families, names *git.NameLines) error {
+// measure adds give to the chains and finds its commits, from git's answers for the given names, or from its listing of the
+// whole store, in pack order, where there are none.
+func (p *planner) measure(ctx context.Context, f *chains, names *git.NameLines) error {
 	args := []string{"cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype) %(objectsize:disk) %(deltabase)"}
 	if names == nil {
 		args = append(args, "--batch-all-objects", "--unordered")
@@ -181,37 +178,28 @@ func (p *planner) measure(ctx context.Context, f *families, names *git.NameLines
 	if names != nil {
 		c.Stdin = names
 	}
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := c.Start(); err != nil {
-		return err
-	}
 	p.commits = nil
-	m := measured{format: p.list.Format(), name: make([]byte, p.list.Format().Size()), base: make([]byte, p.list.Format().Size())}
-	for lines := bufio.NewReaderSize(out, 1<<16); ; {
-		line, err := lines.ReadSlice('\n')
-		if err != nil {
-			break
+	name := make([]byte, p.list.Format().Size())
+	// Its status is no matter: what it has not listed, for whatever reason, is given all the same.
+	c.Lines(func(line []byte) error {
+		fields := bytes.Fields(line)
+		if len(fields) < 4 { // "missing", for one
+			return nil
 		}
-		if m.parse(line) != nil {
-			continue // "missing", for one
+		rank, found := p.rank(name, fields[0])
+		size, err := strconv.ParseInt(string(fields[2]), 10, 64)
+		if !found || err != nil {
+			return nil
 		}
-		rank, found := p.rank(m.name)
-		if !found {
-			continue
-		}
-		base, found := p.rank(m.base)
+		base, found := p.rank(name, fields[3]) // all zeros for none
 		if !found {
 			base = rank
 		}
-		if f.add(rank, base, m.size) && m.commit && len(p.commits) <= p.max.walk {
+		if f.add(rank, base, size) && string(fields[1]) == "commit" && len(p.commits) <= p.max.walk {
 			p.commits = append(p.commits, p.give[rank])
 		}
-	}
-	out.Close()
-	c.Wait() // Its status is no matter: what it has not listed, for whatever reason, is given all the same.
+		return nil
+	})
 	for rank := range p.give {
 		f.add(uint32(rank), uint32(rank), 0)
 	}
@@ -219,8 +207,11 @@ func (p *planner) measure(ctx context.Context, f *families, names *git.NameLines
 	return ctx.Err()
 }
 
-// rank is an object's place in give.
-func (p *planner) rank(name []byte) (rank uint32, found bool) {
+// rank finds an object's place in give; name is room for its binary name.
+func (p *planner) rank(name, digits []byte) (rank uint32, found bool) {
+	if p.list.Format().Parse(name, digits) != nil {
+		return 0, false
+	}
 	at, found := p.list.Search(name)
 	if !found || !p.given.Has(uint32(at)) {
 		return 0, false
@@ -230,31 +221,4 @@ func (p *planner) rank(name []byte) (rank uint32, found bool) {
 	}
 	i, found := slices.BinarySearch(p.give, uint32(at))
 	return uint32(i), found
-}
-
-// measured is a line of measure's: "<name> <type> <size> <delta base>", the base being all zeros for none.
-type measured struct {
-	format     oid.Format
-	name, base []byte
-	commit     bool
-	size       int64
-}
-
-func (m *measured) parse(line []byte) error {
-	var fields [4][]byte
-	n := 0
-	for field := range bytes.FieldsSeq(line) {
-		if n == len(fields) {
-			break
-		}
-		fields[n] = field
-		n++
-	}
-	if n < len(fields) {
-		return fmt.Errorf("git cat-file said %q", line)
-	}
-	var err error
-	m.commit = string(fields[1]) == "commit"
-	m.size, err = strconv.ParseInt(string(fields[2]), 10, 64)
-	return errors.Join(err, m.format.Parse(m.name, fields[0]), m.format.Parse(m.base, fields[3]))
 }

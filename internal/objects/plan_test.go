@@ -371,10 +371,10 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// Two objects that are deltas against each other, as two packs may have them, and bases that come late, are one family;
+// Two objects that are deltas against each other, as two packs may have them, and bases that come late, are one chain;
 // what never comes twice is in once.
-func TestFamilies(t *testing.T) {
-	f := newFamilies(6)
+func TestChains(t *testing.T) {
+	f := newChains(6)
 	for _, o := range []struct{ rank, base uint32 }{{3, 4}, {4, 3}, {0, 1}, {5, 5}, {1, 2}, {2, 2}, {0, 0}} {
 		f.add(o.rank, o.base, 10)
 	}

@@ -6,26 +6,26 @@ import (
 	"aig/internal/oid"
 )
 
-// families is the delta families of what is given: an object and all that is stored as deltas against it, directly or
+// chains is the delta chains of what is given, each an object and all that is stored as deltas against it, directly or
 // not. Objects go by their rank, the place in give.
-type families struct {
+type chains struct {
 	in      oid.Bitmap // the ranks that have come in
 	arrival []uint32   // the same, in the order in which they came
-	parent  []uint32   // towards the family's head, which is its own parent
-	size    []uint32   // of a family, at its head
+	parent  []uint32   // towards the chain's head, which is its own parent
+	size    []uint32   // of a chain, at its head
 	total   int64
 }
 
-func newFamilies(n int) *families {
-	f := &families{in: oid.NewBitmap(n, nil), arrival: make([]uint32, 0, n), parent: make([]uint32, n), size: make([]uint32, n)}
+func newChains(n int) *chains {
+	f := &chains{in: oid.NewBitmap(n, nil), arrival: make([]uint32, 0, n), parent: make([]uint32, n), size: make([]uint32, n)}
 	for i := range f.parent {
 		f.parent[i] = uint32(i)
 	}
 	return f
 }
 
-// head is the head of an object's family. It shortens the way there for the next time.
-func (f *families) head(rank uint32) uint32 {
+// head is the head of an object's chain. It shortens the way there for the next time.
+func (f *chains) head(rank uint32) uint32 {
 	for f.parent[rank] != rank {
 		f.parent[rank] = f.parent[f.parent[rank]]
 		rank = f.parent[rank]
@@ -36,7 +36,7 @@ func (f *families) head(rank uint32) uint32 {
 // add takes in an object of the given size: a delta against base, or a whole one, which is its own base. It is false for
 // one that is in already. Bases may come later than what leans on them, and a store that has objects twice may even have
 // two as deltas against each other.
-func (f *families) add(rank, base uint32, bytes int64) bool {
+func (f *chains) add(rank, base uint32, bytes int64) bool {
 	if f.in.Has(rank) {
 		return false
 	}
@@ -49,19 +49,19 @@ func (f *families) add(rank, base uint32, bytes int64) bool {
 		f.parent[rank] = head
 		bytes += int64(f.size[rank])
 	}
-	// 4 GiB is a family of a piece of its own, and so is more.
+	// 4 GiB is a chain of a piece of its own, and so is more.
 	f.size[head] = uint32(min(int64(f.size[head])+bytes+objectBytes, math.MaxUint32))
 	return true
 }
 
 // pieces cuts what has come in: order is the positions, from give, and ends where in it each piece ends. A piece is as
-// large as l allows, or one family. It is the end of f, whose memory it uses.
-func (f *families) pieces(give []uint32, l limits) (order []uint32, ends []int) {
+// large as l allows, or one chain. It is the end of f, whose memory it uses.
+func (f *chains) pieces(give []uint32, l limits) (order []uint32, ends []int) {
 	most := l.piece(f.total)
 	for rank := range f.parent {
 		f.parent[rank] = f.head(uint32(rank))
 	}
-	// The size of a family makes room for the number of its piece.
+	// The size of a chain makes room for the number of its piece.
 	placed := oid.NewBitmap(len(give), nil)
 	number, room := uint32(0), most
 	for _, rank := range f.arrival {
