@@ -50,7 +50,8 @@ test_expect_success 'the same state gives the same commit, and none is no commit
 test_expect_success 'by configuration, and where only what references reach is given' '
 	echo newer >alice/repo/file && as alice git config aig.snapshot true && echo "never staged" >loose && as alice git hash-object -w ../../loose >lost &&
 	sync --give=reachable && name=$(sed -n "s/^snapshot: .* //p" alice.err) && as bob git cat-file -e "$name:file" &&
-	test_must_fail as bob git cat-file -e "$(cat lost)" && as alice git config --unset aig.snapshot
+	test_must_fail as bob git cat-file -e "$(cat lost)" &&
+	echo newest >alice/repo/file && sync --no-snapshot && test_must_fail grep "^snapshot: " alice.err && as alice git config --unset aig.snapshot
 '
 
 test_expect_success 'conflicts in the index are refused with a line' '

@@ -121,7 +121,7 @@ type options struct {
 // parse reads a command line; c holds what doesn't stand there. An error is one of usage.
 func parse(args []string, c app.Config) (options, error) {
 	o := options{Config: c}
-	var help, version, fingerprint, pull, push, progress, noProgress, noRefs, peers, summary bool
+	var help, version, fingerprint, pull, push, progress, noProgress, noRefs, peers, summary, snapshot bool
 	var refs string
 	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the usage text is our own
@@ -134,7 +134,7 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.StringVar((*string)(&o.Give), "give", "", "")
 	flags.StringVar((*string)(&o.Report), "report", "", "")
 	flags.BoolVar(&summary, "summary", false, "")
-	flags.BoolVar(&o.Snapshot, "snapshot", false, "")
+	flags.BoolVar(&snapshot, "snapshot", false, "")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "")
 	flags.BoolVar(&progress, "progress", false, "")
 	flags.BoolVar(&noProgress, "no-progress", false, "")
@@ -172,6 +172,9 @@ func parse(args []string, c app.Config) (options, error) {
 	if progress || noProgress {
 		shown := progress && !noProgress
 		o.Progress = &shown
+	}
+	if flags.Changed("snapshot") || flags.Changed("no-snapshot") {
+		o.Snapshot = &snapshot
 	}
 	o.Direction = wire.Both
 	switch {

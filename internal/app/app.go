@@ -34,8 +34,8 @@ type Config struct {
 	Direction wire.Direction
 	Give      Give
 	Report    Report
-	Quiet     bool // no report, no progress
-	Snapshot  bool // uncommitted work is made a commit first
+	Quiet     bool  // no report, no progress
+	Snapshot  *bool // uncommitted work is made a commit first; nil is as aig.snapshot says
 	Branches  BranchReport
 	Progress  *bool // nil is as standard error is a terminal
 

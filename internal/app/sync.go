@@ -73,31 +73,32 @@ func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err 
 			return "", err
 		}
 	}
-	if !c.Snapshot {
-		value, _, err := git.Config(ctx, "aig.snapshot", "bool")
-		if err != nil {
-			return "", err
-		}
-		c.Snapshot = value == "true"
-	}
-	if c.Branches == BranchText {
-		tell, set, err := git.Config(ctx, "aig.refs", "bool")
-		if err != nil {
-			return "", err
-		}
-		if set && tell == "false" {
-			c.Branches = BranchesOff
-		}
+	if tell, err := boolean(ctx, git, "aig.refs", true); err != nil {
+		return "", err
+	} else if !tell && c.Branches == BranchText {
+		c.Branches = BranchesOff
 	}
 	return remote, nil
 }
 
+// boolean returns a configuration variable.
+func boolean(ctx context.Context, g git.Git, key string, otherwise bool) (bool, error) {
+	value, set, err := g.Config(ctx, key, "bool")
+	if !set {
+		return otherwise, err
+	}
+	return value == "true", err
+}
+
 // takeSnapshot makes a commit of what isn't committed, if asked to.
 func (s *run) takeSnapshot(ctx context.Context) error {
-	if !s.Snapshot {
-		return nil
+	wanted, err := boolean(ctx, s.store.Repo.Git, "aig.snapshot", false)
+	if s.Snapshot != nil {
+		wanted = *s.Snapshot
 	}
-	var err error
+	if err != nil || !wanted {
+		return err
+	}
 	if s.snapshot, err = snapshot.Take(ctx, s.store.Repo); err == nil && s.snapshot != "" {
 		fmt.Fprintf(s.screen, "snapshot: your uncommitted work is in %s\n", s.snapshot)
 	}
