@@ -69,7 +69,11 @@ inside 'aig-switchboard --listen 127.0.0.1:0 --host-key /root/host_key 2>/root/l
 	until grep -q listening /root/log; do sleep 0.1; done
 	kill -TERM $!
 	wait $! && grep -o "msg=listening" /root/log'
-inside 'systemd-analyze verify aig-switchboard.service'
+inside 'systemd-socket-activate -l 127.0.0.1:2222 aig-switchboard --host-key /root/host_key 2>/dev/null &
+	until ssh-keyscan -p 2222 127.0.0.1 2>/dev/null | grep -q .; do sleep 0.1; done
+	ssh -F none -p 2222 -o StrictHostKeyChecking=no 127.0.0.1 nonsense 2>&1 | tail -n 1
+	kill -TERM $!; wait $!'
+inside 'systemd-analyze verify aig-switchboard.service aig-switchboard.socket'
 inside 'systemd-analyze security --offline=true --threshold=20 aig-switchboard.service | tail -n 1'
 inside 'grep -q "^OPTIONS=" /etc/default/aig-switchboard && dpkg-query -W -f "\${Package} \${Version} \${Status}\n" aig aig-switchboard'
 inside 'dpkg --purge aig aig-switchboard 2>&1 | grep -v "Reading database"'

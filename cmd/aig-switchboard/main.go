@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"github.com/spf13/pflag"
@@ -154,10 +155,29 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	var lc net.ListenConfig // with TCP keepalives, which are its default
-	ln, err := lc.Listen(ctx, "tcp", *listen)
+	ln, err := listener(ctx, *listen)
 	if err != nil {
-		return fmt.Errorf("listening on %q: %w", *listen, err)
+		return err
 	}
 	return server.Serve(ctx, ln)
+}
+
+// listener returns the socket that systemd hands over (sd_listen_fds(3)), else one at the address. Both have TCP's keepalives on.
+func listener(ctx context.Context, address string) (net.Listener, error) {
+	if os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) {
+		if n := os.Getenv("LISTEN_FDS"); n != "1" {
+			return nil, fmt.Errorf("systemd hands over %q sockets: one is needed", n)
+		}
+		ln, err := net.FileListener(os.NewFile(3, "socket"))
+		if err != nil {
+			err = fmt.Errorf("listening on the socket that systemd hands over: %w", err)
+		}
+		return ln, err
+	}
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		err = fmt.Errorf("listening on %q: %w", address, err)
+	}
+	return ln, err
 }

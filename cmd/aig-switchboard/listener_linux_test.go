@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bufio"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The test's own program is the switchboard where it is asked to be.
+func TestMain(m *testing.M) {
+	if os.Getenv("AIG_TEST_SWITCHBOARD") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// A socket from systemd is served: the number of the process that it is for is known only to that process.
+func TestSocketOfSystemd(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := ln.Addr().String()
+	ln.Close()
+	defer socket.Close()
+	for _, c := range []struct{ sockets, says string }{
+		{"2", `fatal: systemd hands over "2" sockets: one is needed`},
+		{"1", "addr=" + address},
+	} {
+		cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, os.Args[0], "--host-key", filepath.Join(t.TempDir(), "key"), "--listen", "127.0.0.1:0")
+		cmd.Env = append(os.Environ(), "AIG_TEST_SWITCHBOARD=1", "LISTEN_FDS="+c.sockets)
+		cmd.ExtraFiles = []*os.File{socket}
+		log, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, _ := bufio.NewReader(log).ReadString('\n')
+		if !strings.Contains(line, c.says) {
+			t.Errorf("with %s sockets: %q", c.sockets, line)
+			cmd.Process.Kill()
+		} else if c.sockets == "1" {
+			conn, err := net.DialTimeout("tcp", address, 10*time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn.SetDeadline(time.Now().Add(10 * time.Second))
+			if banner, err := bufio.NewReader(conn).ReadString('\n'); !strings.HasPrefix(banner, "SSH-2.0-") {
+				t.Errorf("the socket says %q (%v)", banner, err)
+			}
+			conn.Close()
+			cmd.Process.Signal(os.Interrupt)
+		}
+		cmd.Wait()
+	}
+}
