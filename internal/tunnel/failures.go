@@ -58,18 +58,16 @@ func (e *AlteredError) Unwrap() error { return e.err }
 
 // handshakeError returns the reason that helps most: ours (we refuse the peer's key), then the pipe's, then the peer's (it
 // has refused our key).
-func handshakeError(err error, o Options, ours, refused error) error {
+func (c *Conn) handshakeError(err error) error {
 	var unasked *ssh.ServerAuthError // with no attempt but "none": the pipe ended before there was one
 	attempt := func(err error) bool { return !errors.Is(err, ssh.ErrNoAuth) }
 	switch {
-	case ours != nil:
-		return ours
-	case errors.As(err, &unasked) && !slices.ContainsFunc(unasked.Errors, attempt):
-		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
-	case ended(err):
-		return &EndedError{ssh.FingerprintSHA256(o.Signer.PublicKey())}
-	case refused != nil && saysNo(err):
-		return refused
+	case c.refusal != nil:
+		return c.refusal
+	case ended(err) || errors.As(err, &unasked) && !slices.ContainsFunc(unasked.Errors, attempt):
+		return &EndedError{ssh.FingerprintSHA256(c.OwnKey)}
+	case !c.Server && c.PeerKey != nil && says(err, "ssh: unable to authenticate", "ssh: disconnect"):
+		return &RefusedError{ssh.FingerprintSHA256(c.OwnKey)}
 	case altered(err):
 		return &AlteredError{ofPeer(err)}
 	}
@@ -102,16 +100,12 @@ func ended(err error) bool {
 	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(pipeFailure))
 }
 
-// saysNo returns whether an SSH server has refused us; altered, whether a packet failed its integrity check or could not be
-// a packet at all. x/crypto/ssh only has texts for either.
-func saysNo(err error) bool {
-	return says(err, "ssh: unable to authenticate", "ssh: disconnect")
-}
-
+// altered returns whether a packet failed its integrity check or could not be a packet at all.
 func altered(err error) bool {
 	return says(err, "message authentication failed", "MAC failure", "packet too large", "packet too small", "packet length")
 }
 
+// says returns whether an error holds one of the texts, which are all that x/crypto/ssh has to tell some errors by.
 func says(err error, texts ...string) bool {
 	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
 }

@@ -40,20 +40,18 @@ func AnyKey(ssh.PublicKey) bool { return true }
 // check decides whether a key that the peer has proven to have is the peer's. Nothing else does.
 func (c *Conn) check(key ssh.PublicKey) error {
 	fingerprint := ssh.FingerprintSHA256(key)
-	if !c.o.Trusted(key) {
-		return &UntrustedError{fingerprint, c.o.Trusted(c.OwnKey)}
+	c.refusal = nil
+	switch weak := identity.CheckKey(key); {
+	case !c.o.Trusted(key):
+		c.refusal = &UntrustedError{fingerprint, c.o.Trusted(c.OwnKey)}
+	case weak != nil:
+		c.refusal = fmt.Errorf("the peer's key %s %w", fingerprint, weak)
+	case c.PeerKey == nil:
+		c.PeerKey = key
+	case !bytes.Equal(key.Marshal(), c.PeerKey.Marshal()): // in a later key exchange
+		c.refusal = fmt.Errorf("the peer has changed its key to %s", fingerprint)
 	}
-	if err := identity.CheckKey(key); err != nil {
-		return fmt.Errorf("the peer's key %s %w", fingerprint, err)
-	}
-	if c.PeerKey != nil { // a later key exchange
-		if !bytes.Equal(key.Marshal(), c.PeerKey.Marshal()) {
-			return fmt.Errorf("the peer has changed its key to %s", fingerprint)
-		}
-		return nil
-	}
-	c.PeerKey = key
-	return nil
+	return c.refusal
 }
 
 // supported returns the algorithms that x/crypto/ssh holds secure; its own default has weaker ones. Finite-field key exchanges
@@ -76,6 +74,7 @@ type Conn struct {
 	Server          bool          // whether we are the SSH server
 
 	o        Options
+	refusal  error // why the key of the last key exchange is not the peer's
 	conn     ssh.Conn
 	opened   chan ssh.NewChannel // by the peer: at most one waits for Next
 	services sync.WaitGroup      // goroutines that answer the peer until the connection is over
@@ -200,32 +199,23 @@ func (c *Conn) inTime(ctx context.Context, pipe io.Closer, do func() error) erro
 }
 
 func (c *Conn) asClient(under netConn) error {
-	var ours, refused error
 	algorithms := supported()
-	conn, chans, reqs, err := ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
+	conn, chans, requests, err := ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
 		Config:            config(algorithms),
 		HostKeyAlgorithms: algorithms.HostKeys,
 		User:              "aig",
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(c.o.Signer)},
-		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			err := c.check(key)
-			if ours = err; err == nil {
-				// From here on, SSH's refusals are of our key.
-				refused = &RefusedError{ssh.FingerprintSHA256(c.OwnKey)}
-			}
-			return err
-		},
-		ClientVersion: "SSH-2.0-aig",
+		HostKeyCallback:   func(_ string, _ net.Addr, key ssh.PublicKey) error { return c.check(key) },
+		ClientVersion:     "SSH-2.0-aig",
 	})
 	if err != nil {
-		return handshakeError(err, c.o, ours, refused)
+		return c.handshakeError(err)
 	}
-	c.serve(conn, chans, reqs)
+	c.serve(conn, chans, requests)
 	return nil
 }
 
 func (c *Conn) asServer(under netConn) error {
-	var ours error
 	algorithms := supported()
 	config := &ssh.ServerConfig{
 		Config:                  config(algorithms),
@@ -235,42 +225,45 @@ func (c *Conn) asServer(under netConn) error {
 		// Only a client that has proven to have a key learns whether we trust it; all others get the same answers.
 		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
 		VerifiedPublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
-			ours = c.check(key)
-			return nil, ours
+			return nil, c.check(key)
 		},
 		ServerVersion:       "SSH-2.0-aig",
 		PreAuthConnCallback: func(ssh.ServerPreAuthConn) { under.first.LookedAt() },
 	}
 	config.AddHostKey(c.o.Signer)
-	conn, chans, reqs, err := ssh.NewServerConn(under, config)
+	conn, chans, requests, err := ssh.NewServerConn(under, config)
 	if err != nil {
-		return handshakeError(err, c.o, ours, nil)
+		return c.handshakeError(err)
 	}
-	c.serve(conn, chans, reqs)
+	c.serve(conn, chans, requests)
 	return nil
 }
 
 // open makes a channel of the given type ours: the SSH client opens it, the server waits for it.
 func (c *Conn) open(channelType string) error {
-	if !c.Server {
-		channel, requests, err := c.conn.OpenChannel(channelType, nil)
-		if err != nil {
-			if !errors.As(err, new(*ssh.OpenChannelError)) {
-				c.conn.Close()
-				<-c.over
-				err = cause(c.why) // x/crypto only says that there was no answer
-			}
-			return fmt.Errorf("opening the channel: %w", ofPeer(err))
-		}
-		c.attend(channel, requests)
-		return nil
+	what, get := "opening the channel", c.request
+	if c.Server {
+		what, get = "waiting for the peer to open the channel", c.accept
 	}
-	channel, requests, err := c.accept(channelType)
+	channel, requests, err := get(channelType)
 	if err != nil {
-		return fmt.Errorf("waiting for the peer to open the channel: %w", ofPeer(err))
+		return fmt.Errorf("%s: %w", what, ofPeer(err))
 	}
-	c.attend(channel, requests)
+	c.Channel = channel
+	c.services.Go(func() { ssh.DiscardRequests(requests) })
+	c.services.Go(func() { io.Copy(io.Discard, channel.Stderr()) }) // which would hold the window for ever
 	return nil
+}
+
+// request opens a channel of the given type.
+func (c *Conn) request(channelType string) (ssh.Channel, <-chan *ssh.Request, error) {
+	channel, requests, err := c.conn.OpenChannel(channelType, nil)
+	if err != nil && !errors.As(err, new(*ssh.OpenChannelError)) {
+		c.conn.Close()
+		<-c.over
+		err = cause(c.why) // x/crypto only says that there was no answer
+	}
+	return channel, requests, err
 }
 
 // accept takes the next channel that the peer opens, which must be of the given type.
@@ -285,13 +278,6 @@ func (c *Conn) accept(channelType string) (ssh.Channel, <-chan *ssh.Request, err
 		return nil, nil, fmt.Errorf("it asked for one of type %.80q with %d bytes of extra data", t, len(newChannel.ExtraData()))
 	}
 	return newChannel.Accept()
-}
-
-// attend makes the channel ours, answers requests on it, and drops its extended data, which would hold the window for ever.
-func (c *Conn) attend(channel ssh.Channel, requests <-chan *ssh.Request) {
-	c.Channel = channel
-	c.services.Go(func() { ssh.DiscardRequests(requests) })
-	c.services.Go(func() { io.Copy(io.Discard, channel.Stderr()) })
 }
 
 var errKeysTwice = errors.New("it began a second key exchange before it could have seen the outcome of the first")
