@@ -36,14 +36,6 @@ func list(t *testing.T, s *Store) *oid.List {
 	return l
 }
 
-func hexNames(names oid.Names) string {
-	var all []string
-	for i := range names.Len() {
-		all = append(all, hex.EncodeToString(names.At(i)))
-	}
-	return strings.Join(all, "\n")
-}
-
 func all(l *oid.List) oid.Selection {
 	s := oid.Selection{List: l}
 	for i := range l.Len() {

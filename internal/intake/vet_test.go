@@ -36,7 +36,8 @@ func TestVetBeforeSuggesting(t *testing.T) {
 				}
 				return refs.Vetting{Before: before, Check: s.Vet}
 			}
-			v := run(&trees, tree)
+			run(&trees, tree)
+			var v refs.Vetting
 			if commitFirst {
 				run(&commits, commit)
 				v = run(&blobs, blob)
