@@ -5,9 +5,9 @@ import (
 	"syscall"
 )
 
-// endWithUs makes the kernel end the child when we end without having done so: killed, we can't. A child that computes
-// or is stopped would not notice that its pipes have closed.
+// endWithUs makes the kernel kill the child when we are killed and can't do it ourselves. A child that computes, or is stopped,
+// would not notice that its pipes have closed.
 //
-// The kernel goes by the thread that started the child, not by the process. The runtime ends a thread only with a
-// goroutine that is locked to it, and there is none.
+// What counts for the kernel is the thread that started the child, not the process. The Go runtime ends a thread only together
+// with a goroutine locked to it, and there is none.
 func endWithUs(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

@@ -8,7 +8,7 @@ import (
 	"sync"
 )
 
-// Settings is the configuration as git lists it, read when it is first needed. The zero value is ready.
+// Settings caches the configuration as git lists it, read when first needed. The zero value is ready to use.
 type Settings struct {
 	once    sync.Once
 	entries []setting // in git's order, in which a later one wins
@@ -38,7 +38,7 @@ func parseScope(name string) Scope {
 	return Scope(max(0, slices.Index([]string{"system", "global", "local", "worktree", "command"}, name)))
 }
 
-// Config is the last value of a configuration variable; ok is false where it is not set. typ is a `git config --type`,
+// Config returns the last value of a configuration variable; ok is false where it is not set. typ is a `git config --type`,
 // or "".
 func (g Git) Config(ctx context.Context, key, typ string) (value string, ok bool, err error) {
 	values, err := g.config(ctx, "--get", key, typ)
@@ -48,13 +48,13 @@ func (g Git) Config(ctx context.Context, key, typ string) (value string, ok bool
 	return values[len(values)-1], true, err
 }
 
-// ConfigAll is every value of a multi-valued configuration variable; typ as for Config.
+// ConfigAll returns every value of a multi-valued configuration variable; typ as for Config.
 func (g Git) ConfigAll(ctx context.Context, key, typ string) ([]string, error) {
 	return g.config(ctx, "--get-all", key, typ)
 }
 
-// ConfigNarrowest is what the narrowest scope that sets a multi-valued variable sets it to, and that scope; set is false
-// where none does. As in git's own lists, an empty value takes back those before it.
+// ConfigNarrowest returns the values of a multi-valued variable in the narrowest scope that sets it, and that scope; set is false
+// if none does. An empty value resets the list, as in git.
 func (g Git) ConfigNarrowest(ctx context.Context, key string, counts func(Scope) bool) (values []string, at Scope, set bool, err error) {
 	entries, err := g.settings().get(ctx, g, key)
 	for _, e := range entries { // the wider scopes come first
@@ -71,7 +71,7 @@ func (g Git) ConfigNarrowest(ctx context.Context, key string, counts func(Scope)
 	return values, at, set, err
 }
 
-// settings is the configuration as read before, if it was.
+// settings returns the cached configuration, or an empty cache.
 func (g Git) settings() *Settings {
 	if g.Settings == nil {
 		return new(Settings)
@@ -79,8 +79,8 @@ func (g Git) settings() *Settings {
 	return g.Settings
 }
 
-// ConfigOf is every value of several configuration variables together, in the order in which git has read them. Each
-// must have one.
+// ConfigOf returns all values of several variables, in the order in which git has read them. A variable without a value is an
+// error.
 func (g Git) ConfigOf(ctx context.Context, keys ...string) ([]string, error) {
 	entries, err := g.settings().get(ctx, g, keys...)
 	var values []string
@@ -120,8 +120,8 @@ func (g Git) config(ctx context.Context, how, key, typ string) ([]string, error)
 	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }
 
-// RemoteURL is the address of the remote of that name as git fetch takes it: the first one, with url.<base>.insteadOf
-// applied. ok is false where there is no such remote.
+// RemoteURL returns the URL that git fetch would use for a remote: the first one, with url.<base>.insteadOf applied. ok is false
+// if there is no such remote.
 func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, err error) {
 	if strings.ContainsAny(name, "\n\x00") {
 		return "", false, nil // not the name of a configuration variable, nor of a remote
@@ -135,7 +135,7 @@ func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, e
 	return strings.TrimSuffix(string(out), "\n"), err == nil, err
 }
 
-// ConfigBelow is every value of all variables whose canonical keys begin with the prefix.
+// ConfigBelow returns the values of all variables whose canonical keys begin with the prefix.
 func (g Git) ConfigBelow(ctx context.Context, prefix string) (map[string][]string, error) {
 	entries, err := g.settings().all(ctx, g)
 	below := make(map[string][]string)
@@ -147,7 +147,7 @@ func (g Git) ConfigBelow(ctx context.Context, prefix string) (map[string][]strin
 	return below, err
 }
 
-// EditConfig runs git config with arguments that change it. What has been read before stands as it was.
+// EditConfig runs git config to change the configuration. What has been read before stays as it was.
 func (g Git) EditConfig(ctx context.Context, args ...string) error {
 	return g.Command(ctx, nil, append([]string{"config"}, args...)...).Run()
 }
@@ -184,7 +184,7 @@ func (s *Settings) get(ctx context.Context, g Git, keys ...string) ([]setting, e
 	return found, err
 }
 
-// canonicalKey is a key as git lists it: section and variable in lower case, a subsection between them as it is.
+// canonicalKey returns a key as git lists it: section and variable in lower case, the subsection unchanged.
 func canonicalKey(key string) string {
 	first, last := strings.IndexByte(key, '.'), strings.LastIndexByte(key, '.')
 	if first < 0 {

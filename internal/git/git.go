@@ -1,5 +1,5 @@
-// Package git starts git's children, all of them, and has what is common to them: the configuration, errors, limits, and
-// the repository that they work on.
+// Package git starts every git child of the program, and holds what they have in common: configuration, errors, limits, and
+// the repository they work on.
 package git
 
 import (
@@ -22,10 +22,9 @@ type Git struct {
 	Dir string
 	// Env is the environment they start from, as os.Environ gives it.
 	Env []string
-	// Settings, if there are any, spare a child for each configuration variable that is not set. They are those of one
-	// moment.
+	// Settings, if not nil, caches the configuration: no child is started for a variable that is not set.
 	Settings *Settings
-	// maxMemory is what each child may use of memory for its data, in bytes; 0 is no limit. It is that of the Repo.
+	// maxMemory is how many bytes of data each child may have in memory; 0 is no limit.
 	maxMemory int64
 }
 
@@ -37,7 +36,7 @@ type Child struct {
 	stderr    tail
 }
 
-// Command is the one place where a git child is made. extraEnv goes on top of the hardened environment.
+// Command makes a git child; there is no other place where one is made. extraEnv is added to the hardened environment.
 func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Child {
 	c := &Child{Cmd: exec.CommandContext(ctx, "git", args...), maxMemory: g.maxMemory}
 	for len(args) > 2 && args[0] == "-c" {
@@ -58,14 +57,14 @@ func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Ch
 		"GIT_OPTIONAL_LOCKS=0",
 	), extraEnv...)
 	c.Stderr = &c.stderr
-	// After the kill that a cancelled context means, nobody waits for what still holds the pipes open.
+	// Once a cancelled context has killed the child, don't wait for whatever else holds its pipes open.
 	c.WaitDelay = 2 * time.Second
 	endWithUs(c.Cmd)
 	return c
 }
 
-// Start starts the child, within its limit of memory. The child has not read a byte by then, or few: it has only just
-// been loaded. And what it may have got before the limit counts all the same.
+// Start starts the child and limits its memory. It has hardly read anything by then, and what it has allocated already
+// counts too.
 func (c *Child) Start() error {
 	if err := c.Cmd.Start(); err != nil || c.maxMemory == 0 {
 		return c.explain(err)
@@ -78,7 +77,7 @@ func (c *Child) Start() error {
 	return nil
 }
 
-// Wait, Run and Output are those of exec.Cmd, whose own would go round Start and say less.
+// Wait, Run and Output replace those of exec.Cmd, which would bypass Start and say less.
 func (c *Child) Wait() error { return c.explain(c.Cmd.Wait()) }
 
 func (c *Child) Run() error {
@@ -95,14 +94,14 @@ func (c *Child) Output() ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// LimitMemory lets the child have no more than that for its data, in bytes.
+// LimitMemory lowers the child's memory limit.
 func (c *Child) LimitMemory(bytes int64) {
 	if c.maxMemory == 0 || bytes < c.maxMemory {
 		c.maxMemory = bytes
 	}
 }
 
-// Said returns the telling line of the standard error of a child that has ended, without "fatal: ".
+// Said returns the line that says why a child has failed, without "fatal: ".
 func (c *Child) Said() string { return c.stderr.last() }
 
 // CopyStderr makes the child's standard error go to w as well.
@@ -122,7 +121,7 @@ func (c *Child) explain(err error) error {
 // Error is a git child's failure.
 type Error struct {
 	Command   string // "git index-pack"
-	Said      string // the telling line of its standard error, without "fatal: "
+	Said      string // the line of its standard error that says why, without "fatal: "
 	Err       error
 	maxMemory int64 // the limit that it had
 }
@@ -143,26 +142,26 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// OfMachine tells whether the failure is this machine's (a full disk, a permission, a limit, a signal), and not of what
-// git was given to read. Git prints strerror(3) texts, which LC_ALL=C makes predictable, and a few of its own.
+// OfMachine reports whether the machine is at fault (a full disk, permissions, a limit, a signal), not what git was given to
+// read. Git prints strerror(3) texts, which LC_ALL=C makes predictable, and a few of its own.
 func (e *Error) OfMachine() bool {
 	return signalOf(e.Err) != 0 || e.OutOfMemory() ||
 		e.Says("No space left on device", "Out of diskspace", "Disk quota exceeded", "File too large", "Permission denied",
 			"Read-only file system", "Too many open files", "nput/output error", "unable to create temporary file")
 }
 
-// Interrupted tells whether it was Ctrl-C: the terminal sends that to git, too, which may hear of it before we do.
+// Interrupted reports whether Ctrl-C ended git: the terminal signals git too, and git may hear of it first.
 func (e *Error) Interrupted() bool { return signalOf(e.Err) == syscall.SIGINT }
 
-// OutOfMemory tells whether git got no more memory: the machine has none, or the limit was reached.
+// OutOfMemory reports whether git ran out of memory, be it the machine's or its limit.
 func (e *Error) OutOfMemory() bool {
 	return e.Says("Cannot allocate memory", "ut of memory", noThread)
 }
 
 const noThread = "unable to create thread"
 
-// Says tells whether git said one of the texts, by itself. What it says of an object that its checks reject can have
-// the object's own words in it.
+// Says reports whether git's message contains one of the texts. A message about a rejected object never counts: it may quote
+// the object.
 func (e *Error) Says(texts ...string) bool {
 	if e.Rejected() {
 		return false
@@ -170,18 +169,18 @@ func (e *Error) Says(texts ...string) bool {
 	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(e.Said, text) })
 }
 
-// The last words of a git index-pack that has rejected an object: at once, or after all checks were made.
+// How git index-pack ends when it rejects an object: at once, or after all checks.
 const (
 	fsckPacked = "fsck error in packed object"
 	FsckEnded  = "fsck error in pack objects"
 )
 
-// Rejected tells whether git's checks have rejected an object.
+// Rejected reports whether git's checks have rejected an object.
 func (e *Error) Rejected() bool {
 	return strings.HasSuffix(e.Said, fsckPacked) || strings.HasSuffix(e.Said, FsckEnded)
 }
 
-// tail keeps the end of what is written to it. It is read only after the child has ended.
+// tail keeps the end of what is written to it. It must not be read before the child has ended.
 type tail struct{ b []byte }
 
 const tailSize = 8 << 10
@@ -194,7 +193,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// last is the line that says why: the last "fatal: " with the "error: " before it, else the last line there is.
+// last returns the line that says why git failed: the last "fatal: " and the "error: " before it, or else the last line.
 func (t *tail) last() string {
 	var why, fatal, line string
 	for l := range bytes.Lines(t.b) {
@@ -217,10 +216,10 @@ func (t *tail) last() string {
 	return line
 }
 
-// promisors is what git warns of in each partial clone.
+// promisors is a warning that says nothing new: git prints it in every partial clone.
 const promisors = "warning: This repository uses promisor remotes. Some objects may not be loaded."
 
-// Complaint returns what a child that has succeeded nonetheless had to say of an error or a warning: git leaves out what it
+// Complaint returns an error for a warning or error message of a child that has succeeded all the same: git leaves out what it
 // can't read.
 func (c *Child) Complaint() error {
 	for l := range bytes.Lines(c.stderr.b) {
@@ -235,8 +234,8 @@ func (c *Child) Complaint() error {
 	return nil
 }
 
-// WithoutLocalEnv is env without the variables that tie git to one repository (`git rev-parse --local-env-vars`):
-// what a program that may open another repository must be started with.
+// WithoutLocalEnv returns env without the variables that tie git to one repository (`git rev-parse --local-env-vars`), for a
+// program that may open another one.
 func (g Git) WithoutLocalEnv(ctx context.Context, env []string) ([]string, error) {
 	c := g.Command(ctx, nil, "rev-parse", "--local-env-vars")
 	out, err := c.Output()
@@ -256,14 +255,14 @@ func (g Git) WithoutLocalEnv(ctx context.Context, env []string) ([]string, error
 	return kept, nil
 }
 
-// Lines runs the child and calls each with every line of its output, without the line feed; it is valid until each returns.
-// An error of each's ends the child, and is returned as it is.
+// Lines runs the child and calls each with every line of its output, without the line feed. The line is valid until each
+// returns. If each fails, the child ends and Lines returns that error.
 func (c *Child) Lines(each func(line []byte) error) error { return c.Records('\n', each) }
 
-// maxRecord is about how long a line is at most; a longer one, of a path that somebody has made up, is an error.
+// maxRecord is roughly the longest record that is taken. Longer ones are paths made up to fill the memory.
 const maxRecord = 1 << 20
 
-// Records is Lines for what ends with another byte than a line feed.
+// Records does what Lines does, for records that end in another byte than a line feed.
 func (c *Child) Records(end byte, each func(record []byte) error) error {
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -309,7 +308,7 @@ func ExitCode(err error) int {
 	return -1
 }
 
-// signalOf is the signal that ended a child, or 0.
+// signalOf returns the signal that ended a child, or 0.
 func signalOf(err error) syscall.Signal {
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
@@ -320,7 +319,7 @@ func signalOf(err error) syscall.Signal {
 	return 0
 }
 
-// Stopped tells whether a child was ended by somebody else: by a person, or the kernel that needed its memory.
+// Stopped reports whether somebody else ended the child: a person, or the kernel for want of memory.
 func Stopped(err error) bool {
 	switch signalOf(err) {
 	case syscall.SIGKILL, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP:
@@ -329,7 +328,7 @@ func Stopped(err error) bool {
 	return false
 }
 
-// OfMachine tells whether err is a child's, and this machine's fault.
+// OfMachine reports whether err is a child's failure that is this machine's fault; see [Error.OfMachine].
 func OfMachine(err error) bool {
 	var failed *Error
 	return errors.As(err, &failed) && failed.OfMachine()

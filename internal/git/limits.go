@@ -6,13 +6,12 @@ import (
 	"strconv"
 )
 
-// LimitError says that a limit which the user can set does not let the peer's packs in.
+// LimitError says that a limit of the user's keeps out what the peer sends.
 type LimitError struct{ Text string }
 
 func (e *LimitError) Error() string { return e.Text }
 
-// readMaxMemory reads aig.maxMemory, whose default is a quarter of the machine's memory: a few packs are in work at the
-// same time.
+// readMaxMemory reads aig.maxMemory. It is a quarter of the memory by default, since a few packs are indexed at a time.
 func readMaxMemory(ctx context.Context, g Git) (int64, error) {
 	n, ok, err := g.ConfigSize(ctx, "aig.maxMemory")
 	if !ok && err == nil {
@@ -21,8 +20,7 @@ func readMaxMemory(ctx context.Context, g Git) (int64, error) {
 	return n, err
 }
 
-// AllowMemory tells whether something that this program itself would have to remember of the peer's fits into
-// aig.maxMemory. Its error is a *LimitError.
+// AllowMemory returns a *LimitError if what we would have to remember about the peer doesn't fit into aig.maxMemory.
 func (r *Repo) AllowMemory(bytes uint64, what string) error {
 	if most := r.maxMemory; most > 0 && bytes > uint64(most) {
 		return &LimitError{fmt.Sprintf("%s may take %s of memory, and aig.maxMemory lets it use %s (raise it; 0 is no limit)",
@@ -31,7 +29,7 @@ func (r *Repo) AllowMemory(bytes uint64, what string) error {
 	return nil
 }
 
-// ConfigSize is a number of bytes, which may have git's suffixes k, m and g.
+// ConfigSize returns the value of a variable that is a number of bytes, with git's suffixes k, m and g.
 func (g Git) ConfigSize(ctx context.Context, key string) (n int64, ok bool, err error) {
 	v, ok, err := g.Config(ctx, key, "int")
 	if !ok || err != nil {
@@ -43,7 +41,7 @@ func (g Git) ConfigSize(ctx context.Context, key string) (n int64, ok bool, err 
 	return n, ok, nil
 }
 
-// ByteSize is a number of bytes for people, rounded down.
+// ByteSize formats a number of bytes for people, rounded down.
 func ByteSize(n int64) string {
 	for _, unit := range []struct {
 		bytes int64

@@ -11,16 +11,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limitMemory bounds what a process may use of memory for its data, in bytes: the heap, its threads' stacks, and all else
-// that is private and can be written to (setrlimit(2), RLIMIT_DATA). Packs, which git maps and only reads, do not count;
-// with RLIMIT_AS they would.
+// limitMemory limits a process's data (setrlimit(2), RLIMIT_DATA): heap, stacks of threads, and every other private writable
+// mapping. Packs, which git maps read-only, don't count, as they would with RLIMIT_AS.
 func limitMemory(pid int, bytes int64) error {
 	limit := unix.Rlimit{Cur: uint64(bytes), Max: uint64(bytes)}
 	var now unix.Rlimit
 	if err := unix.Prlimit(pid, unix.RLIMIT_DATA, nil, &now); err != nil {
 		return unlessEnded(err)
 	}
-	// Somebody else may have set one that is lower; it stays.
+	// A lower limit that somebody else has set stays.
 	limit.Cur, limit.Max = min(limit.Cur, now.Cur), min(limit.Max, now.Max)
 	return unlessEnded(unix.Prlimit(pid, unix.RLIMIT_DATA, &limit, nil))
 }
@@ -32,8 +31,7 @@ func unlessEnded(err error) error {
 	return err
 }
 
-// machineMemory returns how much memory there is for us, in bytes, 0 where that is not known: the machine's, or what our
-// cgroup has of it.
+// machineMemory returns how many bytes of memory the machine has, or our cgroup may use; 0 where that is unknown.
 func machineMemory() int64 {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
@@ -44,8 +42,8 @@ func machineMemory() int64 {
 	return min(machine, cgroupMemory(string(cgroups), "/sys/fs/cgroup"))
 }
 
-// cgroupMemory returns the least limit of the cgroups and of those above them (cgroups(7)): lines "0::/path" for version 2,
-// and "4:memory:/path" for version 1. In a container the path may be the host's, and what counts is mounted at the root.
+// cgroupMemory returns the lowest limit of the given cgroups and those above them (cgroups(7)). A line is "0::/path" for version
+// 2 and "4:memory:/path" for version 1. In a container the path may be the host's; then the limit at the root counts.
 func cgroupMemory(cgroups, root string) int64 {
 	least := int64(math.MaxInt64)
 	for line := range strings.Lines(cgroups) {

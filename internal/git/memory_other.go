@@ -2,8 +2,8 @@
 
 package git
 
-// limitMemory does nothing: a limit that is set on another process's data is Linux's alone.
+// limitMemory does nothing: only Linux can limit another process.
 func limitMemory(int, int64) error { return nil }
 
-// machineMemory is not known.
+// machineMemory returns 0: the size is unknown.
 func machineMemory() int64 { return 0 }

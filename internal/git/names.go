@@ -7,13 +7,13 @@ import (
 	"aig/internal/oid"
 )
 
-// NameLines reads as one line for each object, hexadecimal: what git calls standard input.
+// NameLines reads as one line for each object, its name in hexadecimal digits: what many git commands take on standard input.
 type NameLines struct {
 	Names  oid.Names
 	Prefix string                                // of each line
-	Path   func(i int) (path string, known bool) // what follows a name and a blank; nil for nothing
-	Next   int                                   // the first one to come
-	line   []byte                                // what is left of the current one
+	Path   func(i int) (path string, known bool) // follows the name and a space; nil for no path
+	Next   int                                   // the next name
+	line   []byte                                // the rest of the current line
 	buf    []byte
 }
 

@@ -4,24 +4,23 @@ import (
 	"encoding/binary"
 )
 
-// PackHeader keeps the first bytes of a pack (gitformat-pack(5)): "PACK", the version and the number of objects, in
-// four bytes each.
+// PackHeader is the first twelve bytes of a pack (gitformat-pack(5)): "PACK", the version, the number of objects.
 type PackHeader struct {
 	B [12]byte
 	n int
 }
 
-// See takes what is still missing from p, and returns how much that is.
+// See takes what it still lacks from the beginning of p, and returns how many bytes that was.
 func (h *PackHeader) See(p []byte) int {
 	n := copy(h.B[h.n:], p)
 	h.n += n
 	return n
 }
 
-// Whole tells whether all of it is there.
+// Whole reports whether the header is complete.
 func (h *PackHeader) Whole() bool { return h.n == len(h.B) }
 
-// Objects is the number of objects; ok is false before the header is there, and where it is none.
+// Objects returns the number of objects; ok is false if the header is incomplete or none.
 func (h *PackHeader) Objects() (n uint32, ok bool) {
 	if !h.Whole() || string(h.B[:4]) != "PACK" {
 		return 0, false

@@ -9,7 +9,7 @@ import (
 	"aig/internal/oid"
 )
 
-// Repo is a repository, as far as its objects and references go.
+// Repo is a repository: git's children that run in it, and where its objects are.
 type Repo struct {
 	Git
 	ObjectDir string // absolute
@@ -19,7 +19,7 @@ type Repo struct {
 // ErrNotRepository is Open's error outside a repository.
 var ErrNotRepository = errors.New("not a git repository (or any of the parent directories)")
 
-// Open finds the repository as git itself does, from the directory and the environment of g.
+// Open finds the repository the way git does, from the directory and the environment of g.
 func Open(ctx context.Context, g Git) (*Repo, error) {
 	c := g.Command(ctx, nil, "rev-parse", "--path-format=absolute", "--git-path", "objects", "--show-object-format")
 	out, err := c.Output()
@@ -30,7 +30,7 @@ func Open(ctx context.Context, g Git) (*Repo, error) {
 		}
 		return nil, err
 	}
-	// The object directory's own name may hold a line feed; the format's line is the last one.
+	// The path of the object directory may contain a line feed; the format is the last line.
 	text := strings.TrimSuffix(string(out), "\n")
 	at := strings.LastIndexByte(text, '\n')
 	if at < 0 {

@@ -6,12 +6,12 @@ import (
 	"aig/internal/oid"
 )
 
-// chains is the delta chains of what is given, each an object and all that is stored as deltas against it, directly or
-// not. Objects go by their rank, the place in give.
+// chains groups the objects to be given by delta chain: an object and everything stored as deltas against it, directly or not.
+// An object goes by its rank, its place in give.
 type chains struct {
-	in      oid.Bitmap // the ranks that have come in
-	arrival []uint32   // the same, in the order in which they came
-	parent  []uint32   // towards the chain's head, which is its own parent
+	in      oid.Bitmap // the ranks added so far
+	arrival []uint32   // the same, in the order of adding
+	parent  []uint32   // towards the chain's head, which is its own parent (a union-find)
 	size    []uint32   // of a chain, at its head
 	total   int64
 }
@@ -24,7 +24,7 @@ func newChains(n int) *chains {
 	return f
 }
 
-// head is the head of an object's chain. It shortens the way there for the next time.
+// head returns the head of an object's chain, and shortens the way there.
 func (f *chains) head(rank uint32) uint32 {
 	for f.parent[rank] != rank {
 		f.parent[rank] = f.parent[f.parent[rank]]
@@ -33,9 +33,9 @@ func (f *chains) head(rank uint32) uint32 {
 	return rank
 }
 
-// add takes in an object of the given size: a delta against base, or a whole one, which is its own base. It is false for
-// one that is in already. Bases may come later than what leans on them, and a store that has objects twice may even have
-// two as deltas against each other.
+// add adds an object of the given size: a delta against base, or a whole object, which is its own base. It returns false for one
+// that is in already. A base may come after its deltas, and a store that has objects twice may even have two as deltas against
+// each other.
 func (f *chains) add(rank, base uint32, bytes int64) bool {
 	if f.in.Has(rank) {
 		return false
@@ -43,25 +43,25 @@ func (f *chains) add(rank, base uint32, bytes int64) bool {
 	f.in.Add(rank)
 	f.arrival = append(f.arrival, rank)
 	f.total += bytes + objectBytes
-	// Nothing but its own coming in gives a rank another parent, so that it is still the head of what leans on it.
+	// A rank gets another parent only when it is added, so it is still the head of its deltas.
 	head := f.head(base)
 	if head != rank {
 		f.parent[rank] = head
 		bytes += int64(f.size[rank])
 	}
-	// 4 GiB is a chain of a piece of its own, and so is more.
+	// A chain of 4 GiB or more is a piece of its own anyway.
 	f.size[head] = uint32(min(int64(f.size[head])+bytes+objectBytes, math.MaxUint32))
 	return true
 }
 
-// pieces cuts what has come in: order is the positions, from give, and ends where in it each piece ends. A piece is as
-// large as l allows, or one chain. It is the end of f, whose memory it uses.
+// pieces cuts what was added into pieces, as large as l allows or one chain each: order is the positions from give, and ends says
+// where in it each piece ends. It uses up the memory of f.
 func (f *chains) pieces(give []uint32, l limits) (order []uint32, ends []int) {
 	most := l.piece(f.total)
 	for rank := range f.parent {
 		f.parent[rank] = f.head(uint32(rank))
 	}
-	// The size of a chain makes room for the number of its piece.
+	// From here on, a chain's size is replaced by the number of its piece.
 	placed := oid.NewBitmap(len(give), nil)
 	number, room := uint32(0), most
 	for _, rank := range f.arrival {

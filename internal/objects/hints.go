@@ -12,29 +12,28 @@ import (
 )
 
 const (
-	// maxPath is the length in bytes up to which a path is a hint; a longer one is dropped, not cut, since the cut one
-	// would stand for another place in the tree. git pack-objects reads its list into a line of PATH_MAX and a name,
-	// and the smallest PATH_MAX of a system that git runs on is 260.
+	// maxPath is the longest path that serves as a hint, in bytes. A longer one is dropped, not cut: that would be another place in
+	// the tree. git pack-objects reads a line of at most PATH_MAX and a name, and the smallest PATH_MAX where git runs is 260.
 	maxPath = 250
-	// maxPathBytes bounds the different paths of one plan together; what comes later has no hint.
+	// maxPathBytes bounds all different paths of a plan together; later ones are dropped.
 	maxPathBytes = 4 << 20
-	// maxBases is how many preferred bases are of use: git pack-objects takes as many as its --window, 10 by default.
+	// maxBases is how many preferred bases are of use: git pack-objects takes as many as its window has room for, 10 by default.
 	maxBases = 10
-	// A walk that says more than maxWalk bytes, and maxWalkObject for each object of the store, is broken off. In trees
-	// that are thousands deep, as nobody has who means it, a megabyte of trees has a gigabyte of paths.
+	// A walk that prints more than maxWalk bytes, plus maxWalkObject for each object of the store, is broken off: a megabyte of
+	// trees, each inside the other, can have a gigabyte of paths.
 	maxWalk       = 64 << 20
 	maxWalkObject = 512
 )
 
-// hints is the paths at which given objects are found in trees. git pack-objects looks for deltas among objects of like
-// paths, and for bases at the same path in a base's tree.
+// hints has the paths of given objects in trees. git pack-objects looks for deltas among objects of similar paths, and for bases
+// at the same path in the tree of a preferred base.
 type hints struct {
 	give  []uint32
 	path  []uint32 // for each of give: a place in paths
-	paths []string // each once; the first one stands for none
+	paths []string // each once; the first stands for no path
 }
 
-// of is an object's path; known is false where it has none. The root of a tree has the known path "".
+// of returns an object's path; known is false if it has none. The path of a root tree is known and empty.
 func (h *hints) of(at uint32) (path string, known bool) {
 	if h == nil {
 		return "", false
@@ -45,15 +44,15 @@ func (h *hints) of(at uint32) (path string, known bool) {
 	return "", false
 }
 
-// walk goes through the trees of the given commits, for hints, and takes the first of their parents that the peer has for
-// preferred bases: git then makes deltas against what is in their trees. A peer may have such a commit and not what it
-// points to, being shallow or partial. It can't complete the pack then, and gets the same objects without bases.
+// walk goes through the trees of the given commits for hints, and makes the first boundary commits the preferred bases: parents of
+// given commits that the peer has. git then makes deltas against what is in their trees. A shallow or partial peer may lack that;
+// it can't complete the thin pack, and gets the same objects without bases.
 //
-// In an odd store, where git does not come to a good end, there are neither hints nor bases.
+// If git fails, as it does in odd stores, there are neither hints nor bases.
 func (p *planner) walk(ctx context.Context) {
 	w := newTreeWalk(p)
-	// --no-walk goes to no commit but the given ones: neither what is behind them nor what is missing there matters.
-	// --missing passes over what a partial clone lacks, and fetches nothing.
+	// --no-walk visits no commit but the given ones: what is behind them, or missing there, doesn't matter. --missing passes over
+	// what a partial clone lacks, and fetches nothing.
 	c := p.repo.Command(ctx, nil, "rev-list", "--objects", "--no-walk", "--parents", "--missing=allow-any", "--stdin")
 	c.Stdin = &git.NameLines{Names: oid.Selection{List: p.list, Index: p.commits}}
 	if c.Lines(w.line) != nil {
@@ -61,7 +60,7 @@ func (p *planner) walk(ctx context.Context) {
 	}
 	p.hints, p.bases = w.hints, w.bases
 	if len(p.ends) == 1 {
-		// The order of a walk, newest first, makes the better deltas; several pieces stay in pack order.
+		// The order of the walk, newest first, makes better deltas. Several pieces stay in pack order.
 		for _, at := range p.order {
 			if w.left.Has(at) {
 				w.order = append(w.order, at)
@@ -71,7 +70,7 @@ func (p *planner) walk(ctx context.Context) {
 	}
 }
 
-// treeWalk reads what git rev-list says of the given commits.
+// treeWalk takes in what git rev-list prints for the given commits.
 type treeWalk struct {
 	*planner
 	hints     *hints
@@ -81,7 +80,7 @@ type treeWalk struct {
 	order     []uint32   // as they came
 	bases     []uint32   // positions in list of the first boundary commits, newest first
 	name      []byte
-	room      int64 // bytes that may still be said
+	room      int64 // how many more bytes may be printed
 }
 
 func newTreeWalk(p *planner) *treeWalk {
@@ -95,11 +94,10 @@ func newTreeWalk(p *planner) *treeWalk {
 	}
 }
 
-// line takes "<commit> <parent>..." or "<object> <path>". A path may hold any byte but a line feed, at which rev-list cuts
-// it.
+// line takes "<commit> <parent>..." or "<object> <path>". A path may contain any byte but a line feed, where rev-list cuts it.
 func (w *treeWalk) line(line []byte) error {
 	if w.room -= int64(len(line)) + 1; w.room < 0 {
-		return errors.New("git rev-list says too much")
+		return errors.New("git rev-list prints too much")
 	}
 	digits := hex.EncodedLen(len(w.name))
 	if err := w.list.Format().Parse(w.name, line[:min(digits, len(line))]); err != nil {

@@ -199,7 +199,7 @@ func TestVanishedObject(t *testing.T) {
 	}
 }
 
-// children is the processes that this one has started and that have not been waited for.
+// children returns the processes that this one has started and that have not been waited for.
 func children(t *testing.T) string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/self/task/*/children")

@@ -19,22 +19,21 @@ import (
 	"aig/internal/oid"
 )
 
-// git lists what it can see. A pack whose index it can't open is left out in silence: a repacking removes packs that the
-// listing has begun with, an index is lost, or this user may not read it. A directory that isn't there has no objects.
-// Who promises that both sides hold everything has to know.
+// git lists what it can see. It leaves out, without a word, a pack whose index it can't open: one that a repack has just removed,
+// one whose index is lost, one that this user may not read. A directory that isn't there has no objects. Whoever promises that
+// both sides hold everything has to notice.
 
 const (
-	// maxListings is how often a store is listed anew that is being repacked meanwhile.
+	// maxListings is how often a store is listed again that is being repacked.
 	maxListings = 20
-	// packTime is how long a pack may be without its index, or an index without its pack, while somebody moves them in
-	// or removes them.
+	// packTime is how long a pack may lack its index, or an index its pack, while somebody is installing or removing them.
 	packTime  = 2 * time.Second
 	packPause = 20 * time.Millisecond
 )
 
-// List returns the names of all objects that are present, ascending, each once: those in packs, loose ones and those of
-// alternates. What a partial clone has promised but not got is not among them. Names of objects that turn out corrupt
-// can be. A list that may not be complete is an error.
+// List returns the names of all objects that are present, ascending, each once: packed, loose, and of alternates. Objects that a
+// promisor remote has promised are not among them; objects that turn out corrupt can be. A list that may be incomplete is an
+// error.
 func List(ctx context.Context, repo *git.Repo) (*oid.List, error) {
 	alternates, err := Alternates(ctx, repo)
 	if err != nil {
@@ -82,7 +81,7 @@ func listOnce(ctx context.Context, repo *git.Repo) (*oid.List, error) {
 	return names, err
 }
 
-// Alternates returns the object directories that the store borrows from, those of alternates among them.
+// Alternates returns the object directories that the store borrows from, directly or through another.
 func Alternates(ctx context.Context, repo *git.Repo) (dirs []string, err error) {
 	c := repo.Command(ctx, nil, "count-objects", "-v")
 	err = c.Lines(func(line []byte) error {
@@ -102,11 +101,10 @@ func Alternates(ctx context.Context, repo *git.Repo) (dirs []string, err error) 
 	return dirs, err
 }
 
-// packs is the files of packs, as paths without their extensions, with what there is of each.
+// packs says which files there are of each pack, by its path without extension.
 type packs map[string]struct{ pack, idx bool }
 
-// look checks that everything in the object directories can be listed and read, as far as git looks there for objects,
-// and returns their packs.
+// look checks that everything in the object directories that git looks at can be listed and read, and returns the packs.
 func look(dirs []string) (packs, error) {
 	found := make(packs)
 	for _, dir := range dirs {
@@ -157,8 +155,8 @@ func (p packs) look(dir string) error {
 	return nil
 }
 
-// readable returns why a file or directory can't be read. One that isn't there is no error, but a link to it is: a disk
-// may not be mounted.
+// readable returns an error if a file or directory can't be read. One that isn't there is fine, but not a link to one: perhaps
+// a disk isn't mounted.
 func readable(path string) error {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -179,7 +177,7 @@ func readable(path string) error {
 	return nil
 }
 
-// within tells whether no index has gone.
+// within reports whether later still has every index.
 func (p packs) within(later packs) bool {
 	for path, has := range p {
 		if has.idx && !later[path].idx {
@@ -189,7 +187,7 @@ func (p packs) within(later packs) bool {
 	return true
 }
 
-// lookWhole looks until each pack has its index, and each index its pack.
+// lookWhole looks until every pack has its index and every index its pack.
 func lookWhole(ctx context.Context, dirs []string) (packs, error) {
 	for deadline := time.Now().Add(packTime); ; {
 		found, err := look(dirs)

@@ -50,7 +50,7 @@ func all(l *oid.List) oid.Selection {
 	return s
 }
 
-// pack is one pack of the given objects.
+// pack returns one pack of the given objects.
 func pack(t *testing.T, repo *git.Repo, names oid.Selection) []byte {
 	t.Helper()
 	return packPiece(t, repo, NewPiece(names.List, names.Index))
@@ -182,7 +182,7 @@ func TestVerifyKilled(t *testing.T) {
 	}
 }
 
-// named is a list of the given names.
+// named returns a list of the given names.
 func named(t *testing.T, names ...string) *oid.List {
 	t.Helper()
 	l := oid.NewList(oid.SHA1)

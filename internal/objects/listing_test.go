@@ -13,7 +13,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// packed is a repository with two packs of blobs, and the paths of these without extensions.
+// packed returns a repository with two packs of blobs, and the paths of these without extensions.
 func packed(t *testing.T) (r *gittest.Repo, paths [2]string) {
 	t.Helper()
 	r = gittest.New(t)

@@ -13,8 +13,8 @@ import (
 	"aig/internal/oid"
 )
 
-// Reached returns those of the positions in list whose objects can be reached from the tips, which are full object names;
-// nil stands for all of our references. What is missing ends the way, and is no error.
+// Reached returns those of the given positions in list whose objects the tips reach. The tips are full object names; nil stands for
+// all of our references. Missing objects are no error.
 func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32, tips []string) ([]uint32, error) {
 	if len(among) == 0 {
 		return nil, nil
@@ -32,7 +32,7 @@ func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32
 	return reached.of(among, true), nil
 }
 
-// Borrowed returns those of the positions in list whose objects are in an alternate and not in the store itself.
+// Borrowed returns those of the given positions in list whose objects only an alternate holds.
 func Borrowed(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32) ([]uint32, error) {
 	if alternates, err := Alternates(ctx, repo); len(among) == 0 || len(alternates) == 0 || err != nil {
 		return nil, err
@@ -94,7 +94,7 @@ func (m marks) markPack(ctx context.Context, repo *git.Repo, idx string) error {
 	})
 }
 
-// of returns the positions that are marked, or those that aren't.
+// of returns those of the positions that are marked, or that aren't.
 func (m marks) of(among []uint32, marked bool) []uint32 {
 	var some []uint32
 	for _, at := range among {

@@ -9,12 +9,11 @@ import (
 	"aig/internal/oid"
 )
 
-// Pack writes one pack of exactly the piece's objects to w. A failure of w is returned as it is; any other means
-// that an object, or one of a base, is missing or corrupt, or that git could not run, and w has then got a pack that is
-// cut short.
+// Pack writes one pack of exactly the piece's objects to w. It returns an error of w's as it is. Any other error means that an
+// object, or one of a base, is missing or corrupt, or that git could not run; what w has got is then cut short.
 func Pack(ctx context.Context, repo *git.Repo, p Piece, w io.Writer) error {
-	// The names come one a line and nothing is walked, so that shallow and partial stores pack like any other. Not
-	// --thin: with it git takes the lines for revisions to walk, and packs something else.
+	// git gets a list of names and walks nothing, so shallow and partial stores pack like any other. Never --thin: git would take
+	// the names for revisions to walk, and pack something else.
 	args := []string{"pack-objects", "--stdout", "--delta-base-offset", "-q"}
 	if p.fresh {
 		args = append(args, "--no-reuse-object")
@@ -33,9 +32,8 @@ func Pack(ctx context.Context, repo *git.Repo, p Piece, w io.Writer) error {
 	return err
 }
 
-// lines returns the list that git pack-objects reads, which is documented nowhere but in its source: "-<commit>" for each
-// preferred base first, then "<name> <path>". Each line begins with a name of ours, so that a path can at most be a bad
-// hint, provided it has no line feed.
+// lines returns the list that git pack-objects reads, documented only in its source: first "-<commit>" for each preferred base,
+// then "<name> <path>". Every line begins with a name of ours, so a path without a line feed can at worst be a bad hint.
 func (p Piece) lines() io.Reader {
 	names := &git.NameLines{Names: oid.Selection{List: p.list, Index: p.index}}
 	if p.hints != nil {
@@ -44,8 +42,7 @@ func (p Piece) lines() io.Reader {
 	return io.MultiReader(&git.NameLines{Names: oid.Selection{List: p.list, Index: p.bases}, Prefix: "-"}, names)
 }
 
-// errorKeeper remembers why a write failed: the child that wrote to it only dies of a broken pipe. And it keeps the
-// header of the pack that passes through.
+// errorKeeper remembers why a write failed (the child that writes only dies of a broken pipe), and the header of the pack.
 type errorKeeper struct {
 	w      io.Writer
 	err    error

@@ -10,14 +10,14 @@ import (
 	"aig/internal/oid"
 )
 
-// limits bound pieces and the work on them.
+// limits bounds the pieces and the work on them.
 type limits struct {
-	bytes  int64 // of a piece at most, as its objects lie on the disk, with objectBytes for each
+	bytes  int64 // of a piece at most, counting what its objects take on disk and objectBytes for each
 	least  int64 // of a piece, unless all is less; 0 is no bound
-	share  int64 // a piece is one part in so many of all, within these two bounds; 0 is as large as it can be
-	pieces int64 // about as many at most: beyond, they grow
-	named  int   // objects that are looked up by name
-	walk   int   // given commits, beyond which no trees are gone through
+	share  int64 // how many pieces to make of everything, within these two bounds; 0 is as few as possible
+	pieces int64 // about how many at most; beyond, they grow
+	named  int   // up to how many objects are looked up by name
+	walk   int   // up to how many given commits their trees are walked
 }
 
 // defaultLimits was chosen on git's own history, 849,014 objects in a pack of 496 MB, and two cores.
@@ -34,7 +34,7 @@ type limits struct {
 // a history, it was 279 to 269 MB only, and 8 s became 11.
 var defaultLimits = limits{bytes: 32 << 20, least: 4 << 20, share: 32, pieces: 64, named: 1 << 16, walk: 1 << 15}
 
-// whole is up to how much is one piece.
+// whole returns the size up to which everything is one piece.
 func (l limits) whole() int64 {
 	if l.least == 0 {
 		return l.bytes
@@ -42,7 +42,7 @@ func (l limits) whole() int64 {
 	return 2 * l.least
 }
 
-// piece is how large a piece is where there is so much in all.
+// piece returns how large a piece is, given how much there is in all.
 func (l limits) piece(total int64) int64 {
 	size := l.bytes
 	if l.share > 0 {
@@ -54,52 +54,51 @@ func (l limits) piece(total int64) int64 {
 	return max(size, total/l.pieces)
 }
 
-// objectBytes is what an object counts besides its bytes: the work that each makes, however small.
+// objectBytes is added to each object's size: even a small one takes work.
 const objectBytes = 64
 
-// Piece is what goes into one pack: complete in itself, or thin only against objects that the peer has.
+// Piece is what goes into one pack: self-contained, or thin against objects that the peer has.
 type Piece struct {
 	list  *oid.List
 	index []uint32
 	hints *hints
 	bases []uint32 // positions in list of preferred bases, commits that the peer has
-	fresh bool     // see Fresh
+	fresh bool     // copy nothing from our packs
 }
 
-// NewPiece is a piece of the given positions in list, without hints and bases.
+// NewPiece returns a piece of the given positions in list, with neither hints nor bases.
 func NewPiece(list *oid.List, index []uint32) Piece { return Piece{list: list, index: index} }
 
-// Len is the number of objects.
+// Len returns the number of objects.
 func (p Piece) Len() int { return len(p.index) }
 
-// Index is the objects' positions in the list, in the order in which git gets them; to be read only.
+// Index returns the objects' positions in the list, in the order in which git gets them. The caller must not change it.
 func (p Piece) Index() []uint32 { return p.index }
 
-// Thin tells whether the pack may hold deltas against objects that are not in it, but with the peer.
+// Thin reports whether the pack may have deltas against objects that only the peer has.
 func (p Piece) Thin() bool { return len(p.bases) > 0 }
 
-// WithoutBases is the same objects for a peer that lacks the bases after all: a pack that is complete in itself.
+// WithoutBases returns a piece of the same objects that is self-contained, for a peer that lacks the bases after all.
 func (p Piece) WithoutBases() Piece {
 	p.bases = nil
 	return p
 }
 
-// Fresh is the same objects in a pack of which nothing is copied from our packs as it lies there: each object is read and
-// compressed anew. git looks at nothing that it copies, and may find the wrong bytes by an index that is damaged.
+// Fresh returns a piece of the same objects of which nothing is copied from our packs: every object is read and compressed anew.
+// git doesn't check what it copies, and a damaged index can lead it to the wrong bytes.
 func (p Piece) Fresh() Piece {
 	p.fresh = true
 	return p
 }
 
-// IsFresh tells whether nothing is copied.
+// IsFresh reports whether nothing is copied from our packs.
 func (p Piece) IsFresh() bool { return p.fresh }
 
-// Plan cuts what a peer lacks into pieces. list is all of our objects, ascending; give is the positions, ascending too,
-// of those that the peer lacks, so that the rest of list is what it has of ours. Every position is in exactly one piece.
+// Plan cuts what a peer lacks into pieces. list is all of our objects, ascending; give is the positions, ascending too, of what is
+// given. Every position of give ends up in exactly one piece.
 //
-// It costs 12 bytes of memory for each object given, of which the pieces keep 8, a bit for each of the list, and at most
-// maxPathBytes for paths. An object that cannot be read is no failure here: the piece that it is in fails when it is
-// packed.
+// It takes 12 bytes of memory for each object given, of which the pieces keep 8, a bit for each object of the list, and at most
+// maxPathBytes for paths. An object that can't be read doesn't fail here, but when its piece is packed.
 func Plan(ctx context.Context, repo *git.Repo, list *oid.List, give []uint32) ([]Piece, error) {
 	return plan(ctx, repo, list, give, defaultLimits)
 }
@@ -112,7 +111,7 @@ func plan(ctx context.Context, repo *git.Repo, list *oid.List, give []uint32, ma
 	if err := p.cut(ctx); err != nil {
 		return nil, err
 	}
-	// With nothing in common there are no bases, and the deltas of a packed store are reused as they are.
+	// With nothing in common there are no bases, and packed deltas are reused anyway.
 	if len(give) < list.Len() && len(p.commits) > 0 && len(p.commits) <= max.walk {
 		p.walk(ctx)
 	}
@@ -142,14 +141,13 @@ type planner struct {
 	bases   []uint32
 }
 
-// cut puts give into the order of the store's packs and cuts it, but keeps delta chains together: an object and all
-// that is stored as deltas against it, however far away. So every delta that lies in our packs goes out as it is; cut in
-// pack order alone, a quarter of them would have lost their base to another piece and be searched for anew, which made
-// forty times the work of it on git's own history.
+// cut puts give into the order of the store's packs and cuts it, keeping delta chains together, so that every delta in our packs
+// goes out as it is. Cut in pack order alone, a quarter of them would lose their base to another piece and be computed anew: forty
+// times the work on git's own history.
 func (p *planner) cut(ctx context.Context) error {
 	f := newChains(len(p.give))
 	if len(p.give) <= p.max.named {
-		// A few objects are looked up by name: that costs nothing for the rest of a large store.
+		// A few objects are looked up by name, which doesn't cost a pass over a large store.
 		err := p.measure(ctx, f, &git.NameLines{Names: oid.Selection{List: p.list, Index: p.give}})
 		if err != nil {
 			return err
@@ -167,8 +165,8 @@ func (p *planner) cut(ctx context.Context) error {
 	return nil
 }
 
-// measure adds give to the chains and finds its commits, from git's answers for the given names, or from its listing of the
-// whole store, in pack order, where there are none.
+// measure adds give to the chains and finds its commits. It asks git for the given names or, without any, for the whole store in
+// pack order.
 func (p *planner) measure(ctx context.Context, f *chains, names *git.NameLines) error {
 	args := []string{"cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype) %(objectsize:disk) %(deltabase)"}
 	if names == nil {
@@ -180,7 +178,7 @@ func (p *planner) measure(ctx context.Context, f *chains, names *git.NameLines) 
 	}
 	p.commits = nil
 	name := make([]byte, p.list.Format().Size())
-	// Its status is no matter: what it has not listed, for whatever reason, is given all the same.
+	// Its status doesn't matter: what it has not listed, for whatever reason, is given all the same.
 	c.Lines(func(line []byte) error {
 		fields := bytes.Fields(line)
 		if len(fields) < 4 { // "missing", for one
@@ -207,7 +205,7 @@ func (p *planner) measure(ctx context.Context, f *chains, names *git.NameLines) 
 	return ctx.Err()
 }
 
-// rank finds an object's place in give; name is room for its binary name.
+// rank returns an object's place in give. name is scratch space for a binary name.
 func (p *planner) rank(name, digits []byte) (rank uint32, found bool) {
 	if p.list.Format().Parse(name, digits) != nil {
 		return 0, false

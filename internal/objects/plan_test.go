@@ -17,7 +17,7 @@ import (
 	"aig/internal/oid"
 )
 
-// missing is the positions of what to lacks of from's objects.
+// missing returns the positions of what to lacks of from's objects.
 func missing(t testing.TB, l *oid.List, to *gittest.Repo) []uint32 {
 	t.Helper()
 	has := make(map[string]bool)
@@ -78,7 +78,7 @@ func install(t *testing.T, to *gittest.Repo, pack []byte) *intake.Incoming {
 	return in
 }
 
-// thinSize is what git's own thin pack of a range has.
+// thinSize returns what git's own thin pack of a range has.
 func thinSize(t testing.TB, r *gittest.Repo, from, to string) int {
 	return len(r.GitIn(to+"\n^"+from+"\n", "pack-objects", "--revs", "--thin", "--stdout", "--delta-base-offset", "-q"))
 }

@@ -13,8 +13,8 @@ import (
 	"aig/internal/oid"
 )
 
-// Verify reads every one of the given objects and calls bad, with a reason, for each that is missing, that cannot be
-// read, or whose content has another name. It is slow, and for finding out which objects made a pack fail.
+// Verify reads each of the given objects and calls bad, with the reason, for every one that is missing, can't be read, or has
+// another name than its content. It is slow, and meant for finding the objects that made a pack fail.
 func Verify(ctx context.Context, repo *git.Repo, names oid.Names, bad func(i int, reason string)) error {
 	for i := 0; i < names.Len(); {
 		next, err := verifyFrom(ctx, repo, names, i, bad)
@@ -26,8 +26,8 @@ func Verify(ctx context.Context, repo *git.Repo, names oid.Names, bad func(i int
 	return nil
 }
 
-// verifyFrom is one run of `git cat-file --batch`, which dies of some corrupt objects: the next run begins behind the
-// one that it died of.
+// verifyFrom runs `git cat-file --batch` from the first object on. git dies of some corrupt objects; the next run begins behind
+// that one.
 func verifyFrom(ctx context.Context, repo *git.Repo, names oid.Names, first int, bad func(int, string)) (next int, err error) {
 	c := repo.Command(ctx, nil, "cat-file", "--batch")
 	c.Stdin = &git.NameLines{Names: names, Next: first}

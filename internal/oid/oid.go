@@ -33,7 +33,7 @@ func ParseFormat(s string) (Format, error) {
 	return "", fmt.Errorf("unknown object format %q", s)
 }
 
-// Size is the length of a binary object name in bytes: 20 or 32.
+// Size returns the length of a binary object name in bytes: 20 or 32.
 func (f Format) Size() int {
 	if f == SHA256 {
 		return 32
@@ -60,7 +60,7 @@ func (f Format) Parse(dst, src []byte) error {
 	return nil
 }
 
-// IsName tells whether name is a full object name in lower-case hexadecimal digits, and so nothing else to git.
+// IsName reports whether name is a full object name in lower-case hexadecimal digits, and so nothing else to git.
 func (f Format) IsName(name string) bool {
 	return name == strings.ToLower(name) && f.Parse(make([]byte, f.Size()), []byte(name)) == nil
 }
@@ -83,10 +83,10 @@ func NewList(f Format) *List {
 	return &List{format: f, size: f.Size()}
 }
 
-// Format is the object format of the names.
+// Format returns the object format of the names.
 func (l *List) Format() Format { return l.format }
 
-// Len is the number of names.
+// Len returns the number of names.
 func (l *List) Len() int { return l.n }
 
 // Append copies name, of the format's size, to the end of the list.
@@ -99,10 +99,10 @@ func (l *List) Append(name []byte) {
 	l.n++
 }
 
-// Chunks is the names in order, many of them to a slice, one behind the other; to be read only.
+// Chunks returns the names in order, many of them to a slice, one behind the other; to be read only.
 func (l *List) Chunks() [][]byte { return l.chunks }
 
-// At is the i-th name, to be read only and valid as long as the list.
+// At returns the i-th name, to be read only and valid as long as the list.
 func (l *List) At(i int) []byte {
 	off := i % chunkNames * l.size
 	return l.chunks[i/chunkNames][off : off+l.size : off+l.size]
@@ -126,13 +126,13 @@ type Selection struct {
 	Index []uint32 // positions in List
 }
 
-// Format is the object format of the names.
+// Format returns the object format of the names.
 func (s Selection) Format() Format { return s.List.Format() }
 
-// Len is the number of names selected.
+// Len returns the number of names selected.
 func (s Selection) Len() int { return len(s.Index) }
 
-// At is the i-th of them.
+// At returns the i-th of them.
 func (s Selection) At(i int) []byte { return s.List.At(int(s.Index[i])) }
 
 // Bitmap is a set of positions.

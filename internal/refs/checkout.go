@@ -14,7 +14,7 @@ import (
 	"aig/internal/ref"
 )
 
-// Checkout is what is checked out, and where.
+// Checkout says what is checked out, and where.
 type Checkout struct {
 	Head      ref.Ref           // HEAD here, hidden or not
 	Dir       string            // the top of the working tree; "" where there is none, as in a bare repository
@@ -50,13 +50,12 @@ func CheckedOut(ctx context.Context, repo *git.Repo, head ref.Ref) (Checkout, er
 	return co, nil
 }
 
-// Touched is the paths, from the top of the working tree, at which it has uncommitted changes that going from ours,
-// which is checked out ("" if it is unborn), to theirs would touch: by a fast-forward or, if they have diverged, by a
-// merge, which also minds everything in the index. Files that are in no commit count where theirs has one of that name;
-// an ignored one would be overwritten without a word. Both are full names of commits that Relate knows. Outside a
-// working tree there are none. The error is ErrTooManyChanges where not all could be looked at.
+// Touched returns the paths, from the top of the working tree, of uncommitted changes that taking theirs would touch: by a
+// fast-forward of what is checked out or, if the two have diverged, by a merge, which also minds everything staged. An untracked
+// file counts if theirs has one of that name; an ignored one would be overwritten without a word. theirs is a commit that Relate
+// knows. Outside a working tree there are no such paths. The error is ErrTooManyChanges if not all could be looked at.
 //
-// A file that was renamed on one side is not followed; git itself is, and refuses.
+// Renames are not followed; git follows them, and refuses.
 func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([]string, error) {
 	ours := co.Head.OID
 	if co.Dir == "" || ours == theirs {
@@ -69,7 +68,7 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 	if err != nil || len(written) == 0 {
 		return nil, err
 	}
-	// What is new and not staged is looked for below.
+	// Untracked files are looked for below.
 	c := indexReader(ctx, repo, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
 	out, err := c.Output()
 	if err != nil {
@@ -86,7 +85,7 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 		}
 		delete(written, path)
 	}
-	// What is in the index is tracked, though it may be new to one side of a merge.
+	// What is in the index is tracked, even if it is new to one side of a merge.
 	tracked := indexReader(ctx, repo, "ls-files", "-z", "--cached", "--full-name", "--", ":/")
 	if err := tracked.Records(0, func(path []byte) error { delete(written, string(path)); return nil }); err != nil {
 		return nil, err
@@ -104,26 +103,26 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 	return touched, nil
 }
 
-// indexReader is a git child that reads the index, and would run the hook that core.fsmonitor may name.
+// indexReader returns a git child that reads the index, but doesn't run the hook that core.fsmonitor may name.
 func indexReader(ctx context.Context, repo *git.Repo, args ...string) *git.Child {
 	return repo.Command(ctx, nil, append([]string{"-c", "core.fsmonitor=false"}, args...)...)
 }
 
-// changes is paths at which commits differ, each with its letter in git diff --name-status: A, D, M or T.
+// changes is the paths at which commits differ, with the letters of git diff --name-status: A, D, M or T.
 type changes map[string]byte
 
-// A tree of a few kilobytes can stand for any number of paths. git diff-tree has them all in memory before it says the
-// first one, some hundred bytes for each.
+// A few kilobytes of trees can stand for any number of paths. git diff-tree holds them all in memory, at some hundred bytes each,
+// before it prints the first.
 const (
 	maxDiffMemory  = 192 << 20
-	maxChangeBytes = 32 << 20 // of what it says
+	maxChangeBytes = 32 << 20 // of what it prints
 )
 
 // ErrTooManyChanges is Touched's error where commits differ in more than is looked at.
 var ErrTooManyChanges = errors.New("it differs from what is checked out in more paths than are looked at")
 
-// takes returns the paths that a fast-forward or a merge to theirs may write: what theirs has changed since what both have in
-// common. staged tells that it is a merge, and whatever is in the index is in its way too.
+// takes returns the paths that a fast-forward or a merge to theirs may write: what theirs has changed since the merge bases. staged
+// is true for a merge, which whatever is staged gets in the way of too.
 func takes(ctx context.Context, repo *git.Repo, ours, theirs string) (written changes, staged bool, err error) {
 	written = make(changes)
 	var bases []string
@@ -149,7 +148,7 @@ func takes(ctx context.Context, repo *git.Repo, ours, theirs string) (written ch
 	return written, staged, err
 }
 
-// reader takes letters and paths in turn.
+// reader returns a function that takes letters and paths in turn.
 func (c changes) reader() func(field []byte) error {
 	var letter byte
 	bytes := 0

@@ -20,12 +20,12 @@ import (
 // Tips is commits to which nothing points, newest first, by full hexadecimal names.
 type Tips struct {
 	Whole  []string
-	Broken []string // a branch of one would break git gc, or bring a file that git's checks refuse
+	Broken []string // a branch of one would break git gc, or bring in a file that git's checks refuse
 }
 
-// Dangling returns those of the received objects that are commits to which nothing points: no reference here, none of the
-// peer's (theirs, full hexadecimal names), and no other received commit. It is lost work, stashes, and what a peer's hidden
-// references stand for. The received names are ascending. whole is those of theirs that Relate has found to be so.
+// Dangling returns the received commits to which nothing points: no reference here, none of the peer's (theirs, object names), and
+// no other received commit. They are lost work, stashes, and what the peer's hidden references stand for. The received names are
+// ascending. whole is those of theirs whose history Relate has found complete.
 func Dangling(ctx context.Context, repo *git.Repo, received iter.Seq2[[]byte, error], theirs, whole []string, v Vetting) (tips Tips, err error) {
 	commits, err := commitsAmong(ctx, repo, received)
 	if err != nil || commits.Len() == 0 {
@@ -35,7 +35,7 @@ func Dangling(ctx context.Context, repo *git.Repo, received iter.Seq2[[]byte, er
 	if err != nil || len(candidates) == 0 {
 		return tips, err
 	}
-	// A reference may reach some, by way of what was here before.
+	// A reference may reach some of them through what was here before.
 	seen, broken := make(map[string]bool), make(map[string]bool)
 	for _, name := range candidates {
 		seen[name] = false
@@ -58,7 +58,7 @@ func Dangling(ctx context.Context, repo *git.Repo, received iter.Seq2[[]byte, er
 	return tips, err
 }
 
-// Describe returns what a person is told of the commits, by their full hexadecimal names. None that git can't read is among them.
+// Describe returns what a person is told about commits, by object name. Those that git can't read are left out.
 func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string]ref.About, error) {
 	about := make(map[string]ref.About)
 	c := repo.Command(ctx, nil, "log", "--no-walk=unsorted", "--ignore-missing", "--no-show-signature", "--no-mailmap", "--stdin",
@@ -73,7 +73,7 @@ func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string
 	return about, err
 }
 
-// commitsAmong is the commits among ascending names.
+// commitsAmong returns the commits among ascending names.
 func commitsAmong(ctx context.Context, repo *git.Repo, names iter.Seq2[[]byte, error]) (*oid.List, error) {
 	commits := oid.NewList(repo.Format)
 	name := make([]byte, repo.Format.Size())
@@ -111,7 +111,7 @@ func commitsAmong(ctx context.Context, repo *git.Repo, names iter.Seq2[[]byte, e
 	return commits, err
 }
 
-// writeNames writes one line for each name, hexadecimal. That the reader has gone is no error of the names.
+// writeNames writes a line for each name, in hexadecimal digits. That the reader has gone is no error of the names.
 func writeNames(w io.Writer, names iter.Seq2[[]byte, error]) error {
 	lines := bufio.NewWriterSize(w, 1<<16)
 	for name, err := range names {
@@ -126,7 +126,7 @@ func writeNames(w io.Writer, names iter.Seq2[[]byte, error]) error {
 	return nil
 }
 
-// unpointed is those of the commits that none of them has for a parent and no reference stands for, newest first.
+// unpointed returns the commits that are no other's parent and that no reference names, newest first.
 func unpointed(ctx context.Context, repo *git.Repo, commits *oid.List, theirs []string) ([]string, error) {
 	pointed := oid.NewBitmap(commits.Len(), nil)
 	name := make([]byte, repo.Format.Size())
@@ -146,10 +146,10 @@ func unpointed(ctx context.Context, repo *git.Repo, commits *oid.List, theirs []
 	if err := c.Lines(func(line []byte) error { point(line); return nil }); err != nil {
 		return nil, err
 	}
-	// --no-walk reads the given commits only, and none needs more than that. The first of a line is the commit itself.
+	// --no-walk reads only the given commits. A line is a commit and its parents.
 	var order []uint32
 	digits := hex.EncodedLen(repo.Format.Size())
-	// An empty GIT_SHALLOW_FILE lets git show the parents that a shallow repository cuts off: what came in may be theirs.
+	// An empty GIT_SHALLOW_FILE makes git show the parents that a shallow repository cuts off: they may have come in.
 	shallow, err := shallowCommits(ctx, repo)
 	if err != nil {
 		return nil, err
@@ -177,8 +177,7 @@ func unpointed(ctx context.Context, repo *git.Repo, commits *oid.List, theirs []
 	return left, err
 }
 
-// shallowCommits is the commits whose parents a shallow repository lacks (the file "shallow" of
-// gitrepository-layout(5)), one a line.
+// shallowCommits returns the file "shallow" (gitrepository-layout(5)): the commits whose parents are missing, one a line.
 func shallowCommits(ctx context.Context, repo *git.Repo) (string, error) {
 	c := repo.Command(ctx, nil, "rev-parse", "--path-format=absolute", "--git-path", "shallow")
 	out, err := c.Output()

@@ -13,13 +13,12 @@ import (
 	"aig/internal/ref"
 )
 
-// ErrTooMany is List's error in a repository that has more than ref.Max. A part of them is no answer: a caller would
-// take the others for deleted.
+// ErrTooMany is the error in a repository with more than ref.Max references. Some of them would be no answer: the caller would take
+// the others for deleted.
 var ErrTooMany = fmt.Errorf("more than %d references", ref.Max)
 
-// List is what a peer is told: HEAD (an unborn one too), branches and tags, in this order and each sorted by name. References that transfer.hideRefs or
-// uploadpack.hideRefs hide are not among them, nor those whose object is absent. A hidden name is not told as the target
-// of another reference either.
+// List returns what a peer is told: HEAD, even if unborn, then branches, then tags, sorted by name. References that
+// transfer.hideRefs or uploadpack.hideRefs hide are left out, also as targets of others, and so are those whose object is absent.
 func List(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 	hidden, err := readHidden(ctx, repo)
 	if err != nil {
@@ -45,7 +44,7 @@ func List(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 	return refs, err
 }
 
-// head is HEAD: unborn, detached or neither. refs is references that have just been listed, not necessarily all.
+// head returns HEAD: unborn, detached or neither. refs is what has just been listed, not necessarily every reference.
 func head(ctx context.Context, repo *git.Repo, refs []ref.Ref) (ref.Ref, error) {
 	head := ref.Ref{Name: "HEAD"}
 	c := repo.Command(ctx, nil, "symbolic-ref", "-q", "HEAD")
@@ -67,8 +66,8 @@ func head(ctx context.Context, repo *git.Repo, refs []ref.Ref) (ref.Ref, error) 
 	return head, nil
 }
 
-// Own is HEAD and all branches here, hidden or not and whether their objects are present or not: what a peer's
-// references are compared with.
+// Own returns HEAD and all our branches, hidden or not, whether their objects are present or not: what a peer's references are
+// compared with.
 func Own(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 	refs, err := forEachRef(ctx, repo, nil, "refs/heads")
 	if err != nil {
@@ -78,8 +77,7 @@ func Own(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 	return append([]ref.Ref{head}, refs...), err
 }
 
-// Offered returns the objects that references stand for which aren't hidden, and HEAD; the stash is no such reference. It is
-// never nil.
+// Offered returns the objects of HEAD and of all references that aren't hidden, but for the stash. It is never nil.
 func Offered(ctx context.Context, repo *git.Repo) ([]string, error) {
 	hidden, err := readHidden(ctx, repo)
 	if err != nil {
@@ -107,7 +105,7 @@ func Offered(ctx context.Context, repo *git.Repo) ([]string, error) {
 
 func forEachRef(ctx context.Context, repo *git.Repo, hidden hiddenRefs, under ...string) ([]ref.Ref, error) {
 	var refs []ref.Ref
-	// Nothing that needs the objects is asked for here: one that is absent would end the listing.
+	// No field here needs the object: an absent one would end the listing.
 	args := append([]string{"for-each-ref", "--format=%(refname)%00%(objectname)%00%(symref)"}, under...)
 	c := repo.Command(ctx, nil, args...)
 	err := c.Lines(func(line []byte) error {
@@ -172,7 +170,7 @@ func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, er
 	return kept, err
 }
 
-// question reads as two lines for each reference that has an object: that, and what it peels to.
+// question reads as two lines for each reference with an object: for the object, and for what it peels to.
 type question struct {
 	refs []ref.Ref
 	line []byte
@@ -204,7 +202,7 @@ type objectType struct {
 	kind string // "" for an absent object
 }
 
-// objectTypes asks for one object a line.
+// objectTypes returns the type of each object asked for, one a line.
 func objectTypes(ctx context.Context, repo *git.Repo, ask string) ([]objectType, error) {
 	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
 	c.Stdin = strings.NewReader(ask)
@@ -224,7 +222,7 @@ func objectTypes(ctx context.Context, repo *git.Repo, ask string) ([]objectType,
 type hiddenRefs []string
 
 func readHidden(ctx context.Context, repo *git.Repo) (hiddenRefs, error) {
-	// One look-up of both, since the later value wins, whichever of the two it is of.
+	// Both in one look-up: the last value wins, whichever variable it belongs to.
 	values, err := repo.ConfigOf(ctx, "transfer.hideRefs", "uploadpack.hideRefs")
 	if err != nil {
 		return nil, err
@@ -236,8 +234,8 @@ func readHidden(ctx context.Context, repo *git.Repo) (hiddenRefs, error) {
 	return h, nil
 }
 
-// hides follows git: a value is the name or a whole part of its beginning, "!" negates, "^" says that a full name
-// follows, which ours are anyway, and the last one that matches decides.
+// hides follows git's rules: a value matches a name or whole leading parts of it, "!" negates, "^" says that a full name follows,
+// which ours always are, and the last match decides.
 func (h hiddenRefs) hides(name string) bool {
 	for _, value := range slices.Backward(h) {
 		prefix, shown := strings.CutPrefix(value, "!")

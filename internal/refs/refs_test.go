@@ -29,7 +29,7 @@ func open(t *testing.T, r *gittest.Repo, env ...string) *git.Repo {
 
 func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 
-// told is what ls-remote makes of a repository: an independent list of the same references. It tells the hidden targets
+// told returns what ls-remote makes of a repository: an independent list of the same references. It tells the hidden targets
 // of symbolic references, and that is left out here.
 func told(r *gittest.Repo) string {
 	out := r.Git("ls-remote", "--symref", ".", "HEAD", "refs/heads/*", "refs/tags/*") + "\n"

@@ -11,28 +11,27 @@ import (
 	"aig/internal/oid"
 )
 
-// maxWalks bounds the walks that look for the tips whose history is incomplete; each may go through all that is new.
+// maxWalks bounds how many walks look for tips with incomplete history. Each may go through everything new.
 const maxWalks = 64
 
-// Pair is two commits to be compared, by full hexadecimal names. Those of a peer's are safe here: nothing but the name
-// of an object is ever looked up.
+// Pair is two commits to be compared, by object name. Whatever a peer may have sent in a name's place is safe here.
 type Pair struct {
 	Ours   string // "" if there is nothing to compare with
 	Theirs string
 }
 
-// Relation is how a Pair's commits stand to each other.
+// Relation says how the commits of a Pair stand to each other.
 type Relation struct {
 	Ours, Theirs int    // commits that only ours reaches, and only theirs
 	Related      bool   // they have a commit in common, or Pair.Ours was ""
 	Unknown      string // why nothing is known, in words that quote nothing of the peer's; "" if it is known
 }
 
-// Relate compares the commits of each pair. Where theirs is absent, no commit, or has a history in which something is
-// missing, so that it can't be taken, that is an answer (Unknown) and no error.
+// Relate compares the commits of each pair. It is an answer (Unknown), not an error, if theirs can't be taken because it is absent,
+// no commit, or has an incomplete history.
 //
-// One walk goes through everything behind theirs that no reference of ours reaches, one more through what separates each
-// pair of different commits.
+// One walk goes through everything behind theirs that none of our references reaches, and another for each pair through what
+// separates the two.
 func Relate(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) ([]Relation, error) {
 	unknown, err := incomplete(ctx, repo, pairs, v)
 	if err != nil {
@@ -56,7 +55,7 @@ func Relate(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) ([]Rel
 				return nil, err
 			}
 			if shallow && !relations[i].Related {
-				// What git sees of it ends before the two can meet.
+				// The histories may meet behind what git can see.
 				relations[i] = Relation{Unknown: "this repository is shallow, and the histories don't meet in what it has"}
 			}
 		}
@@ -70,7 +69,7 @@ func shallow(ctx context.Context, repo *git.Repo) (bool, error) {
 	return strings.HasPrefix(string(out), "true"), err
 }
 
-// compare counts what separates two commits, of which theirs has a complete history.
+// compare counts what separates two commits. The history of theirs must be complete.
 func compare(ctx context.Context, repo *git.Repo, p Pair) (Relation, error) {
 	if !repo.Format.IsName(p.Ours) {
 		return Relation{}, fmt.Errorf("%q is no full object name", p.Ours)
@@ -99,7 +98,7 @@ func compare(ctx context.Context, repo *git.Repo, p Pair) (Relation, error) {
 	return r, nil
 }
 
-// mergeBases is all merge bases of two commits, of which both names have been checked.
+// mergeBases returns all merge bases of two commits. Both must be object names.
 func mergeBases(ctx context.Context, repo *git.Repo, ours, theirs string) ([]string, error) {
 	c := repo.Command(ctx, nil, "merge-base", "--all", "--end-of-options", ours, theirs)
 	out, err := c.Output()
@@ -109,7 +108,7 @@ func mergeBases(ctx context.Context, repo *git.Repo, ours, theirs string) ([]str
 	return strings.Fields(string(out)), err
 }
 
-// incomplete is why theirs of a pair can't be compared and taken, for each that can't.
+// incomplete returns, for each theirs that can't be compared and taken, why.
 func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (map[string]string, error) {
 	unknown := make(map[string]string)
 	var names []string
@@ -149,21 +148,20 @@ func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (m
 	return unknown, err
 }
 
-// Vetting says what of a history is checked before a command is suggested that takes it. A tree and a file that it names
-// may have come in different runs, and neither of them could be checked with the other then.
+// Vetting says what is checked of a history before a command is suggested that takes it. A tree and a file that it names may have
+// come in different runs, and so were never checked together.
 type Vetting struct {
 	Before *oid.List                                         // what the store held before this run; nil for no vetting
 	Check  func(ctx context.Context, objects []string) error // of these
 }
 
-// rejection is what Vetting.Check says.
+// rejection is an error of Vetting.Check.
 type rejection struct{ error }
 
 func (r *rejection) Unwrap() error { return r.error }
 
-// walk goes through everything behind the tips that neither a reference of ours nor one of the ends reaches, and fails if
-// something is missing there, but for what a promisor remote has promised: as git fetch makes sure that what it got is
-// connected. A reference of ours that is broken counts for nothing.
+// walk goes through everything behind the tips that neither our references nor the ends reach, and fails if anything is missing
+// there but what a promisor remote has promised, as git fetch checks connectivity. A broken reference of ours is ignored.
 func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, each func(name []byte)) error {
 	c := repo.Command(ctx, nil, "rev-list", "--objects", "--no-object-names", "--exclude-promisor-objects", "--ignore-missing",
 		"--stdin", "--not", "--all")
@@ -193,8 +191,8 @@ func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, e
 	return err
 }
 
-// sift finds the names that make try fail when they are among those given to it: it tries all together, and halves
-// what fails. A failure of the machine or the context ends it.
+// sift calls bad for each name that makes try fail. It tries all names together, and divides those that fail. It ends with an error
+// if the machine is at fault or the context is cancelled.
 func sift(ctx context.Context, names []string, try func([]string) error, bad func(string, error)) error {
 	walks := maxWalks
 	var part func([]string) error
