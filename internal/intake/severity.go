@@ -52,82 +52,66 @@ func readChecks(ctx context.Context, g git.Git) (checks, error) {
 	}
 	c := checks{wanted: true}
 	configured, err := g.ConfigBelow(ctx, severityPrefix)
-	if err != nil || len(configured) == 0 {
+	if err != nil {
 		return c, err
 	}
-	return c, c.readSeverities(ctx, g, configured)
+	var severities []string
+	for _, key := range slices.Sorted(maps.Keys(configured)) {
+		id := strings.TrimPrefix(key, severityPrefix)
+		values := configured[key]
+		switch severity := values[len(values)-1]; {
+		case key == skipListKey:
+			// A path with a comma or a space can't be said that way, and git fetch can't either.
+			lists, err := g.ConfigAll(ctx, key, "path")
+			if err != nil {
+				return c, err
+			}
+			for _, path := range lists {
+				severities = append(severities, "skiplist="+path)
+			}
+		case strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789") != "":
+		case id == "gitmodulesmissing", id == "gitattributesmissing":
+			// That something is missing is no failure here, but must be heard of: see fsck.go.
+		case severity != "error" && severity != "warn" && severity != "ignore":
+			return c, fmt.Errorf("configuration variable %s: %q is none of error, warn and ignore", key, severity)
+		default:
+			severities = append(severities, id+"="+severity)
+		}
+	}
+	return c, c.probe(ctx, g, severities)
 }
 
-func (c *checks) readSeverities(ctx context.Context, g git.Git, configured map[string][]string) error {
-	severities := make(map[string]string)
-	for key, values := range configured {
-		// That something is missing is no failure here, but must be heard of: see fsck.go.
-		id := strings.TrimPrefix(key, severityPrefix)
-		plain := strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
-		if key == skipListKey || !plain || id == "gitmodulesmissing" || id == "gitattributesmissing" {
+// probe lets git look at the severities, and drops what this git doesn't know, as git fetch does: another version may. A git
+// before 2.44 takes none with --fsck-objects; and with --strict, where it does, it rejects what shallow and partial stores
+// rightly have.
+func (c *checks) probe(ctx context.Context, g git.Git, severities []string) error {
+	for len(severities) > 0 {
+		c.severities = strings.Join(severities, ",")
+		// The options are looked at first; then git fails, since that is no pack.
+		child := g.Command(ctx, nil, "index-pack", c.option(), os.DevNull)
+		status, said := git.ExitCode(child.Run()), child.Said()
+		c.severities = ""
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if status == badUsage {
+			c.ignored = true
+			return nil
+		}
+		n := len(severities)
+		if id, isUnknown := strings.CutPrefix(said, "Unhandled message id: "); isUnknown {
+			severities = slices.DeleteFunc(severities, func(s string) bool { return strings.HasPrefix(s, id+"=") })
+		}
+		if len(severities) < n {
 			continue
 		}
-		switch severity := values[len(values)-1]; severity {
-		case "error", "warn", "ignore":
-			severities[id] = severity
-		default:
-			return fmt.Errorf("configuration variable %s: %q is none of error, warn and ignore", key, severity)
+		if status != fatal || !strings.Contains(said, os.DevNull) {
+			return fmt.Errorf("configuration variables %s*: git index-pack: %q", severityPrefix, said)
 		}
+		c.severities = strings.Join(severities, ",")
+		return nil
 	}
-	var lists []string
-	if len(configured[skipListKey]) > 0 {
-		var err error
-		if lists, err = g.ConfigAll(ctx, skipListKey, "path"); err != nil {
-			return err
-		}
-	}
-	for {
-		c.severities = join(severities, lists)
-		unknown, err := c.probe(ctx, g)
-		if unknown == "" || err != nil {
-			return err
-		}
-		// As git fetch does, with what another version of git may know.
-		delete(severities, unknown)
-	}
-}
-
-// join makes one text of severities by message, and of lists of objects to skip. A path that has a comma or a space
-// can't be said that way, and git fetch can't either.
-func join(severities map[string]string, lists []string) string {
-	var all []string
-	for _, id := range slices.Sorted(maps.Keys(severities)) {
-		all = append(all, id+"="+severities[id])
-	}
-	for _, path := range lists {
-		all = append(all, "skiplist="+path)
-	}
-	return strings.Join(all, ",")
-}
-
-// probe lets git look at the severities. It returns a message that this git does not know, if there is one. A git before
-// 2.44 takes none with --fsck-objects, and --strict, with which it does, rejects what shallow and partial stores rightly
-// have: they are dropped.
-func (c *checks) probe(ctx context.Context, g git.Git) (unknown string, err error) {
-	if c.severities == "" {
-		return "", nil
-	}
-	// The options are looked at first; then git fails, since that is no pack.
-	child := g.Command(ctx, nil, "index-pack", c.option(), os.DevNull)
-	status, said := git.ExitCode(child.Run()), child.Said()
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	id, isUnknown := strings.CutPrefix(said, "Unhandled message id: ")
-	switch {
-	case status == badUsage:
-		c.severities, c.ignored = "", true
-	case isUnknown && id != "" && strings.Contains(c.severities, id+"="):
-		return id, nil
-	case status != fatal || !strings.Contains(said, os.DevNull):
-		return "", fmt.Errorf("configuration variables %s*: git index-pack: %q", severityPrefix, said)
-	}
-	return "", nil
+	return nil
 }
 
 // Exit statuses of git.
