@@ -283,6 +283,7 @@ func TestFailures(t *testing.T) {
 		{"the transport ends", func(c *Config) { c.Transport = "exit 7" }, "the transport ended before a peer came, with exit status 7"},
 		{"the transport's last words", func(c *Config) { c.Transport = "echo first >&2; echo no route to '\033' >&2; echo >&2; exit 255" },
 			`with exit status 255: "no route to \x1b"`},
+		{"a token is no last word", func(c *Config) { c.Transport = "echo 17e58 >&2; exit 255" }, "came, with exit status 255"},
 		{"no peer", func(c *Config) { c.Transport = "echo HTTP/1.1 400" }, `HTTP/1.1 400`},
 		{"nobody trusted", func(c *Config) { c.Settings.Trust = nil }, "no peer's key is trusted"},
 		{"no fingerprint", func(c *Config) { c.Settings.Trust = []string{"nonsense"} }, `"nonsense"`},
@@ -295,7 +296,7 @@ func TestFailures(t *testing.T) {
 			c.Transport = "true"
 			tt.change(&c)
 			o := syncNow(t, c)
-			if o.err == nil || !strings.Contains(o.err.Error(), tt.want) || strings.Contains(o.stdout, ".\n") {
+			if o.err == nil || !strings.Contains(o.err.Error(), tt.want) || strings.Contains(o.err.Error(), "17e58") || strings.Contains(o.stdout, ".\n") {
 				t.Errorf("error %v\n%s", o.err, o.stdout)
 			}
 		})

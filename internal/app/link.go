@@ -13,6 +13,7 @@ import (
 	"aig/internal/command"
 	"aig/internal/git"
 	"aig/internal/identity"
+	"aig/internal/pairing"
 	"aig/internal/screen"
 	"aig/internal/transport"
 	"aig/internal/tunnel"
@@ -43,7 +44,7 @@ type Link struct {
 	shell  *transport.Transport   // nil for standard input and output
 	closed func()                 // nil, or what Close calls
 	met    *tunnel.Conn           // by MeetAnyone
-	last   atomic.Pointer[string] // what the transport said last
+	last   atomic.Pointer[string] // what the transport said last before the peer came, or since
 }
 
 // Open starts the transport.
@@ -62,7 +63,7 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 		Expression: o.Transport,
 		Env:        append(env, o.Request...),
 		Stderr: func(line string) {
-			if words := strings.TrimSpace(line); words != "" {
+			if words := strings.TrimSpace(line); words != "" && !pairing.IsToken(words) {
 				l.last.Store(&words)
 			}
 			if o.Said == nil || !o.Said(line) {
@@ -136,6 +137,7 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 	if l.shell != nil {
 		l.shell.TakeTerminal() // the time in which it may ask questions is over
 	}
+	l.last.Store(nil)
 	if l.o.Arrived != nil {
 		l.o.Arrived()
 	}
