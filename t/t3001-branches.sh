@@ -297,12 +297,12 @@ test_expect_success 'what the peer hides is not shown' '
 	tells "main  $(short $base)  up to date\nopen  $(short $base)  new\n    git branch open $base\n"
 '
 
-# end_walk <signal>: Alice synchronises with a git that this signal ends when she has it compare her branch with Bob's. It is
+# walk <command>: Alice synchronises with a git that becomes this command when she has it compare her branch with Bob's. It is
 # git-aig-sync itself that is run: git would put its own directory before the other one.
-end_walk () {
+walk () {
 	cat >shim/git <<-EOF &&
 		#!/bin/sh
-		if test "\$1 \$2" = "rev-list --left-right"; then exec env --default-signal=$1 sh -c 'kill -$1 \$\$'; fi
+		if test "\$1 \$2" = "rev-list --left-right"; then exec $*; fi
 		exec "$(command -v git)" "\$@"
 	EOF
 	chmod +x shim/git &&
@@ -315,8 +315,15 @@ end_walk () {
 
 test_expect_success 'a git that fails while branches are compared is a warning, but not if Ctrl-C has ended it' '
 	fresh && grow alice 1 && grow bob 1 && mkdir shim &&
-	end_walk TERM && tells "warning: the peer'\''s branches could not be compared with ours: git rev-list: signal: terminated\n" &&
-	end_walk INT && test_must_be_empty told
+	walk "env --default-signal=TERM sh -c '\''kill -TERM \$\$'\''" && tells "warning: the peer'\''s branches could not be compared with ours: git rev-list: signal: terminated\n" &&
+	walk "env --default-signal=INT sh -c '\''kill -INT \$\$'\''" && test_must_be_empty told
+'
+
+test_expect_success 'a comparison that takes too long: what is known is shown, and where the rest is to be had' '
+	fresh && grow alice 1 && grow bob 1 && walk "sleep 100" &&
+	grep "^main  $(short "$(of bob main)")  unknown: comparing it takes longer than 10s (git fetch, git log)$" told &&
+	grep "^warning: commits that came in and that nothing points to are not listed: finding them takes longer than 10s$" told &&
+	test_must_fail grep "    git" told
 '
 
 test_expect_success 'bad usage' '

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,15 +48,16 @@ func (s *run) showBranches(ctx context.Context, result *session.Result, porcelai
 	if !forPerson && s.Branches != BranchPorcelain || result.Left || len(result.PeerRefs) == 0 {
 		return nil
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, compareTime, fmt.Errorf("it takes longer than %s", compareTime))
+	limited, cancel := context.WithTimeoutCause(ctx, compareTime, fmt.Errorf("takes longer than %s", compareTime))
 	defer cancel()
 	report, err := s.compare(limited, result)
 	var failed *git.Error
 	switch {
 	case ctx.Err() != nil:
 		return nil // whoever stops us doesn't want to know
+	case err == nil:
 	case limited.Err() != nil:
-		err = context.Cause(limited)
+		err = fmt.Errorf("it %w", context.Cause(limited))
 	case errors.As(err, &failed) && failed.Interrupted():
 		return nil
 	}
@@ -81,10 +83,22 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 		return nil, err
 	}
 	v := refs.Vetting{Before: before, Check: s.store.Vet}
-	if err := s.relate(ctx, report, own[0], v); err != nil {
+	// A person gets what there is in time, a script all or nothing.
+	late := func(err error) bool {
+		return err != nil && s.Branches == BranchText && errors.Is(ctx.Err(), context.DeadlineExceeded)
+	}
+	if err := s.relate(ctx, report, own[0], v); late(err) {
+		for i, b := range report.Branches {
+			report.Branches[i].Unknown = cmp.Or(b.Unknown, "comparing it "+context.Cause(ctx).Error()+" (git fetch, git log)")
+		}
+	} else if err != nil {
 		return nil, err
 	}
 	tips, err := s.tips(ctx, report, result, v)
+	if late(err) {
+		fmt.Fprintf(s.screen, "warning: commits that came in and that nothing points to are not listed: finding them %v\n", context.Cause(ctx))
+		return report, nil
+	}
 	report.Tips, report.Broken = tips.Whole, tips.Broken
 	if err == nil && len(report.Tips) > 0 {
 		report.About, err = refs.Describe(ctx, s.store.Repo, report.Tips[:min(len(report.Tips), branches.MaxTips)])
