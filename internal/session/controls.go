@@ -42,11 +42,11 @@ func (c *controls) post(t wire.Type, body []byte) error {
 
 // postAlive posts a sign of life, unless something that is one already waits. After goodbye there may be nobody to read
 // it, which would look like a failure.
-func (c *controls) postAlive(reads bool) {
+func (c *controls) postAlive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.queue) == 0 && !c.bye {
-		c.queue = append(c.queue, wire.Frame{Type: wire.TypeAlive, Body: wire.AppendAlive(nil, reads)})
+		c.queue = append(c.queue, wire.Frame{Type: wire.TypeAlive})
 		notify(c.wake)
 	}
 }
@@ -109,15 +109,14 @@ func (s *session) flushControls() error {
 	return nil
 }
 
-// sayAlive tells the peer at every interval that we are there, however long something else takes us; and whether we read,
-// or have a reason not to, since only then is it right to wait for us.
+// sayAlive tells the peer at every interval that we are there, however long something else takes us.
 func (s *session) sayAlive(ctx context.Context) {
 	tick := time.NewTicker(aliveInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			s.controls.postAlive(!s.watch.Idle())
+			s.controls.postAlive()
 		case <-ctx.Done():
 			return
 		}

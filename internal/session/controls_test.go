@@ -11,7 +11,7 @@ import (
 func TestControlsHaveALimit(t *testing.T) {
 	c := newControls()
 	for range 10 {
-		c.postAlive(true)
+		c.postAlive()
 	}
 	if len(c.queue) != 1 {
 		t.Errorf("%d signs of life wait", len(c.queue))

@@ -84,15 +84,11 @@ func (ex *exchange) read(ctx context.Context) error {
 			ex.agreed = true
 			err = ex.negotiation.agree(f.Body)
 		case wire.TypePack:
-			ex.watch.Busy(true)
 			err = ex.inbox.data(ctx, f.Body)
-			ex.watch.Busy(false)
 		case wire.TypePackEnd:
 			err = ex.inbox.end(f.Body)
 		case wire.TypePackDrop:
-			ex.watch.Busy(true)
 			err = ex.inbox.takeBack(f.Body)
-			ex.watch.Busy(false)
 		case wire.TypeOmitted:
 			err = ex.inbox.omit(f.Body)
 		case wire.TypeKept:

@@ -6,7 +6,6 @@ import (
 	"io"
 	"time"
 
-	"aig/internal/watchdog"
 	"aig/internal/wire"
 )
 
@@ -87,6 +86,9 @@ func (e *pipeError) Error() string {
 		return fmt.Sprintf("the pipe ended %s: the link broke or the other side was stopped; "+
 			"what has arrived whole is kept, run the same command again", e.while)
 	}
+	if silent := errSilent(0); errors.As(e.err, &silent) {
+		return fmt.Sprintf("%v %s: the link or the other side is stuck", silent, e.while)
+	}
 	return fmt.Sprintf("the pipe failed %s: %v", e.while, e.err)
 }
 
@@ -95,10 +97,5 @@ func (e *pipeError) Unwrap() error { return e.err }
 // isPipe tells whether an error is that nothing can be said any more.
 func isPipe(err error) bool {
 	var broken *pipeError
-	return errors.As(err, &broken) || isStalled(err)
-}
-
-func isStalled(err error) bool {
-	var stalled *watchdog.StalledError
-	return errors.As(err, &stalled)
+	return errors.As(err, &broken)
 }

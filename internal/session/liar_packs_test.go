@@ -183,7 +183,7 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 				l.judged()
 			}}
 			grown := peak(t)
-			out := v.hear(t, lie, tunnel.Client, lieTimeout, 0) // in real time, which git takes
+			out := v.hear(t, lie, tunnel.Client, lieTimeout) // in real time, which git takes
 			out.memory = grown()
 			v.check(t, lie, out)
 			figures(t, "packs beyond "+setting, []outcome{out}, 0)
@@ -207,7 +207,6 @@ func TestTortureLongIndexing(t *testing.T) {
 	a.repo.GitIn(string(m.Bytes()), "index-pack", "--stdin")
 	pipeA, pipeB := gittest.Loopback(t)
 	oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
-	// Patience, sixty times that, has to be enough for all of it.
 	oA.Timeout = time.Duration(gittest.Rounds(3, 5)) * time.Second
 	oB.Timeout = oA.Timeout
 	if !gittest.Torture { // little takes long then for another reason

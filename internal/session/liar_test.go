@@ -32,9 +32,9 @@ import (
 
 // A liar is an authenticated peer that misbehaves: it has the key that we trust, a tunnel like everybody's, and says in it
 // what it likes. Most of its lies run in a bubble with a clock of its own (package synctest), which has three merits: the
-// timeout is a real minute and the patience a real hour; nothing depends on how busy the machine is; and a goroutine that
-// is left behind fails the test. The clock stands still while a child of git's runs, though, so where the lie is about time
-// and git at once, it is told in real time.
+// timeout is a real minute; nothing depends on how busy the machine is; and a goroutine that is left behind fails the
+// test. The clock stands still while a child of git's runs, though, so where the lie is about time and git at once, it is
+// told in real time.
 
 const (
 	lieTimeout = time.Minute
@@ -316,10 +316,10 @@ type outcome struct {
 }
 
 // hear has a conversation with a liar.
-func (v *victims) hear(t *testing.T, lie tale, role tunnel.Role, timeout, patience time.Duration) (out outcome) {
+func (v *victims) hear(t *testing.T, lie tale, role tunnel.Role, timeout time.Duration) (out outcome) {
 	ours, theirs := v.tunnel(t, role)
 	o := Options{
-		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Agent: "victim", Timeout: timeout, Patience: patience,
+		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Agent: "victim", Timeout: timeout,
 		Objects: func(context.Context) (*oid.List, error) { return v.list, nil },
 		Common:  func(uint64) {}, Warn: func(string) {}, Refs: listed(lie.refs...), Hold: lie.hold,
 	}
@@ -402,7 +402,7 @@ func (v *victims) tell(t *testing.T, lie tale) (outcomes []outcome) {
 	for _, role := range roles[:gittest.Rounds(1, 2)] {
 		var out outcome
 		grown := peak(t)
-		synctest.Test(t, func(t *testing.T) { out = v.hear(t, lie, role, lieTimeout, 0) })
+		synctest.Test(t, func(t *testing.T) { out = v.hear(t, lie, role, lieTimeout) })
 		out.memory = grown()
 		v.check(t, lie, out)
 		outcomes = append(outcomes, out)

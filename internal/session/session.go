@@ -14,7 +14,6 @@ import (
 	"aig/internal/oid"
 	"aig/internal/reconcile"
 	"aig/internal/ref"
-	"aig/internal/watchdog"
 	"aig/internal/wire"
 )
 
@@ -52,12 +51,8 @@ type Options struct {
 	// Secret is bound to this conversation and known to both sides, fresh from both sides' randomness: nobody can have
 	// chosen object names against it.
 	Secret []byte
-	// Timeout is how long nothing may move on the pipe: come from the peer, or be taken by it where there is something to
-	// send.
+	// Timeout is how long a read waits for a byte of the peer's, which sends a sign of life every second.
 	Timeout time.Duration
-	// Patience is how long a peer may be busy, say so, and make no step of the conversation; 0 is watchdog.Patience times
-	// Timeout.
-	Patience time.Duration
 	// Agent is the program's name and version for the peer's eyes.
 	Agent string
 	// Common is called when it is known how many objects both sides hold.
@@ -83,12 +78,10 @@ type Pipe interface {
 // session is the state of one conversation. What several goroutines share is inside outbox,
 // inbox and controls.
 type session struct {
-	o     Options
-	pipe  Pipe
-	watch *watchdog.Conn
-	in    *wire.Reader
-	out   *wire.Writer
-	steps steps // of the reading goroutine
+	o    Options
+	pipe Pipe
+	in   *wire.Reader
+	out  *wire.Writer
 
 	local *oid.List
 	peer  wire.Hello
@@ -119,12 +112,10 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
 	s := &session{
 		o: o, pipe: pipe, cancel: cancel, outer: outer,
-		watch:    watchdog.Watch(pipe, o.Timeout, "the peer's hello"),
-		steps:    steps{limit: o.patience()},
+		in: wire.NewReader(&timed{pipe, o.Timeout}), out: wire.NewWriter(pipe),
 		failed:   make(chan struct{}),
 		controls: newControls(),
 	}
-	s.in, s.out = wire.NewReader(s.watch), wire.NewWriter(s.watch)
 	if s.o.Status == nil {
 		s.o.Status = new(Status)
 	}
@@ -172,9 +163,6 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 		return nil, s.fail(err)
 	}
 	if s.o.Hold != nil || s.peer.Hold {
-		if err := s.both(ctx, s.sendRefs, s.readRefs); err != nil {
-			return nil, err
-		}
 		goesOn, err := s.decide(ctx)
 		if err != nil {
 			return nil, s.fail(err)
@@ -202,12 +190,18 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	return s.exchange(ctx, &telling)
 }
 
-// decide lets the side that holds decide whether the conversation goes on.
+// decide tells the references, and lets the side that holds decide whether the conversation goes on.
 func (s *session) decide(ctx context.Context) (goesOn bool, err error) {
-	if s.o.Hold != nil {
+	err = s.both(ctx, s.sendRefs, func(ctx context.Context) (err error) {
+		if err = s.readRefs(ctx); err == nil && s.o.Hold == nil {
+			goesOn, err = s.awaitGo()
+		}
+		return err
+	})
+	if err == nil && s.o.Hold != nil {
 		return s.hold(ctx)
 	}
-	return s.awaitGo()
+	return goesOn, err
 }
 
 // tell tells the peer what we have: the references that it has not been told, and then our part of the negotiation,

@@ -11,7 +11,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// A process of either side is stopped, and continued a minute later. If it is git's, its side says that it is busy, and
+// A process of either side is stopped, and continued a minute later. If it is git's, its side says that it is there, and
 // the sync survives. Else the other side may give up when its --timeout is over, and the one that was stopped ends by
 // itself as soon as it goes on. The next run completes.
 func TestTortureStop(t *testing.T) {

@@ -24,7 +24,7 @@ import (
 	"aig/internal/tunnel"
 )
 
-// hangs is when a round does not end any more: far beyond every watchdog.
+// hangs is when a round does not end any more: far beyond every timeout.
 const hangs = 5 * time.Minute
 
 // bench is where rounds of sessions are played, each on the same two repositories.

@@ -122,7 +122,7 @@ func (b *bench) lengths(t *testing.T) (n [2]int) {
 }
 
 // A pipe that breaks anywhere in a session of several MiB each of whose packs is kept when it has come whole: at once,
-// or one way only, or by falling silent, which the watchdog ends.
+// or one way only, or by falling silent, which the timeout ends.
 func TestTortureWireCutLater(t *testing.T) {
 	random := newRandom(t)
 	b := bench{peers: newPeers(t, random(-1), large), timeout: 20 * time.Second, workers: 3, heal: 64}

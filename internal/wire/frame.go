@@ -37,7 +37,7 @@ const (
 	TypeOmitted  Type = 'O' // binary object names, at least one: announced, but the sender cannot read them
 	TypeKept     Type = 'K' // short names, at least one: announced, but the sender does not give them
 	TypeDone     Type = 'D' // uint64: everything announced has been stored, that many objects
-	TypeAlive    Type = 'A' // empty, or a byte 1, see AppendAlive: the sender is there
+	TypeAlive    Type = 'A' // empty: the sender is there
 	TypeAbort    Type = 'X' // text: the sender gives up, and why
 	TypeBye      Type = 'B' // empty: the sender's last frame
 )

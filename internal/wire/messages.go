@@ -254,23 +254,6 @@ func ParseCount(body []byte) (uint64, error) {
 	return binary.BigEndian.Uint64(body), nil
 }
 
-// AppendAlive appends the body of a TypeAlive frame. reads says that since the last one the sender has read, or has been
-// busy with what it had read: a peer that waits for it to read may go on waiting.
-func AppendAlive(b []byte, reads bool) []byte {
-	if reads {
-		b = append(b, 1)
-	}
-	return b
-}
-
-// ParseAlive reads the body of a TypeAlive frame.
-func ParseAlive(body []byte) (reads bool, err error) {
-	if len(body) > 1 || len(body) == 1 && body[0] != 1 {
-		return false, badLength("sign of life", len(body))
-	}
-	return len(body) == 1, nil
-}
-
 // ParseEmpty reads the body of a message that has none.
 func ParseEmpty(body []byte) error {
 	if len(body) != 0 {
