@@ -118,7 +118,9 @@ func look(dirs []string) (packs, error) {
 			case name == "pack":
 				err = found.look(path)
 			case name == "info":
-				err = readable(filepath.Join(path, "alternates"))
+				if err = readable(path); err == nil {
+					err = readable(filepath.Join(path, "alternates"))
+				}
 			case len(name) == 2 && strings.Trim(name, "0123456789abcdef") == "":
 				err = readable(path)
 			}

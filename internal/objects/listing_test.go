@@ -95,6 +95,13 @@ func TestListOfDamagedPacks(t *testing.T) {
 			}
 			return os.Symlink("/nonexistent/idx", path+".idx")
 		}, `pack-\w+\.idx: no such file`},
+		"directory of alternates is away": {func(path string) error {
+			dir := filepath.Join(path, "../../info")
+			if err := os.RemoveAll(dir); err != nil {
+				return err
+			}
+			return os.Symlink("/nonexistent/info", dir)
+		}, "objects/info: no such file"},
 		"alternate is away": {func(path string) error {
 			return os.WriteFile(filepath.Join(path, "../../info/alternates"), []byte("/nonexistent/objects\n"), 0o600)
 		}, "/nonexistent/objects"},
