@@ -264,6 +264,48 @@ test_expect_success 'a second signal ends it at once' '
 	exits b 255 && sb_wait_for . a.status
 '
 
+test_expect_success 'it outlives the reader of its log' '
+	mkfifo log_reader || return 1
+	"$SWITCHBOARD_BIN/aig-switchboard" --listen 127.0.0.1:0 \
+		--host-key "$SHARNESS_TRASH_DIRECTORY/.switchboard/host key" 2>log_reader 5>&- 6<&- &
+	SWITCHBOARD_PID=$! &&
+	head -n 1 <log_reader >first &&
+	SWITCHBOARD_PORT=$(sed -n "s/.*addr=127\.0\.0\.1:\([0-9]*\) .*/\1/p" first) &&
+	echo "[127.0.0.1]:$SWITCHBOARD_PORT $(ssh-keygen -y -f ".switchboard/host key")" >"$SWITCHBOARD_KNOWN_HOSTS" &&
+	for i in 1 2; do
+		bg_ssh a from_a new &&
+		token=$(sb_token a.err) &&
+		sb_ssh "$token" <from_b >b.out &&
+		exits a 0 && test_cmp from_a b.out || return 1
+	done &&
+	kill "$SWITCHBOARD_PID" && wait "$SWITCHBOARD_PID"
+'
+
+test_expect_success 'what was told to ignore SIGINT goes on ignoring it' '
+	(
+		trap "" INT &&
+		exec "$SWITCHBOARD_BIN/aig-switchboard" --listen 127.0.0.1:0 \
+			--host-key "$SHARNESS_TRASH_DIRECTORY/.switchboard/host key" 2>log 5>&- 6<&-
+	) &
+	SWITCHBOARD_PID=$! &&
+	sb_wait_for listening log &&
+	kill -INT "$SWITCHBOARD_PID" &&
+	SWITCHBOARD_PORT=$(sed -n "s/.*addr=127\.0\.0\.1:\([0-9]*\) .*/\1/p" log) &&
+	echo "[127.0.0.1]:$SWITCHBOARD_PORT $(ssh-keygen -y -f ".switchboard/host key")" >"$SWITCHBOARD_KNOWN_HOSTS" &&
+	refused "nobody is waiting" 00000 &&
+	test_must_fail grep "going down" log &&
+	kill "$SWITCHBOARD_PID" && wait "$SWITCHBOARD_PID" &&
+	SWITCHBOARD_PID=
+'
+
+test_expect_success 'a token in capitals, with blanks around it' '
+	start_switchboard --token-digits 16 &&
+	bg_ssh a from_a new &&
+	token=$(sb_token a.err) &&
+	sb_ssh " $(echo "$token" | tr a-f A-F) " <from_b >b.out &&
+	exits a 0 && test_cmp from_a b.out && stop_switchboard
+'
+
 test_expect_success 'usage on standard output, bad usage and failures on standard error' '
 	"$SWITCHBOARD_BIN/aig-switchboard" -h >out 2>err &&
 	grep "^usage: aig-switchboard" out && grep "^example" out && test_must_be_empty err &&

@@ -21,6 +21,9 @@ import (
 )
 
 func main() {
+	// Whoever reads the log may go: lines are lost then, and links go on.
+	signal.Ignore(syscall.SIGPIPE)
+
 	// The first signal ends the context. Signals are no longer caught by then,
 	// so that a second one ends the process at once.
 	ctx, cancel := context.WithCancel(context.Background())

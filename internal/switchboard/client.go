@@ -198,11 +198,16 @@ func (c *client) cut(line string) {
 // out in which a client can make the server reckon for milliseconds without
 // reckoning itself.
 func (c *client) config() *ssh.ServerConfig {
+	secure := ssh.SupportedAlgorithms()
 	config := &ssh.ServerConfig{
-		Config: ssh.Config{KeyExchanges: []string{
-			ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
-			ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384,
-		}},
+		Config: ssh.Config{
+			KeyExchanges: []string{
+				ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
+				ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384,
+			},
+			Ciphers: secure.Ciphers,
+			MACs:    secure.MACs,
+		},
 		NoClientAuth:  true,
 		ServerVersion: serverVersion,
 		PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) {

@@ -39,35 +39,36 @@ type command struct {
 }
 
 // parseExec reads the payload of an "exec" channel request (RFC 4254, section
-// 6.5: one string, the command). The zero command asks for a new token. Only the
-// exact words are known: no white space is trimmed and no letter changes its
-// case, so that every command has one spelling. The errors hold no foreign byte.
+// 6.5: one string, the command). The zero command asks for a new token. Blanks
+// around a command, and capitals in a token, come from pasting and dictating. The
+// errors hold no foreign byte.
 func parseExec(payload []byte) (command, error) {
 	if len(payload) < 4 {
 		return command{}, errExecForm
 	}
 	size := binary.BigEndian.Uint32(payload)
-	text := payload[4:]
-	if uint64(size) != uint64(len(text)) {
+	if uint64(size) != uint64(len(payload)-4) {
 		return command{}, errExecForm
 	}
-	if len(text) > maxExec {
+	if size > maxExec {
 		return command{}, errExecLong
 	}
-	if string(text) == "new" {
+	text := strings.TrimSpace(string(payload[4:]))
+	if text == "new" {
 		return command{}, nil
 	}
-	if arguments, ok := strings.CutPrefix(string(text), "meet "); ok {
+	if arguments, ok := strings.CutPrefix(text, "meet "); ok {
 		name, letter, _ := strings.Cut(arguments, " ")
 		if !isHex(name, minNameDigits, maxNameDigits) || letter != "a" && letter != "b" {
 			return command{}, errExecMeet
 		}
 		return command{meeting: name, letter: letter}, nil
 	}
-	if !isHex(string(text), minTokenDigits, maxTokenDigits) {
+	token := strings.ToLower(text)
+	if !isHex(token, minTokenDigits, maxTokenDigits) {
 		return command{}, errExecUnknown
 	}
-	return command{token: string(text)}, nil
+	return command{token: token}, nil
 }
 
 // isHex tells whether s is a number of lower-case hexadecimal digits within these bounds.

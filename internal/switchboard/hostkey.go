@@ -11,8 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/identity"
 )
 
 // maxHostKeyFile bounds what is read from a host key file, in bytes. The
@@ -24,7 +27,8 @@ const maxHostKeyFile = 64 << 10
 // exist, an ed25519 key is made there first, in OpenSSH's format and with mode
 // 0600; a missing directory is made with mode 0700. Two processes that start
 // at once end with the same key. A key that others may read is refused, as
-// OpenSSH refuses it.
+// OpenSSH refuses it, but for one that is root's and that a group may read: so
+// does an administrator give a key to a service.
 func HostKey(file string) (ssh.Signer, error) {
 	signer, err := readHostKey(file)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -50,7 +54,7 @@ func readHostKey(file string) (ssh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening the host key: %w", err)
 	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
+	if mode := info.Mode().Perm(); mode&0o077 != 0 && (mode&0o037 != 0 || !ownedByRoot(info)) && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("the host key %q may be read by others (mode %04o); run chmod 600 on it", file, mode)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxHostKeyFile))
@@ -65,7 +69,23 @@ func readHostKey(file string) (ssh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
 	}
+	if err := identity.CheckKey(signer.PublicKey()); err != nil {
+		return nil, fmt.Errorf("the host key %q %w", file, err)
+	}
 	return signer, nil
+}
+
+// strongSigner returns a signer of only the algorithms that x/crypto holds
+// secure: no RSA with SHA-1.
+func strongSigner(signer ssh.Signer) (ssh.MultiAlgorithmSigner, error) {
+	multi, ok := signer.(ssh.MultiAlgorithmSigner)
+	if !ok {
+		return nil, errors.New("the host key does not name its algorithms")
+	}
+	secure := ssh.SupportedAlgorithms().HostKeys
+	return ssh.NewSignerWithAlgorithms(multi, slices.DeleteFunc(slices.Clone(multi.Algorithms()), func(name string) bool {
+		return !slices.Contains(secure, name)
+	}))
 }
 
 // makeHostKey puts a new key at file unless somebody else was faster: the key

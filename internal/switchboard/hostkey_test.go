@@ -93,7 +93,8 @@ func TestHostKeyRefused(t *testing.T) {
 		want string
 	}{
 		{"locked", locked, 0o600, "passphrase"},
-		{"readable", pem.EncodeToMemory(open), 0o640, "chmod 600"},
+		{"readable by all", pem.EncodeToMemory(open), 0o644, "chmod 600"},
+		{"writable by a group", pem.EncodeToMemory(open), 0o660, "chmod 600"},
 		{"garbage", []byte("garbage"), 0o600, "can't be used"},
 		{"empty", nil, 0o600, "can't be used"},
 		{"huge", bytes.Repeat([]byte("x"), 1<<20), 0o600, "can't be used"},
@@ -121,5 +122,89 @@ func TestHostKeyRefused(t *testing.T) {
 	}
 	if _, err := HostKey(filepath.Join(dir, "empty", "key")); err == nil {
 		t.Error("a file as a directory")
+	}
+}
+
+// A key that a group may read is accepted if it is root's, and nobody else's.
+func TestHostKeyOfRoot(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	if _, err := HostKey(file); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(file, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	root := os.Getuid() == 0
+	if _, err := HostKey(file); (err == nil) != root {
+		t.Errorf("root: %v, %v", root, err)
+	}
+	if root {
+		if err := os.Chown(file, 1, 0); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := HostKey(file); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+			t.Errorf("another one's: %v", err)
+		}
+	}
+}
+
+// Keys that nobody should trust are refused, and a good RSA key signs with SHA-2
+// alone.
+func TestWeakHostKey(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, bits := range []string{"1024", "2048"} {
+		file := filepath.Join(dir, bits)
+		if out, err := exec.Command("ssh-keygen", "-q", "-t", "rsa", "-b", bits, "-N", "", "-f", file).CombinedOutput(); err != nil {
+			t.Fatalf("ssh-keygen: %v\n%s", err, out)
+		}
+	}
+	if _, err := HostKey(filepath.Join(dir, "1024")); err == nil || !strings.Contains(err.Error(), "1024 bits") {
+		t.Errorf("1024 bits: %v", err)
+	}
+	key, err := HostKey(filepath.Join(dir, "2048"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := startBoard(t, func(o *Options) { o.HostKey = key })
+	for algorithm, want := range map[string]bool{ssh.KeyAlgoRSA: false, ssh.KeyAlgoRSASHA256: true, ssh.KeyAlgoRSASHA512: true} {
+		conn, err := ssh.Dial("tcp", b.addr, &ssh.ClientConfig{
+			HostKeyAlgorithms: []string{algorithm},
+			HostKeyCallback:   ssh.FixedHostKey(key.PublicKey()),
+		})
+		if (err == nil) != want {
+			t.Errorf("%s: %v", algorithm, err)
+		}
+		if err == nil {
+			conn.Close()
+		}
+	}
+}
+
+// Nothing is offered that x/crypto holds insecure.
+func TestAlgorithms(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t, nil)
+	insecure := ssh.InsecureAlgorithms()
+	try := func(change func(*ssh.ClientConfig)) {
+		t.Helper()
+		config := &ssh.ClientConfig{HostKeyCallback: ssh.FixedHostKey(b.opt.HostKey.PublicKey())}
+		change(config)
+		if conn, err := ssh.Dial("tcp", b.addr, config); err == nil {
+			t.Errorf("agreed: %+v", config.Config)
+			conn.Close()
+		}
+	}
+	try(func(c *ssh.ClientConfig) { c.Ciphers = insecure.Ciphers })
+	try(func(c *ssh.ClientConfig) { c.KeyExchanges = insecure.KeyExchanges })
+	try(func(c *ssh.ClientConfig) {
+		c.MACs = insecure.MACs
+		c.Ciphers = []string{ssh.CipherAES128CTR}
+	})
+	if conn, err := ssh.Dial("tcp", b.addr, &ssh.ClientConfig{HostKeyCallback: ssh.FixedHostKey(b.opt.HostKey.PublicKey())}); err != nil {
+		t.Error(err)
+	} else {
+		conn.Close()
 	}
 }

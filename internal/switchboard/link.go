@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -42,9 +43,11 @@ type Side interface {
 // later status overrides an earlier one.
 type link struct {
 	idle       time.Duration // 0 is for ever
+	silence    time.Duration // the joining side must have said something by then
 	directions [2]*direction // from the side that waited to the one that joined, and back
 	began      time.Time
 	moved      atomic.Int64 // when a byte moved last, in nanoseconds since began
+	over       atomic.Bool  // the sides are being finished: their ends of file are of our making
 }
 
 // direction is one of the two ways of a link.
@@ -54,9 +57,10 @@ type direction struct {
 	eof      atomic.Bool // the end of file has been passed on, or is just being passed on
 }
 
-func newLink(waited, joined Side, idle time.Duration) *link {
+func newLink(waited, joined Side, o *Options) *link {
 	return &link{
-		idle:       idle,
+		idle:       o.IdleTime,
+		silence:    o.SilentTime,
 		directions: [2]*direction{{src: waited, dst: joined}, {src: joined, dst: waited}},
 		began:      time.Now(),
 	}
@@ -75,6 +79,7 @@ func (l *link) run(ctx context.Context) error {
 		})
 	}
 	err := l.watch(ctx, ended)
+	l.over.Store(true)
 	status, line := uint32(0), ""
 	if err != nil {
 		status = 1
@@ -124,18 +129,28 @@ func (l *link) watch(ctx context.Context, ended <-chan *direction) error {
 	}
 }
 
-// rest returns how long the link may live on if nothing moves, or why it must end now.
+// rest returns how long the link may live on if nothing moves, or why it must
+// end now.
 func (l *link) rest(gone bool) (time.Duration, error) {
-	limit := l.idle
-	if gone && (limit == 0 || limit > drainTime) {
-		limit = drainTime
+	idle := l.idle
+	if idle == 0 {
+		idle = math.MaxInt64
 	}
-	if limit == 0 {
-		return time.Hour, nil
+	if gone {
+		idle = min(idle, drainTime)
 	}
-	rest := limit - (time.Since(l.began) - time.Duration(l.moved.Load()))
+	age := time.Since(l.began)
+	rest := idle - (age - time.Duration(l.moved.Load()))
 	if rest <= 0 {
-		return 0, &refusal{idleLink, "nothing has moved for " + limit.String()}
+		return 0, &refusal{idleLink, "nothing has moved for " + idle.String()}
+	}
+	// Both sides of a peer's speak first: who takes a token and says nothing
+	// only keeps the waiting side from its peer.
+	if joined := l.directions[1]; joined.bytes.Load() == 0 && !joined.eof.Load() {
+		if rest = min(rest, l.silence-age); rest <= 0 {
+			return 0, &refusal{silentSide, "the side that joined has sent nothing in " + l.silence.String() +
+				"; perhaps it was somebody else: try again, with a new token"}
+		}
 	}
 	return rest, nil
 }
@@ -156,6 +171,9 @@ func (d *direction) carry(l *link) {
 		if err != nil {
 			break
 		}
+	}
+	if l.over.Load() {
+		return // or it would come before the line that says why
 	}
 	// Said before it is done: the destination may leave as soon as it hears of
 	// this, and has then finished in good order.

@@ -222,6 +222,25 @@ func TestIdle(t *testing.T) {
 	eventually(t, "the idle link is counted", func() bool { return b.refused(idleLink) == 1 })
 }
 
+// A joining side that has said something, or its end of file, is left alone
+// however little it says from then on; the side that waited may be silent.
+func TestSpokenOnce(t *testing.T) {
+	t.Parallel()
+	b := startBoard(t, func(o *Options) { o.SilentTime = time.Second })
+	a, c := b.link(t)
+	c.write("x")
+	a.read("x")
+	d, e := b.link(t)
+	e.ch.CloseWrite()
+	d.end()
+	silent, _ := b.link(t)
+	silent.refused("has sent nothing in 1s") // later than the others would be
+	a.write("ping")
+	c.read("ping")
+	d.write("ping")
+	e.read("ping")
+}
+
 // A side that doesn't read, while its partner pours, stalls the partner after
 // a bounded number of bytes and is cut off in the end.
 func TestStalledReader(t *testing.T) {

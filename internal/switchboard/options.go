@@ -24,6 +24,7 @@ type Options struct {
 	CommandTime   time.Duration // from there to the command
 	WaitTime      time.Duration // for the other side to come; 0 is for ever
 	IdleTime      time.Duration // of a link on which no byte moves; 0 is for ever
+	SilentTime    time.Duration // for the first byte of the side that joined
 	ControlTime   time.Duration // for a client to take a line or an exit status
 
 	KeepaliveInterval time.Duration // between two questions for a sign of life
@@ -52,6 +53,7 @@ func DefaultOptions() Options {
 		CommandTime:   30 * time.Second,
 		WaitTime:      12 * time.Hour,
 		IdleTime:      30 * time.Minute,
+		SilentTime:    time.Minute,
 		ControlTime:   10 * time.Second,
 
 		KeepaliveInterval: 15 * time.Second,
@@ -88,6 +90,7 @@ func (o *Options) Check() error {
 		{"command time", o.CommandTime, false},
 		{"waiting time", o.WaitTime, true},
 		{"idle time", o.IdleTime, true},
+		{"silent time", o.SilentTime, false},
 		{"control time", o.ControlTime, false},
 		{"keepalive interval", o.KeepaliveInterval, false},
 		{"keepalive time", o.KeepaliveTime, false},

@@ -28,6 +28,7 @@ const (
 	tooManyLookups     reason = "lookups"     // this client or its network has tried too many tokens
 	tooManyLinks       reason = "links"       // had to go, or may not begin: the most links are running
 	idleLink           reason = "idle"        // nothing moved on a link in time
+	silentSide         reason = "silent"      // the side that joined said nothing in time
 	deadPeer           reason = "dead"        // no sign of life in time
 	flooding           reason = "flood"       // too many requests or key exchanges, or more unread than may be
 	goingDown          reason = "going_down"  // the switchboard is being stopped

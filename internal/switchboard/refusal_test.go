@@ -123,6 +123,11 @@ func TestEveryRefusal(t *testing.T) {
 			a.refused("nothing has moved for 100ms")
 			c.refused("nothing has moved for 100ms")
 		}},
+		{silentSide, func(o *Options) { o.SilentTime = 100 * time.Millisecond }, func(t *testing.T, b *board) {
+			a, c := b.link(t)
+			a.refused("has sent nothing in 100ms")
+			c.refused("has sent nothing in 100ms")
+		}},
 		{deadPeer, func(o *Options) {
 			o.KeepaliveInterval = 50 * time.Millisecond
 			o.KeepaliveTime = 50 * time.Millisecond

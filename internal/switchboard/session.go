@@ -266,7 +266,7 @@ func (s *session) join(waited Side) error {
 	server := s.client.server
 	ctx, end := context.WithCancelCause(s.client.linkCtx)
 	defer end(nil)
-	l := newLink(waited, s, server.opt.IdleTime)
+	l := newLink(waited, s, &server.opt)
 	place := server.links.enter([]net.Addr{waited.RemoteAddr(), s.RemoteAddr()}, l.lastMoved, func() {
 		end(&refusal{tooManyLinks, "too many links are running, most of them of your network, and this one was the quietest"})
 	})

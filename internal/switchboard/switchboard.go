@@ -74,9 +74,9 @@ func New(opt Options) (*Server, error) {
 	if err := opt.Check(); err != nil {
 		return nil, fmt.Errorf("switchboard options: %w", err)
 	}
-	hostKey, ok := opt.HostKey.(ssh.MultiAlgorithmSigner)
-	if !ok {
-		return nil, errors.New("switchboard options: the host key does not name its algorithms")
+	hostKey, err := strongSigner(opt.HostKey)
+	if err != nil {
+		return nil, fmt.Errorf("switchboard options: %w", err)
 	}
 	return &Server{
 		opt:         opt,
