@@ -54,6 +54,12 @@ test_expect_success 'the other side does not trust us' '
 	unchanged
 '
 
+test_expect_success 'who trusts their own key in place of the peer'"'"'s is told so' '
+	sync_as alice alice "$(bob_trusting "$(fingerprint alice)")" &&
+	sync_fails "(the key that you trust is your own)" &&
+	unchanged
+'
+
 test_expect_success 'no peer: the transport ended, with its status and its last words before' '
 	alice "echo \"no route\" >&2; exit 7" &&
 	sync_fails "exit status 7" &&

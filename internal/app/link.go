@@ -44,6 +44,7 @@ type Link struct {
 	shell  *transport.Transport   // nil for standard input and output
 	closed func()                 // nil, or what Close calls
 	met    *tunnel.Conn           // by MeetAnyone
+	known  bool                   // the peer has shown that it is the right one
 	last   atomic.Pointer[string] // what the transport said last before the peer came, or since
 }
 
@@ -103,6 +104,9 @@ func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit boo
 		return nil, err
 	}
 	link.closed = w.stop
+	if s.IsTerminal() && link.trustsOwn() {
+		fmt.Fprintf(s, "warning: %s\n", ownKeyTrusted)
+	}
 	return link, nil
 }
 
@@ -111,7 +115,9 @@ func (l *Link) Meet(ctx context.Context) (*tunnel.Conn, error) {
 	if l.met != nil {
 		return l.met, l.met.Next(ctx, tunnel.SyncChannel)
 	}
-	return l.meet(ctx, tunnel.Options{Trusted: l.o.Trust.Contains})
+	conn, err := l.meet(ctx, tunnel.Options{Trusted: l.o.Trust.Contains})
+	l.known = err == nil
+	return conn, err
 }
 
 // MeetAnyone waits for a peer with any key; prove finds out who it is, over a channel for that alone. Meet then gives the same
@@ -154,8 +160,23 @@ func (l *Link) Close() error {
 	return l.pipe.Close()
 }
 
-// Explain adds to an error what it needs to be understood: the end of the transport, or where the wait comes from.
+// ownKeyTrusted is said while nobody has shown to be the peer: whoever mixes up the two fingerprints waits for nobody.
+const ownKeyTrusted = "the key that you trust is your own"
+
+// trustsOwn returns whether our own key is one of those that the peer may have, as it is right where both sides have one key.
+func (l *Link) trustsOwn() bool { return l.o.Trust.Contains(l.o.Identity.Signer().PublicKey()) }
+
+// Explain adds to an error what it needs to be understood.
 func (l *Link) Explain(err error) error {
+	err = l.explain(err)
+	if err == nil || l.known || !l.trustsOwn() || errors.As(err, new(command.SignalError)) {
+		return err
+	}
+	return fmt.Errorf("%w (%s)", err, ownKeyTrusted)
+}
+
+// explain adds the end of the transport, or where the wait comes from.
+func (l *Link) explain(err error) error {
 	if errors.Is(err, tunnel.ErrWait) {
 		return fmt.Errorf("%w: remote.<name>.aigWait or aig.wait says how long to wait, and --wait of git aig-sync", err)
 	}

@@ -15,18 +15,11 @@ import (
 
 // UntrustedError says that the peer has a key that is not trusted. Nobody knows whose key it is, so it is never offered
 // as the one to trust.
-type UntrustedError struct {
-	Fingerprint string
-	own         bool // our own key is trusted
-}
+type UntrustedError struct{ Fingerprint string }
 
 func (e *UntrustedError) Error() string {
-	text := fmt.Sprintf("somebody else may have taken the token, or the transport leads elsewhere: the peer's key is %s, "+
+	return fmt.Sprintf("somebody else may have taken the token, or the transport leads elsewhere: the peer's key is %s, "+
 		"which is not trusted; compare it with the other side by voice, and start again with a new token", e.Fingerprint)
-	if e.own {
-		text += " (the key that you trust is your own)"
-	}
-	return text
 }
 
 // RefusedError says that the peer has refused our key.

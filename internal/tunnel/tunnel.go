@@ -43,7 +43,7 @@ func (c *Conn) check(key ssh.PublicKey) error {
 	c.refusal = nil
 	switch weak := identity.CheckKey(key); {
 	case !c.o.Trusted(key):
-		c.refusal = &UntrustedError{fingerprint, c.o.Trusted(c.OwnKey)}
+		c.refusal = &UntrustedError{fingerprint}
 	case weak != nil:
 		c.refusal = fmt.Errorf("the peer's key %s %w", fingerprint, weak)
 	case c.PeerKey == nil:

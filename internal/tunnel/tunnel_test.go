@@ -186,15 +186,6 @@ func TestWrongKey(t *testing.T) {
 	t.Error("one side was the server a hundred times")
 }
 
-// Who trusts the own key instead of the peer's, as is easily mixed up, is told so.
-func TestOwnKeyTrusted(t *testing.T) {
-	keyA, keyB := signer(t, "ed25519"), signer(t, "ed25519")
-	a, _ := pair(t, Options{Signer: keyA, Trusted: trusts(keyA), Timing: timing}, Options{Signer: keyB, Trusted: trusts(keyA), Timing: timing})
-	if a.err == nil || !strings.Contains(a.err.Error(), "the key that you trust is your own") {
-		t.Error(a.err)
-	}
-}
-
 // deafening is a pipe whose other end takes nothing any more from some moment on, though it has said things before.
 type deafening struct {
 	net.Conn
