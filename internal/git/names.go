@@ -7,44 +7,41 @@ import (
 	"aig/internal/oid"
 )
 
-// NameLines reads as one line for each object, its name in hexadecimal digits: what many git commands take on standard input.
-type NameLines struct {
-	Names  oid.Names
-	Prefix string                                // of each line
-	Path   func(i int) (path string, known bool) // follows the name and a space; nil for no path
-	Next   int                                   // the next name
-	line   []byte                                // the rest of the current line
-	buf    []byte
+// lineReader reads as the lines that next makes.
+type lineReader struct {
+	next func(line []byte) ([]byte, error)
+	buf  []byte
+	line []byte // the rest of the current line
 }
 
-func (r *NameLines) Read(p []byte) (int, error) {
-	n := 0
+// LineReader returns a reader of lines. next appends one or more to its argument; io.EOF from it is the end.
+func LineReader(next func(line []byte) ([]byte, error)) io.Reader { return &lineReader{next: next} }
+
+func (r *lineReader) Read(p []byte) (n int, err error) {
 	for n < len(p) {
 		if len(r.line) == 0 {
-			if r.Next == r.Names.Len() {
+			if r.buf, err = r.next(r.buf[:0]); err != nil {
 				break
 			}
-			r.fill()
+			r.line = r.buf
 		}
 		k := copy(p[n:], r.line)
-		r.line = r.line[k:]
-		n += k
+		n, r.line = n+k, r.line[k:]
 	}
-	if n == 0 && len(p) > 0 {
-		return 0, io.EOF
+	if n > 0 {
+		return n, nil
 	}
-	return n, nil
+	return 0, err
 }
 
-// fill makes the next line.
-func (r *NameLines) fill() {
-	r.buf = hex.AppendEncode(append(r.buf[:0], r.Prefix...), r.Names.At(r.Next))
-	if r.Path != nil {
-		if path, known := r.Path(r.Next); known {
-			r.buf = append(append(r.buf, ' '), path...)
+// NameLines returns a reader of a line for each name from the given one on, in hexadecimal digits: what many git commands take
+// on standard input.
+func NameLines(names oid.Names, from int) io.Reader {
+	return LineReader(func(line []byte) ([]byte, error) {
+		if from == names.Len() {
+			return nil, io.EOF
 		}
-	}
-	r.Next++
-	r.buf = append(r.buf, '\n')
-	r.line = r.buf
+		from++
+		return append(hex.AppendEncode(line, names.At(from-1)), '\n'), nil
+	})
 }

@@ -54,7 +54,7 @@ func (p *planner) walk(ctx context.Context) {
 	// --no-walk visits no commit but the given ones: what is behind them, or missing there, doesn't matter. --missing passes over
 	// what a partial clone lacks, and fetches nothing.
 	c := p.repo.Command(ctx, nil, "rev-list", "--objects", "--no-walk", "--parents", "--missing=allow-any", "--stdin")
-	c.Stdin = &git.NameLines{Names: oid.Selection{List: p.list, Index: p.commits}}
+	c.Stdin = git.NameLines(oid.Selection{List: p.list, Index: p.commits}, 0)
 	if c.Lines(w.line) != nil {
 		return
 	}

@@ -2,11 +2,11 @@ package objects
 
 import (
 	"context"
+	"encoding/hex"
 	"fmt"
 	"io"
 
 	"aig/internal/git"
-	"aig/internal/oid"
 )
 
 // Pack writes one pack of exactly the piece's objects to w. It returns an error of w's as it is. Any other error means that an
@@ -35,11 +35,23 @@ func Pack(ctx context.Context, repo *git.Repo, p Piece, w io.Writer) error {
 // lines returns the list that git pack-objects reads, documented only in its source: first "-<commit>" for each preferred base,
 // then "<name> <path>". Every line begins with a name of ours, so a path without a line feed can at worst be a bad hint.
 func (p Piece) lines() io.Reader {
-	names := &git.NameLines{Names: oid.Selection{List: p.list, Index: p.index}}
-	if p.hints != nil {
-		names.Path = func(i int) (string, bool) { return p.hints.of(p.index[i]) }
-	}
-	return io.MultiReader(&git.NameLines{Names: oid.Selection{List: p.list, Index: p.bases}, Prefix: "-"}, names)
+	bases, names := 0, 0
+	return git.LineReader(func(line []byte) ([]byte, error) {
+		switch {
+		case bases < len(p.bases):
+			line = hex.AppendEncode(append(line, '-'), p.list.At(int(p.bases[bases])))
+			bases++
+		case names < len(p.index):
+			line = hex.AppendEncode(line, p.list.At(int(p.index[names])))
+			if path, known := p.hints.of(p.index[names]); known {
+				line = append(append(line, ' '), path...)
+			}
+			names++
+		default:
+			return nil, io.EOF
+		}
+		return append(line, '\n'), nil
+	})
 }
 
 // errorKeeper remembers why a write failed (the child that writes only dies of a broken pipe), and the header of the pack.

@@ -3,6 +3,7 @@ package objects
 import (
 	"bytes"
 	"context"
+	"io"
 	"slices"
 	"strconv"
 
@@ -148,7 +149,7 @@ func (p *planner) cut(ctx context.Context) error {
 	f := newChains(len(p.give))
 	if len(p.give) <= p.max.named {
 		// A few objects are looked up by name, which doesn't cost a pass over a large store.
-		err := p.measure(ctx, f, &git.NameLines{Names: oid.Selection{List: p.list, Index: p.give}})
+		err := p.measure(ctx, f, git.NameLines(oid.Selection{List: p.list, Index: p.give}, 0))
 		if err != nil {
 			return err
 		}
@@ -167,7 +168,7 @@ func (p *planner) cut(ctx context.Context) error {
 
 // measure adds give to the chains and finds its commits. It asks git for the given names or, without any, for the whole store in
 // pack order.
-func (p *planner) measure(ctx context.Context, f *chains, names *git.NameLines) error {
+func (p *planner) measure(ctx context.Context, f *chains, names io.Reader) error {
 	args := []string{"cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype) %(objectsize:disk) %(deltabase)"}
 	if names == nil {
 		args = append(args, "--batch-all-objects", "--unordered")

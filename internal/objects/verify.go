@@ -30,7 +30,7 @@ func Verify(ctx context.Context, repo *git.Repo, names oid.Names, bad func(i int
 // that one.
 func verifyFrom(ctx context.Context, repo *git.Repo, names oid.Names, first int, bad func(int, string)) (next int, err error) {
 	c := repo.Command(ctx, nil, "cat-file", "--batch")
-	c.Stdin = &git.NameLines{Names: names, Next: first}
+	c.Stdin = git.NameLines(names, first)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return 0, err

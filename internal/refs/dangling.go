@@ -1,7 +1,6 @@
 package refs
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
@@ -76,54 +75,30 @@ func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string
 // commitsAmong returns the commits among ascending names.
 func commitsAmong(ctx context.Context, repo *git.Repo, names iter.Seq2[[]byte, error]) (*oid.List, error) {
 	commits := oid.NewList(repo.Format)
-	name := make([]byte, repo.Format.Size())
-	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
-	in, err := c.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	var namesErr error
-	fed := make(chan struct{})
-	go func() { // ends with the child at the latest, which closes the pipe
-		defer close(fed)
-		defer in.Close()
-		namesErr = writeNames(in, names)
-	}()
-	err = c.Lines(func(line []byte) error {
-		digits, found := bytes.CutSuffix(line, []byte(" commit"))
-		if !found {
+	next, stop := iter.Pull2(names)
+	defer stop()
+	ask := git.LineReader(func(line []byte) ([]byte, error) {
+		name, err, more := next()
+		if err == nil && !more {
+			err = io.EOF
+		}
+		return append(hex.AppendEncode(line, name), '\n'), err
+	})
+	binary := make([]byte, repo.Format.Size())
+	err := objectTypes(ctx, repo, ask, func(name []byte, kind string) error {
+		if kind != "commit" {
 			return nil
 		}
-		if err := repo.Format.Parse(name, digits); err != nil {
+		if err := repo.Format.Parse(binary, name); err != nil {
 			return err
 		}
-		if n := commits.Len(); n > 0 && bytes.Compare(commits.At(n-1), name) >= 0 {
-			return fmt.Errorf("the received objects are out of order at %x", name)
+		if n := commits.Len(); n > 0 && bytes.Compare(commits.At(n-1), binary) >= 0 {
+			return fmt.Errorf("the received objects are out of order at %x", binary)
 		}
-		commits.Append(name)
+		commits.Append(binary)
 		return nil
 	})
-	in.Close() // where it did not even start
-	<-fed
-	if namesErr != nil {
-		err = namesErr
-	}
 	return commits, err
-}
-
-// writeNames writes a line for each name, in hexadecimal digits. That the reader has gone is no error of the names.
-func writeNames(w io.Writer, names iter.Seq2[[]byte, error]) error {
-	lines := bufio.NewWriterSize(w, 1<<16)
-	for name, err := range names {
-		if err != nil {
-			return err
-		}
-		if _, err := lines.Write(append(hex.AppendEncode(lines.AvailableBuffer(), name), '\n')); err != nil {
-			return nil
-		}
-	}
-	lines.Flush()
-	return nil
 }
 
 // unpointed returns the commits that are no other's parent and that no reference names, newest first.
@@ -155,7 +130,7 @@ func unpointed(ctx context.Context, repo *git.Repo, commits *oid.List, theirs []
 		return nil, err
 	}
 	c = repo.Command(ctx, []string{"GIT_SHALLOW_FILE="}, "rev-list", "--no-walk=sorted", "--ignore-missing", "--parents", "--stdin")
-	c.Stdin = io.MultiReader(&git.NameLines{Names: commits}, strings.NewReader(shallow))
+	c.Stdin = io.MultiReader(git.NameLines(commits, 0), strings.NewReader(shallow))
 	err = c.Lines(func(line []byte) error {
 		if err := repo.Format.Parse(name, line[:min(len(line), digits)]); err != nil {
 			return err

@@ -131,8 +131,16 @@ func forEachRef(ctx context.Context, repo *git.Repo, hidden hiddenRefs, under ..
 
 // present drops the references whose object is absent and peels annotated tags.
 func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, error) {
-	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
-	c.Stdin = &question{refs: refs}
+	asked := 0
+	ask := git.LineReader(func(line []byte) ([]byte, error) {
+		for ; asked < len(refs) && refs[asked].OID == ""; asked++ {
+		}
+		if asked == len(refs) {
+			return nil, io.EOF
+		}
+		asked++
+		return fmt.Appendf(line, "%[1]s\n%[1]s^{}\n", refs[asked-1].OID), nil
+	})
 	kept := make([]ref.Ref, 0, len(refs))
 	left, absent, second := refs, false, false
 	unasked := func() {
@@ -140,13 +148,11 @@ func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, er
 			kept, left = append(kept, left[0]), left[1:]
 		}
 	}
-	err := c.Lines(func(line []byte) error {
-		unasked()
-		if len(left) == 0 {
-			return fmt.Errorf("git cat-file said %q", line)
+	err := objectTypes(ctx, repo, ask, func(name []byte, kind string) error {
+		if unasked(); len(left) == 0 {
+			return fmt.Errorf("git cat-file said %q", name)
 		}
-		name, kind, _ := bytes.Cut(line, []byte(" "))
-		missing := string(kind) == "missing"
+		missing := kind == ""
 		if second = !second; second {
 			absent = missing
 			return nil
@@ -170,52 +176,17 @@ func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, er
 	return kept, err
 }
 
-// question reads as two lines for each reference with an object: for the object, and for what it peels to.
-type question struct {
-	refs []ref.Ref
-	line []byte
-}
-
-func (q *question) Read(p []byte) (n int, err error) {
-	for n < len(p) {
-		if len(q.line) == 0 {
-			if len(q.refs) == 0 {
-				break
-			}
-			if r := q.refs[0]; r.OID != "" {
-				q.line = fmt.Appendf(q.line, "%s\n%s^{}\n", r.OID, r.OID)
-			}
-			q.refs = q.refs[1:]
-		}
-		k := copy(p[n:], q.line)
-		n, q.line = n+k, q.line[k:]
-	}
-	if n == 0 && len(p) > 0 {
-		err = io.EOF
-	}
-	return n, err
-}
-
-// objectType is an answer of git cat-file --batch-check.
-type objectType struct {
-	name string
-	kind string // "" for an absent object
-}
-
-// objectTypes returns the type of each object asked for, one a line.
-func objectTypes(ctx context.Context, repo *git.Repo, ask string) ([]objectType, error) {
+// objectTypes calls each with the name and type of every object asked for, one a line; the type of an absent one is "".
+func objectTypes(ctx context.Context, repo *git.Repo, ask io.Reader, each func(name []byte, kind string) error) error {
 	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
-	c.Stdin = strings.NewReader(ask)
-	var answers []objectType
-	err := c.Lines(func(line []byte) error {
-		name, kind, _ := strings.Cut(string(line), " ")
-		if kind == "missing" {
-			kind = ""
+	c.Stdin = ask
+	return c.Lines(func(line []byte) error {
+		name, kind, _ := bytes.Cut(line, []byte(" "))
+		if string(kind) == "missing" {
+			kind = nil
 		}
-		answers = append(answers, objectType{name, kind})
-		return nil
+		return each(name, string(kind))
 	})
-	return answers, err
 }
 
 // hiddenRefs is transfer.hideRefs and uploadpack.hideRefs together, in the order of the configuration (git-config(1)).

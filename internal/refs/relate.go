@@ -121,22 +121,22 @@ func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (m
 	}
 	slices.Sort(names)
 	names = slices.Compact(names)
-	types, err := objectTypes(ctx, repo, onePerLine(names))
+	var commits []string
+	err := objectTypes(ctx, repo, strings.NewReader(onePerLine(names)), func(name []byte, kind string) error {
+		switch kind {
+		case "commit":
+			commits = append(commits, string(name))
+		case "":
+			unknown[string(name)] = "the commit is not here"
+		default:
+			unknown[string(name)] = "it is a " + kind + ", not a commit"
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	names = names[:0]
-	for _, t := range types {
-		switch t.kind {
-		case "commit":
-			names = append(names, t.name)
-		case "":
-			unknown[t.name] = "the commit is not here"
-		default:
-			unknown[t.name] = "it is a " + t.kind + ", not a commit"
-		}
-	}
-	err = sift(ctx, names, func(names []string) error {
+	err = sift(ctx, commits, func(names []string) error {
 		return walk(ctx, repo, names, nil, v, func([]byte) {})
 	}, func(name string, err error) {
 		if errors.As(err, new(*rejection)) {
