@@ -1,3 +1,4 @@
+// Package intake takes packs in: each is indexed and checked in a quarantine, and then installed, or dropped without a trace.
 package intake
 
 import (

@@ -1,3 +1,4 @@
+// Package objects lists what a store holds, plans which of it goes into which pack, packs it, and verifies what can't be packed.
 package objects
 
 import (

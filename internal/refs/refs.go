@@ -1,3 +1,4 @@
+// Package refs has a repository's references, and how histories stand to each other and to what is checked out.
 package refs
 
 import (
