@@ -3,7 +3,6 @@ package intake
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -89,61 +88,26 @@ func (in *Incoming) installLoose(names []string) error {
 	if err := c.Run(); err != nil {
 		return fmt.Errorf("our store: %w", err)
 	}
-	dirs, err := os.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("our store: %w", err)
-	}
-	for _, d := range dirs {
-		// "pack" and "info" are none of it.
-		if _, err := hex.DecodeString(d.Name()); err != nil {
-			continue
-		}
-		if err := in.store.moveLoose(filepath.Join(dir, d.Name()), filepath.Join(in.store.ObjectDir, d.Name())); err != nil {
+	var elsewhere strings.Builder
+	for _, name := range names {
+		err := in.store.moveInto(filepath.Join(in.store.ObjectDir, name[:2]), filepath.Join(dir, name[:2], name[2:]))
+		if errors.Is(err, fs.ErrNotExist) {
+			elsewhere.WriteString(name + "\n")
+		} else if err != nil {
 			return fmt.Errorf("our store: %w", err)
 		}
 	}
-	// Files that somebody removed before their directory was read are missed by none of the steps above.
-	if err := in.store.holds(in.ctx, names); err != nil {
-		return fmt.Errorf("our store: %w", err)
-	}
-	return nil
-}
-
-// holds is nil if the named objects are in the store.
-func (s *Store) holds(ctx context.Context, names []string) error {
-	var elsewhere strings.Builder
-	for _, name := range names {
-		if _, err := os.Lstat(filepath.Join(s.ObjectDir, name[:2], name[2:])); err != nil {
-			elsewhere.WriteString(name + "\n")
-		}
-	}
-	if elsewhere.Len() == 0 {
-		return nil
-	}
-	c := s.Command(ctx, nil, "cat-file", "--batch-check=%(objectname)", "--buffer")
+	// What was not unpacked must be in the store, and not be swept.
+	c = in.store.Command(in.ctx, nil, "cat-file", "--batch-check=%(objectname)", "--buffer")
 	c.Stdin = strings.NewReader(elsewhere.String())
-	return c.Lines(func(line []byte) error {
+	err = c.Lines(func(line []byte) error {
 		if bytes.HasSuffix(line, []byte(" missing")) {
 			return errSwept
 		}
 		return nil
 	})
-}
-
-// moveLoose moves the loose objects that share the first two digits of their names.
-func (s *Store) moveLoose(from, to string) error {
-	files, err := os.ReadDir(from)
 	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		// A file under another name than an object's, git's own tmp_obj_*, was never finished.
-		if _, err := hex.DecodeString(file.Name()); err != nil {
-			continue
-		}
-		if err := s.moveInto(to, filepath.Join(from, file.Name())); err != nil {
-			return err
-		}
+		return fmt.Errorf("our store: %w", err)
 	}
 	return nil
 }
