@@ -61,6 +61,7 @@ type fsckNotes struct {
 	mu      sync.Mutex   // guards what follows, until the child has ended
 	pack    string       // the pack's hash, in hexadecimal digits
 	missing specialFiles // those that are
+	bad     *BadObject   // the first that fails a check
 	ended   bool         // all checks were made, and some failed
 	other   bool         // something else is wrong
 	behind  bool         // something came behind the end of the pack
@@ -91,6 +92,9 @@ func (n *fsckNotes) stderr(line []byte) {
 	switch {
 	case isError && bytes.HasPrefix(why, []byte("gitattributesMissing: ")):
 		n.other = !n.add(name, attributesFile) || n.other
+	case isError && n.bad == nil && n.format.IsName(string(name)):
+		id, reason, _ := strings.Cut(string(why), ": ")
+		n.bad, n.other = &BadObject{string(name), id, reason}, true
 	case string(line) == "fatal: "+git.FsckEnded:
 		n.ended = true
 	case !bytes.HasPrefix(line, []byte("warning: ")):
@@ -168,8 +172,15 @@ func (x *indexer) done(err error) error {
 	x.out.close()
 	x.errors.close()
 	if err != nil && (x.notes.other || !x.notes.ended) {
-		if failed := new(git.Error); x.warning != "" && errors.As(err, &failed) && failed.Rejected() {
-			return fmt.Errorf("%w (%s)", err, x.warning)
+		failed := new(git.Error)
+		if !errors.As(err, &failed) || !failed.Rejected() {
+			return err
+		}
+		if x.notes.bad != nil {
+			err = x.notes.bad
+		}
+		if x.warning != "" {
+			err = fmt.Errorf("%w (%s)", err, x.warning)
 		}
 		return err
 	}

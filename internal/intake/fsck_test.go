@@ -68,9 +68,8 @@ func testSpecialFiles(t *testing.T, ignored ...string) {
 					rejected = true
 				}
 				for _, in := range arrived {
-					var failed *git.Error
 					switch err := in.Install(); {
-					case errors.As(err, &failed) && !failed.OfMachine():
+					case errors.As(err, new(*BadObject)):
 						rejected = true
 					case err != nil:
 						t.Fatal(err)

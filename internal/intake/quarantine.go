@@ -38,14 +38,37 @@ type PackError struct{ text string }
 
 func (e *PackError) Error() string { return e.text }
 
+// BadObject says that an object must not come into the store, and why. All others of its pack may be good.
+type BadObject struct {
+	Name   string // full, hexadecimal
+	MsgID  string // of git's check that it fails, see git-fsck(1), "FSCK MESSAGES"; "" if it is another that it fails
+	Reason string
+}
+
+func (e *BadObject) Error() string {
+	if e.MsgID != "" {
+		return fmt.Sprintf("object %s: %s: %s", e.Name, e.MsgID, e.Reason)
+	}
+	return fmt.Sprintf("object %s: %s", e.Name, e.Reason)
+}
+
+// Advice returns how the user can take the object in nevertheless, where git has a way.
+func (e *BadObject) Advice() string {
+	if e.MsgID == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (git config fetch.fsck.%s warn takes all objects of this kind, a list of names in fetch.fsck.skipList this one)", e.MsgID)
+}
+
 // What comes behind a pack git does not look at, and where it takes note of it depends on the moment.
 const behindTheEnd = "there is more behind the end of the pack"
 
 // OfPeer tells whether an error of Finish or Names is about what the peer has sent, and not about this side.
 func OfPeer(err error) bool {
 	var pack *PackError
+	var object *BadObject
 	var failed *git.Error
-	return errors.As(err, &pack) || errors.As(err, &failed) && !failed.OfMachine()
+	return errors.As(err, &pack) || errors.As(err, &object) || errors.As(err, &failed) && !failed.OfMachine()
 }
 
 // Receive opens a quarantine and starts `git index-pack` in it, for a pack of one to most objects. The caller writes it,

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"aig/internal/git"
+	"aig/internal/links"
 	"aig/internal/oid"
 )
 
@@ -93,4 +94,28 @@ func verifyOne(r *bufio.Reader, format oid.Format, name []byte) (reason string, 
 		return fmt.Sprintf("its content has the name %x", sum), nil
 	}
 	return "", nil
+}
+
+// VerifyLinks calls bad, with a reason, for each of the given positions in the list whose object calls another one of the list
+// what it isn't.
+func VerifyLinks(ctx context.Context, repo *git.Repo, list *oid.List, index []uint32, bad func(i uint32, reason string)) error {
+	kinds, err := links.Kinds(ctx, repo, nil, list)
+	if err != nil {
+		return err
+	}
+	pointing := oid.Selection{List: list}
+	for _, i := range index {
+		if kinds[i] != 0 && kinds[i] != links.Blob {
+			pointing.Index = append(pointing.Index, i)
+		}
+	}
+	wrong := -1 // the last one that was called bad
+	return links.Read(ctx, repo, nil, pointing, func(from int, target []byte, kind links.Kind) error {
+		at, found := list.Search(target)
+		if from != wrong && found && kinds[at] != 0 && kinds[at] != kind {
+			wrong = from
+			bad(pointing.Index[from], fmt.Sprintf("it calls the %s %x a %s", kinds[at], target, kind))
+		}
+		return nil
+	})
 }

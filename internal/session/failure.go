@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"aig/internal/wire"
@@ -14,25 +15,23 @@ type PeerError struct{ Reason string }
 
 func (e *PeerError) Error() string { return fmt.Sprintf("the peer gave up: %q", e.Reason) }
 
-// OmittedError says that a conversation came to its end, but that some objects could not be read by the side that has
-// them: everything else is stored on both sides.
+// OmittedError says that a conversation came to its end, but that some objects were left out, since the side that has them
+// can't read them, or the other refuses them. Everything else is stored on both sides.
 type OmittedError struct {
 	Ours, Theirs int
 }
 
 func (e *OmittedError) Error() string {
-	var what string
-	switch {
-	case e.Theirs == 0:
-		what = fmt.Sprintf("%d of our objects could not be read and were left out: git fsck names them", e.Ours)
-	case e.Ours == 0:
-		what = fmt.Sprintf("%d of the peer's objects could not be read there and were left out: "+
-			"its side should run git fsck", e.Theirs)
-	default:
-		what = fmt.Sprintf("%d of our and %d of the peer's objects could not be read and were left out: "+
-			"both sides should run git fsck", e.Ours, e.Theirs)
+	const ours, theirs = "%d of our objects can't be read here or were refused by the peer, and were left out: see the warnings above",
+		"%d of the peer's objects can't be read there or were refused here, and were left out: see the warnings on both sides"
+	var what []string
+	if e.Ours > 0 {
+		what = append(what, fmt.Sprintf(ours, e.Ours))
 	}
-	return what + "; everything else is stored"
+	if e.Theirs > 0 {
+		what = append(what, fmt.Sprintf(theirs, e.Theirs))
+	}
+	return strings.Join(what, "; ") + "; everything else is stored"
 }
 
 // writeError is a failure of our writing side, which may be an echo of what the peer is about to say.

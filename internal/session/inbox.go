@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"aig/internal/git"
 	"aig/internal/intake"
@@ -22,12 +23,17 @@ const maxIndexing = 4
 // could not be read is omitted.
 const maxDrops = 64
 
+// maxLies is how many packs may come that are not what was announced.
+const maxLies = 64
+
 // inbox is the receiving half: each pack goes through a quarantine of its own, is compared with what was announced, and
 // is moved into the store.
 type inbox struct {
 	s        *session
 	received *Received
+	links    *linkCheck
 	slots    chan struct{} // holds a token for each pack in work
+	lies     atomic.Int32  // packs that were not what was announced
 	workers  sync.WaitGroup
 
 	// Of the reading goroutine alone:
@@ -39,14 +45,13 @@ type inbox struct {
 	stored   int
 	omitted  int
 	kept     int
-	refusals int
 	begun    bool // what we take for common has been said: nothing about it may come before
 	doneSent bool
 	doneGot  bool
 }
 
 func newInbox(s *session, received *Received) *inbox {
-	return &inbox{s: s, received: received, slots: make(chan struct{}, maxIndexing)}
+	return &inbox{s: s, received: received, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing)}
 }
 
 // data takes a part of a pack.
@@ -120,7 +125,7 @@ func (b *inbox) end(body []byte) error {
 	b.workers.Go(func() {
 		defer func() { <-b.slots }()
 		defer pack.Discard()
-		if err := b.take(pack, end); err != nil {
+		if err := b.take(b.s.outer, pack, end); err != nil {
 			b.s.fail(err)
 		}
 	})
@@ -128,8 +133,11 @@ func (b *inbox) end(body []byte) error {
 }
 
 // take finishes a pack. Its error is one of this side; a pack that is the peer's fault is refused instead.
-func (b *inbox) take(pack *intake.Incoming, end wire.PackEnd) error {
+func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEnd) error {
 	err := pack.Finish()
+	if err == nil {
+		err = b.links.check(ctx, pack)
+	}
 	if err == nil {
 		err = b.check(pack, end)
 	}
@@ -140,7 +148,7 @@ func (b *inbox) take(pack *intake.Incoming, end wire.PackEnd) error {
 	case err == nil:
 		err = pack.Install()
 	case intake.OfPeer(err) || errors.As(err, &untrue):
-		return b.refuse(end.Number, err)
+		return b.refuse(end, err)
 	case !errors.As(err, &limit):
 		err = fmt.Errorf("our store: %w", err)
 	}
@@ -204,13 +212,27 @@ func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) error {
 	return nil
 }
 
-func (b *inbox) refuse(number uint32, reason error) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.refusals++; b.refusals > maxRefusals {
-		return fmt.Errorf("the peer's packs are no good: %w", reason)
+// refuse tells the peer, and the user where it is known which object is to blame, that a pack is not taken in. The peer sends
+// the others again.
+func (b *inbox) refuse(end wire.PackEnd, reason error) error {
+	refused := wire.Refused{Number: end.Number, Object: make([]byte, b.s.local.Format().Size()), Reason: reason.Error()}
+	var bad *intake.BadObject
+	var untrue *packLie
+	switch {
+	case errors.As(reason, &untrue):
+		// An honest peer's damaged pack may be one, and comes again in another way.
+		if lies := b.lies.Add(1); lies > maxLies {
+			return fmt.Errorf("the peer's packs are no good: %w", reason)
+		}
+	case errors.As(reason, &bad):
+		if err := b.s.local.Format().Parse(refused.Object, []byte(bad.Name)); err != nil {
+			return err
+		}
+		b.s.o.Warn("refused of the peer: " + reason.Error() + bad.Advice())
+	case end.Objects == 1:
+		b.s.o.Warn("refused of the peer: " + reason.Error())
 	}
-	return b.s.controls.post(wire.TypeRefused, wire.Refused{Number: number, Reason: reason.Error()}.Append(nil))
+	return b.s.controls.post(wire.TypeRefused, refused.Append(nil))
 }
 
 // omit takes note of what the peer has announced and cannot give.
@@ -220,15 +242,21 @@ func (b *inbox) omit(body []byte) error {
 	if err != nil {
 		return err
 	}
+	var warnings []string
 	b.mu.Lock()
 	for ; len(names) > 0 && err == nil; names = names[size:] {
 		var place int
 		if place, err = b.s.want.find(names[:size]); err == nil {
 			b.s.want.mark([]int{place})
-			b.omitted++
+			if b.omitted++; b.omitted <= maxWarned {
+				warnings = append(warnings, fmt.Sprintf("the peer leaves out its object %x", names[:size]))
+			}
 		}
 	}
 	b.mu.Unlock()
+	for _, w := range warnings {
+		b.s.o.Warn(w)
+	}
 	if err != nil {
 		return fmt.Errorf("the peer omits what it cannot: %w", err)
 	}

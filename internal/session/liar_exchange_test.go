@@ -71,7 +71,7 @@ func TestTortureLiarsPacks(t *testing.T) {
 		}, refused: "object " + a + " was not announced", want: "the pipe ended"},
 		{name: "objects nobody announced, again and again", tell: func(l *liar) {
 			l.give(b)
-			for i := range uint32(maxRefusals + 1) {
+			for i := range uint32(maxLies + 1) {
 				l.pack(i, 1, packA)
 				l.judged()
 			}
@@ -176,7 +176,7 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.give(a, b)
 			l.say(wire.TypeOmitted, binaryName(a), binaryName(b))
 			l.part(0)
-		}, want: "2 of the peer's objects could not be read there"},
+		}, want: "2 of the peer's objects can't be read there"},
 		{name: "keeping what nobody announced", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypeKept, make([]byte, 8))
@@ -246,7 +246,7 @@ func TestTortureLiarsVerdicts(t *testing.T) {
 		{name: "stored and refused", tell: func(l *liar) {
 			given(l)
 			l.say(wire.TypeStored, number(0))
-			l.say(wire.TypeRefused, wire.Refused{Number: 0, Reason: "no"}.Append(nil))
+			l.say(wire.TypeRefused, wire.Refused{Number: 0, Object: make([]byte, 20), Reason: "no"}.Append(nil))
 		}, want: "has a verdict on pack 0, which waits for none"},
 		{name: "stored without a number", tell: func(l *liar) {
 			given(l)
@@ -254,19 +254,21 @@ func TestTortureLiarsVerdicts(t *testing.T) {
 		}, want: "a number of 0 bytes"},
 		{name: "refused with an escape", tell: func(l *liar) {
 			given(l)
-			l.say(wire.TypeRefused, wire.Refused{Number: 0, Reason: esc}.Append(nil))
+			l.say(wire.TypeRefused, wire.Refused{Number: 0, Object: make([]byte, 20), Reason: esc}.Append(nil))
 			l.until(wire.TypePackEnd) // the same, packed anew
-			l.say(wire.TypeRefused, wire.Refused{Number: 1, Reason: esc}.Append(nil))
-		}, want: `the peer refused our pack, though our objects are sound: "\x1b[2J\r\n\x00\u202e\xff"`},
+			l.say(wire.TypeRefused, wire.Refused{Number: 1, Object: make([]byte, 20), Reason: esc}.Append(nil))
+			l.conn.CloseWrite()
+		}, want: "the pipe ended"},
 		{name: "refused with 1,024 bytes of it", tell: func(l *liar) {
 			given(l)
-			l.say(wire.TypeRefused, wire.Refused{Number: 0, Reason: strings.Repeat("\x1b", 1024)}.Append(nil))
+			l.say(wire.TypeRefused, wire.Refused{Number: 0, Object: make([]byte, 20), Reason: strings.Repeat("\x1b", 1024)}.Append(nil))
 			l.until(wire.TypePackEnd)
-			l.say(wire.TypeRefused, wire.Refused{Number: 1, Reason: strings.Repeat("\x1b", 1024)}.Append(nil))
-		}, want: `the peer refused our pack`},
+			l.say(wire.TypeRefused, wire.Refused{Number: 1, Object: make([]byte, 20), Reason: strings.Repeat("\x1b", 1024)}.Append(nil))
+			l.conn.CloseWrite()
+		}, want: "the pipe ended"},
 		{name: "refused with 60 KB", tell: func(l *liar) {
 			given(l)
-			l.say(wire.TypeRefused, number(0), []byte(strings.Repeat("\x1b", 60000)))
+			l.say(wire.TypeRefused, number(0), make([]byte, 20), []byte(strings.Repeat("\x1b", 60000)))
 		}, want: "a text of 60000 bytes"},
 		{name: "refused in three bytes", tell: func(l *liar) {
 			given(l)
@@ -339,15 +341,15 @@ func TestTortureLiarsVerdicts(t *testing.T) {
 func TestTortureLiarsEarlyVerdict(t *testing.T) {
 	v := newVictims(t, 0)
 	v.large(8 << 20) // more than SSH's window and all buffers: the pack's end can't have been sent
-	early := func(verdict wire.Type) func(*liar) {
+	early := func(verdict wire.Type, reason []byte) func(*liar) {
 		return func(l *liar) {
 			l.common()
 			l.until(wire.TypePack)
-			l.say(verdict, number(0))
+			l.say(verdict, number(0), reason)
 		}
 	}
 	v.tellAll(t, "verdicts on a pack under way", []tale{
-		{name: "stored", tell: early(wire.TypeStored), want: "has a verdict on pack 0, which waits for none"},
-		{name: "refused", tell: early(wire.TypeRefused), want: "has a verdict on pack 0, which waits for none"},
+		{name: "stored", tell: early(wire.TypeStored, nil), want: "has a verdict on pack 0, which waits for none"},
+		{name: "refused", tell: early(wire.TypeRefused, make([]byte, 20)), want: "has a verdict on pack 0, which waits for none"},
 	})
 }

@@ -211,7 +211,7 @@ func (l *liar) judged() bool {
 		case wire.TypeStored:
 			return true
 		case wire.TypeRefused:
-			refused, err := wire.ParseRefused(f.Body)
+			refused, err := wire.ParseRefused(f.Body, 20)
 			if err != nil {
 				l.t.Error(err)
 			}

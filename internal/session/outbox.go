@@ -13,12 +13,14 @@ import (
 	"aig/internal/wire"
 )
 
-// maxRefusals bounds how often packs are made again.
-const maxRefusals = 64
+// maxWarned is how many refused objects are named; a peer may refuse them all.
+const maxWarned = 100
 
 // outbox is the giving half: it packs, sends, and keeps each pack's list until the peer's verdict on it.
 type outbox struct {
 	s *session
+
+	refusals int // objects that the peer has refused; of the goroutine that sends
 
 	mu          sync.Mutex
 	pending     []objects.Piece          // packs to make, the last one first
@@ -47,7 +49,6 @@ func (b *outbox) send(ctx context.Context) error {
 	slices.Reverse(pieces)
 	b.pending = pieces
 	var number uint32
-	refusals := 0
 	for {
 		b.mu.Lock()
 		refused := b.refused
@@ -56,9 +57,6 @@ func (b *outbox) send(ctx context.Context) error {
 		waiting := len(b.outstanding)
 		b.mu.Unlock()
 		for _, r := range refused {
-			if refusals++; refusals > maxRefusals {
-				return fmt.Errorf("the peer refused %d packs, the last one because: %q", refusals, r.Reason)
-			}
 			if err := b.reconsider(ctx, r); err != nil {
 				return err
 			}
@@ -196,57 +194,108 @@ func (w packFrames) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// reconsider makes a refused pack again: without bases, if it had any, since the peer may lack them; otherwise it looks
-// for what is wrong with the objects.
+// reconsider makes a refused pack again, until what the peer refuses is alone and can be left out. If the refusal names an
+// object of the pack, that is left out at once. Otherwise the bases may be to blame, which the peer may lack; then an object
+// that can't be read; then a copy from our packs. What is left is one of the objects, in one half or the other.
+//
+// Each refusal makes a pack simpler or smaller, so this has an end.
 func (b *outbox) reconsider(ctx context.Context, r wire.Refused) error {
 	b.mu.Lock()
 	piece := b.outstanding[r.Number]
 	delete(b.outstanding, r.Number)
 	b.mu.Unlock()
+	list := piece.Index()
+	if at, found := b.s.local.Search(r.Object); found && slices.Contains(list, uint32(at)) {
+		return b.leaveOut(list, uint32(at), r.Reason)
+	}
 	if piece.Thin() {
 		b.simplify(piece, r.Reason)
 		return nil
 	}
-	found, err := b.omit(ctx, piece.Index())
-	if err == nil && found == 0 && !b.simplify(piece, r.Reason) {
-		err = fmt.Errorf("the peer refused our pack, though our objects are sound: %q", r.Reason)
+	found, err := b.omit(ctx, list)
+	switch {
+	case err != nil || found > 0 || b.simplify(piece, r.Reason):
+		return err
+	case len(list) == 1:
+		return b.leaveOut(list, list[0], r.Reason)
 	}
-	return err
+	b.retry(list[:len(list)/2], list[len(list)/2:])
+	return nil
+}
+
+// leaveOut omits an object of a refused pack that the peer refuses, and makes the others pending again, in two packs: there may
+// be more like it.
+func (b *outbox) leaveOut(list []uint32, bad uint32, reason string) error {
+	switch b.refusals++; {
+	case b.refusals <= maxWarned:
+		b.s.o.Warn(fmt.Sprintf("the peer refuses our object %x, which is left out: %q", b.s.local.At(int(bad)), reason))
+	case b.refusals == maxWarned+1:
+		b.s.o.Warn("the peer refuses more of our objects; the next ones are not named")
+	}
+	if err := b.tellOmitted(bad); err != nil {
+		return err
+	}
+	rest := slices.DeleteFunc(slices.Clone(list), func(i uint32) bool { return i == bad })
+	b.retry(rest[:len(rest)/2], rest[len(rest)/2:])
+	return nil
+}
+
+// retry makes the objects of each list pending again.
+func (b *outbox) retry(lists ...[]uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, list := range lists {
+		if len(list) > 0 {
+			b.pending = append(b.pending, objects.NewPiece(b.s.local, list))
+		}
+	}
 }
 
 // omit reads every object of the list, tells the peer and the user which ones cannot be given, and makes the others
 // pending again.
 func (b *outbox) omit(ctx context.Context, list []uint32) (found int, err error) {
 	s := b.s
-	names := oid.Selection{List: s.local, Index: list}
-	var bad, good []uint32
-	next := 0
-	err = objects.Verify(ctx, s.o.Store.Repo, names, func(i int, reason string) {
-		good = append(good, list[next:i]...)
-		bad = append(bad, list[i])
-		next = i + 1
-		s.o.Warn(fmt.Sprintf("object %x cannot be given: %q", names.At(i), reason))
+	reasons := make(map[uint32]string)
+	err = objects.Verify(ctx, s.o.Store.Repo, oid.Selection{List: s.local, Index: list}, func(i int, reason string) {
+		reasons[list[i]] = reason
 	})
-	if err != nil {
+	if err == nil && len(reasons) == 0 {
+		err = objects.VerifyLinks(ctx, s.o.Store.Repo, s.local, list, func(i uint32, reason string) { reasons[i] = reason })
+	}
+	if err != nil || len(reasons) == 0 {
 		return 0, err
 	}
-	good = append(good, list[next:]...)
-	for part := range slices.Chunk(bad, wire.NamesPerFrame(s.local.Format().Size())) {
+	var bad, good []uint32
+	for _, i := range list {
+		if reason, isBad := reasons[i]; isBad {
+			bad = append(bad, i)
+			s.o.Warn(fmt.Sprintf("object %x cannot be given: %q", s.local.At(int(i)), reason))
+		} else {
+			good = append(good, i)
+		}
+	}
+	if err := b.tellOmitted(bad...); err != nil {
+		return 0, err
+	}
+	b.retry(good)
+	return len(bad), nil
+}
+
+// tellOmitted tells the peer that objects don't come. They are noted first, since the peer may be done by it.
+func (b *outbox) tellOmitted(bad ...uint32) error {
+	b.mu.Lock()
+	b.left = append(b.left, bad...)
+	b.mu.Unlock()
+	for part := range slices.Chunk(bad, wire.NamesPerFrame(b.s.local.Format().Size())) {
 		var body []byte
 		for _, i := range part {
-			body = append(body, s.local.At(int(i))...)
+			body = append(body, b.s.local.At(int(i))...)
 		}
-		if err := s.write(wire.TypeOmitted, body); err != nil {
-			return 0, err
+		if err := b.s.write(wire.TypeOmitted, body); err != nil {
+			return err
 		}
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.left = append(b.left, bad...)
-	if len(bad) > 0 && len(good) > 0 {
-		b.pending = append(b.pending, objects.NewPiece(s.local, good))
-	}
-	return len(bad), nil
+	return nil
 }
 
 // verdict takes the peer's word on one pack. It does not wait: the reader must go on while send is writing.
@@ -254,7 +303,7 @@ func (b *outbox) verdict(f wire.Frame) error {
 	var refused wire.Refused
 	var err error
 	if f.Type == wire.TypeRefused {
-		refused, err = wire.ParseRefused(f.Body)
+		refused, err = wire.ParseRefused(f.Body, b.s.local.Format().Size())
 	} else {
 		refused.Number, err = wire.ParseNumber(f.Body)
 	}

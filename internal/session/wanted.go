@@ -47,6 +47,11 @@ func (w *wanted) findShort(short uint64) (int, error) {
 	return i, nil
 }
 
+// place is where an announced object stands, whether it has come or not.
+func (w *wanted) place(name []byte) (int, bool) {
+	return slices.BinarySearch(w.short, w.key.Short(name))
+}
+
 // mark notes that the objects at these places have come, or will not.
 func (w *wanted) mark(places []int) {
 	for _, i := range places {

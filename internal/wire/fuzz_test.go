@@ -112,8 +112,10 @@ func FuzzMessages(f *testing.F) {
 		same("pack end", end.Append(nil), err)
 		common, err := ParseCommon(body)
 		same("common", common.Append(nil), err)
-		refused, err := ParseRefused(body)
-		same("refusal", refused.Append(nil), err)
+		for _, size := range []int{20, 32} {
+			refused, err := ParseRefused(body, size)
+			same("refusal", refused.Append(nil), err)
+		}
 		number, err := ParseNumber(body)
 		same("number", AppendNumber(nil, number), err)
 		count, err := ParseCount(body)

@@ -215,21 +215,23 @@ func ParsePackEnd(body []byte) (PackEnd, error) {
 // Refused says that a pack was not taken in.
 type Refused struct {
 	Number uint32
+	Object []byte // the binary name of the object that is to blame; the null name if it may be any
 	Reason string // at most MaxText bytes
 }
 
 // Append appends the message's body to b.
 func (m Refused) Append(b []byte) []byte {
-	return AppendText(binary.BigEndian.AppendUint32(b, m.Number), m.Reason)
+	b = append(binary.BigEndian.AppendUint32(b, m.Number), m.Object...)
+	return AppendText(b, m.Reason)
 }
 
-// ParseRefused reads the body of a TypeRefused frame.
-func ParseRefused(body []byte) (Refused, error) {
-	if len(body) < 4 {
+// ParseRefused reads the body of a TypeRefused frame, in which names have the given size in bytes.
+func ParseRefused(body []byte, size int) (Refused, error) {
+	if len(body) < 4+size {
 		return Refused{}, badLength("refusal", len(body))
 	}
-	reason, err := ParseText(body[4:])
-	return Refused{binary.BigEndian.Uint32(body), reason}, err
+	reason, err := ParseText(body[4+size:])
+	return Refused{binary.BigEndian.Uint32(body), bytes.Clone(body[4 : 4+size]), reason}, err
 }
 
 // AppendNumber appends the body of a message that is one uint32.

@@ -1,0 +1,237 @@
+package session
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"sync"
+
+	"aig/internal/intake"
+	"aig/internal/links"
+	"aig/internal/objects"
+	"aig/internal/oid"
+)
+
+// linkCheck compares what commits, trees and tags say of the objects that they name with what these are: git index-pack looks at
+// each object by itself. A commit whose tree is a blob would make git gc and git prune die, and git fsck call the blob corrupt.
+// An object that isn't here is no fault: stores may be partial. So what is said of one that is still to come is kept.
+type linkCheck struct {
+	s    *session
+	once sync.Once // of the look at our own store
+	err  error     // of that
+
+	mu      sync.Mutex
+	claimed []links.Kind          // what links say of each object that is to come, by its place in want
+	known   []links.Kind          // what it is, once it has come
+	absent  map[uint64]links.Kind // what links say of objects that are nowhere, by short name; maxAbsent at most
+}
+
+// maxAbsent bounds the objects that are nowhere of which is kept what links say: some 40 MiB. Partial clones have many.
+const maxAbsent = 1 << 21
+
+func newLinkCheck(s *session) *linkCheck {
+	n := len(s.want.short)
+	return &linkCheck{s: s, claimed: make([]links.Kind, n), known: make([]links.Kind, n), absent: make(map[uint64]links.Kind)}
+}
+
+// claim is what a link says: that something is of a kind.
+type claim struct {
+	of   target
+	at   uint64 // the place in want, the position in the list of our objects, the short name
+	kind links.Kind
+}
+
+type target uint8
+
+const (
+	coming  target = iota // from the peer
+	ours                  // since before
+	nowhere               // on either side, as far as we see
+)
+
+// packLinks is what is in one pack.
+type packLinks struct {
+	names  *oid.List        // of what was announced, in the order of the pack
+	places []uint64         // of these, in want
+	kinds  []links.Kind     // of these
+	claims map[claim][]byte // with the first object that makes it
+}
+
+// check returns a *intake.BadObject if an object of the pack, which has passed all other checks, is at odds with a link, or a
+// link with another one: git takes an object for what the first link says.
+func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
+	l.once.Do(func() { l.err = l.lookAtOurs(ctx) })
+	if l.err != nil {
+		return fmt.Errorf("our store: %v", l.err) // which is nothing of the pack's
+	}
+	p, err := l.read(pack)
+	if err != nil {
+		return err
+	}
+	if err := l.compareWithOurs(ctx, p); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kinds := make(map[uint64]links.Kind, len(p.places))
+	for i, place := range p.places {
+		kinds[place] = p.kinds[i]
+		if wrong := l.claimed[place] &^ p.kinds[i]; wrong != 0 {
+			return bad(p.names.At(i), "it is a %s, and what is here calls it a %s: git fsck names that, and git gc --prune=now "+
+				"drops it if nothing needs it", p.kinds[i], wrong)
+		}
+	}
+	for c, from := range p.claims {
+		is, said := l.said(c, kinds)
+		if is == 0 {
+			is = p.claimedBesides(c)
+		}
+		if is != 0 && is != c.kind {
+			return bad(from, "it calls a %s a %s", is, c.kind)
+		}
+		if said&^c.kind != 0 {
+			return bad(from, "it calls a %s what is called a %s here: git fsck names that, and git gc --prune=now drops it if "+
+				"nothing needs it", c.kind, said&^c.kind)
+		}
+	}
+	l.keep(p, kinds)
+	return nil
+}
+
+// said returns what the target of a claim is, if that is known, and what has been said of it.
+func (l *linkCheck) said(c claim, kinds map[uint64]links.Kind) (is, said links.Kind) {
+	switch c.of {
+	case coming:
+		return kinds[c.at] | l.known[c.at], l.claimed[c.at]
+	case nowhere:
+		return 0, l.absent[c.at]
+	}
+	return 0, 0
+}
+
+// claimedBesides returns another kind that the pack itself claims of the same target; nothing can be both.
+func (p *packLinks) claimedBesides(c claim) links.Kind {
+	for kind := links.Commit; kind <= links.Tag; kind <<= 1 {
+		if _, also := p.claims[claim{c.of, c.at, kind}]; also && kind != c.kind {
+			return kind
+		}
+	}
+	return 0
+}
+
+// keep notes what a pack that is taken in says, for those to come.
+func (l *linkCheck) keep(p *packLinks, kinds map[uint64]links.Kind) {
+	for place, kind := range kinds {
+		l.known[place] = kind
+	}
+	for c := range p.claims {
+		l.note(c)
+	}
+}
+
+func (l *linkCheck) note(c claim) {
+	switch c.of {
+	case coming:
+		l.claimed[c.at] |= c.kind
+	case nowhere:
+		if _, known := l.absent[c.at]; known || len(l.absent) < maxAbsent {
+			l.absent[c.at] |= c.kind
+		}
+	}
+}
+
+func bad(name []byte, format string, args ...any) error {
+	return &intake.BadObject{Name: hex.EncodeToString(name), Reason: fmt.Sprintf(format, args...)}
+}
+
+// read reads the types and the links of a pack.
+func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
+	p := &packLinks{names: oid.NewList(l.s.local.Format()), claims: make(map[claim][]byte)}
+	pointing := oid.NewList(l.s.local.Format())
+	err := pack.Kinds(func(name []byte, kind links.Kind) error {
+		place, announced := l.s.want.place(name)
+		if !announced { // a delta base of ours
+			return nil
+		}
+		p.names.Append(name)
+		p.places = append(p.places, uint64(place))
+		p.kinds = append(p.kinds, kind)
+		if kind != links.Blob {
+			pointing.Append(name)
+		}
+		return nil
+	})
+	if err != nil || pointing.Len() == 0 {
+		return p, err
+	}
+	return p, pack.Links(pointing, l.sorter(func(from int, c claim) {
+		if _, made := p.claims[c]; !made {
+			p.claims[c] = pointing.At(from)
+		}
+	}))
+}
+
+// lookAtOurs finds what incomplete objects of our own store say of objects that aren't here. What references need is complete;
+// what isn't came in by itself, and lies loose or in a small pack.
+func (l *linkCheck) lookAtOurs(ctx context.Context) error {
+	if l.s.local.Len() == 0 {
+		return nil
+	}
+	names, err := objects.Pointing(ctx, l.s.o.Store.Repo)
+	if err != nil {
+		return err
+	}
+	return links.Read(ctx, l.s.o.Store.Repo, nil, names, l.sorter(func(_ int, c claim) { l.note(c) }))
+}
+
+// sorter returns a visitor of links that finds out what each is of. Most trees repeat what the one before has said: that is told
+// only once.
+func (l *linkCheck) sorter(tell func(from int, c claim)) func(from int, target []byte, kind links.Kind) error {
+	type link struct {
+		target [32]byte
+		kind   links.Kind
+	}
+	var seen [1 << 14]link
+	key := l.s.key()
+	return func(from int, target []byte, kind links.Kind) error {
+		now := link{kind: kind}
+		copy(now.target[:], target)
+		slot := &seen[(int(target[0])<<8|int(target[1]))%len(seen)]
+		if *slot == now {
+			return nil
+		}
+		*slot = now
+		if place, announced := l.s.want.place(target); announced {
+			tell(from, claim{coming, uint64(place), kind})
+		} else if at, found := l.s.local.Search(target); found {
+			tell(from, claim{ours, uint64(at), kind})
+		} else {
+			tell(from, claim{nowhere, key.Short(target), kind})
+		}
+		return nil
+	}
+}
+
+// compareWithOurs compares the links to what we had before.
+func (l *linkCheck) compareWithOurs(ctx context.Context, p *packLinks) error {
+	var claims []claim
+	var at []uint32
+	for c := range p.claims {
+		if c.of == ours {
+			claims, at = append(claims, c), append(at, uint32(c.at))
+		}
+	}
+	if len(claims) == 0 {
+		return nil
+	}
+	kinds, err := links.Kinds(ctx, l.s.o.Store.Repo, nil, oid.Selection{List: l.s.local, Index: at})
+	if err != nil {
+		return fmt.Errorf("our store: %v", err)
+	}
+	for i, c := range claims {
+		if kinds[i] != 0 && kinds[i] != c.kind {
+			return bad(p.claims[c], "it calls our %s %x a %s", kinds[i], l.s.local.At(int(c.at)), c.kind)
+		}
+	}
+	return nil
+}
