@@ -54,7 +54,7 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 	kinds := make([]Kind, 0, names.Len())
 	for len(kinds) < names.Len() {
 		c := repo.Command(ctx, env, "cat-file", "--batch-check=%(objecttype)")
-		c.Stdin = &git.NameLines{Names: names, Next: len(kinds)}
+		c.Stdin = git.NameLines(names, len(kinds))
 		err := c.Lines(func(line []byte) error {
 			kinds = append(kinds, ParseKind(string(line))) // or it says that the object is missing
 			return nil
@@ -94,7 +94,7 @@ type reader struct {
 
 // read is one run of git, which dies of some damaged objects: the next one begins behind that.
 func (l *reader) read(c *git.Child, names oid.Names) error {
-	c.Stdin = &git.NameLines{Names: names, Next: l.from}
+	c.Stdin = git.NameLines(names, l.from)
 	out, err := c.StdoutPipe()
 	if err != nil {
 		return err
