@@ -22,8 +22,8 @@ type OmittedError struct {
 }
 
 func (e *OmittedError) Error() string {
-	const ours, theirs = "%d of our objects can't be read here or were refused by the peer, and were left out: see the warnings above",
-		"%d of the peer's objects can't be read there or were refused here, and were left out: see the warnings on both sides"
+	const ours, theirs = "%d of our objects can't be read here or were refused by the peer, and were left out: the warnings above name them; git fsck shows what is damaged",
+		"%d of the peer's objects can't be read there or were refused here, and were left out: the warnings name them; its side should run git fsck"
 	var what []string
 	if e.Ours > 0 {
 		what = append(what, fmt.Sprintf(ours, e.Ours))
