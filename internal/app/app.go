@@ -116,23 +116,16 @@ func converse(ctx context.Context, c Config, link *Link, s *screen.Screen, o ses
 // (git maintenance, git fetch --all) holds its locks meanwhile.
 const helperWait = time.Minute
 
-// completeWait fills in how long to wait for the peer.
-func (c *Config) completeWait(ctx context.Context, g git.Git, remote string, otherwise time.Duration) error {
-	if c.Wait != 0 {
-		return nil
-	}
-	key := "remote." + remote + ".aigWait"
-	text, set, err := g.Config(ctx, key, "")
-	if !set && err == nil {
-		key = "aig.wait"
-		text, set, err = g.Config(ctx, key, "")
-	}
-	if err != nil || !set {
+// completeWait fills in how long to wait for the peer, which is otherwise where nothing says it.
+func (c *Config) completeWait(otherwise time.Duration) (err error) {
+	switch {
+	case c.Wait != 0:
+	case c.Settings.wait == "":
 		c.Wait = otherwise
-		return err
-	}
-	if c.Wait, err = time.ParseDuration(text); err != nil || c.Wait < 0 {
-		return fmt.Errorf("configuration variable %s: %q is no duration such as 90s or 2h", key, text)
+	default:
+		if c.Wait, err = time.ParseDuration(c.Settings.wait); err != nil || c.Wait < 0 {
+			return fmt.Errorf("configuration variable aig.wait or remote.<name>.aigWait: %q is no duration such as 90s or 2h", c.Settings.wait)
+		}
 	}
 	return nil
 }

@@ -247,8 +247,8 @@ func TestWait(t *testing.T) {
 		{byGit: true, ofRemote: "0", general: "2h", want: 0},
 		{option: time.Second, ofRemote: "5s", want: time.Second},
 		{option: -1, general: "5s", want: 0},
-		{general: "soon", wrong: `aig.wait: "soon"`},
-		{ofRemote: "-1s", wrong: `remote.bob.aigWait: "-1s"`},
+		{general: "soon", wrong: `"soon" is no duration`},
+		{ofRemote: "-1s", wrong: `"-1s" is no duration`},
 	} {
 		repo := gittest.New(t)
 		for key, value := range map[string]string{"remote.bob.aigWait": tt.ofRemote, "aig.wait": tt.general} {
@@ -261,7 +261,10 @@ func TestWait(t *testing.T) {
 		if tt.byGit {
 			otherwise = helperWait
 		}
-		err := c.completeWait(t.Context(), c.git(), "bob", otherwise)
+		if err := c.Settings.complete(t.Context(), c.git(), c.getenv, "bob"); err != nil {
+			t.Fatal(err)
+		}
+		err := c.completeWait(otherwise)
 		if tt.wrong != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.wrong) {
 				t.Errorf("%+v: error %v", tt, err)

@@ -65,7 +65,7 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	if r.screen.IsTerminal() {
 		otherwise = 0
 	}
-	if err := r.completeWait(ctx, r.git, r.name, otherwise); err != nil {
+	if err := r.completeWait(otherwise); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	var err error
@@ -94,7 +94,8 @@ func (r *remote) converse(ctx context.Context) error {
 		Hold: func(ctx context.Context, offer session.Offer) (*intake.Store, error) {
 			// Even an empty repository tells its HEAD. Git would take no references for deleted ones.
 			if len(offer.Refs) == 0 {
-				return nil, fmt.Errorf("the peer tells no references: it runs with --no-refs or aig.refs=false, or has more than the %d that can be told", ref.Max)
+				return nil, fmt.Errorf("the peer tells no references: it runs with --no-refs or aig.refs=false, "+
+					"or has more than the %d that can be told", ref.Max)
 			}
 			r.offered <- offer
 			select {

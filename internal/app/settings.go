@@ -16,6 +16,7 @@ type Settings struct {
 	Trust    []string // fingerprints
 	Context  string   // the word that both sides must give alike; "" is none
 
+	wait    string   // how long to wait for the peer, as configured
 	request []string // what the transport of a paired remote has to ask a switchboard for, in its environment
 }
 
@@ -28,6 +29,7 @@ func (s *Settings) complete(ctx context.Context, git git.Git, getenv func(string
 		typ                    string
 	}{
 		{&s.Identity, "aigIdentity", "AIG_IDENTITY", "aig.identity", "path"},
+		{&s.wait, "aigWait", "", "aig.wait", ""},
 		{&s.Context, "aigContext", "AIG_CONTEXT", "aig.context", ""}, // a remote whose context is empty has none, whatever the general one is
 	} {
 		set := *v.value != ""
@@ -36,7 +38,10 @@ func (s *Settings) complete(ctx context.Context, git git.Git, getenv func(string
 			*v.value, set, err = git.Config(ctx, "remote."+remote+"."+v.ofRemote, v.typ)
 		}
 		if !set && err == nil {
-			if *v.value = getenv(v.env); *v.value == "" {
+			if v.env != "" {
+				*v.value = getenv(v.env)
+			}
+			if *v.value == "" {
 				*v.value, _, err = git.Config(ctx, v.general, v.typ)
 			}
 		}

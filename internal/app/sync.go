@@ -61,7 +61,7 @@ func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err 
 	if err := c.Settings.complete(ctx, git, c.getenv, remote); err != nil {
 		return "", err
 	}
-	if err := c.completeWait(ctx, git, remote, 0); err != nil {
+	if err := c.completeWait(0); err != nil {
 		return "", err
 	}
 	if c.Give == GiveAsConfigured {

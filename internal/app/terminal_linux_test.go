@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -59,8 +61,10 @@ func TestWaitingAtTerminal(t *testing.T) {
 	defer user.Close()
 	defer program.Close()
 	c := alice.config(bob)
-	c.Transport, c.Stderr, c.Wait = "sh '"+board+"' new", program, 2*time.Second
-	wait := start(t, c, nil, Sync)
+	c.Transport, c.Stderr = "sh '"+board+"' new", program
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	wait := start(t, c, nil, func(_ context.Context, c Config) error { return Sync(ctx, c) })
 	want := fmt.Sprintf("transport: \"17e58\\n\"\r\ntell the other side: AIG_TRUST=%s git aig-sync 'sh '\\''%s'\\'' 17e58'\r\nwaiting for it …\r\n", alice.fingerprint, board)
 	var seen []byte
 	user.SetReadDeadline(time.Now().Add(time.Minute))
@@ -74,7 +78,8 @@ func TestWaitingAtTerminal(t *testing.T) {
 	if string(seen) != want {
 		t.Errorf("the terminal shows\n%s, not\n%s", seen, want)
 	}
-	if o := wait(); o.err == nil || !strings.Contains(o.err.Error(), "no peer came within 2s") {
+	cancel()
+	if o := wait(); !errors.Is(o.err, context.Canceled) {
 		t.Error(o.err)
 	}
 }
