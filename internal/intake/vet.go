@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -27,7 +28,7 @@ func (s *Store) Vet(ctx context.Context, names []string) error {
 		return err
 	}
 	// Nothing of this counts as the peer's.
-	apart := &Store{Repo: s.Repo, checks: s.checks, unchecked: unchecked{most: n}}
+	apart := &Store{Repo: s.Repo, checks: s.checks, unchecked: unchecked{most: math.MaxInt}}
 	in, err := apart.Receive(ctx, n)
 	if err != nil {
 		return err

@@ -59,7 +59,7 @@ func TestVetBeforeSuggesting(t *testing.T) {
 	}
 	// What is missing is no error, and no checks are none.
 	to := gittest.New(t)
-	tree := to.GitIn("100644 blob "+strings.Repeat("12", 20)+"\t.gitmodules\n", "mktree", "--missing")
+	tree := to.GitIn("100644 blob "+strings.Repeat("12", 20)+"\t.gitattributes\n100644 blob "+strings.Repeat("34", 20)+"\t.gitmodules\n", "mktree", "--missing")
 	if err := open(t, to).Vet(t.Context(), []string{tree}); err != nil {
 		t.Errorf("missing: %v", err)
 	}
