@@ -24,8 +24,8 @@ func main() {
 	// Whoever reads the log may go: lines are lost then, and links go on.
 	signal.Ignore(syscall.SIGPIPE)
 
-	// The first signal ends the context. Signals are no longer caught by then,
-	// so that a second one ends the process at once.
+	// The first signal ends the context. Signals are no longer caught by then, so that a second one ends the process at
+	// once.
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 1)
 	command.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -165,7 +165,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	return server.Serve(ctx, ln)
 }
 
-// listener returns the socket that systemd hands over (sd_listen_fds(3)), else one at the address. Both have TCP's keepalives on.
+// listener returns the socket that systemd hands over (sd_listen_fds(3)), else one at the address. Both have TCP's
+// keepalives on.
 func listener(ctx context.Context, address string) (net.Listener, error) {
 	if os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) {
 		if n := os.Getenv("LISTEN_FDS"); n != "1" {

@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// What a client may ask beside its one command: OpenSSH sends a handful of
-	// requests before it and, if told to, a keepalive every few seconds.
+	// What a client may ask beside its one command: OpenSSH sends a handful of requests before it and, if told to, a
+	// keepalive every few seconds.
 	requestBurst = 256
 	requestRate  = 4 // a second
 )
@@ -42,8 +42,8 @@ type client struct {
 	requests *rate.Limiter
 }
 
-// serve does the handshake and then services the connection until it ends.
-// All goroutines of the connection have ended when it returns.
+// serve does the handshake and then services the connection until it ends. All goroutines of the connection have ended when
+// it returns.
 func (c *client) serve() {
 	opt := &c.server.opt
 	late := time.AfterFunc(opt.HandshakeTime, func() {
@@ -94,8 +94,8 @@ func (c *client) serve() {
 				channels = nil
 				continue
 			}
-			// OpenSSH asks for its forwards before it opens the session: what
-			// was asked for earlier is in the queue by now and comes first.
+			// OpenSSH asks for its forwards before it opens the session: what was asked for earlier is in the queue by now
+			// and comes first.
 			for queued := requests != nil; queued; {
 				select {
 				case r, ok := <-requests:
@@ -123,8 +123,8 @@ func (c *client) drain() {
 	sshguard.Drain(c.queue)
 }
 
-// request answers a global request (RFC 4254, section 4). None is granted;
-// "keepalive@openssh.com" wants no more than an answer.
+// request answers a global request (RFC 4254, section 4). None is granted; "keepalive@openssh.com" wants no more than an
+// answer.
 func (c *client) request(r *ssh.Request) {
 	switch r.Type {
 	case "tcpip-forward", "streamlocal-forward@openssh.com":
@@ -136,8 +136,7 @@ func (c *client) request(r *ssh.Request) {
 	}
 }
 
-// open answers the opening of a channel: the first session is taken, and
-// nothing else. It returns whether it was.
+// open answers the opening of a channel: the first session is taken, and nothing else. It returns whether it was.
 func (c *client) open(ch ssh.NewChannel) bool {
 	if !c.allow() {
 		return false
@@ -167,8 +166,7 @@ func (c *client) open(ch ssh.NewChannel) bool {
 	return false
 }
 
-// allow counts a request or a channel, and cuts the connection off if there
-// are too many of them.
+// allow counts a request or a channel, and cuts the connection off if there are too many of them.
 func (c *client) allow() bool {
 	if c.requests.Allow() {
 		return true
@@ -177,9 +175,8 @@ func (c *client) allow() bool {
 	return false
 }
 
-// cut ends a client that floods: nothing more of it is read, and if it has a
-// session, that is told a line and ended. It does not wait, and SSH has not
-// ended when it is called.
+// cut ends a client that floods: nothing more of it is read, and if it has a session, that is told a line and ended. It does
+// not wait, and SSH has not ended when it is called.
 func (c *client) cut(line string) {
 	c.flood.Do(func() {
 		c.server.counters.add(flooding)
@@ -193,10 +190,9 @@ func (c *client) cut(line string) {
 	})
 }
 
-// config is SSH's for this client. A client may ask for new keys as often as it
-// likes; so each key exchange is counted, by its signature, and those are left
-// out in which a client can make the server reckon for milliseconds without
-// reckoning itself.
+// config is SSH's for this client. A client may ask for new keys as often as it likes; so each key exchange is counted, by
+// its signature, and those are left out in which a client can make the server reckon for milliseconds without reckoning
+// itself.
 func (c *client) config() *ssh.ServerConfig {
 	secure := ssh.SupportedAlgorithms()
 	config := &ssh.ServerConfig{
@@ -244,9 +240,8 @@ func (k *countedKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm st
 	return k.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
 }
 
-// keepAlive asks the client for a sign of life from time to time, and closes
-// a connection on which none comes. Any byte is one: an answer may be queued
-// behind much data on a slow line.
+// keepAlive asks the client for a sign of life from time to time, and closes a connection on which none comes. Any byte is
+// one: an answer may be queued behind much data on a slow line.
 func (c *client) keepAlive() {
 	tick := time.NewTicker(c.server.opt.KeepaliveInterval)
 	defer tick.Stop()
@@ -278,9 +273,8 @@ func (c *client) keepAlive() {
 	}
 }
 
-// ask sends a request that every client answers, if only with a failure, as
-// OpenSSH's server does. The channel is closed when the answer is there or the
-// connection has ended.
+// ask sends a request that every client answers, if only with a failure, as OpenSSH's server does. The channel is closed
+// when the answer is there or the connection has ended.
 func (c *client) ask() <-chan struct{} {
 	c.meter.expect(64)
 	answered := make(chan struct{})
@@ -294,8 +288,7 @@ func (c *client) ask() <-chan struct{} {
 // close cuts the connection off. Everything that waits on it returns.
 func (c *client) close() { c.meter.Close() }
 
-// within runs f, which writes to the client, and cuts the connection off if
-// the client has not taken it in time.
+// within runs f, which writes to the client, and cuts the connection off if the client has not taken it in time.
 func (c *client) within(f func()) {
 	slow := time.AfterFunc(c.server.opt.ControlTime, func() {
 		c.server.counters.add(slowReader)

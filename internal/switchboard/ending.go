@@ -6,9 +6,8 @@ import (
 	"time"
 )
 
-// lingerTime is how long a client may show no sign of life until its session is
-// closed on both sides, and leaveTime how long it may take from there to close
-// its connection.
+// lingerTime is how long a client may show no sign of life until its session is closed on both sides, and leaveTime how long
+// it may take from there to close its connection.
 const (
 	lingerTime = 10 * time.Second
 	leaveTime  = time.Second
@@ -53,8 +52,7 @@ func (s *session) exitStatus(status uint32) {
 	s.channel.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
 }
 
-// Finish implements [Side]. No line can follow an end of file that has been
-// passed on.
+// Finish implements [Side]. No line can follow an end of file that has been passed on.
 func (s *session) Finish(status uint32, line string) {
 	s.finished.Do(func() {
 		s.client.place.unsettle(s.client.close)
@@ -74,8 +72,7 @@ func (s *session) Finish(status uint32, line string) {
 	})
 }
 
-// linger waits for the client to close its session, which shows that it has
-// got everything, and then its connection.
+// linger waits for the client to close its session, which shows that it has got everything, and then its connection.
 func (s *session) linger() {
 	seen := s.client.meter.total()
 	for closed := false; !closed; {

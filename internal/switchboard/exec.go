@@ -19,8 +19,8 @@ const (
 	maxNameDigits = 64
 )
 
-// maxExec bounds the requested command, in bytes. Nothing longer can be a
-// command of ours, and nothing longer is copied or looked at.
+// maxExec bounds the requested command, in bytes. Nothing longer can be a command of ours, and nothing longer is copied or
+// looked at.
 const maxExec = 96
 
 var (
@@ -30,17 +30,15 @@ var (
 	errExecMeet    = fmt.Errorf("meet needs a name of %d to %d lower-case hexadecimal digits, and then a or b", minNameDigits, maxNameDigits)
 )
 
-// command is what a client may ask for: a new token, the side that waits under
-// a token, or a meeting.
+// command is what a client may ask for: a new token, the side that waits under a token, or a meeting.
 type command struct {
 	token   string // of "<token>"
 	meeting string // the name, of "meet <name> <letter>"
 	letter  string // "a" or "b"
 }
 
-// parseExec reads the payload of an "exec" channel request (RFC 4254, section
-// 6.5: one string, the command). The zero command asks for a new token. Blanks
-// around a command, and capitals in a token, come from pasting and dictating. The
+// parseExec reads the payload of an "exec" channel request (RFC 4254, section 6.5: one string, the command). The zero
+// command asks for a new token. Blanks around a command, and capitals in a token, come from pasting and dictating. The
 // errors hold no foreign byte.
 func parseExec(payload []byte) (command, error) {
 	if len(payload) < 4 {

@@ -18,17 +18,14 @@ import (
 	"aig/internal/identity"
 )
 
-// maxHostKeyFile bounds what is read from a host key file, in bytes. The
-// largest RSA key in use is below 16 KiB.
+// maxHostKeyFile bounds what is read from a host key file, in bytes. The largest RSA key in use is below 16 KiB.
 const maxHostKeyFile = 64 << 10
 
-// HostKey reads the private key in file, in any format that
-// [ssh.ParsePrivateKey] knows and without a passphrase. If the file does not
-// exist, an ed25519 key is made there first, in OpenSSH's format and with mode
-// 0600; a missing directory is made with mode 0700. Two processes that start
-// at once end with the same key. A key that others may read is refused, as
-// OpenSSH refuses it, but for one that is root's and that a group may read: so
-// does an administrator give a key to a service.
+// HostKey reads the private key in file, in any format that [ssh.ParsePrivateKey] knows and without a passphrase. If the
+// file does not exist, an ed25519 key is made there first, in OpenSSH's format and with mode 0600; a missing directory is
+// made with mode 0700. Two processes that start at once end with the same key. A key that others may read is refused, as
+// OpenSSH refuses it, but for one that is root's and that a group may read: so does an administrator give a key to a
+// service.
 func HostKey(file string) (ssh.Signer, error) {
 	signer, err := readHostKey(file)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -75,8 +72,7 @@ func readHostKey(file string) (ssh.Signer, error) {
 	return signer, nil
 }
 
-// strongSigner returns a signer of only the algorithms that x/crypto holds
-// secure: no RSA with SHA-1.
+// strongSigner returns a signer of only the algorithms that x/crypto holds secure: no RSA with SHA-1.
 func strongSigner(signer ssh.Signer) (ssh.MultiAlgorithmSigner, error) {
 	multi, ok := signer.(ssh.MultiAlgorithmSigner)
 	if !ok {
@@ -88,9 +84,8 @@ func strongSigner(signer ssh.Signer) (ssh.MultiAlgorithmSigner, error) {
 	}))
 }
 
-// makeHostKey puts a new key at file unless somebody else was faster: the key
-// is written whole under another name and then linked, which fails if the
-// name is taken, so that nobody ever sees half a key or replaces one in use.
+// makeHostKey puts a new key at file unless somebody else was faster: the key is written whole under another name and then
+// linked, which fails if the name is taken, so that nobody ever sees half a key or replaces one in use.
 func makeHostKey(file string) error {
 	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

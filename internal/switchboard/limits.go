@@ -10,10 +10,9 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// prefixesOf returns the networks that a client is counted for, the widest
-// first: an IPv4 address has its /24 and itself, an IPv6 address its /48, /56
-// and /64, which are what a provider gives to one customer. All addresses that
-// are no IP addresses are the same client.
+// prefixesOf returns the networks that a client is counted for, the widest first: an IPv4 address has its /24 and itself, an
+// IPv6 address its /48, /56 and /64, which are what a provider gives to one customer. All addresses that are no IP addresses
+// are the same client.
 func prefixesOf(addr net.Addr) (prefixes [3]netip.Prefix) {
 	if addr == nil {
 		return prefixes
@@ -33,14 +32,11 @@ func prefixesOf(addr net.Addr) (prefixes [3]netip.Prefix) {
 	return prefixes
 }
 
-// pool bounds how many of something there are at the same time: connections,
-// waiting sides, links.
+// pool bounds how many of something there are at the same time: connections, waiting sides, links.
 //
-// When one more comes than there may be, one of the largest crowd has to go: of
-// the widest network that has most of them, in there of the narrower one that
-// has most, and of these the one that ranks lowest. So crowds push out only
-// themselves. The newcomer counts, too: it is not let in if its own network is
-// as large as any, and has nobody else who could go.
+// When one more comes than there may be, one of the largest crowd has to go: of the widest network that has most of them, in
+// there of the narrower one that has most, and of these the one that ranks lowest. So crowds push out only themselves. The
+// newcomer counts, too: it is not let in if its own network is as large as any, and has nobody else who could go.
 type pool struct {
 	most int
 
@@ -69,8 +65,8 @@ func newPool(most int) *pool {
 	return &pool{most: most, members: make(map[*member]bool), crowds: make(map[crowd]*int)}
 }
 
-// enter takes a place for whoever has these addresses, or returns nil. Unless
-// it does, leave follows. No lock is held while another one is told to go.
+// enter takes a place for whoever has these addresses, or returns nil. Unless it does, leave follows. No lock is held while
+// another one is told to go.
 func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member {
 	m := &member{pool: p, rank: rank, evict: evict}
 	for _, addr := range addrs {
@@ -98,8 +94,7 @@ func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member 
 	return m
 }
 
-// shrink makes one go, if there is one who may, for want of something that only
-// the system knows the bounds of.
+// shrink makes one go, if there is one who may, for want of something that only the system knows the bounds of.
 func (p *pool) shrink() {
 	p.mu.Lock()
 	victim := p.victim(nil)
@@ -142,8 +137,7 @@ func (p *pool) victim(m *member) *member {
 	return lowest
 }
 
-// size returns the sizes of the largest crowds that a member is of. It needs
-// p.mu.
+// size returns the sizes of the largest crowds that a member is of. It needs p.mu.
 func (p *pool) size(m *member) (most [3]int) {
 	for _, crowds := range m.crowds {
 		var size [3]int
@@ -169,8 +163,7 @@ func (m *member) shares(other *member) bool {
 	return false
 }
 
-// count counts a member as one that may have to go, or no longer as one. It
-// needs p.mu.
+// count counts a member as one that may have to go, or no longer as one. It needs p.mu.
 func (p *pool) count(m *member, n int) {
 	if p.members[m] == (n > 0) {
 		return
@@ -201,8 +194,7 @@ func (p *pool) drop(m *member) {
 	}
 }
 
-// settle says that a member must not go for another one any more. It returns
-// false if it has just been told to.
+// settle says that a member must not go for another one any more. It returns false if it has just been told to.
 func (m *member) settle() bool {
 	m.pool.mu.Lock()
 	defer m.pool.mu.Unlock()
@@ -233,18 +225,15 @@ func oldest() func() int64 {
 }
 
 const (
-	// networkLookups is how many times as many tokens a /24 or a /48 may try as
-	// one client in it.
+	// networkLookups is how many times as many tokens a /24 or a /48 may try as one client in it.
 	networkLookups = 10
 
-	// maxLimiters bounds the table of networks. When it is full, those not in
-	// it share one limiter.
+	// maxLimiters bounds the table of networks. When it is full, those not in it share one limiter.
 	maxLimiters = 1 << 14
 )
 
-// lookups bounds how many tokens are looked up for a client, which is an IPv4
-// address or an IPv6 /64, and for its network, an IPv4 /24 or an IPv6 /48. Right
-// ones count, too, so that nothing is learnt from what a try costs.
+// lookups bounds how many tokens are looked up for a client, which is an IPv4 address or an IPv6 /64, and for its network,
+// an IPv4 /24 or an IPv6 /48. Right ones count, too, so that nothing is learnt from what a try costs.
 type lookups struct {
 	minutely int
 	now      func() time.Time

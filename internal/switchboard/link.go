@@ -15,13 +15,12 @@ const (
 	// copyBuffer is the size of a direction's buffer in bytes: one SSH packet.
 	copyBuffer = 32 << 10
 
-	// drainTime is how long a link on which no byte moves lives on when one
-	// side is gone and the other has not taken all that it sent.
+	// drainTime is how long a link on which no byte moves lives on when one side is gone and the other has not taken all
+	// that it sent.
 	drainTime = time.Minute
 )
 
-// errLeft is how a link ends of which one side left before it had heard the
-// other's end of file.
+// errLeft is how a link ends of which one side left before it had heard the other's end of file.
 var errLeft = errors.New("left early")
 
 // Side is one end of a link. It need not be a session of this server.
@@ -36,11 +35,9 @@ type Side interface {
 
 // link carries bytes between two sides.
 //
-// Each direction is a goroutine of its own, the only one to write to its
-// destination while it runs. An end of file travels in its direction only, and
-// status 0 along with it: a client that has said its own end of file closes its
-// session as soon as it hears the other's, and takes no status after that. A
-// later status overrides an earlier one.
+// Each direction is a goroutine of its own, the only one to write to its destination while it runs. An end of file travels
+// in its direction only, and status 0 along with it: a client that has said its own end of file closes its session as soon
+// as it hears the other's, and takes no status after that. A later status overrides an earlier one.
 type link struct {
 	idle       time.Duration // 0 is for ever
 	silence    time.Duration // the joining side must have said something by then
@@ -66,9 +63,8 @@ func newLink(waited, joined Side, o *Options) *link {
 	}
 }
 
-// run carries the link until it has ended, and finishes both sides. The
-// context's end ends it at once, and its cause is what both are told. The
-// error is nil if both have said their end of file.
+// run carries the link until it has ended, and finishes both sides. The context's end ends it at once, and its cause is what
+// both are told. The error is nil if both have said their end of file.
 func (l *link) run(ctx context.Context) error {
 	var wait sync.WaitGroup
 	ended := make(chan *direction, len(l.directions))
@@ -129,8 +125,7 @@ func (l *link) watch(ctx context.Context, ended <-chan *direction) error {
 	}
 }
 
-// rest returns how long the link may live on if nothing moves, or why it must
-// end now.
+// rest returns how long the link may live on if nothing moves, or why it must end now.
 func (l *link) rest(gone bool) (time.Duration, error) {
 	idle := l.idle
 	if idle == 0 {
@@ -144,8 +139,7 @@ func (l *link) rest(gone bool) (time.Duration, error) {
 	if rest <= 0 {
 		return 0, &refusal{idleLink, "nothing has moved for " + idle.String()}
 	}
-	// Both sides of a peer's speak first: who takes a token and says nothing
-	// only keeps the waiting side from its peer.
+	// Both sides of a peer's speak first: who takes a token and says nothing only keeps the waiting side from its peer.
 	if joined := l.directions[1]; joined.bytes.Load() == 0 && !joined.eof.Load() {
 		if rest = min(rest, l.silence-age); rest <= 0 {
 			return 0, &refusal{silentSide, "the side that joined has sent nothing in " + l.silence.String() +
@@ -175,14 +169,12 @@ func (d *direction) carry(l *link) {
 	if l.over.Load() {
 		return // or it would come before the line that says why
 	}
-	// Said before it is done: the destination may leave as soon as it hears of
-	// this, and has then finished in good order.
+	// Said before it is done: the destination may leave as soon as it hears of this, and has then finished in good order.
 	d.eof.Store(true)
 	d.dst.CloseWrite()
 }
 
 func (l *link) touch() { l.moved.Store(int64(time.Since(l.began))) }
 
-// lastMoved returns the time at which a byte moved last: the quietest link has
-// the lowest.
+// lastMoved returns the time at which a byte moved last: the quietest link has the lowest.
 func (l *link) lastMoved() int64 { return l.began.UnixNano() + l.moved.Load() }

@@ -10,51 +10,42 @@ import (
 )
 
 const (
-	// handshakeBudget is how much a client may send until its key exchange is
-	// answered, in bytes on the wire, and again for its authentication. OpenSSH
-	// sends five thousand. It is small because SSH takes the names in a key
-	// exchange's offer apart before it looks at them, and a comma costs 16 bytes
-	// of memory.
+	// handshakeBudget is how much a client may send until its key exchange is answered, in bytes on the wire, and again for
+	// its authentication. OpenSSH sends five thousand. It is small because SSH takes the names in a key exchange's offer
+	// apart before it looks at them, and a comma costs 16 bytes of memory.
 	handshakeBudget = 16 << 10
 
-	// keyedBudget is how much a client may send between the two: its new keys in
-	// 16 bytes, and 16 packets of at least 28. The clients known send 300 bytes.
-	// What makes it a limit is x/crypto, see sshguard: the queue can't be had
-	// before.
+	// keyedBudget is how much a client may send between the two: its new keys in 16 bytes, and 16 packets of at least 28.
+	// The clients known send 300 bytes. What makes it a limit is x/crypto, see sshguard: the queue can't be had before.
 	keyedBudget = 16 + 16*28
 
-	// openingBudget is how much a client may send from there until its command
-	// is known: what comes directly behind a command, before that is looked at.
+	// openingBudget is how much a client may send from there until its command is known: what comes directly behind a
+	// command, before that is looked at.
 	openingBudget = 64 << 10
 
-	// A packet is large if x/crypto reads more of it at once, in bytes. Once
-	// there is a command it is one that is larger than any that SSH obliges us
-	// to take (RFC 4253, section 6.1); before, it is one that is larger than has
-	// to be for a command of ours.
+	// A packet is large if x/crypto reads more of it at once, in bytes. Once there is a command it is one that is larger
+	// than any that SSH obliges us to take (RFC 4253, section 6.1); before, it is one that is larger than has to be for a
+	// command of ours.
 	largeRead        = 35_000
 	largeOpeningRead = 8 << 10
 
-	// A command is answered however long it is (x/crypto takes no packet of more
-	// than 256 KiB), so maxLarge clients at a time may send a large packet before
-	// it, and largeBudget beyond openingBudget. It may take 16 times as much
-	// memory if it is an offer of algorithms.
+	// A command is answered however long it is (x/crypto takes no packet of more than 256 KiB), so maxLarge clients at a
+	// time may send a large packet before it, and largeBudget beyond openingBudget. It may take 16 times as much memory if
+	// it is an offer of algorithms.
 	maxLarge    = 16
 	largeBudget = 272 << 10
 
-	// backlogBudget is how much of one client may lie here unread. SSH's window
-	// holds 2 MiB of data, but a client may send it in packets of one byte, and
-	// each costs x/crypto about 64 bytes of memory for its 36 on the wire. So
-	// what is bounded is the wire: full windows in packets of at least 72 bytes
-	// pass, and memory stays below twice this figure, where the window alone
-	// would allow 128 MiB.
+	// backlogBudget is how much of one client may lie here unread. SSH's window holds 2 MiB of data, but a client may send
+	// it in packets of one byte, and each costs x/crypto about 64 bytes of memory for its 36 on the wire. So what is bounded
+	// is the wire: full windows in packets of at least 72 bytes pass, and memory stays below twice this figure, where the
+	// window alone would allow 128 MiB.
 	backlogBudget = 3 << 20
 
-	// writesInPlain is how often x/crypto writes before it answers to a key
-	// exchange: its version, its offer of algorithms.
+	// writesInPlain is how often x/crypto writes before it answers to a key exchange: its version, its offer of algorithms.
 	writesInPlain = 2
 
-	// farewellTime is how long a line may take to go to a client that is being
-	// sent away. There is room for it in the system's buffers, as a rule.
+	// farewellTime is how long a line may take to go to a client that is being sent away. There is room for it in the
+	// system's buffers, as a rule.
 	farewellTime = 100 * time.Millisecond
 )
 
@@ -75,9 +66,8 @@ const (
 	stopped                     // nothing more is read
 )
 
-// meter is a connection that counts what arrives on it and does not let more
-// come than may lie here. It counts against the budget while counting is set:
-// not while somebody reads, since then nothing lies here.
+// meter is a connection that counts what arrives on it and does not let more come than may lie here. It counts against the
+// budget while counting is set: not while somebody reads, since then nothing lies here.
 type meter struct {
 	net.Conn
 	large   chan struct{}     // has room for maxLarge clients
@@ -156,8 +146,8 @@ func (m *meter) Read(p []byte) (int, error) {
 	}
 }
 
-// check returns how many of n bytes may be read now. If none may, there is an
-// error, or a change to wait for, which a client that floods is told about.
+// check returns how many of n bytes may be read now. If none may, there is an error, or a change to wait for, which a client
+// that floods is told about.
 func (m *meter) check(n int) (_ int, flood string, changed <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -214,8 +204,8 @@ func (m *meter) Write(p []byte) (int, error) {
 	return m.Conn.Write(p)
 }
 
-// dismiss ends the handshake of a client that has to go. It does not wait: what
-// waits for the connection fails, and the reader tells the line first.
+// dismiss ends the handshake of a client that has to go. It does not wait: what waits for the connection fails, and the
+// reader tells the line first.
 func (m *meter) dismiss(line string) {
 	m.mu.Lock()
 	m.farewell = line
@@ -224,9 +214,8 @@ func (m *meter) dismiss(line string) {
 	m.Conn.SetDeadline(time.Unix(1, 0))
 }
 
-// tell says why a connection ends before its handshake is done, if no more
-// than the version and the offer of a key exchange has been sent: afterwards
-// the client would not understand.
+// tell says why a connection ends before its handshake is done, if no more than the version and the offer of a key exchange
+// has been sent: afterwards the client would not understand.
 func (m *meter) tell(line string) {
 	m.mu.Lock()
 	farewell := disconnect(line)
@@ -255,8 +244,8 @@ func (m *meter) reading() {
 	m.counting = false
 }
 
-// took says that n bytes of data have been taken, and whether that was all
-// there were. Until the next call of reading, what arrives is backlog.
+// took says that n bytes of data have been taken, and whether that was all there were. Until the next call of reading, what
+// arrives is backlog.
 func (m *meter) took(n int, all bool) {
 	if all {
 		n = backlogBudget

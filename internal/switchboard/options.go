@@ -8,8 +8,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Options set up a [Server]. Start from [DefaultOptions]: there is no zero
-// value that means "the default".
+// Options set up a [Server]. Start from [DefaultOptions]: there is no zero value that means "the default".
 type Options struct {
 	HostKey ssh.Signer   // as [HostKey] reads or makes it
 	Logger  *slog.Logger // never sees a token, a byte of a link or a foreign string
@@ -33,13 +32,11 @@ type Options struct {
 	Grace time.Duration // for running links, once the server is being stopped
 }
 
-// DefaultOptions returns options for a small public host, without a HostKey
-// and a Logger. What clients can make the process hold is below 0.75 MiB for
-// each connection whose command is not known (see handshakeBudget and
-// openingBudget), 6 MiB for each waiting side and 12 MiB for each link (see
-// backlogBudget), the heap's own slack included: 3.4 GiB if all of these places
-// are taken by clients that mean harm. Honest ones leave at most SSH's window
-// of 2 MiB unread, in each direction. The system's own buffers come on top.
+// DefaultOptions returns options for a small public host, without a HostKey and a Logger. What clients can make the process
+// hold is below 0.75 MiB for each connection whose command is not known (see handshakeBudget and openingBudget), 6 MiB for
+// each waiting side and 12 MiB for each link (see backlogBudget), the heap's own slack included: 3.4 GiB if all of these
+// places are taken by clients that mean harm. Honest ones leave at most SSH's window of 2 MiB unread, in each direction. The
+// system's own buffers come on top.
 func DefaultOptions() Options {
 	return Options{
 		MaxConnections: 1024,

@@ -9,8 +9,7 @@ import (
 	"sync"
 )
 
-// reason names why somebody was refused or cut off: the key of a counter in
-// the log.
+// reason names why somebody was refused or cut off: the key of a counter in the log.
 type reason string
 
 const (
@@ -36,8 +35,7 @@ const (
 	outOfDescriptors   reason = "accept"      // accepting failed, and was slowed down
 )
 
-// tooManyLine is what a client is told that is not let in, or has to go for
-// another one.
+// tooManyLine is what a client is told that is not let in, or has to go for another one.
 const tooManyLine = "too many connections are open; try again later"
 
 // refusal is the error that a client is told.
@@ -58,9 +56,8 @@ func (s *Server) count(err error) (string, bool) {
 	return string(refused.reason), true
 }
 
-// disconnect is the packet by which SSH says that a connection ends, as it is
-// before the first key exchange (RFC 4253, sections 6 and 11.1). Clients show
-// its line.
+// disconnect is the packet by which SSH says that a connection ends, as it is before the first key exchange (RFC 4253,
+// sections 6 and 11.1). Clients show its line.
 func disconnect(line string) []byte {
 	const message, byApplication, block = 1, 11, 8
 	payload := []byte{message}
@@ -91,8 +88,8 @@ func (c *counters) add(r reason) {
 	c.fresh = true
 }
 
-// report returns the counters as attributes, in the order of their names, or
-// nothing if none has moved since the last report.
+// report returns the counters as attributes, in the order of their names, or nothing if none has moved since the last
+// report.
 func (c *counters) report() []slog.Attr {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,13 +7,12 @@ import (
 	"sync"
 )
 
-// spentTokens is how many used tokens are remembered and not given out again,
-// so that a token noted on paper does not soon lead to strangers.
+// spentTokens is how many used tokens are remembered and not given out again, so that a token noted on paper does not soon
+// lead to strangers.
 const spentTokens = 4096
 
-// Rendezvous is where sides find each other. A side waits from New or Meet to
-// the first of Take, Meet and Cancel that ends its wait: it is joined once or
-// not at all.
+// Rendezvous is where sides find each other. A side waits from New or Meet to the first of Take, Meet and Cancel that ends
+// its wait: it is joined once or not at all.
 type Rendezvous interface {
 	// New lets a side wait under a new token.
 	New(side Side) (*Wait, error)
@@ -21,12 +20,12 @@ type Rendezvous interface {
 	// Take ends the wait under a token. It returns nil if nobody waits there.
 	Take(token string) *Wait
 
-	// Meet ends the wait of a meeting's other side, or lets this one wait for
-	// it: joined tells which. One that waits as the same side is replaced.
+	// Meet ends the wait of a meeting's other side, or lets this one wait for it: joined tells which. One that waits as the
+	// same side is replaced.
 	Meet(name, letter string, side Side) (w *Wait, joined bool)
 
-	// Cancel ends a wait for which nobody has come. It returns false if somebody
-	// has, or has replaced it: Joined or Replaced is closed then.
+	// Cancel ends a wait for which nobody has come. It returns false if somebody has, or has replaced it: Joined or Replaced
+	// is closed then.
 	Cancel(w *Wait) bool
 }
 
@@ -114,8 +113,7 @@ func (r *memoryRendezvous) put(key place, side Side) *Wait {
 	return w
 }
 
-// end ends the wait at a place, if there is one, and closes the channel that
-// says how. It needs r.mu.
+// end ends the wait at a place, if there is one, and closes the channel that says how. It needs r.mu.
 func (r *memoryRendezvous) end(key place, how func(*Wait) chan struct{}) *Wait {
 	w := r.waiting[key]
 	if w != nil {
@@ -142,9 +140,8 @@ func (r *memoryRendezvous) drop(w *Wait) {
 	r.spent[w.Token] = true
 }
 
-// token draws tokens until one is neither waiting nor spent lately. Both
-// together fill a small part of the space, so that a hundred draws in vain mean
-// a broken source of randomness.
+// token draws tokens until one is neither waiting nor spent lately. Both together fill a small part of the space, so that a
+// hundred draws in vain mean a broken source of randomness.
 func (r *memoryRendezvous) token(digits int) (string, error) {
 	for range 100 {
 		var b [8]byte
@@ -159,14 +156,13 @@ func (r *memoryRendezvous) token(digits int) (string, error) {
 	return "", fmt.Errorf("drawing a token: a hundred draws gave none that is free")
 }
 
-// tokenDigits returns the length of a token, in hexadecimal digits, when so
-// many tokens wait together with it: at least least, and so many that
+// tokenDigits returns the length of a token, in hexadecimal digits, when so many tokens wait together with it: at least
+// least, and so many that
 //
 //	16^digits ≥ 2^20 · waiting
 //
-// So a guess hits one of those who wait with a chance of at most 2^-20, however
-// many they are. Whoever hits is let in on a link whose ends then fail to
-// recognise each other: a nuisance, not a way in.
+// So a guess hits one of those who wait with a chance of at most 2^-20, however many they are. Whoever hits is let in on a
+// link whose ends then fail to recognise each other: a nuisance, not a way in.
 func tokenDigits(least, waiting int) int {
 	digits := least
 	for digits < maxTokenDigits-1 && uint64(1)<<(4*digits-20) < uint64(waiting) {

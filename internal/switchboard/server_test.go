@@ -46,7 +46,6 @@ func TestRefusals(t *testing.T) {
 		{"a pty", spoilt("pty-req", true), "no terminal"},
 		{"an agent", spoilt("auth-agent-req@openssh.com", false), "no agent"},
 		{"X11", spoilt("x11-req", false), "no X11"},
-		{"a pty and no command", func(p *peer) { p.request("pty-req", nil) }, "no terminal"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := b.dial(t).session()

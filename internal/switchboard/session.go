@@ -6,118 +6,94 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
-)
-
-const (
-	// commandGrace is how long a command may follow a request that is refused,
-	// so that the refusal comes as the answer to the command.
-	commandGrace = 2 * time.Second
 )
 
 // session is the session channel of a client (RFC 4254, section 6).
 type session struct {
 	client  *client
 	channel ssh.Channel
+	forward bool          // a port forward was asked for before it was opened
+	start   chan start    // the first request for a command, shell or subsystem
+	gone    chan struct{} // closed when the channel is closed or its connection has ended
 
-	start   chan start              // the first request for a command, shell or subsystem
-	refused chan struct{}           // has an element once a request has set spoilt
-	spoilt  atomic.Pointer[refusal] // what was asked for that spoils the session
-	gone    chan struct{}           // closed when the channel is closed or its connection ended
-
-	write    sync.Mutex // guards the following and orders end of file after everything else
+	write    sync.Mutex // guards sentEOF, and orders end of file after everything else
 	sentEOF  bool
 	finished sync.Once
 }
 
-// start is a request that starts something in a session.
+// start is a request that starts something in a session, or why it is refused.
 type start struct {
 	command command
-	refusal *refusal
+	err     error
 }
 
 func newSession(c *client, channel ssh.Channel, forward bool) *session {
-	s := &session{
-		client:  c,
-		channel: channel,
-		start:   make(chan start, 1),
-		refused: make(chan struct{}, 1),
-		gone:    make(chan struct{}),
-	}
-	if forward {
-		s.spoilt.Store(&refusal{refusedForward, "no port forwarding here; try ssh -o ClearAllForwardings=yes"})
-	}
-	return s
+	return &session{client: c, channel: channel, forward: forward, start: make(chan start, 1), gone: make(chan struct{})}
 }
 
 // serveRequests answers the session's requests until the channel is closed.
 func (s *session) serveRequests(requests <-chan *ssh.Request) {
 	defer close(s.gone)
+	var spoilt error // what was asked for that the command is refused for
+	if s.forward {
+		spoilt = &refusal{refusedForward, "no port forwarding here; try ssh -o ClearAllForwardings=yes"}
+	}
+	spoil := func(line string) {
+		if spoilt == nil {
+			spoilt = &refusal{refusedRequest, line}
+		}
+	}
 	started := false
 	for r := range requests {
 		if !s.client.allow() {
 			continue
 		}
+		ok := !started
+		starts := ok
 		var st start
-		ok, granted := false, false
 		switch r.Type {
 		case "exec":
-			ok = true
-			st.command, st.refusal = s.parse(r.Payload)
-		case "shell":
-			ok = true
-			st.refusal = &refusal{refusedRequest, "no shell here; ask for \"new\" or for a token, as in: ssh HOST new"}
-		case "subsystem":
-			ok = true
-			st.refusal = &refusal{refusedRequest, "no subsystem here; ask for \"new\" or for a token, as in: ssh HOST new"}
+			if st.command, st.err = parseExec(r.Payload); st.err != nil {
+				st.err = &refusal{unknownCommand, st.err.Error() + "; ask for \"new\" or for a token"}
+			}
+		case "shell", "subsystem":
+			st.err = &refusal{refusedRequest, "no " + r.Type + " here; ask for \"new\" or for a token, as in: ssh HOST new"}
 		case "pty-req":
-			s.spoil("no terminal here; try ssh -T")
-			// There is none, but to say so here would make ssh -tt give up
-			// with a status of its own before it could read the line.
-			granted = true
+			// There is none, but to say so here would make ssh -tt give up with a status of its own before it could read the
+			// line.
+			starts = false
+			spoil("no terminal here; try ssh -T")
 		case "auth-agent-req@openssh.com":
-			s.spoil("no agent forwarding here; try ssh -a")
+			ok, starts = false, false
+			spoil("no agent forwarding here; try ssh -a")
 		case "x11-req":
-			s.spoil("no X11 forwarding here; try ssh -x")
+			ok, starts = false, false
+			spoil("no X11 forwarding here; try ssh -x")
+		default: // such as "env" and "window-change", which do no harm unheeded
+			ok, starts = false, false
 		}
-		// Everything else, such as "env" and "window-change", does no harm
-		// unheeded. A refused command is answered with success, too: only then
-		// does a client show what follows on standard error and take the exit
-		// status as its own.
-		ok = ok && !started
-		if ok {
+		if starts {
 			s.client.meter.turn(obeying, backlogBudget)
 		}
+		// A refused command is answered with success, too: only then does a client show what follows on standard error and
+		// take the exit status as its own.
 		if r.WantReply {
-			r.Reply(ok || granted && !started, nil)
+			r.Reply(ok, nil)
 		}
-		if ok {
+		if starts {
 			started = true
+			if st.err == nil {
+				st.err = spoilt
+			}
 			s.start <- st
 		}
 	}
 }
 
-func (s *session) parse(payload []byte) (command, *refusal) {
-	cmd, err := parseExec(payload)
-	if err != nil {
-		return cmd, &refusal{unknownCommand, err.Error() + "; ask for \"new\" or for a token"}
-	}
-	return cmd, nil
-}
-
-// spoil notes the first request that is refused together with its session.
-func (s *session) spoil(line string) {
-	if s.spoilt.CompareAndSwap(nil, &refusal{refusedRequest, line}) {
-		s.refused <- struct{}{}
-	}
-}
-
-// discardStderr throws away what the client sends as standard error, which
-// would fill its window.
+// discardStderr throws away what the client sends as standard error, which would fill its window.
 func (s *session) discardStderr() { io.Copy(io.Discard, s.channel.Stderr()) }
 
 // Read implements [Side].
@@ -144,47 +120,29 @@ func (s *session) Gone() <-chan struct{} { return s.gone }
 
 // run waits for the session's command and obeys it.
 func (s *session) run() {
-	opt := &s.client.server.opt
-	overdue := time.NewTimer(opt.CommandTime)
-	defer overdue.Stop()
 	var st start
-	for waiting := true; waiting; {
-		select {
-		case st = <-s.start:
-			waiting = false
-		case <-s.refused:
-			overdue.Reset(min(commandGrace, opt.CommandTime))
-		case <-overdue.C:
-			st.refusal = s.spoilt.Load()
-			if st.refusal == nil {
-				st.refusal = &refusal{noCommand, "no command came in time; ask for \"new\" or for a token"}
-			}
-			waiting = false
-		case <-s.gone:
-			return
-		case <-s.client.ctx.Done():
-			s.refuse(context.Cause(s.client.ctx))
-			return
-		}
+	select {
+	case st = <-s.start:
+	case <-time.After(s.client.server.opt.CommandTime):
+		st.err = &refusal{noCommand, "no command came in time; ask for \"new\" or for a token"}
+	case <-s.gone:
+		return
+	case <-s.client.ctx.Done():
+		st.err = context.Cause(s.client.ctx)
 	}
-	if spoilt := s.spoilt.Load(); st.refusal == nil && spoilt != nil {
-		st.refusal = spoilt
-	}
-	var err error
 	switch {
-	case st.refusal != nil:
-		err = st.refusal
+	case st.err != nil:
 	case !s.client.place.settle():
-		err = context.Cause(s.client.ctx)
+		st.err = context.Cause(s.client.ctx)
 	case st.command.meeting != "":
-		err = s.runMeet(st.command)
+		st.err = s.runMeet(st.command)
 	case st.command.token != "":
-		err = s.runToken(st.command.token)
+		st.err = s.runToken(st.command.token)
 	default:
-		err = s.runNew()
+		st.err = s.runNew()
 	}
-	if err != nil {
-		s.refuse(err)
+	if st.err != nil {
+		s.refuse(st.err)
 	}
 }
 
@@ -219,8 +177,8 @@ func (s *session) runToken(token string) error {
 	return s.join(w.Side)
 }
 
-// waitAs waits until another session has joined w, which is this one's: that
-// one carries the link, and finishes this session.
+// waitAs waits until another session has joined w, which is this one's: that one carries the link, and finishes this
+// session.
 func (s *session) waitAs(w *Wait) error {
 	server := s.client.server
 	pushedOut := make(chan struct{})

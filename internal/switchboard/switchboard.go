@@ -1,13 +1,11 @@
 // Package switchboard joins the SSH sessions of two strangers into one pipe.
 //
-// One asks for "new", is told a token and waits; the other asks for the token;
-// from then on each one's output is the other's input. The switchboard lets
-// everybody in, knows nobody, stores nothing and can't tell what it carries.
+// One asks for "new", is told a token and waits; the other asks for the token; from then on each one's output is the other's
+// input. The switchboard lets everybody in, knows nobody, stores nothing and can't tell what it carries.
 //
-// The files: switchboard (the server), client and session (SSH's face), exec
-// (the commands), rendezvous (who waits for whom), link (the relay), limits (how
-// many there may be, and who goes when there are more), meter (how much of a
-// client may lie here unread), refusal (what whoever is refused is told).
+// The files: switchboard (the server), client and session (SSH's face), exec (the commands), rendezvous (who waits for
+// whom), link (the relay), limits (how many there may be, and who goes when there are more), meter (how much of a client may
+// lie here unread), refusal (what whoever is refused is told).
 package switchboard
 
 import (
@@ -32,16 +30,15 @@ const (
 	// reportInterval is the time between two lines of counters in the log.
 	reportInterval = time.Minute
 
-	// A link is logged by two lines, but no more of them than these: strangers
-	// can make hundreds a second, and must not fill the disk that way.
+	// A link is logged by two lines, but no more of them than these: strangers can make hundreds a second, and must not fill
+	// the disk that way.
 	linkLineBurst = 100
 	linkLineRate  = 0.1 // a second
 
 	// serverVersion is our version string (RFC 4253, section 4.2).
 	serverVersion = "SSH-2.0-aig-switchboard"
 
-	// maxFarewells is how many clients that are not let in are told so at the
-	// same time.
+	// maxFarewells is how many clients that are not let in are told so at the same time.
 	maxFarewells = 64
 
 	// Bounds of the pause after a failure to accept.
@@ -93,11 +90,9 @@ func New(opt Options) (*Server, error) {
 	}, nil
 }
 
-// Serve serves the connections that come in on ln, which it closes. When ctx
-// ends, it takes no new connection and no new command, sends away those who
-// wait, gives running links [Options.Grace] to end and then every client
-// [Options.ControlTime] to take what it is told, and returns nil. Every
-// goroutine it has started has ended when it returns. The error is that of a
+// Serve serves the connections that come in on ln, which it closes. When ctx ends, it takes no new connection and no new
+// command, sends away those who wait, gives running links [Options.Grace] to end and then every client [Options.ControlTime]
+// to take what it is told, and returns nil. Every goroutine it has started has ended when it returns. The error is that of a
 // listener which failed for good.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	s.log.Info("listening", "addr", ln.Addr().String(), "fingerprint", ssh.FingerprintSHA256(s.opt.HostKey.PublicKey()))
@@ -144,8 +139,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// accept hands every connection to take until ctx ends. When the system has
-// no descriptor or memory left, it drops a client that has no command yet, and tries again ever more slowly.
+// accept hands every connection to take until ctx ends. When the system has no descriptor or memory left, it drops a client
+// that has no command yet, and tries again ever more slowly.
 func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn)) error {
 	pause := minAcceptPause
 	for {
@@ -160,11 +155,10 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 			pause = minAcceptPause
 			take(conn)
 			continue
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("accepting on %v: %w", ln.Addr(), err)
 		case exhausted(err):
 			s.connections.shrink()
-		case passing(err):
-		default:
-			return fmt.Errorf("accepting on %v: %w", ln.Addr(), err)
 		}
 		s.counters.add(outOfDescriptors)
 		s.log.Debug("accepting failed", "error", err.Error(), "pause", pause.String())
@@ -176,22 +170,12 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 	}
 }
 
-// exhausted tells whether an error means that the process or the system has
-// run out of something that ended connections give back.
+// exhausted tells whether an error means that the process or the system has run out of something that ended connections give
+// back.
 func exhausted(err error) bool {
-	return isOneOf(err, syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM)
-}
-
-// passing tells whether an error is that of one connection or of the network
-// just now, as Linux passes it on from accept, and not of the listener.
-func passing(err error) bool {
-	return isOneOf(err, syscall.ECONNABORTED, syscall.ECONNRESET, syscall.ETIMEDOUT, syscall.EPROTO, syscall.EPERM,
-		syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTDOWN, syscall.EHOSTUNREACH)
-}
-
-func isOneOf(err error, errnos ...syscall.Errno) bool {
 	var errno syscall.Errno
-	return errors.As(err, &errno) && slices.Contains(errnos, errno)
+	return errors.As(err, &errno) &&
+		slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}, errno)
 }
 
 // admit lets a connection in, or returns nil.
@@ -219,9 +203,8 @@ func (s *Server) admit(ctx context.Context, conn net.Conn) *client {
 	return c
 }
 
-// turnAway tells a client that is not let in so, and takes what it sends for a
-// moment: a connection that is closed under a client's hands is all that it
-// would hear of. When there are too many such clients, it does just that.
+// turnAway tells a client that is not let in so, and takes what it sends for a moment: a connection that is closed under a
+// client's hands is all that it would hear of. When there are too many such clients, it does just that.
 func (s *Server) turnAway(conn net.Conn) {
 	select {
 	case s.farewells <- struct{}{}:
