@@ -120,7 +120,7 @@ func (s *run) tips(ctx context.Context, report *branches.Report, result *session
 	for _, r := range result.PeerRefs {
 		theirs = append(theirs, r.OID, r.Peeled)
 	}
-	return refs.Dangling(ctx, s.store.Repo, result.Received.All(), theirs, whole, v)
+	return refs.Dangling(ctx, s.store.Repo, result.Received, theirs, whole, v)
 }
 
 // relate fills in the facts about those branches that are not the same on both sides.

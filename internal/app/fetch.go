@@ -89,7 +89,7 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 }
 
 func (r *remote) converse(ctx context.Context) error {
-	result, err := converse(ctx, r.Config, r.link, r.screen, session.Options{
+	_, err := converse(ctx, r.Config, r.link, r.screen, session.Options{
 		Direction: wire.Pull,
 		Hold: func(ctx context.Context, offer session.Offer) (*intake.Store, error) {
 			// Even an empty repository tells its HEAD. Git would take no references for deleted ones.
@@ -108,9 +108,6 @@ func (r *remote) converse(ctx context.Context) error {
 		Common: func(uint64) {},
 		Status: &r.status,
 	})
-	if result != nil {
-		result.Close()
-	}
 	return err
 }
 

@@ -53,9 +53,9 @@ func (r *report) common(objects uint64) {
 
 // moved writes what was sent and received; the last line is the promise that both sides hold everything.
 func (r *report) moved(result *session.Result, p session.Progress, everything bool) error {
-	var sent, received int64
+	var sent, received int
 	if !result.Left {
-		sent, received = int64(result.Sent.Len()), result.Received.Len()
+		sent, received = result.Sent.Len(), result.Received.Len()
 	}
 	switch {
 	case result.Left: // nothing was to be moved
@@ -68,11 +68,8 @@ func (r *report) moved(result *session.Result, p session.Progress, everything bo
 		for i := range result.Sent.Len() {
 			r.object('>', result.Sent.At(i))
 		}
-		for name, err := range result.Received.All() {
-			if err != nil {
-				return err
-			}
-			r.object('<', name)
+		for i := range result.Received.Len() {
+			r.object('<', result.Received.At(i))
 		}
 	}
 	if everything {
@@ -85,8 +82,8 @@ func (r *report) moved(result *session.Result, p session.Progress, everything bo
 }
 
 // grouped is a number with a comma before every three digits.
-func grouped(n int64) string {
-	s := strconv.FormatInt(n, 10)
+func grouped(n int) string {
+	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}

@@ -195,7 +195,6 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 	if result == nil || err != nil && !errors.As(err, &omitted) {
 		return err
 	}
-	defer result.Close()
 	s.end()
 	if result.Left && (s.Transport != "-" || s.Report != ReportAsFits) {
 		fmt.Fprintln(s.screen, "the peer has looked at our references and taken nothing")

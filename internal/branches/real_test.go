@@ -12,6 +12,7 @@ import (
 	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/intake"
+	"aig/internal/oid"
 	"aig/internal/refs"
 )
 
@@ -91,13 +92,14 @@ func (p *pair) report() *branches.Report {
 			whole = append(whole, b.Theirs)
 		}
 	}
-	tips, err := refs.Dangling(ctx, s.Repo, func(yield func([]byte, error) bool) {
-		for _, name := range received {
-			if b, err := hex.DecodeString(name); !strings.Contains(had, name) && !yield(b, err) {
-				return
-			}
+	came := oid.NewList(s.Repo.Format)
+	for _, name := range received {
+		if b, err := hex.DecodeString(name); !strings.Contains(had, name) {
+			must(err)
+			came.Append(b)
 		}
-	}, theirNames, whole, refs.Vetting{})
+	}
+	tips, err := refs.Dangling(ctx, s.Repo, came, theirNames, whole, refs.Vetting{})
 	must(err)
 	report.Tips, report.Broken = tips.Whole, tips.Broken
 	return report

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"os"
 	"strings"
 
@@ -25,7 +24,7 @@ type Tips struct {
 // Dangling returns the received commits to which nothing points: no reference here, none of the peer's (theirs, object names), and
 // no other received commit. They are lost work, stashes, and what the peer's hidden references stand for. The received names are
 // ascending. whole is those of theirs whose history Relate has found complete.
-func Dangling(ctx context.Context, repo *git.Repo, received iter.Seq2[[]byte, error], theirs, whole []string, v Vetting) (tips Tips, err error) {
+func Dangling(ctx context.Context, repo *git.Repo, received oid.Names, theirs, whole []string, v Vetting) (tips Tips, err error) {
 	commits, err := commitsAmong(ctx, repo, received)
 	if err != nil || commits.Len() == 0 {
 		return tips, err
@@ -73,16 +72,15 @@ func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string
 }
 
 // commitsAmong returns the commits among ascending names.
-func commitsAmong(ctx context.Context, repo *git.Repo, names iter.Seq2[[]byte, error]) (*oid.List, error) {
+func commitsAmong(ctx context.Context, repo *git.Repo, names oid.Names) (*oid.List, error) {
 	commits := oid.NewList(repo.Format)
-	next, stop := iter.Pull2(names)
-	defer stop()
+	i := 0
 	ask := git.LineReader(func(line []byte) ([]byte, error) {
-		name, err, more := next()
-		if err == nil && !more {
-			err = io.EOF
+		if i == names.Len() {
+			return nil, io.EOF
 		}
-		return append(hex.AppendEncode(line, name), '\n'), err
+		i++
+		return append(hex.AppendEncode(line, names.At(i-1)), '\n'), nil
 	})
 	binary := make([]byte, repo.Format.Size())
 	err := objectTypes(ctx, repo, ask, func(name []byte, kind string) error {

@@ -11,33 +11,21 @@ import (
 	"aig/internal/wire"
 )
 
-// Result is what a conversation has moved. Close it.
+// Result is what a conversation has moved.
 type Result struct {
 	Left     bool      // a side that held wanted nothing; Sent and Received are nil
 	PeerRefs []ref.Ref // what the peer has told; foreign text, see ref.Ref
 	Sent     oid.Names // ascending
-	Received *Received
-}
-
-// Close frees what the result holds.
-func (r *Result) Close() error {
-	if r.Received == nil {
-		return nil
-	}
-	return r.Received.Close()
+	Received oid.Names // ascending
 }
 
 // exchange moves the objects, both ways at the same time, and says goodbye. Nothing is sent before the telling is over.
 func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Result, error) {
-	received, err := newReceived(s.local.Format())
-	if err != nil {
-		return nil, s.fail(err)
-	}
 	s.o.Status.update(func(p *Progress) {
 		p.Give, p.Want, p.Exchanges = uint64(len(s.give)), uint64(len(s.want.short)), true
 	})
-	ex := &exchange{session: s, outbox: newOutbox(s), inbox: newInbox(s, received)}
-	err = s.both(ctx, func(ctx context.Context) error {
+	ex := &exchange{session: s, outbox: newOutbox(s), inbox: newInbox(s)}
+	err := s.both(ctx, func(ctx context.Context) error {
 		telling.Wait()
 		if err := ex.inbox.begin(); err != nil {
 			return err
@@ -49,10 +37,9 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 		err = s.flushControls()
 	}
 	if err != nil {
-		received.Close()
 		return nil, err
 	}
-	result := &Result{PeerRefs: s.peerRefs, Sent: ex.outbox.sent(), Received: received}
+	result := &Result{PeerRefs: s.peerRefs, Sent: ex.outbox.sent(), Received: s.want.received()}
 	if ours, theirs := ex.outbox.omitted(), ex.inbox.omitted; ours+theirs > 0 {
 		return result, &OmittedError{Ours: ours, Theirs: theirs}
 	}

@@ -29,19 +29,18 @@ const maxLies = 64
 // inbox is the receiving half: each pack goes through a quarantine of its own, is compared with what was announced, and
 // is moved into the store.
 type inbox struct {
-	s        *session
-	received *Received
-	links    *linkCheck
-	slots    chan struct{} // holds a token for each pack in work
-	lies     atomic.Int32  // packs that were not what was announced
-	workers  sync.WaitGroup
+	s       *session
+	links   *linkCheck
+	slots   chan struct{} // holds a token for each pack in work
+	lies    atomic.Int32  // packs that were not what was announced
+	workers sync.WaitGroup
 
 	// Of the reading goroutine alone:
 	current *intake.Incoming // the pack that is coming in
 	number  uint32           // of the pack that comes next
 	drops   int              // packs that were taken back since something else came of one
 
-	mu       sync.Mutex // guards what follows, want and received
+	mu       sync.Mutex // guards what follows, and want
 	stored   int
 	omitted  int
 	kept     int
@@ -50,8 +49,8 @@ type inbox struct {
 	doneGot  bool
 }
 
-func newInbox(s *session, received *Received) *inbox {
-	return &inbox{s: s, received: received, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing)}
+func newInbox(s *session) *inbox {
+	return &inbox{s: s, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing)}
 }
 
 // data takes a part of a pack.
@@ -175,13 +174,15 @@ func lie(format string, args ...any) error { return &packLie{fmt.Errorf(format, 
 
 // check compares a pack with what was announced: nothing more, nothing less than it says, nothing twice. The index of a
 // thin pack also has the bases that git has added to it; those are ours already.
-func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var places []int
+func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (err error) {
+	var arrived []uint32
+	defer func() {
+		if err != nil {
+			b.lose(arrived)
+		}
+	}()
 	var last []byte
-	run := b.received.begin()
-	for name, err := range pack.Names() {
+	for name, err := range pack.Names() { // a child of git's tells them, which may take its time: no lock is held
 		if err != nil {
 			return err
 		}
@@ -189,27 +190,37 @@ func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) error {
 			return lie("object %x is in the pack twice", name)
 		}
 		last = append(last[:0], name...)
-		place, err := b.s.want.find(name)
-		if err != nil {
-			if _, ours := b.s.local.Search(name); ours {
-				continue
-			}
+		place, err := b.arrive(name)
+		if err == nil {
+			arrived = append(arrived, uint32(place))
+		} else if _, ours := b.s.local.Search(name); !ours {
 			return &packLie{err}
 		}
-		places = append(places, place)
-		if err := run.add(name); err != nil {
-			return err
-		}
 	}
-	if n := pack.Objects(); n != end.Objects || len(places) != int(n) {
+	if n := pack.Objects(); n != end.Objects || len(arrived) != int(n) {
 		return lie("the pack holds %d objects, of which %d were announced, and should hold %d",
-			n, len(places), end.Objects)
+			n, len(arrived), end.Objects)
 	}
-	if err := run.commit(); err != nil {
-		return err
-	}
-	b.s.want.mark(places)
 	return nil
+}
+
+// arrive notes that an announced object has come in a pack, which no other pack may bring.
+func (b *inbox) arrive(name []byte) (place int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if place, err = b.s.want.find(name); err == nil {
+		b.s.want.take(place, name)
+	}
+	return place, err
+}
+
+// lose takes back what has come in a pack that is no good.
+func (b *inbox) lose(arrived []uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, i := range arrived {
+		b.s.want.lose(i)
+	}
 }
 
 // refuse tells the peer, and the user where it is known which object is to blame, that a pack is not taken in. The peer sends
@@ -247,7 +258,7 @@ func (b *inbox) omit(body []byte) error {
 	for ; len(names) > 0 && err == nil; names = names[size:] {
 		var place int
 		if place, err = b.s.want.find(names[:size]); err == nil {
-			b.s.want.mark([]int{place})
+			b.s.want.leaveOut(place)
 			if b.omitted++; b.omitted <= maxWarned {
 				warnings = append(warnings, fmt.Sprintf("the peer leaves out its object %x", names[:size]))
 			}
@@ -274,7 +285,7 @@ func (b *inbox) keep(body []byte) error {
 	for ; len(short) > 0 && err == nil; short = short[8:] {
 		var place int
 		if place, err = b.s.want.findShort(binary.BigEndian.Uint64(short)); err == nil {
-			b.s.want.mark([]int{place})
+			b.s.want.leaveOut(place)
 			b.kept++
 		}
 	}

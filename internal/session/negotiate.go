@@ -134,8 +134,12 @@ func (n *negotiation) conclude() error {
 	if !s.theyGive() {
 		theirs = nil
 	}
-	var err error
-	s.want, err = newWanted(s.key(), theirs)
+	bytes := uint64(len(theirs)) * uint64(s.local.Format().Size()+bytesPerWanted)
+	err := s.o.Store.AllowMemory(bytes, fmt.Sprintf("the list of the %d objects that we lack", len(theirs)))
+	if err != nil {
+		return err
+	}
+	s.want, err = newWanted(s.key(), s.local.Format(), theirs)
 	return err
 }
 

@@ -50,18 +50,14 @@ func (d *side) run(ctx context.Context, t *testing.T, pipe Pipe, o Options) {
 	if result == nil {
 		return
 	}
-	defer result.Close()
 	if result.Left {
 		return
 	}
 	for i := range result.Sent.Len() {
 		d.sent = append(d.sent, hex.EncodeToString(result.Sent.At(i)))
 	}
-	for name, err := range result.Received.All() {
-		if err != nil {
-			t.Error(err)
-		}
-		d.received = append(d.received, hex.EncodeToString(name))
+	for i := range result.Received.Len() {
+		d.received = append(d.received, hex.EncodeToString(result.Received.At(i)))
 	}
 }
 

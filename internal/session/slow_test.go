@@ -65,7 +65,6 @@ func TestTortureSlowLink(t *testing.T) {
 				if len(result.PeerRefs) != len(refs) {
 					t.Errorf("%d references came of %d", len(result.PeerRefs), len(refs))
 				}
-				result.Close()
 			})
 		}
 		sides.Wait()

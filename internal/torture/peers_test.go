@@ -287,10 +287,7 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 		o.Store, o.Objects, o.Refs, o.Direction = nil, nil, nil, wire.Pull
 		o.Hold = func(context.Context, session.Offer) (*intake.Store, error) { return s.store, nil }
 	}
-	result, err := session.Run(ctx, conn, o)
-	if result != nil {
-		result.Close()
-	}
+	_, err = session.Run(ctx, conn, o)
 	return ended{met: true, err: link.Explain(err)}
 }
 
