@@ -106,7 +106,7 @@ func converse(ctx context.Context, c Config, link *Link, s *screen.Screen, o ses
 	}
 	defer conn.Close()
 	o.Context, o.Timeout = c.Settings.Context, c.Timeout
-	o.Secret = conn.SessionID()
+	o.Secret, o.Server = conn.SessionID(), conn.Server
 	o.Agent = "aig/" + version.Version
 	o.Warn = func(line string) { fmt.Fprintf(s, "warning: %s\n", command.OneLine(line)) }
 	return session.Run(ctx, conn, o)

@@ -32,6 +32,21 @@ func (k *Key) Short(name []byte) uint64 {
 	return short
 }
 
+// Seal returns what a side says of the objects that it takes for common, whose
+// number and digest these are: a hash that also covers which of the two sides
+// says it. So the other side's can't be made from it, and an echo is no
+// agreement.
+func (k *Key) Seal(server bool, objects, digest uint64) uint64 {
+	b := make([]byte, 1, 17) // names have other lengths
+	if server {
+		b[0] = 1
+	}
+	b = binary.BigEndian.AppendUint64(b, objects)
+	b = binary.BigEndian.AppendUint64(b, digest)
+	k0, k1 := k.halves()
+	return siphash.Hash(k0, k1, b)
+}
+
 // check returns the check hash of a short name: its SipHash-2-4 with 64 bits
 // of output, taken over the eight big-endian bytes in which it travels. Names
 // have other lengths, which SipHash tells apart, so one key serves for both.

@@ -62,6 +62,7 @@ func TestContext(t *testing.T) {
 			pipeA, pipeB := gittest.Loopback(t)
 			tapA, tapB := &tap{Pipe: pipeA}, &tap{Pipe: pipeB}
 			oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
+			oB.Server = true
 			oA.Context, oB.Context = c.a, c.b
 			oB.Refs = listed(ref.Ref{OID: commit, Name: "refs/heads/secret"})
 			asked := false

@@ -69,6 +69,7 @@ func TestWhatHasArrivedStays(t *testing.T) {
 
 	pipeA, pipeB := gittest.Loopback(t)
 	oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
+	oB.Server = true
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -24,10 +24,11 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 	s.o.Status.update(func(p *Progress) {
 		p.Give, p.Want, p.Exchanges = uint64(len(s.give)), uint64(len(s.want.short)), true
 	})
-	ex := &exchange{session: s, outbox: newOutbox(s), inbox: newInbox(s)}
+	ex := &exchange{session: s, outbox: newOutbox(s)}
+	ex.inbox = newInbox(s, ex.settle)
 	err := s.both(ctx, func(ctx context.Context) error {
 		telling.Wait()
-		if err := ex.inbox.begin(); err != nil {
+		if err := ex.begin(); err != nil {
 			return err
 		}
 		return ex.outbox.send(ctx)
@@ -51,7 +52,41 @@ type exchange struct {
 	*session
 	outbox *outbox
 	inbox  *inbox
-	agreed bool // the peer has said what it takes for common, and we agree
+	agreed bool // the peer has said what it takes for common, and we agree; of the reading goroutine
+
+	mu       sync.Mutex // guards what follows
+	begun    bool       // we have said what we take for common: nothing that settles it may come before
+	doneSent bool
+	doneGot  bool
+}
+
+// begin says what we take for common, and that we are done if there is nothing to receive.
+func (ex *exchange) begin() error {
+	ex.mu.Lock()
+	ex.begun = true
+	err := ex.controls.post(wire.TypeCommon, ex.saidCommon(ex.o.Server).Append(nil))
+	ex.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return ex.settle()
+}
+
+// settle says done when everything has been stored, and goodbye when both sides are done: in this order, since controls
+// keeps it.
+func (ex *exchange) settle() error {
+	ex.mu.Lock()
+	defer ex.mu.Unlock()
+	stored, toCome := ex.inbox.progress()
+	if toCome > 0 || !ex.begun || ex.doneSent {
+		return nil
+	}
+	ex.doneSent = true
+	err := ex.controls.post(wire.TypeDone, wire.AppendCount(nil, uint64(stored)))
+	if err == nil && ex.doneGot {
+		err = ex.controls.post(wire.TypeBye, nil)
+	}
+	return err
 }
 
 func (ex *exchange) read(ctx context.Context) error {
@@ -65,11 +100,7 @@ func (ex *exchange) read(ctx context.Context) error {
 		case wire.TypeSymbols:
 			err = ex.negotiation.receive(f)
 		case wire.TypeCommon:
-			if ex.agreed {
-				return errors.New("the peer says twice what it takes for common")
-			}
-			ex.agreed = true
-			err = ex.negotiation.agree(f.Body)
+			err = ex.agree(f.Body)
 		case wire.TypePack:
 			err = ex.inbox.data(ctx, f.Body)
 		case wire.TypePackEnd:
@@ -85,7 +116,7 @@ func (ex *exchange) read(ctx context.Context) error {
 		case wire.TypeDone:
 			err = ex.done(f.Body)
 		case wire.TypeBye:
-			return ex.inbox.bye(f.Body)
+			return ex.bye(f.Body)
 		default:
 			err = unexpected(f, "a pack or a verdict")
 		}
@@ -93,6 +124,24 @@ func (ex *exchange) read(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// agree compares what the two sides take for common.
+func (ex *exchange) agree(body []byte) error {
+	said, err := wire.ParseCommon(body)
+	switch ours, echo := ex.saidCommon(!ex.o.Server), ex.saidCommon(ex.o.Server); {
+	case err != nil:
+		return err
+	case ex.agreed:
+		return errors.New("the peer says twice what it takes for common")
+	case said == echo:
+		return errors.New("the peer says back to us what we take for common, which shows nothing")
+	case said != ours:
+		return fmt.Errorf("the two sides disagree about which objects both hold (%d here, %d there): "+
+			"run the same command again", ours.Objects, said.Objects)
+	}
+	ex.agreed = true
+	return nil
 }
 
 // done takes the peer's word that it has stored everything we gave, which we know to be true or not.
@@ -108,14 +157,37 @@ func (ex *exchange) done(body []byte) error {
 		return fmt.Errorf("the peer says that it is done with %d objects, but has confirmed %d of the %d we give",
 			count, stored, len(ex.give))
 	}
-	return ex.inbox.peerIsDone()
+	ex.mu.Lock()
+	defer ex.mu.Unlock()
+	if ex.doneGot {
+		return errors.New("the peer says twice that it is done")
+	}
+	ex.doneGot = true
+	if ex.doneSent {
+		return ex.controls.post(wire.TypeBye, nil)
+	}
+	return nil
+}
+
+// bye takes the peer's goodbye, which is one only after both sides' done.
+func (ex *exchange) bye(body []byte) error {
+	if err := wire.ParseEmpty(body); err != nil {
+		return err
+	}
+	ex.mu.Lock()
+	defer ex.mu.Unlock()
+	if !ex.doneGot || !ex.doneSent {
+		_, toCome := ex.inbox.progress()
+		return fmt.Errorf("the peer says goodbye with %d objects still to come", toCome)
+	}
+	return nil
 }
 
 func (ex *exchange) waitingFor() string {
-	switch {
-	case !ex.inbox.complete():
+	if _, toCome := ex.inbox.progress(); toCome > 0 {
 		return "the peer's packs"
-	case !ex.outbox.finished():
+	}
+	if _, all := ex.outbox.stored(); !all {
 		return "the peer to store what it was sent"
 	}
 	return "the peer's goodbye"

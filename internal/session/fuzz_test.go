@@ -60,7 +60,7 @@ func FuzzConversation(f *testing.F) {
 	for _, peer := range []*gittest.Repo{ours, theirs, many} {
 		for _, hold := range []bool{false, true} {
 			o, p := options(store), options(open(peer))
-			p.Objects, p.Refs = nil, listed(ref.Ref{OID: strings.Repeat("0", 40), Name: "HEAD", Target: "refs/heads/main"})
+			p.Server, p.Objects, p.Refs = true, nil, listed(ref.Ref{OID: strings.Repeat("0", 40), Name: "HEAD", Target: "refs/heads/main"})
 			if hold {
 				o = holding(o)
 			}

@@ -21,6 +21,7 @@ func held(t *testing.T, a, b *side, refs []ref.Ref, hold func(context.Context, O
 	pipeA, pipeB := gittest.Loopback(t)
 	ctx := t.Context()
 	oA, oB := a.options(t, ctx), b.options(t, ctx)
+	oB.Server = true
 	oA.Store, oA.Direction, oA.Hold = nil, wire.Pull, hold
 	oB.Refs = listed(refs...)
 	done := make(chan struct{})

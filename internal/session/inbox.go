@@ -30,6 +30,7 @@ const maxLies = 64
 // is moved into the store.
 type inbox struct {
 	s       *session
+	settle  func() error // is called whenever something may have been settled
 	links   *linkCheck
 	slots   chan struct{} // holds a token for each pack in work
 	lies    atomic.Int32  // packs that were not what was announced
@@ -40,17 +41,14 @@ type inbox struct {
 	number  uint32           // of the pack that comes next
 	drops   int              // packs that were taken back since something else came of one
 
-	mu       sync.Mutex // guards what follows, and want
-	stored   int
-	omitted  int
-	kept     int
-	begun    bool // what we take for common has been said: nothing about it may come before
-	doneSent bool
-	doneGot  bool
+	mu      sync.Mutex // guards what follows, and want
+	stored  int
+	omitted int
+	kept    int
 }
 
-func newInbox(s *session) *inbox {
-	return &inbox{s: s, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing)}
+func newInbox(s *session, settle func() error) *inbox {
+	return &inbox{s: s, settle: settle, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing)}
 }
 
 // data takes a part of a pack.
@@ -60,7 +58,7 @@ func (b *inbox) data(ctx context.Context, body []byte) error {
 	}
 	b.s.o.Status.update(func(p *Progress) { p.BytesIn += uint64(len(body)) })
 	if b.current == nil {
-		if b.complete() {
+		if _, toCome := b.progress(); toCome == 0 {
 			return errors.New("the peer sends a pack, though it has given everything it announced")
 		}
 		select {
@@ -160,8 +158,10 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	b.mu.Lock()
 	b.stored += int(end.Objects)
 	b.s.o.Status.update(func(p *Progress) { p.Got = uint64(b.stored) })
+	// Under the lock: whoever sees that this was the last pack posts our done, which must come behind it.
+	err = b.s.controls.post(wire.TypeStored, wire.AppendNumber(nil, end.Number))
 	b.mu.Unlock()
-	if err := b.s.controls.post(wire.TypeStored, wire.AppendNumber(nil, end.Number)); err != nil {
+	if err != nil {
 		return err
 	}
 	return b.settle()
@@ -297,70 +297,10 @@ func (b *inbox) keep(body []byte) error {
 	return b.settle()
 }
 
-// complete tells whether everything announced has come.
-func (b *inbox) complete() bool {
+// progress tells how many objects have been stored, and how many are still to come. What has arrived counts only when it
+// has been installed too.
+func (b *inbox) progress() (stored, toCome int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.settled()
-}
-
-// settled is complete for a caller that holds mu. What was marked counts only when it has been installed too.
-func (b *inbox) settled() bool {
-	return b.s.want.left == 0 && b.stored+b.omitted+b.kept == len(b.s.want.short)
-}
-
-// begin says what we take for common, and that we are done if there is nothing to receive.
-func (b *inbox) begin() error {
-	b.mu.Lock()
-	b.begun = true
-	err := b.s.controls.post(wire.TypeCommon, b.s.common.Append(nil))
-	b.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return b.settle()
-}
-
-// settle says done when everything has been stored, and goodbye when both sides are done: in this order, since controls
-// keeps it.
-func (b *inbox) settle() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.begun && b.settled() && !b.doneSent {
-		b.doneSent = true
-		if err := b.s.controls.post(wire.TypeDone, wire.AppendCount(nil, uint64(b.stored))); err != nil {
-			return err
-		}
-		if b.doneGot {
-			return b.s.controls.post(wire.TypeBye, nil)
-		}
-	}
-	return nil
-}
-
-// peerIsDone notes the peer's done.
-func (b *inbox) peerIsDone() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.doneGot {
-		return errors.New("the peer says twice that it is done")
-	}
-	b.doneGot = true
-	if b.doneSent {
-		return b.s.controls.post(wire.TypeBye, nil)
-	}
-	return nil
-}
-
-// bye takes the peer's goodbye, which is one only after both sides' done.
-func (b *inbox) bye(body []byte) error {
-	if err := wire.ParseEmpty(body); err != nil {
-		return err
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if !b.doneGot || !b.doneSent {
-		return fmt.Errorf("the peer says goodbye with %d objects still to come", len(b.s.want.short)-b.stored-b.omitted-b.kept)
-	}
-	return nil
+	return b.stored, len(b.s.want.short) - b.stored - b.omitted - b.kept
 }

@@ -196,3 +196,31 @@ func TestTortureLiarsSymbols(t *testing.T) {
 		}, want: "of type 'B' where its part of the negotiation was due"},
 	})
 }
+
+// A peer that holds nothing and says back what we say, the list of our names or our symbols and then what we take for common,
+// gets no goodbye: an echo is no agreement. Neither is what it could make of that.
+func TestTortureLiarsEcho(t *testing.T) {
+	for _, objects := range []int{20, 300} {
+		v := newVictims(t, objects)
+		echo := func(common func(l *liar, ours []byte) []byte) func(l *liar) {
+			return func(l *liar) {
+				l.hello(objects)
+				for f := l.next(); f.Type != 0; f = l.next() {
+					switch f.Type {
+					case wire.TypeCommon:
+						l.say(f.Type, common(l, f.Body))
+					case wire.TypeList, wire.TypeSymbols, wire.TypeDone, wire.TypeBye:
+						l.say(f.Type, f.Body)
+					}
+				}
+			}
+		}
+		v.tellAll(t, "echoes", []tale{
+			{name: "our own words", tell: echo(func(_ *liar, ours []byte) []byte { return ours }), want: "says back to us what we take for common"},
+			{name: "our own words, sealed once more", tell: echo(func(l *liar, ours []byte) []byte {
+				digest := l.key.Seal(l.conn.Server, uint64(objects), binary.BigEndian.Uint64(ours[8:]))
+				return wire.Common{Objects: uint64(objects), Digest: digest}.Append(nil)
+			}), want: "disagree about which objects both hold"},
+		})
+	}
+}

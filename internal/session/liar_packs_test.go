@@ -207,6 +207,7 @@ func TestTortureLongIndexing(t *testing.T) {
 	a.repo.GitIn(string(m.Bytes()), "index-pack", "--stdin")
 	pipeA, pipeB := gittest.Loopback(t)
 	oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
+	oB.Server = true
 	oA.Timeout = time.Duration(gittest.Rounds(3, 5)) * time.Second
 	oB.Timeout = oA.Timeout
 	if !gittest.Torture { // little takes long then for another reason

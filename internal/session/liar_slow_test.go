@@ -136,7 +136,7 @@ func (v *victims) unreadSSH(t *testing.T, role tunnel.Role, timeout time.Duratio
 	})
 	start := time.Now()
 	_, err := Run(t.Context(), ours, Options{
-		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Agent: "victim", Timeout: timeout,
+		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Server: ours.Server, Agent: "victim", Timeout: timeout,
 		Objects: func(context.Context) (*oid.List, error) { return v.list, nil }, Common: func(uint64) {}, Warn: func(string) {},
 	})
 	out.err, out.took = err, time.Since(start)

@@ -135,11 +135,11 @@ type sshTale struct {
 func (v *victims) beside(t *testing.T, lie sshTale, theirs *intake.Store, role tunnel.Role, timeout time.Duration) (out outcome) {
 	ours, liar := v.bare(t, lie.config, role, timeout)
 	o := Options{
-		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Agent: "victim", Timeout: timeout,
+		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Server: ours.Server, Agent: "victim", Timeout: timeout,
 		Objects: func(context.Context) (*oid.List, error) { return v.list, nil }, Common: func(uint64) {}, Warn: func(string) {},
 	}
 	p := o
-	p.Store, p.Objects, p.Secret = theirs, nil, liar.SessionID()
+	p.Store, p.Objects, p.Secret, p.Server = theirs, nil, liar.SessionID(), !o.Server
 	var talking sync.WaitGroup
 	talking.Go(func() {
 		if lie.instead != nil {

@@ -174,10 +174,9 @@ func (l *liar) find(theirs int, names []string) wire.Common {
 		}
 	}
 	missing := x.Mine()
-	return wire.Common{
-		Objects: uint64(len(names) - len(missing)),
-		Digest:  set.CommonDigest(missing, func(i uint32) []byte { return list.At(int(i)) }),
-	}
+	s := session{o: Options{Secret: l.conn.SessionID()}, common: len(names) - len(missing)}
+	s.digest = set.CommonDigest(missing, func(i uint32) []byte { return list.At(int(i)) })
+	return s.saidCommon(l.conn.Server)
 }
 
 func typeOf(mode reconcile.Mode) wire.Type {
@@ -319,7 +318,7 @@ type outcome struct {
 func (v *victims) hear(t *testing.T, lie tale, role tunnel.Role, timeout time.Duration) (out outcome) {
 	ours, theirs := v.tunnel(t, role)
 	o := Options{
-		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Agent: "victim", Timeout: timeout,
+		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Server: ours.Server, Agent: "victim", Timeout: timeout,
 		Objects: func(context.Context) (*oid.List, error) { return v.list, nil },
 		Common:  func(uint64) {}, Warn: func(string) {}, Refs: listed(lie.refs...), Hold: lie.hold,
 	}

@@ -124,10 +124,8 @@ func (n *negotiation) conclude() error {
 	n.mu.Lock()
 	missing, theirs := n.x.Mine(), n.x.Theirs()
 	n.mu.Unlock()
-	s.common = wire.Common{
-		Objects: uint64(s.local.Len() - len(missing)),
-		Digest:  n.set.CommonDigest(missing, func(i uint32) []byte { return s.local.At(int(i)) }),
-	}
+	s.common = s.local.Len() - len(missing)
+	s.digest = n.set.CommonDigest(missing, func(i uint32) []byte { return s.local.At(int(i)) })
 	if s.weGive() {
 		s.give = missing
 	}
@@ -143,12 +141,8 @@ func (n *negotiation) conclude() error {
 	return err
 }
 
-// agree compares what the two sides take for common. Two names that happen to have one short name are found here.
-func (n *negotiation) agree(body []byte) error {
-	theirs, err := wire.ParseCommon(body)
-	if err == nil && theirs != n.s.common {
-		err = fmt.Errorf("the two sides disagree about which objects both hold (%d here, %d there): "+
-			"run the same command again", n.s.common.Objects, theirs.Objects)
-	}
-	return err
+// saidCommon is what a side says that both hold. Two names that happen to have one short name are found by it.
+func (s *session) saidCommon(server bool) wire.Common {
+	key := s.key()
+	return wire.Common{Objects: uint64(s.common), Digest: key.Seal(server, uint64(s.common), s.digest)}
 }

@@ -334,11 +334,6 @@ func (b *outbox) stored() (n int, all bool) {
 	return b.storedCount, b.storedCount+len(b.left) == len(b.s.give)
 }
 
-func (b *outbox) finished() bool {
-	_, all := b.stored()
-	return all
-}
-
 func (b *outbox) omitted() int { return len(b.left) - b.kept }
 
 // sent is the names of what was given, once send has returned.

@@ -51,6 +51,8 @@ type Options struct {
 	// Secret is bound to this conversation and known to both sides, fresh from both sides' randomness: nobody can have
 	// chosen object names against it.
 	Secret []byte
+	// Server tells the two sides apart: one has it, and the other one has not.
+	Server bool
 	// Timeout is how long a read waits for a byte of the peer's, which sends a sign of life every second.
 	Timeout time.Duration
 	// Agent is the program's name and version for the peer's eyes.
@@ -89,7 +91,8 @@ type session struct {
 	untold   []ref.Ref // of our references, what the peer is still to be told
 	peerRefs []ref.Ref
 
-	common wire.Common
+	common int      // how many objects both hold
+	digest uint64   // of these, see reconcile.Set.CommonDigest
 	give   []uint32 // positions in local of what the peer gets
 	want   *wanted  // what we get
 
@@ -186,7 +189,7 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	if err := s.learn(ctx); err != nil {
 		return nil, s.fail(err)
 	}
-	s.o.Common(s.common.Objects)
+	s.o.Common(uint64(s.common))
 	return s.exchange(ctx, &telling)
 }
 

@@ -72,6 +72,7 @@ func talk(t *testing.T, a, b *side) {
 	pipeA, pipeB := gittest.Loopback(t)
 	ctx := t.Context()
 	oA, oB := a.options(t, ctx), b.options(t, ctx)
+	oB.Server = true
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -218,6 +219,7 @@ func TestReasonOfThePeerIsReported(t *testing.T) {
 	pipeA, pipeB := gittest.Loopback(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	oA, oB := a.options(t, ctx), b.options(t, ctx)
+	oB.Server = true
 	// A is stopped before it says hello: B is sure to be waiting.
 	oA.Objects = nil
 	cancel(errors.New("tired of \x1b[31mit"))
@@ -243,6 +245,7 @@ func TestListingReferences(t *testing.T) {
 		a.repo.Blobs("a", 1)
 		pipeA, pipeB := gittest.Loopback(t)
 		oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
+		oB.Server = true
 		oB.Timeout = timeout
 		oA.Refs = func(context.Context) ([]ref.Ref, error) {
 			time.Sleep(2 * timeout)

@@ -50,10 +50,10 @@ func TestTortureSlowLink(t *testing.T) {
 	both := func(t *testing.T, ends [2]Pipe, timeout time.Duration, refs []ref.Ref) time.Duration {
 		start := time.Now()
 		var sides sync.WaitGroup
-		for _, end := range ends {
+		for i, end := range ends {
 			sides.Go(func() {
 				result, err := Run(t.Context(), end, Options{
-					Store: v.store, Direction: wire.Both, Secret: []byte("of a test"), Timeout: timeout, Agent: "test",
+					Store: v.store, Direction: wire.Both, Secret: []byte("of a test"), Server: i > 0, Timeout: timeout, Agent: "test",
 					Objects: func(context.Context) (*oid.List, error) { return v.list, nil },
 					Refs:    func(context.Context) ([]ref.Ref, error) { return refs, nil },
 					Common:  func(uint64) {}, Warn: func(string) {},

@@ -51,8 +51,13 @@ func TestVectorsOfTheProtocol(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	short := key.Short(tree)
+	short, digest := key.Hash(tree)
 	mustHold("short  " + hex.EncodeToString(wire.AppendCount(nil, short)))
+	s.common, s.digest = 1, digest
+	mustHold("digest " + hex.EncodeToString(wire.AppendCount(nil, digest)))
+	for server, who := range map[bool]string{false: "client", true: "server"} {
+		mustHold("by the " + who + ":\n\n```\n" + strings.TrimSpace(spaced(frame(wire.TypeCommon, s.saidCommon(server).Append(nil)))))
+	}
 }
 
 func spaced(b []byte) string {

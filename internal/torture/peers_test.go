@@ -280,7 +280,7 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 	o := session.Options{
 		Store: s.store, Direction: wire.Both, Context: s.context, Refs: func(context.Context) ([]ref.Ref, error) { return s.refs, nil },
 		Objects: func(context.Context) (*oid.List, error) { l := list(); return l.objects, l.err },
-		Secret:  conn.SessionID(), Timeout: timeout, Agent: "aig/torture",
+		Secret:  conn.SessionID(), Server: conn.Server, Timeout: timeout, Agent: "aig/torture",
 		Common: func(uint64) {}, Warn: func(string) {},
 	}
 	if s.holds {

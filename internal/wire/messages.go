@@ -175,7 +175,7 @@ func parseInt(s string) (int, error) {
 // deceived by chance or by each other.
 type Common struct {
 	Objects uint64
-	Digest  uint64 // reconcile.Set.CommonDigest
+	Digest  uint64 // reconcile.Key.Seal
 }
 
 // Append appends the message's body to b.
