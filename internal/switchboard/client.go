@@ -222,78 +222,53 @@ type countedKey struct {
 	allow func() bool
 }
 
-var errTooManyKeys = errors.New("too many key exchanges")
-
 // Sign implements [ssh.Signer].
 func (k *countedKey) Sign(rand io.Reader, data []byte) (*ssh.Signature, error) {
-	if !k.allow() {
-		return nil, errTooManyKeys
-	}
-	return k.MultiAlgorithmSigner.Sign(rand, data)
+	return k.SignWithAlgorithm(rand, data, k.Algorithms()[0])
 }
 
 // SignWithAlgorithm implements [ssh.AlgorithmSigner].
 func (k *countedKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm string) (*ssh.Signature, error) {
 	if !k.allow() {
-		return nil, errTooManyKeys
+		return nil, errors.New("too many key exchanges")
 	}
 	return k.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
 }
 
 // keepAlive asks the client for a sign of life from time to time, and closes a connection on which none comes. Any byte is
-// one: an answer may be queued behind much data on a slow line.
+// one: an answer, which every client gives, may be queued behind much data on a slow line.
 func (c *client) keepAlive() {
-	tick := time.NewTicker(c.server.opt.KeepaliveInterval)
+	opt := &c.server.opt
+	tick := time.NewTicker(opt.KeepaliveInterval)
 	defer tick.Stop()
+	answered := make(chan struct{}, 1)
+	answered <- struct{}{}
+	seen, last := int64(0), time.Now()
 	for {
 		select {
 		case <-tick.C:
 		case <-c.done:
 			return
 		}
-		seen := c.meter.total()
-		answered := c.ask()
-		for waiting := true; waiting; {
-			select {
-			case <-answered:
-				waiting = false
-			case <-c.done:
-				return
-			case <-time.After(c.server.opt.KeepaliveTime):
-				now := c.meter.total()
-				if now == seen {
-					c.server.counters.add(deadPeer)
-					c.log.Debug("no sign of life")
-					c.close()
-					return
-				}
-				seen = now
-			}
+		if n := c.meter.total(); n != seen {
+			seen, last = n, time.Now()
+		} else if time.Since(last) >= opt.KeepaliveInterval+opt.KeepaliveTime {
+			c.server.counters.add(deadPeer)
+			c.log.Debug("no sign of life")
+			c.close()
+			return
+		}
+		select {
+		case <-answered:
+			c.meter.expect(64)
+			c.wait.Go(func() {
+				c.ssh.SendRequest("keepalive@openssh.com", true, nil)
+				answered <- struct{}{}
+			})
+		default: // it has yet to answer
 		}
 	}
 }
 
-// ask sends a request that every client answers, if only with a failure, as OpenSSH's server does. The channel is closed
-// when the answer is there or the connection has ended.
-func (c *client) ask() <-chan struct{} {
-	c.meter.expect(64)
-	answered := make(chan struct{})
-	c.wait.Go(func() {
-		defer close(answered)
-		c.ssh.SendRequest("keepalive@openssh.com", true, nil)
-	})
-	return answered
-}
-
 // close cuts the connection off. Everything that waits on it returns.
 func (c *client) close() { c.meter.Close() }
-
-// within runs f, which writes to the client, and cuts the connection off if the client has not taken it in time.
-func (c *client) within(f func()) {
-	slow := time.AfterFunc(c.server.opt.ControlTime, func() {
-		c.server.counters.add(slowReader)
-		c.close()
-	})
-	defer slow.Stop()
-	f()
-}

@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,26 +11,32 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// prefixesOf returns the networks that a client is counted for, the widest first: an IPv4 address has its /24 and itself, an
-// IPv6 address its /48, /56 and /64, which are what a provider gives to one customer. All addresses that are no IP addresses
-// are the same client.
-func prefixesOf(addr net.Addr) (prefixes [3]netip.Prefix) {
+// crowd is what is counted of clients: a prefix of their addresses, at its place in what crowdsOf returns.
+type crowd struct {
+	level  int
+	prefix netip.Prefix
+}
+
+// crowdsOf returns the crowds that a client is of, the widest first: an IPv4 address has its /24 and itself, an IPv6 address its
+// /48, /56 and /64, which are what a provider gives to one customer. All addresses that are no IP addresses are the same client.
+func crowdsOf(addr net.Addr) [3]crowd {
+	crowds := [3]crowd{{level: 0}, {level: 1}, {level: 2}}
 	if addr == nil {
-		return prefixes
+		return crowds
 	}
 	ap, err := netip.ParseAddrPort(addr.String())
 	if err != nil {
-		return prefixes
+		return crowds
 	}
 	ip := ap.Addr().Unmap().WithZone("")
 	bits := [3]int{24, 32, 32}
 	if ip.Is6() {
 		bits = [3]int{48, 56, 64}
 	}
-	for i := range prefixes {
-		prefixes[i], _ = ip.Prefix(bits[i])
+	for i := range crowds {
+		crowds[i].prefix, _ = ip.Prefix(bits[i])
 	}
-	return prefixes
+	return crowds
 }
 
 // pool bounds how many of something there are at the same time: connections, waiting sides, links.
@@ -43,13 +50,7 @@ type pool struct {
 	mu      sync.Mutex
 	held    int              // in all
 	members map[*member]bool // those who may have to go
-	crowds  map[crowd]*int   // how many of them there are
-}
-
-// crowd is what is counted: one prefix at its place in what prefixesOf returns.
-type crowd struct {
-	level  int
-	prefix netip.Prefix
+	crowds  map[crowd]int    // how many of them there are
 }
 
 // member is one place in a pool. It is guarded by the pool's mutex.
@@ -62,7 +63,7 @@ type member struct {
 }
 
 func newPool(most int) *pool {
-	return &pool{most: most, members: make(map[*member]bool), crowds: make(map[crowd]*int)}
+	return &pool{most: most, members: make(map[*member]bool), crowds: make(map[crowd]int)}
 }
 
 // enter takes a place for whoever has these addresses, or returns nil. Unless it does, leave follows. No lock is held while
@@ -70,11 +71,7 @@ func newPool(most int) *pool {
 func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member {
 	m := &member{pool: p, rank: rank, evict: evict}
 	for _, addr := range addrs {
-		var crowds [3]crowd
-		for level, prefix := range prefixesOf(addr) {
-			crowds[level] = crowd{level, prefix}
-		}
-		if !slices.Contains(m.crowds, crowds) {
+		if crowds := crowdsOf(addr); !slices.Contains(m.crowds, crowds) {
 			m.crowds = append(m.crowds, crowds)
 		}
 	}
@@ -94,7 +91,7 @@ func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member 
 	return m
 }
 
-// shrink makes one go, if there is one who may, for want of something that only the system knows the bounds of.
+// shrink makes one go, for want of something of which only the system knows how much there is.
 func (p *pool) shrink() {
 	p.mu.Lock()
 	victim := p.victim(nil)
@@ -107,31 +104,20 @@ func (p *pool) shrink() {
 	}
 }
 
-// victim returns who has to go for m, if anybody. It needs p.mu.
-func (p *pool) victim(m *member) *member {
-	var lowest *member
-	var most [3]int
+// victim returns who has to go for m, if anybody: of a crowd larger than m's own, or of that. It needs p.mu.
+func (p *pool) victim(m *member) (lowest *member) {
+	var own, most [3]int
+	if m != nil {
+		own = p.size(m)
+	}
 	for v := range p.members {
-		if v == m {
+		size := p.size(v)
+		if v == m || slices.Compare(size[:], own[:]) <= 0 && !v.shares(m) {
 			continue
 		}
-		size := p.size(v)
 		order := slices.Compare(size[:], most[:])
 		if order > 0 || order == 0 && v.rank() < lowest.rank() {
 			lowest, most = v, size
-		}
-	}
-	if m == nil || lowest == nil {
-		return lowest
-	}
-	own := p.size(m)
-	if slices.Compare(most[:], own[:]) > 0 {
-		return lowest
-	}
-	lowest = nil
-	for v := range p.members {
-		if v != m && v.shares(m) && (lowest == nil || v.rank() < lowest.rank()) {
-			lowest = v
 		}
 	}
 	return lowest
@@ -142,7 +128,7 @@ func (p *pool) size(m *member) (most [3]int) {
 	for _, crowds := range m.crowds {
 		var size [3]int
 		for i, c := range crowds {
-			size[i] = *p.crowds[c]
+			size[i] = p.crowds[c]
 		}
 		if slices.Compare(size[:], most[:]) > 0 {
 			most = size
@@ -175,10 +161,7 @@ func (p *pool) count(m *member, n int) {
 	}
 	for _, crowds := range m.crowds {
 		for _, c := range crowds {
-			if p.crowds[c] == nil {
-				p.crowds[c] = new(int)
-			}
-			if *p.crowds[c] += n; *p.crowds[c] == 0 {
+			if p.crowds[c] += n; p.crowds[c] == 0 {
 				delete(p.crowds, c)
 			}
 		}
@@ -239,39 +222,37 @@ type lookups struct {
 	now      func() time.Time
 
 	mu       sync.Mutex
-	limiters map[netip.Prefix]*rate.Limiter
+	limiters map[crowd]*rate.Limiter
 }
 
 func newLookups(minutely int, now func() time.Time) *lookups {
-	return &lookups{minutely: minutely, now: now, limiters: make(map[netip.Prefix]*rate.Limiter)}
+	return &lookups{minutely: minutely, now: now, limiters: make(map[crowd]*rate.Limiter)}
 }
 
 // allow counts a look-up, and tells whether it may be done.
 func (l *lookups) allow(addr net.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	prefixes, now := prefixesOf(addr), l.now()
-	network := l.limiter(prefixes[0], networkLookups*l.minutely, now)
+	crowds, now := crowdsOf(addr), l.now()
+	network := l.limiter(crowds[0], networkLookups*l.minutely, now)
 	if network.TokensAt(now) < 1 {
 		return false
 	}
-	return l.limiter(prefixes[2], l.minutely, now).AllowN(now, 1) && network.AllowN(now, 1)
+	return l.limiter(crowds[2], l.minutely, now).AllowN(now, 1) && network.AllowN(now, 1)
 }
 
 // limiter needs l.mu.
-func (l *lookups) limiter(prefix netip.Prefix, minutely int, now time.Time) *rate.Limiter {
-	if len(l.limiters) >= maxLimiters && l.limiters[prefix] == nil {
-		for p, limiter := range l.limiters {
-			if limiter.TokensAt(now) >= float64(limiter.Burst()) {
-				delete(l.limiters, p)
-			}
-		}
+func (l *lookups) limiter(of crowd, minutely int, now time.Time) *rate.Limiter {
+	if len(l.limiters) >= maxLimiters && l.limiters[of] == nil {
+		maps.DeleteFunc(l.limiters, func(_ crowd, limiter *rate.Limiter) bool { // what says nothing any more
+			return limiter.TokensAt(now) >= float64(limiter.Burst())
+		})
 		if len(l.limiters) >= maxLimiters {
-			prefix = netip.Prefix{}
+			of.prefix = netip.Prefix{}
 		}
 	}
-	if l.limiters[prefix] == nil {
-		l.limiters[prefix] = rate.NewLimiter(rate.Limit(float64(minutely)/60), minutely)
+	if l.limiters[of] == nil {
+		l.limiters[of] = rate.NewLimiter(rate.Limit(float64(minutely)/60), minutely)
 	}
-	return l.limiters[prefix]
+	return l.limiters[of]
 }

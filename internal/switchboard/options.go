@@ -62,39 +62,29 @@ func DefaultOptions() Options {
 
 // Check returns what is wrong with the limits and times, if anything.
 func (o *Options) Check() error {
-	for _, n := range []struct {
-		name  string
-		value int
-	}{
-		{"connections", o.MaxConnections},
-		{"waiting sides", o.MaxWaiting},
-		{"links", o.MaxLinks},
-		{"look-ups", o.Lookups},
-	} {
-		if n.value < 1 {
-			return fmt.Errorf("the most %s must be at least 1, not %d", n.name, n.value)
-		}
-	}
 	if o.TokenDigits < minTokenDigits || o.TokenDigits > maxTokenDigits {
 		return fmt.Errorf("a token has %d to %d digits, not %d", minTokenDigits, maxTokenDigits, o.TokenDigits)
 	}
-	for _, d := range []struct {
-		name  string
-		value time.Duration
-		zero  bool
+	for _, limit := range []struct {
+		name string
+		ok   bool
 	}{
-		{"handshake time", o.HandshakeTime, false},
-		{"command time", o.CommandTime, false},
-		{"waiting time", o.WaitTime, true},
-		{"idle time", o.IdleTime, true},
-		{"silent time", o.SilentTime, false},
-		{"control time", o.ControlTime, false},
-		{"keepalive interval", o.KeepaliveInterval, false},
-		{"keepalive time", o.KeepaliveTime, false},
-		{"grace time", o.Grace, true},
+		{"the most connections", o.MaxConnections > 0},
+		{"the most waiting sides", o.MaxWaiting > 0},
+		{"the most links", o.MaxLinks > 0},
+		{"the look-ups a minute", o.Lookups > 0},
+		{"the handshake time", o.HandshakeTime > 0},
+		{"the command time", o.CommandTime > 0},
+		{"the waiting time", o.WaitTime >= 0},
+		{"the idle time", o.IdleTime >= 0},
+		{"the silent time", o.SilentTime > 0},
+		{"the control time", o.ControlTime > 0},
+		{"the keepalive interval", o.KeepaliveInterval > 0},
+		{"the keepalive time", o.KeepaliveTime > 0},
+		{"the grace time", o.Grace >= 0},
 	} {
-		if d.value < 0 || d.value == 0 && !d.zero {
-			return fmt.Errorf("the %s can't be %v", d.name, d.value)
+		if !limit.ok {
+			return fmt.Errorf("%s can't be as little as that", limit.name)
 		}
 	}
 	return nil

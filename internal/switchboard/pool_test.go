@@ -3,6 +3,7 @@ package switchboard
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -13,7 +14,7 @@ type address string
 func (a address) Network() string { return "tcp" }
 func (a address) String() string  { return string(a) }
 
-func TestPrefixesOf(t *testing.T) {
+func TestCrowdsOf(t *testing.T) {
 	for addr, want := range map[string]string{
 		"192.0.2.1:22":                "[192.0.2.0/24 192.0.2.1/32 192.0.2.1/32]",
 		"[::ffff:192.0.2.1]:22":       "[192.0.2.0/24 192.0.2.1/32 192.0.2.1/32]",
@@ -21,11 +22,17 @@ func TestPrefixesOf(t *testing.T) {
 		"[fe80::1%eth0]:22":           "[fe80::/48 fe80::/56 fe80::/64]",
 		"pipe":                        "[invalid Prefix invalid Prefix invalid Prefix]",
 	} {
-		if got := fmt.Sprint(prefixesOf(address(addr))); got != want {
+		var prefixes []netip.Prefix
+		for level, c := range crowdsOf(address(addr)) {
+			if prefixes = append(prefixes, c.prefix); c.level != level {
+				t.Errorf("%s: level %d at %d", addr, c.level, level)
+			}
+		}
+		if got := fmt.Sprint(prefixes); got != want {
 			t.Errorf("%s: %s, want %s", addr, got, want)
 		}
 	}
-	if got := prefixesOf(nil); got != prefixesOf(address("pipe")) {
+	if got := crowdsOf(nil); got != crowdsOf(address("pipe")) {
 		t.Errorf("no address: %v", got)
 	}
 }
@@ -227,7 +234,7 @@ func TestLookups(t *testing.T) {
 	for i := range 2 * maxLimiters {
 		l.allow(address(fmt.Sprintf("10.%d.%d.%d:1", i>>16, i>>8&255, i&255)))
 	}
-	if n := len(l.limiters); n > maxLimiters+1 {
+	if n := len(l.limiters); n > maxLimiters+3 {
 		t.Errorf("%d limiters", n)
 	}
 }

@@ -1,10 +1,10 @@
 package switchboard
 
 import (
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 )
@@ -98,9 +98,8 @@ func (c *counters) report() []slog.Attr {
 	}
 	c.fresh = false
 	var attrs []slog.Attr
-	for r, n := range c.counts {
-		attrs = append(attrs, slog.Uint64(string(r), n))
+	for _, r := range slices.Sorted(maps.Keys(c.counts)) {
+		attrs = append(attrs, slog.Uint64(string(r), c.counts[r]))
 	}
-	slices.SortFunc(attrs, func(a, b slog.Attr) int { return cmp.Compare(a.Key, b.Key) })
 	return attrs
 }

@@ -2,6 +2,7 @@ package switchboard
 
 import (
 	"context"
+	"encoding/binary"
 	"io"
 	"log/slog"
 	"net"
@@ -9,6 +10,13 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+)
+
+// lingerTime is how long a client may show no sign of life until its session is closed on both sides, and leaveTime how long
+// it may take from there to close its connection.
+const (
+	lingerTime = 10 * time.Second
+	leaveTime  = time.Second
 )
 
 // session is the session channel of a client (RFC 4254, section 6).
@@ -130,83 +138,71 @@ func (s *session) run() {
 	case <-s.client.ctx.Done():
 		st.err = context.Cause(s.client.ctx)
 	}
-	switch {
-	case st.err != nil:
-	case !s.client.place.settle():
+	if st.err == nil && !s.client.place.settle() {
 		st.err = context.Cause(s.client.ctx)
-	case st.command.meeting != "":
-		st.err = s.runMeet(st.command)
-	case st.command.token != "":
-		st.err = s.runToken(st.command.token)
-	default:
-		st.err = s.runNew()
+	}
+	if st.err == nil {
+		st.err = s.obey(st.command)
 	}
 	if st.err != nil {
 		s.refuse(st.err)
 	}
 }
 
-// runNew gives out a token and waits for the other side.
-func (s *session) runNew() error {
-	w, err := s.client.server.rendezvous.New(s)
-	if err != nil {
-		return err
-	}
-	return s.waitAs(w)
-}
-
-// runMeet joins the other side of a meeting, or waits for it.
-func (s *session) runMeet(cmd command) error {
-	w, joined := s.client.server.rendezvous.Meet(cmd.meeting, cmd.letter, s)
-	if joined {
-		return s.join(w.Side)
-	}
-	return s.waitAs(w)
-}
-
-// runToken joins the side that waits under a token.
-func (s *session) runToken(token string) error {
+// obey waits for the other side, or joins it.
+func (s *session) obey(c command) error {
 	server := s.client.server
-	if !server.lookups.allow(s.RemoteAddr()) {
+	switch {
+	case c.meeting != "":
+		w, joined := server.rendezvous.Meet(c.meeting, c.letter, s)
+		if joined {
+			return s.join(w.Side)
+		}
+		return s.waitAs(w)
+	case c.token == "":
+		w, err := server.rendezvous.New(s)
+		if err != nil {
+			return err
+		}
+		return s.waitAs(w)
+	case !server.lookups.allow(s.RemoteAddr()):
 		return &refusal{tooManyLookups, "too many tokens have been tried from your address or network; try again in a minute"}
 	}
-	w := server.rendezvous.Take(token)
-	if w == nil {
-		return &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
+	if w := server.rendezvous.Take(c.token); w != nil {
+		return s.join(w.Side)
 	}
-	return s.join(w.Side)
+	return &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
 }
 
 // waitAs waits until another session has joined w, which is this one's: that one carries the link, and finishes this
 // session.
 func (s *session) waitAs(w *Wait) error {
 	server := s.client.server
-	pushedOut := make(chan struct{})
-	place := server.waiting.enter([]net.Addr{s.RemoteAddr()}, oldest(), func() { close(pushedOut) })
-	var err error
+	ctx, end := context.WithCancelCause(s.client.ctx)
+	defer end(nil)
+	if limit := server.opt.WaitTime; limit > 0 {
+		late := time.AfterFunc(limit, func() { end(&refusal{waitedLong, "nobody came in " + limit.String()}) })
+		defer late.Stop()
+	}
+	place := server.waiting.enter([]net.Addr{s.RemoteAddr()}, oldest(), func() {
+		end(&refusal{tooManyWaiting, "too many are waiting here, most of them from your network, and you have waited longest"})
+	})
 	if place == nil {
-		err = &refusal{tooManyWaiting, "too many are waiting here already; try again later"}
+		end(&refusal{tooManyWaiting, "too many are waiting here already; try again later"})
 	} else {
 		defer place.leave()
 		if w.Token != "" {
 			s.stderr(w.Token)
 		}
-		var overdue <-chan time.Time
-		if server.opt.WaitTime > 0 {
-			overdue = time.After(server.opt.WaitTime)
-		}
-		select {
-		case <-w.Joined:
-			return nil
-		case <-w.Replaced:
-		case <-s.gone:
-		case <-pushedOut:
-			err = &refusal{tooManyWaiting, "too many are waiting here, most of them from your network, and you have waited longest"}
-		case <-overdue:
-			err = &refusal{waitedLong, "nobody came in " + server.opt.WaitTime.String()}
-		case <-s.client.ctx.Done():
-			err = context.Cause(s.client.ctx)
-		}
+	}
+	var err error
+	select {
+	case <-w.Joined:
+		return nil
+	case <-w.Replaced:
+	case <-s.gone:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
 	}
 	if server.rendezvous.Cancel(w) {
 		return err
@@ -251,4 +247,91 @@ func (s *session) join(waited Side) error {
 	log.Log(context.Background(), level, "link ended", "how", how, "bytes", l.directions[0].bytes.Load(),
 		"back", l.directions[1].bytes.Load(), "seconds", int64(time.Since(began).Seconds()))
 	return nil
+}
+
+// refuse ends a session that was refused something.
+func (s *session) refuse(err error) {
+	line := "internal error; try again"
+	if reason, ok := s.client.server.count(err); ok {
+		s.client.log.Debug("refused", "reason", reason)
+		line = err.Error()
+	} else {
+		s.client.server.log.Error("refusing a session", "error", err.Error())
+	}
+	s.Finish(1, line)
+}
+
+// tell runs f, which writes to the client, and cuts the connection off if the client has not taken it in time. One runs after
+// the other.
+func (s *session) tell(f func()) {
+	slow := time.AfterFunc(s.client.server.opt.ControlTime, func() {
+		s.client.server.counters.add(slowReader)
+		s.client.close()
+	})
+	defer slow.Stop()
+	s.write.Lock()
+	defer s.write.Unlock()
+	f()
+}
+
+// stderr writes a line to the client's standard error. None can follow an end of file that has been passed on.
+func (s *session) stderr(line string) {
+	s.tell(func() {
+		if !s.sentEOF {
+			io.WriteString(s.channel.Stderr(), line+"\n")
+		}
+	})
+}
+
+// CloseWrite implements [Side].
+func (s *session) CloseWrite() {
+	s.tell(func() {
+		s.exitStatus(0)
+		s.sentEOF = true
+		s.channel.CloseWrite()
+	})
+}
+
+// exitStatus is described in RFC 4254, section 6.10.
+func (s *session) exitStatus(status uint32) {
+	s.channel.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
+}
+
+// Finish implements [Side].
+func (s *session) Finish(status uint32, line string) {
+	s.finished.Do(func() {
+		s.client.place.unsettle(s.client.close)
+		if line != "" {
+			s.stderr("switchboard: " + line)
+		}
+		s.tell(func() {
+			if status != 0 || !s.sentEOF {
+				s.exitStatus(status)
+			}
+			s.channel.Close()
+		})
+		s.linger()
+		s.client.close()
+	})
+}
+
+// linger waits for the client to close its session, which shows that it has got everything, and then its connection.
+func (s *session) linger() {
+	seen := s.client.meter.total()
+	for closed := false; !closed; {
+		select {
+		case <-s.gone:
+			closed = true
+		case <-time.After(lingerTime):
+			now := s.client.meter.total()
+			if now == seen {
+				return
+			}
+			seen = now
+		}
+	}
+	select {
+	case <-s.client.done:
+	case <-time.After(leaveTime):
+	}
 }
