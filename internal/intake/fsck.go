@@ -18,25 +18,24 @@ import (
 	"aig/internal/oid"
 )
 
-// A .gitmodules or .gitattributes file is checked by its content, which git index-pack looks for when it has met a tree
-// that names one. Where the tree is in one piece and the file in another, or nowhere, as with a partial peer, git has
-// nothing to check. It must not be refused for that, nor slip through: what was missing is remembered, and checked
-// when it comes.
+// git index-pack checks the content of a .gitmodules or .gitattributes file when it meets a tree that names one. If the file is in
+// another pack than the tree, or nowhere, as with a partial peer, it has nothing to check. The tree must not be refused for that, nor
+// may the file slip through: what was missing is remembered, and checked when it comes.
 
-// defaultMaxUnchecked bounds the files that are waited for. Each is a different version that trees name and nobody has sent.
+// defaultMaxUnchecked bounds the files that are remembered: versions that trees name and nobody has sent.
 const defaultMaxUnchecked = 1 << 16
 
-// unchecked is the special files that trees in the store name and that had not come yet, for as long as the store is open.
+// unchecked is the special files that trees in the store name and that have not come, for as long as the store is open.
 type unchecked struct {
 	most  int        // of files
 	mu    sync.Mutex // also held from the check of a pack to its being in the store
 	files specialFiles
 }
 
-// specialFiles is blobs, by their binary names, and as what trees name them.
+// specialFiles maps blobs, by their binary names, to the file names that trees give them.
 type specialFiles map[string]special
 
-// special is one name of a file, or both.
+// special is one of the file names, or both.
 type special uint8
 
 const (
@@ -54,22 +53,22 @@ func (s special) names() (names []string) {
 	return names
 }
 
-// fsckNotes is what git index-pack says, as far as it matters here. Its two streams are read by a goroutine each.
+// fsckNotes is what matters of what git index-pack prints. A goroutine each reads its two streams.
 type fsckNotes struct {
 	format  oid.Format
-	most    int          // of missing files that are noted
-	mu      sync.Mutex   // guards what follows, until the child has ended
-	pack    string       // the pack's hash, in hexadecimal digits
-	missing specialFiles // those that are
-	bad     *BadObject   // the first that fails a check
-	ended   bool         // all checks were made, and some failed
-	other   bool         // something else is wrong
-	behind  bool         // something came behind the end of the pack
-	many    bool         // more is missing than can be remembered
+	most    int        // how many missing files are noted
+	mu      sync.Mutex // guards what follows, until the child has ended
+	pack    string     // the pack's hash, in hexadecimal digits
+	missing specialFiles
+	bad     *BadObject // the first that fails a check
+	ended   bool       // all checks were made, and some failed
+	other   bool       // something else is wrong
+	behind  bool       // something came behind the end of the pack
+	many    bool       // more is missing than can be remembered
 }
 
-// stdout takes a line: "pack<TAB><hash>" first, then the names of missing .gitmodules. Between the two git repeats what
-// it happens to have read behind the end of the pack.
+// stdout takes a line: first "pack<TAB><hash>", then names of missing .gitmodules. Between the two, git repeats what it happens to
+// have read behind the end of the pack.
 func (n *fsckNotes) stdout(line []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -82,8 +81,8 @@ func (n *fsckNotes) stdout(line []byte) {
 	}
 }
 
-// stderr takes a line. A missing .gitattributes makes git fail, at the very end, when the pack has been indexed and
-// every other check has been passed. Only what is known to be harmless counts as such.
+// stderr takes a line. A missing .gitattributes makes git fail at the very end, when the pack has been indexed and has passed every
+// other check. Only what is known to be harmless is forgiven.
 func (n *fsckNotes) stderr(line []byte) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -102,7 +101,7 @@ func (n *fsckNotes) stderr(line []byte) {
 	}
 }
 
-// add is for a caller that holds mu. It is false where the name is none.
+// add notes a missing file; it returns false if the name is none. The caller holds mu.
 func (n *fsckNotes) add(name []byte, file special) bool {
 	binary := make([]byte, n.format.Size())
 	if n.format.Parse(binary, name) != nil {
@@ -116,8 +115,8 @@ func (n *fsckNotes) add(name []byte, file special) bool {
 	return true
 }
 
-// lineWriter calls line for each line that is written to it, and close for an unfinished last one. Of lines that are
-// too long it passes the beginning.
+// lineWriter calls line for each line written to it; close does so for an unfinished last one. It passes only the beginning of a line
+// that is too long.
 type lineWriter struct {
 	line func([]byte)
 	part []byte
@@ -143,7 +142,7 @@ func (w *lineWriter) close() {
 	}
 }
 
-// indexer is a git index-pack whose words are understood.
+// indexer is a git index-pack whose messages are understood.
 type indexer struct {
 	*git.Child
 	notes       fsckNotes
@@ -151,10 +150,10 @@ type indexer struct {
 	out, errors lineWriter
 }
 
-// index makes a git index-pack that writes into dir and sees the store and the further object directories. check is its
-// option for checks, or "".
+// index makes a git index-pack that writes into dir and sees the store and further object directories. check is its option for
+// checks, or "".
 func (s *Store) index(ctx context.Context, dir, check string, also ...string) *indexer {
-	// --fix-thin completes a pack of deltas against objects that are here: it appends those.
+	// --fix-thin completes a thin pack by appending the delta bases, which are here.
 	args := []string{"index-pack", "--stdin", "--fix-thin"}
 	if check != "" {
 		args = append(args, check)
@@ -167,7 +166,7 @@ func (s *Store) index(ctx context.Context, dir, check string, also ...string) *i
 	return x
 }
 
-// done tells, after the end of git, how it went: special files that are missing are no failure.
+// done returns how git ended, given its error. Missing special files are no failure.
 func (x *indexer) done(err error) error {
 	x.out.close()
 	x.errors.close()
@@ -198,10 +197,10 @@ func (x *indexer) done(err error) error {
 
 const tooManyMissing = "the peer's trees name more .gitmodules and .gitattributes that it has not sent than can be remembered"
 
-// checkSpecial checks, with u.mu held, the special files that the pack holds and that trees in the store name, and those
-// that its own trees name and that have come into the store since it was indexed. What is still missing is remembered.
+// checkSpecial checks the special files in the pack that trees in the store name, and those that the pack's trees name and that have
+// come into the store since it was indexed. It remembers those that are still missing. The caller holds u.mu.
 //
-// git checks them if it meets a tree that names them: it gets a tree for each.
+// git checks a file when it meets a tree that names it, so it is given a tree for each.
 func (in *Incoming) checkSpecial(u *unchecked) error {
 	files := in.index.notes.missing
 	if len(u.files) > 0 {
@@ -235,7 +234,7 @@ func (in *Incoming) checkSpecial(u *unchecked) error {
 	return nil
 }
 
-// checkFiles checks the files as what trees name them, and returns those that are missing.
+// checkFiles checks the files under the names that trees give them, and returns those that are missing.
 func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err error) {
 	dir := filepath.Join(in.dir, "special")
 	if err := os.Mkdir(dir, 0o777); err != nil {
@@ -249,7 +248,7 @@ func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err er
 	return x.notes.missing, nil
 }
 
-// treePack is a pack (gitformat-pack(5)) of a tree for each of the files' names.
+// treePack returns a pack (gitformat-pack(5)) of a tree for each of the files' names.
 func treePack(format oid.Format, files specialFiles) []byte {
 	var pack bytes.Buffer
 	var trees uint32

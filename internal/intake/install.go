@@ -1,23 +1,28 @@
 package intake
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
+
+	"aig/internal/git"
 )
 
-// Install moves a finished pack into the store, or its objects where they are few and small; nothing that is there is
-// ever replaced. A pack is complete from the moment its index appears; of loose objects each is for itself.
+// Install moves a finished pack into the store or, if its objects are few and small, the objects themselves. It never replaces
+// anything. A pack is complete from the moment its index appears; of loose objects, each is by itself.
 //
-// Several packs can be on their way at once, but are installed one after the other: a .gitmodules or .gitattributes in
-// one of them may be named by a tree in another, and is checked here, too late for Finish. A *git.Error that is not
-// OfMachine is such a file that git rejects.
+// Several packs can be on their way at once, but they are installed one after the other: a tree in one may name a .gitmodules or
+// .gitattributes in another, which can only be checked here. An error that is OfPeer means that git rejects such a file.
 //
-// What git fetch makes durable is durable when Install returns, by git's own children and under the user's core.fsync:
-// packs and their indices are synced by index-pack, and their directory here; loose objects, by git's default, are left
-// to the operating system, which after a power failure may have lost them.
+// When Install returns, what git fetch would make durable is durable, under the user's core.fsync: index-pack syncs packs and their
+// indexes, and their directory is synced here. Loose objects, by git's default, are left to the operating system, which may lose
+// them in a power failure.
 func (in *Incoming) Install() error {
 	err := in.why(in.install())
 	if errors.Is(err, errSwept) {
@@ -33,29 +38,33 @@ func (in *Incoming) install() error {
 		return err
 	}
 	few, small, err := in.small()
+	switch {
+	case err != nil:
+	case small:
+		err = in.installLoose(few)
+	default:
+		err = in.installPack()
+	}
 	if err != nil {
-		return fmt.Errorf("our store: %w", err)
+		err = fmt.Errorf("our store: %w", err)
 	}
-	if small {
-		return in.installLoose(few)
-	}
-	return in.installPack()
+	return err
 }
 
 func (in *Incoming) installPack() error {
 	packDir := filepath.Join(in.store.ObjectDir, "pack")
 	if err := in.store.makeDir(packDir); err != nil {
-		return fmt.Errorf("our store: %w", err)
+		return err
 	}
 	moved, err := in.movePack(packDir)
 	if err != nil {
 		in.takeBack(packDir, moved)
-		return fmt.Errorf("our store: %w", err)
+		return err
 	}
 	return syncDir(packDir)
 }
 
-// movePack returns the paths of the files that were not there before, also with an error.
+// movePack returns the paths of those files that were not there before, also with an error.
 func (in *Incoming) movePack(packDir string) (moved []string, err error) {
 	// git finds packs by their .idx, so that comes last.
 	for _, ext := range []string{".pack", ".rev", ".idx"} {
@@ -74,9 +83,8 @@ func (in *Incoming) movePack(packDir string) (moved []string, err error) {
 	return moved, nil
 }
 
-// takeBack removes what was moved of a pack whose index has not come, since it was swept meanwhile, say. Without the
-// index nobody can tell a pack from what an interruption has left, and nobody would remove it. An index that is there
-// all the same is another process's, of the same pack.
+// takeBack removes what was moved of a pack without its index, which may have been swept. Nobody else would remove it: a pack
+// without its index could be in the making. An index that is there all the same comes from another process with the same pack.
 func (in *Incoming) takeBack(packDir string, moved []string) {
 	if _, err := os.Lstat(filepath.Join(packDir, filepath.Base(in.pack)+".idx")); !errors.Is(err, fs.ErrNotExist) {
 		return
@@ -86,8 +94,8 @@ func (in *Incoming) takeBack(packDir string, moved []string) {
 	}
 }
 
-// makeDir makes a directory inside the object directory, with the permissions of the object directory itself: that is
-// what core.sharedRepository has left there.
+// makeDir makes a directory inside the object directory if there is none, with the permissions of the object directory, which follow
+// core.sharedRepository.
 func (s *Store) makeDir(dir string) error {
 	err := os.Mkdir(dir, 0o777)
 	if errors.Is(err, fs.ErrExist) {
@@ -103,8 +111,8 @@ func (s *Store) makeDir(dir string) error {
 	return os.Chmod(dir, of.Mode()&(fs.ModePerm|fs.ModeSetgid))
 }
 
-// moveNew moves a file and never replaces one: what is in a store stays as it is. A pack of the same name holds the
-// same objects. It tells whether the file is new there.
+// moveNew moves a file, but never replaces one: what is in a store stays as it is, and a pack of the same name holds the same
+// objects. isNew is true if there was none.
 func moveNew(from, to string) (isNew bool, err error) {
 	err = os.Link(from, to)
 	if errors.Is(err, fs.ErrExist) {
@@ -121,7 +129,7 @@ func moveNew(from, to string) (isNew bool, err error) {
 	return err == nil, err
 }
 
-// syncDir makes renames durable. Systems that cannot sync a directory (Windows) say so by an error that means nothing.
+// syncDir makes renames durable. Errors of systems that can't sync a directory (Windows) are ignored.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -129,7 +137,125 @@ func syncDir(dir string) error {
 	}
 	defer d.Close()
 	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, fs.ErrInvalid) {
-		return fmt.Errorf("our store: %w", err)
+		return err
 	}
 	return nil
+}
+
+// defaultUnpackLimit is git's own default of transfer.unpackLimit (git-config(1)).
+const defaultUnpackLimit = 100
+
+// maxLooseBytes is the largest unpacked size of all objects of a pack that are stored loose. git has no such limit; but a loose
+// object is whole and deflated anew, so a hundred versions of a large file, a few megabytes as deltas, would become gigabytes and
+// take minutes. This much takes a second at most.
+const maxLooseBytes = 16 << 20
+
+// unpackLimit returns the number of objects below which a pack is stored loose: fetch.unpackLimit, else transfer.unpackLimit, as for
+// git fetch. A negative value doesn't count.
+func unpackLimit(ctx context.Context, g git.Git) (int64, error) {
+	for _, key := range []string{"fetch.unpackLimit", "transfer.unpackLimit"} {
+		v, ok, err := g.Config(ctx, key, "int")
+		if err != nil {
+			return 0, err
+		}
+		if n, err := strconv.ParseInt(v, 10, 64); ok && err == nil && n >= 0 {
+			return n, nil
+		}
+	}
+	return defaultUnpackLimit, nil
+}
+
+// small reports whether the finished pack is to be stored as loose objects. If so, it names all of them, appended delta bases among
+// them.
+func (in *Incoming) small() (names []string, small bool, err error) {
+	if int64(in.Objects()) >= in.store.unpackLimit {
+		return nil, false, nil
+	}
+	c := in.store.Command(in.ctx, in.alone(),
+		"cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objectsize)", "--buffer")
+	var total uint64
+	err = c.Lines(func(line []byte) error {
+		name, digits, _ := strings.Cut(string(line), " ")
+		size, err := strconv.ParseUint(digits, 10, 63)
+		if err != nil {
+			return err
+		}
+		names = append(names, name)
+		if total += size; total > maxLooseBytes {
+			return errTooLarge
+		}
+		return nil
+	})
+	switch {
+	case errors.Is(err, errTooLarge):
+		return nil, false, nil
+	case err == nil && len(names) < int(in.Objects()):
+		err = errSwept
+	}
+	return names, err == nil, err
+}
+
+var errTooLarge = errors.New("too large to be stored loose")
+
+// installLoose unpacks the finished pack of the named objects, and moves them into the store.
+//
+// They are unpacked inside the quarantine, into an object directory that sees the store but not the pack: git writes no object that it
+// finds elsewhere. So a delta base that was appended to a thin pack isn't written either.
+func (in *Incoming) installLoose(names []string) error {
+	dir := filepath.Join(in.dir, "loose")
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return err
+	}
+	pack, err := os.Open(in.pack + ".pack")
+	if err != nil {
+		return err
+	}
+	defer pack.Close()
+	c := in.store.Command(in.ctx, in.store.quarantineEnv(dir), "unpack-objects", "-q")
+	c.Stdin = pack
+	if err := c.Run(); err != nil {
+		return err
+	}
+	var elsewhere strings.Builder
+	for _, name := range names {
+		err := in.store.moveInto(filepath.Join(in.store.ObjectDir, name[:2]), filepath.Join(dir, name[:2], name[2:]))
+		if errors.Is(err, fs.ErrNotExist) {
+			elsewhere.WriteString(name + "\n")
+		} else if err != nil {
+			return err
+		}
+	}
+	// What was not unpacked must be in the store; else it was swept.
+	c = in.store.Command(in.ctx, nil, "cat-file", "--batch-check=%(objectname)", "--buffer")
+	c.Stdin = strings.NewReader(elsewhere.String())
+	err = c.Lines(func(line []byte) error {
+		if bytes.HasSuffix(line, []byte(" missing")) {
+			return errSwept
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+// maxMoves is how often a directory is made again that somebody removes.
+const maxMoves = 100
+
+// moveInto moves a file into a directory of the object directory, making that if it isn't there. git prune-packed and git gc remove
+// such a directory when it is empty, between any two steps of ours.
+func (s *Store) moveInto(dir, from string) error {
+	for try := 1; ; try++ {
+		err := s.makeDir(dir)
+		if err == nil {
+			_, err = moveNew(from, filepath.Join(dir, filepath.Base(from)))
+		}
+		if !errors.Is(err, fs.ErrNotExist) || try == maxMoves {
+			return err
+		}
+		if _, err := os.Lstat(from); err != nil {
+			return err
+		}
+	}
 }

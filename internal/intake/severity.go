@@ -11,13 +11,13 @@ import (
 	"aig/internal/git"
 )
 
-// checks is what git fsck's checks of received objects are to be like.
+// checks says how git checks received objects.
 type checks struct {
 	wanted bool
-	// severities are those of git's messages that are not git's own, and the lists of objects to skip, in the form that
-	// --strict and --fsck-objects of git index-pack take: id=severity,…; "" where there are none.
+	// severities has the configured severities of git's messages and the lists of objects to skip, in the form that git index-pack
+	// --fsck-objects takes: id=severity,…
 	severities string
-	// ignored tells that severities are configured which this git can't follow.
+	// ignored is true if severities are configured that this git can't follow.
 	ignored bool
 }
 
@@ -34,9 +34,8 @@ const (
 	skipListKey    = "fetch.fsck.skiplist"
 )
 
-// readChecks reads whether received objects are checked, and how: fetch.fsckObjects, else transfer.fsckObjects, and
-// fetch.fsck.<msg-id>, as for git fetch; but where neither of the first two is set they are, since a peer's pack
-// deserves it.
+// readChecks reads whether and how received objects are checked: fetch.fsckObjects, else transfer.fsckObjects, and
+// fetch.fsck.<msg-id>, as for git fetch. But if neither of the first two is set they are checked, for they come from a peer.
 func readChecks(ctx context.Context, g git.Git) (checks, error) {
 	for _, key := range []string{"fetch.fsckObjects", "transfer.fsckObjects"} {
 		v, ok, err := g.Config(ctx, key, "bool")
@@ -120,7 +119,7 @@ const (
 	badUsage = 129
 )
 
-// option is the option of a git index-pack that checks what it indexes, "" for none.
+// option returns the option that makes git index-pack check what it indexes, or "".
 func (c checks) option() string {
 	switch {
 	case !c.wanted:

@@ -1,22 +1,23 @@
 package intake
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"aig/internal/git"
 )
 
-// Incoming is one pack on its way into the store. It is indexed in a quarantine: a directory inside the object
-// directory that git does not look into. Install moves it into the store, Discard drops it.
-//
-// A quarantine that a crash leaves behind is swept by git itself: `git prune` removes tmp_* there in time.
+// Incoming is one pack on its way into the store. It is indexed in a quarantine: a directory inside the object directory that git
+// doesn't look into. Install moves it into the store, Discard drops it. git prune sweeps a quarantine that a crash leaves behind.
 type Incoming struct {
 	store  *Store
 	ctx    context.Context
@@ -25,11 +26,11 @@ type Incoming struct {
 	index  *indexer
 	stdin  io.WriteCloser
 	most   int // objects that it may hold
-	// header is the pack's own, as it passed through. It is held back until it is whole and good.
+	// header is that of the pack. It is held back from git until it is complete and good.
 	header  git.PackHeader
 	written int64  // bytes of the pack
 	bad     error  // what is wrong with the header
-	ended   bool   // git has taken no more
+	ended   bool   // git takes no more
 	pack    string // path without extension, once indexed
 }
 
@@ -60,10 +61,10 @@ func (e *BadObject) Advice() string {
 	return fmt.Sprintf(" (git config fetch.fsck.%s warn takes all objects of this kind, a list of names in fetch.fsck.skipList this one)", e.MsgID)
 }
 
-// What comes behind a pack git does not look at, and where it takes note of it depends on the moment.
+// git doesn't look at what comes behind a pack. Where that shows depends on timing.
 const behindTheEnd = "there is more behind the end of the pack"
 
-// OfPeer tells whether an error of Finish or Names is about what the peer has sent, and not about this side.
+// OfPeer reports whether an error of Finish or Names is about what the peer has sent, not about this side.
 func OfPeer(err error) bool {
 	var pack *PackError
 	var object *BadObject
@@ -71,8 +72,8 @@ func OfPeer(err error) bool {
 	return errors.As(err, &pack) || errors.As(err, &object) || errors.As(err, &failed) && !failed.OfMachine()
 }
 
-// Receive opens a quarantine and starts `git index-pack` in it, for a pack of one to most objects. The caller writes it,
-// then calls Finish; Discard must be called in the end in any case.
+// Receive opens a quarantine and starts git index-pack in it, for a pack of at most so many objects. The caller writes the pack,
+// calls Finish and, if all is well, Install. Discard must be called in any case.
 func (s *Store) Receive(ctx context.Context, most int) (*Incoming, error) {
 	dir, err := os.MkdirTemp(s.ObjectDir, "tmp_objdir-aig-")
 	if err != nil {
@@ -92,8 +93,8 @@ func (s *Store) Receive(ctx context.Context, most int) (*Incoming, error) {
 	return in, nil
 }
 
-// quarantineEnv makes git write to dir and still see the store, and the further object directories (git's tmp-objdir.c
-// does the same for a push).
+// quarantineEnv makes git write to dir and still see the store, and further object directories, as git's tmp-objdir.c does for a
+// push.
 func (s *Store) quarantineEnv(dir string, also ...string) []string {
 	alternates := quoteAlternate(s.ObjectDir)
 	for _, other := range also {
@@ -107,7 +108,7 @@ func (s *Store) quarantineEnv(dir string, also ...string) []string {
 	return []string{
 		"GIT_OBJECT_DIRECTORY=" + dir,
 		"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + alternates,
-		// Tells every part of git that references must not be updated now.
+		// git updates no reference while this is set.
 		"GIT_QUARANTINE_PATH=" + dir,
 	}
 }
@@ -120,8 +121,8 @@ func quoteAlternate(path string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
 }
 
-// Write feeds the pack. What is wrong with the pack, Finish says, and the rest of it is dropped. An error of Write's is
-// for all packs: a *git.LimitError.
+// Write feeds the pack to git. Its only error is a *git.LimitError, which concerns all packs. What is wrong with this one, Finish
+// says; the rest of it is dropped.
 func (in *Incoming) Write(p []byte) (int, error) {
 	if err := in.store.account(len(p)); err != nil {
 		return 0, err
@@ -147,19 +148,19 @@ func (in *Incoming) feed(p []byte) {
 	}
 }
 
-// checkHeader is made before git sees the number of objects: it allocates memory by it.
+// checkHeader runs before git sees the number of objects, by which it allocates memory.
 func (in *Incoming) checkHeader() error {
 	n, ok := in.header.Objects()
 	switch {
 	case !ok:
-		return &PackError{fmt.Sprintf("it is no pack that begins with %q", in.header.B)}
+		return &PackError{fmt.Sprintf("it is not a pack: it begins with %q", in.header.B)}
 	case n == 0 || int64(n) > int64(in.most):
 		return &PackError{fmt.Sprintf("the pack's header says that it holds %d objects, where from 1 to %d are due", n, in.most)}
 	}
 	return nil
 }
 
-// Finish ends the pack and waits until it is indexed and checked. OfPeer tells whether the pack is to blame for an error.
+// Finish ends the pack and waits until it is indexed and checked. OfPeer reports whether the pack is to blame for an error.
 func (in *Incoming) Finish() error {
 	in.stdin.Close()
 	err := in.index.done(in.index.Wait())
@@ -176,11 +177,11 @@ func (in *Incoming) Finish() error {
 	return nil
 }
 
-// errSwept says that somebody has removed the quarantine while a pack was in it.
+// errSwept says that somebody has removed the quarantine with a pack in it.
 var errSwept = errors.New("what was coming in has been removed, as git gc --prune=now and git prune do: " +
 	"run the same command again when they are done")
 
-// why is err, or what ended the children that it is of, or what took away their files.
+// why returns err, or errSwept if that is what is behind it.
 func (in *Incoming) why(err error) error {
 	var failed *git.Error
 	switch {
@@ -195,11 +196,70 @@ func (in *Incoming) why(err error) error {
 	return err
 }
 
-// Objects is how many objects a finished pack was said to hold, by its own header. Where it was thin, Names has more:
-// the delta bases that were appended, each of which is in the store already.
+// Objects returns how many objects the pack has by its own header. If it was thin, Names has more: the delta bases that git has
+// appended, all of which are in the store already.
 func (in *Incoming) Objects() uint32 {
 	n, _ := in.header.Objects()
 	return n
+}
+
+// Names goes through the names of the objects of a finished pack, ascending, appended delta bases among them. A name is valid
+// until the next one. An error comes last, and is about the pack (OfPeer) or this side.
+func (in *Incoming) Names() iter.Seq2[[]byte, error] {
+	return func(yield func([]byte, error) bool) {
+		stopped := errors.New("stopped")
+		err := in.names(func(name []byte) error {
+			if !yield(name, nil) {
+				return stopped
+			}
+			return nil
+		})
+		if err != nil && err != stopped {
+			yield(nil, in.why(err))
+		}
+	}
+}
+
+func (in *Incoming) names(each func(name []byte) error) error {
+	idx, err := os.Open(in.pack + ".idx")
+	if err != nil {
+		return err
+	}
+	defer idx.Close()
+	c := in.store.Command(in.ctx, nil, "show-index", "--object-format="+string(in.store.Format))
+	c.Stdin = idx
+	// git appends the bases of a thin pack where the checksum (gitformat-pack(5)) was.
+	end := uint64(in.written) - uint64(in.store.Format.Size())
+	name := make([]byte, in.store.Format.Size())
+	came, appended := uint32(0), false
+	err = c.Lines(func(line []byte) error {
+		fields := bytes.Fields(line) // offset, name, checksum
+		if len(fields) < 2 {
+			return fmt.Errorf("git show-index said %q", line)
+		}
+		offset, err := strconv.ParseUint(string(fields[0]), 10, 63)
+		if err = errors.Join(err, in.store.Format.Parse(name, fields[1])); err != nil {
+			return err
+		}
+		if offset < end {
+			came++
+		} else {
+			appended = true
+		}
+		return each(name)
+	})
+	if err != nil {
+		return err
+	}
+	file, err := os.Stat(in.pack + ".pack")
+	if err != nil {
+		return err
+	}
+	// What came behind the end of the pack shows by where its objects lie.
+	if came != in.Objects() || !appended && file.Size() != in.written {
+		return &PackError{behindTheEnd}
+	}
+	return nil
 }
 
 // Discard ends index-pack if it still runs, and removes what is left of the quarantine.
@@ -215,6 +275,6 @@ func (in *Incoming) Discard() {
 }
 
 func (in *Incoming) remove() {
-	// What cannot be removed is left for git prune; there is nobody to tell.
+	// What can't be removed is left to git prune.
 	os.RemoveAll(in.dir)
 }
