@@ -69,7 +69,7 @@ func parseExec(payload []byte) (command, error) {
 	return command{token: token}, nil
 }
 
-// isHex tells whether s is a number of lower-case hexadecimal digits within these bounds.
+// isHex reports whether s is a number of lower-case hexadecimal digits within these bounds.
 func isHex(s string, least, most int) bool {
 	return least <= len(s) && len(s) <= most && strings.Trim(s, "0123456789abcdef") == ""
 }

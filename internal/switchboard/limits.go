@@ -137,7 +137,7 @@ func (p *pool) size(m *member) (most [3]int) {
 	return most
 }
 
-// shares tells whether two members have a widest network in common.
+// shares reports whether two members have a widest network in common.
 func (m *member) shares(other *member) bool {
 	for _, a := range m.crowds {
 		for _, b := range other.crowds {
@@ -229,7 +229,7 @@ func newLookups(minutely int, now func() time.Time) *lookups {
 	return &lookups{minutely: minutely, now: now, limiters: make(map[crowd]*rate.Limiter)}
 }
 
-// allow counts a look-up, and tells whether it may be done.
+// allow counts a look-up, and reports whether it may be done.
 func (l *lookups) allow(addr net.Addr) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -36,11 +36,11 @@ type Wait struct {
 	Joined   chan struct{} // closed when somebody has come: whoever has, carries the link
 	Replaced chan struct{} // closed when a newer session has taken the place of this one
 
-	key place
+	key waitKey
 }
 
-// place is where a side waits: under a token, or as one side of a meeting.
-type place struct{ name, letter string }
+// waitKey is where a side waits: under a token, or as one side of a meeting.
+type waitKey struct{ name, letter string }
 
 // memoryRendezvous is a Rendezvous in memory. It does no input or output.
 type memoryRendezvous struct {
@@ -48,7 +48,7 @@ type memoryRendezvous struct {
 	random io.Reader
 
 	mu      sync.Mutex
-	waiting map[place]*Wait
+	waiting map[waitKey]*Wait
 	tokens  int // of those who wait
 	spent   map[string]bool
 	order   []string // the spent tokens, oldest at next once it is full
@@ -56,7 +56,7 @@ type memoryRendezvous struct {
 }
 
 func newRendezvous(digits int, random io.Reader) *memoryRendezvous {
-	return &memoryRendezvous{digits: digits, random: random, waiting: make(map[place]*Wait), spent: make(map[string]bool)}
+	return &memoryRendezvous{digits: digits, random: random, waiting: make(map[waitKey]*Wait), spent: make(map[string]bool)}
 }
 
 // New implements [Rendezvous].
@@ -67,7 +67,7 @@ func (r *memoryRendezvous) New(side Side) (*Wait, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := r.put(place{name: token}, side)
+	w := r.put(waitKey{name: token}, side)
 	w.Token = token
 	r.tokens++
 	return w, nil
@@ -77,7 +77,7 @@ func (r *memoryRendezvous) New(side Side) (*Wait, error) {
 func (r *memoryRendezvous) Take(token string) *Wait {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.end(place{name: token}, func(w *Wait) chan struct{} { return w.Joined })
+	return r.end(waitKey{name: token}, func(w *Wait) chan struct{} { return w.Joined })
 }
 
 // Meet implements [Rendezvous].
@@ -88,11 +88,11 @@ func (r *memoryRendezvous) Meet(name, letter string, side Side) (w *Wait, joined
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.end(place{name, letter}, func(w *Wait) chan struct{} { return w.Replaced })
-	if w := r.end(place{name, other}, func(w *Wait) chan struct{} { return w.Joined }); w != nil {
+	r.end(waitKey{name, letter}, func(w *Wait) chan struct{} { return w.Replaced })
+	if w := r.end(waitKey{name, other}, func(w *Wait) chan struct{} { return w.Joined }); w != nil {
 		return w, true
 	}
-	return r.put(place{name, letter}, side), false
+	return r.put(waitKey{name, letter}, side), false
 }
 
 // Cancel implements [Rendezvous].
@@ -107,14 +107,14 @@ func (r *memoryRendezvous) Cancel(w *Wait) bool {
 }
 
 // put needs r.mu.
-func (r *memoryRendezvous) put(key place, side Side) *Wait {
+func (r *memoryRendezvous) put(key waitKey, side Side) *Wait {
 	w := &Wait{Side: side, Joined: make(chan struct{}), Replaced: make(chan struct{}), key: key}
 	r.waiting[key] = w
 	return w
 }
 
-// end ends the wait at a place, if there is one, and closes the channel that says how. It needs r.mu.
-func (r *memoryRendezvous) end(key place, how func(*Wait) chan struct{}) *Wait {
+// end ends a wait, if there is one under this key, and closes the channel that says how. It needs r.mu.
+func (r *memoryRendezvous) end(key waitKey, how func(*Wait) chan struct{}) *Wait {
 	w := r.waiting[key]
 	if w != nil {
 		r.drop(w)
@@ -149,7 +149,7 @@ func (r *memoryRendezvous) token(digits int) (string, error) {
 			return "", fmt.Errorf("drawing a token: %w", err)
 		}
 		token := fmt.Sprintf("%0*x", digits, binary.BigEndian.Uint64(b[:])>>(64-4*digits))
-		if r.waiting[place{name: token}] == nil && !r.spent[token] {
+		if r.waiting[waitKey{name: token}] == nil && !r.spent[token] {
 			return token, nil
 		}
 	}

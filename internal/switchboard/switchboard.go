@@ -170,7 +170,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 	}
 }
 
-// exhausted tells whether an error means that the process or the system has run out of something that ended connections give
+// exhausted reports whether an error means that the process or the system has run out of something that ended connections give
 // back.
 func exhausted(err error) bool {
 	var errno syscall.Errno
