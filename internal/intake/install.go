@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"aig/internal/git"
 )
@@ -125,8 +127,33 @@ func moveNew(from, to string) (isNew bool, err error) {
 	if _, err := os.Lstat(to); err == nil {
 		return false, nil
 	}
-	err = os.Rename(from, to)
+	if err = os.Rename(from, to); errors.Is(err, syscall.EXDEV) {
+		return copyNew(from, to)
+	}
 	return err == nil, err
+}
+
+// copyNew is moveNew where a directory of the store is on another file system. git prune sweeps what an interruption leaves of it.
+func copyNew(from, to string) (isNew bool, err error) {
+	file, err := os.Open(from)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return false, err
+	}
+	beside, err := os.CreateTemp(filepath.Dir(to), "tmp_aig_")
+	if err != nil {
+		return false, err
+	}
+	defer os.Remove(beside.Name())
+	_, err = io.Copy(beside, file)
+	if err = errors.Join(err, beside.Chmod(info.Mode()), beside.Sync(), beside.Close()); err != nil {
+		return false, err
+	}
+	return moveNew(beside.Name(), to)
 }
 
 // syncDir makes renames durable. Errors of systems that can't sync a directory (Windows) are ignored.
