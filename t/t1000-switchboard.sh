@@ -265,10 +265,10 @@ test_expect_success 'a second signal ends it at once' '
 '
 
 test_expect_success 'it outlives the reader of its log' '
-	mkfifo log_reader || return 1
-	"$SWITCHBOARD_BIN/aig-switchboard" --listen 127.0.0.1:0 \
-		--host-key "$SHARNESS_TRASH_DIRECTORY/.switchboard/host key" 2>log_reader 5>&- 6<&- &
-	SWITCHBOARD_PID=$! &&
+	mkfifo log_reader && {
+		"$SWITCHBOARD_BIN/aig-switchboard" --listen 127.0.0.1:0 \
+			--host-key "$SHARNESS_TRASH_DIRECTORY/.switchboard/host key" 2>log_reader 5>&- 6<&- &
+	} && SWITCHBOARD_PID=$! &&
 	head -n 1 <log_reader >first &&
 	SWITCHBOARD_PORT=$(sed -n "s/.*addr=127\.0\.0\.1:\([0-9]*\) .*/\1/p" first) &&
 	echo "[127.0.0.1]:$SWITCHBOARD_PORT $(ssh-keygen -y -f ".switchboard/host key")" >"$SWITCHBOARD_KNOWN_HOSTS" &&
@@ -282,12 +282,13 @@ test_expect_success 'it outlives the reader of its log' '
 '
 
 test_expect_success 'what was told to ignore SIGINT goes on ignoring it' '
-	(
-		trap "" INT &&
-		exec "$SWITCHBOARD_BIN/aig-switchboard" --listen 127.0.0.1:0 \
-			--host-key "$SHARNESS_TRASH_DIRECTORY/.switchboard/host key" 2>log 5>&- 6<&-
-	) &
-	SWITCHBOARD_PID=$! &&
+	{
+		(
+			trap "" INT &&
+			exec "$SWITCHBOARD_BIN/aig-switchboard" --listen 127.0.0.1:0 \
+				--host-key "$SHARNESS_TRASH_DIRECTORY/.switchboard/host key" 2>log 5>&- 6<&-
+		) &
+	} && SWITCHBOARD_PID=$! &&
 	sb_wait_for listening log &&
 	kill -INT "$SWITCHBOARD_PID" &&
 	SWITCHBOARD_PORT=$(sed -n "s/.*addr=127\.0\.0\.1:\([0-9]*\) .*/\1/p" log) &&

@@ -149,10 +149,8 @@ test_expect_success 'a wrong secret ends both, and nothing is kept' '
 	{ test $slip != 572 || slip=573; } && AIG_CODE=$token-572-0000 && digit=0 && export AIG_CODE &&
 	until keep bob git aig-sync accept alice "$(sb_command)" && ! grep "has a slip" bob.err; do
 		digit=$((digit + 1)) && AIG_CODE=$token-572-000$digit && test $digit -lt 10 || return 1
-	done
-	unset AIG_CODE
-	wait "$invited"
-	statuses 128 128 && grep "^fatal: the codes are not the same" alice.err && grep "^fatal: the codes are not the same" bob.err &&
+	done &&
+	unset AIG_CODE && wait "$invited" && statuses 128 128 && grep "^fatal: the codes are not the same" alice.err && grep "^fatal: the codes are not the same" bob.err &&
 	test_must_fail as alice git config --get-regexp "^remote" && test_must_fail as bob git config --get-regexp "^remote"
 '
 
@@ -231,7 +229,7 @@ test_expect_success 'in a worktree, and with SHA-256' '
 	for name in alice bob; do
 		mv $name/repo $name/sha1 && git init -q --object-format=sha256 $name/repo && commit $name "long names" || return 1
 	done &&
-	pair && meet && grep "^[<>] obj:sha256:" alice.out bob.out; same_stores && forget
+	pair && grep "^[<>] obj:sha256:" alice.out && meet && same_stores && forget
 '
 
 test_expect_success 'nothing asks where nobody can answer' '
