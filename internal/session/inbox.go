@@ -135,15 +135,21 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	if err == nil {
 		err = b.links.check(ctx, pack)
 	}
+	var arrived []uint32
 	if err == nil {
-		err = b.check(pack, end)
+		arrived, err = b.check(pack, end)
 	}
 	var untrue *packLie
 	var limit *git.LimitError
 	var failed *git.Error
+	var bad *intake.BadObject
 	switch {
 	case err == nil:
-		err = pack.Install()
+		// A file may turn out to be bad by what a tree in another pack calls it.
+		if err = pack.Install(); errors.As(err, &bad) {
+			b.lose(arrived)
+			return b.refuse(end, err)
+		}
 	case intake.OfPeer(err) || errors.As(err, &untrue):
 		return b.refuse(end, err)
 	case !errors.As(err, &limit):
@@ -174,8 +180,7 @@ func lie(format string, args ...any) error { return &packLie{fmt.Errorf(format, 
 
 // check compares a pack with what was announced: nothing more, nothing less than it says, nothing twice. The index of a
 // thin pack also has the bases that git has added to it; those are ours already.
-func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (err error) {
-	var arrived []uint32
+func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (arrived []uint32, err error) {
 	defer func() {
 		if err != nil {
 			b.lose(arrived)
@@ -184,24 +189,24 @@ func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (err error) {
 	var last []byte
 	for name, err := range pack.Names() { // a child of git's tells them, which may take its time: no lock is held
 		if err != nil {
-			return err
+			return arrived, err
 		}
 		if bytes.Equal(name, last) {
-			return lie("object %x is in the pack twice", name)
+			return arrived, lie("object %x is in the pack twice", name)
 		}
 		last = append(last[:0], name...)
 		place, err := b.arrive(name)
 		if err == nil {
 			arrived = append(arrived, uint32(place))
 		} else if _, ours := b.s.local.Search(name); !ours {
-			return &packLie{err}
+			return arrived, &packLie{err}
 		}
 	}
 	if n := pack.Objects(); n != end.Objects || len(arrived) != int(n) {
-		return lie("the pack holds %d objects, of which %d were announced, and should hold %d",
+		return arrived, lie("the pack holds %d objects, of which %d were announced, and should hold %d",
 			n, len(arrived), end.Objects)
 	}
-	return nil
+	return arrived, nil
 }
 
 // arrive notes that an announced object has come in a pack, which no other pack may bring.

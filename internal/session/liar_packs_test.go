@@ -128,7 +128,7 @@ func TestTortureLiarsBadPacks(t *testing.T) {
 		refused("a tree with .git for HFS+ in it", "hasDotgit", tree("40000", ".g\u200cit", some), tree("40000", ".g\u200cit", some).Bytes()),
 		refused("a tree with .. in it", "hasDotdot", tree("40000", "..", some), tree("40000", "..", some).Bytes()),
 		refused("a hostile .gitmodules", "gitmodulesUrl: ", both, both.Bytes()),
-		{name: "a hostile .gitmodules, the tree before", want: "gitmodulesUrl: ", stores: true, tell: func(l *liar) {
+		{name: "a hostile .gitmodules, the tree before", refused: "gitmodulesUrl: ", want: "the pipe ended", stores: true, tell: func(l *liar) {
 			first := tree("100644", ".gitmodules", file)
 			l.give(announced(first, modules)...)
 			l.pack(0, 1, first.Bytes())
