@@ -96,21 +96,45 @@ func (in *Incoming) takeBack(packDir string, moved []string) {
 	}
 }
 
-// makeDir makes a directory inside the object directory if there is none, with the permissions of the object directory, which follow
-// core.sharedRepository.
+// makeDir makes a directory inside the object directory if there is none, with the permissions that git would give it.
 func (s *Store) makeDir(dir string) error {
 	err := os.Mkdir(dir, 0o777)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
+	if err != nil || s.shared == 0 {
+		return err
+	}
+	info, err := os.Stat(dir)
 	if err != nil {
 		return err
 	}
-	of, err := os.Stat(s.ObjectDir)
-	if err != nil {
-		return err
+	mode := info.Mode().Perm() | s.shared
+	if s.exact {
+		mode = s.shared
 	}
-	return os.Chmod(dir, of.Mode()&(fs.ModePerm|fs.ModeSetgid))
+	mode |= mode & 0o444 >> 2 // who may read may enter
+	if mode&0o060 != 0 {
+		mode |= fs.ModeSetgid
+	}
+	return os.Chmod(dir, mode)
+}
+
+// readShared reads core.sharedRepository: the permissions that are added to those that the umask leaves or, if exact, replace
+// them; 0 for none.
+func readShared(ctx context.Context, g git.Git) (shared fs.FileMode, exact bool, err error) {
+	value, _, err := g.Config(ctx, "core.sharedRepository", "")
+	switch value {
+	case "group", "1", "true", "yes", "on":
+		return 0o660, false, err
+	case "all", "world", "everybody", "2":
+		return 0o664, false, err
+	}
+	mode, parseErr := strconv.ParseUint(value, 8, 12)
+	if parseErr != nil || mode&0o600 != 0o600 { // "umask", or what git itself refuses
+		return 0, false, err
+	}
+	return fs.FileMode(mode) & 0o666, true, err
 }
 
 // moveNew moves a file, but never replaces one: what is in a store stays as it is, and a pack of the same name holds the same

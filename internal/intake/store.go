@@ -4,6 +4,7 @@ package intake
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"sync/atomic"
 
 	"aig/internal/git"
@@ -17,6 +18,8 @@ type Store struct {
 	unpackLimit int64
 	maxInput    int64        // bytes of all packs together; 0 is no limit
 	input       atomic.Int64 // bytes that have come
+	shared      fs.FileMode  // see readShared
+	exact       bool
 	unchecked   unchecked
 }
 
@@ -32,6 +35,9 @@ func Open(ctx context.Context, g git.Git) (*Store, error) {
 		return nil, err
 	}
 	if s.unpackLimit, err = unpackLimit(ctx, g); err != nil {
+		return nil, err
+	}
+	if s.shared, s.exact, err = readShared(ctx, g); err != nil {
 		return nil, err
 	}
 	s.maxInput, _, err = g.ConfigSize(ctx, "aig.maxInputSize")

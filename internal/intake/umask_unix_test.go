@@ -41,8 +41,8 @@ func TestSharedRepository(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Mode() != want.Mode() {
-			t.Errorf("%s: mode %v, want %v", dir, got.Mode(), want.Mode())
+		if want := want.Mode() &^ 0o007; got.Mode() != want { // that much the umask takes
+			t.Errorf("%s: mode %v, want %v", dir, got.Mode(), want)
 		}
 		files, err := filepath.Glob(filepath.Join(to.ObjectDir(), dir, "*"))
 		if err != nil || len(files) == 0 {
@@ -51,6 +51,43 @@ func TestSharedRepository(t *testing.T) {
 		for _, file := range files {
 			if info, err := os.Stat(file); err != nil || info.Mode() != 0o440 {
 				t.Errorf("%s: mode %v (%v)", file, info.Mode(), err)
+			}
+		}
+	}
+}
+
+// A directory that is made has git's own permissions, also where core.sharedRepository was set after the repository was made.
+func TestSharedLater(t *testing.T) {
+	for _, shared := range []string{"", "umask", "group", "true", "1", "all", "everybody", "2", "0640", "0660", "0600", "0664"} {
+		for _, umask := range []int{0o022, 0o077} {
+			from, to, gits := gittest.New(t), gittest.New(t), gittest.New(t)
+			blob := from.Blobs("blob", 1)[0]
+			if shared != "" {
+				to.Git("config", "core.sharedRepository", shared)
+				gits.Git("config", "core.sharedRepository", shared)
+			}
+			s := open(t, from)
+			bytes := pack(t, s, all(list(t, s)))
+			old := syscall.Umask(umask)
+			in, err := receive(t, open(t, to), bytes)
+			if err == nil {
+				err = in.Install()
+			}
+			gits.GitIn(from.Git("cat-file", "-p", blob), "hash-object", "-w", "--stdin")
+			syscall.Umask(old)
+			if err != nil {
+				t.Fatal(err)
+			}
+			made, err := filepath.Glob(filepath.Join(gits.ObjectDir(), "??"))
+			if err != nil || len(made) != 1 {
+				t.Fatal(made, err)
+			}
+			want, err := os.Stat(made[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := os.Stat(filepath.Join(to.ObjectDir(), blob[:2])); err != nil || got.Mode() != want.Mode() {
+				t.Errorf("%q, umask %03o: %v, %v, want %v", shared, umask, got.Mode(), err, want.Mode())
 			}
 		}
 	}
