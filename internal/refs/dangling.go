@@ -74,16 +74,8 @@ func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string
 // commitsAmong returns the commits among ascending names.
 func commitsAmong(ctx context.Context, repo *git.Repo, names oid.Names) (*oid.List, error) {
 	commits := oid.NewList(repo.Format)
-	i := 0
-	ask := git.LineReader(func(line []byte) ([]byte, error) {
-		if i == names.Len() {
-			return nil, io.EOF
-		}
-		i++
-		return append(hex.AppendEncode(line, names.At(i-1)), '\n'), nil
-	})
 	binary := make([]byte, repo.Format.Size())
-	err := objectTypes(ctx, repo, ask, func(name []byte, kind string) error {
+	err := objectTypes(ctx, repo, git.NameLines(names, 0), func(name []byte, kind string) error {
 		if kind != "commit" {
 			return nil
 		}
