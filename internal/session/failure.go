@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"time"
 
+	"aig/internal/git"
 	"aig/internal/wire"
 )
 
@@ -60,6 +62,39 @@ func (s *session) fail(err error) error {
 	return s.failure
 }
 
+// ownError is a failure of this side, on this machine. It may name paths, and what it says in detail is not for the peer.
+type ownError struct {
+	at  string // what we were doing
+	err error
+}
+
+func own(at string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &ownError{at, err}
+}
+
+func (e *ownError) Error() string { return e.at + ": " + e.err.Error() }
+func (e *ownError) Unwrap() error { return e.err }
+
+// toldReason returns what the peer is told of a failure: nothing that is of this machine, and nothing at all as long as it isn't
+// known that the two sides mean each other, by their contexts.
+func (s *session) toldReason(err error) string {
+	var failed *ownError
+	var ofGit *git.Error
+	var ofFile *fs.PathError
+	switch {
+	case !s.compared.Load():
+		return "no reason is given before the two sides have compared what they are about"
+	case errors.As(err, &failed):
+		return failed.at + " has failed on the other side, which says more"
+	case errors.As(err, &ofGit), errors.As(err, &ofFile):
+		return "something has failed on the other side, which says more"
+	}
+	return err.Error()
+}
+
 // sayWhy tells the peer why we give up, if that is still possible.
 func (s *session) sayWhy(err error) {
 	var peer *PeerError
@@ -69,7 +104,7 @@ func (s *session) sayWhy(err error) {
 	// The write may wait for a peer that does not read.
 	timer := time.AfterFunc(lastWords, func() { s.pipe.Close() })
 	defer timer.Stop()
-	if s.out.Last(wire.TypeAbort, wire.AppendText(nil, err.Error())) == nil {
+	if s.out.Last(wire.TypeAbort, wire.AppendText(nil, s.toldReason(err))) == nil {
 		s.pipe.CloseWrite()
 	}
 }

@@ -70,7 +70,7 @@ func (b *inbox) data(ctx context.Context, body []byte) error {
 		in, err := b.s.o.Store.Receive(b.s.outer, b.due())
 		if err != nil {
 			<-b.slots
-			return err
+			return own("taking in a pack", err)
 		}
 		b.current = in
 	}
@@ -153,7 +153,7 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	case intake.OfPeer(err) || errors.As(err, &untrue):
 		return b.refuse(end, err)
 	case !errors.As(err, &limit):
-		err = fmt.Errorf("our store: %w", err)
+		err = own("our store", err)
 	}
 	if errors.As(err, &failed) && failed.OutOfMemory() {
 		return fmt.Errorf("the peer's pack: %w", failed)

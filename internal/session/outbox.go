@@ -44,7 +44,7 @@ func (b *outbox) send(ctx context.Context) error {
 	}
 	pieces, err := objects.Plan(ctx, b.s.o.Store.Repo, b.s.local, give)
 	if err != nil {
-		return fmt.Errorf("planning our packs: %w", err)
+		return own("planning our packs", err)
 	}
 	slices.Reverse(pieces)
 	b.pending = pieces
@@ -155,7 +155,7 @@ func (b *outbox) sendPack(ctx context.Context, number uint32, piece objects.Piec
 	}
 	found, err := b.omit(ctx, piece.Index())
 	if err == nil && found == 0 && !b.simplify(piece, packErr.Error()) {
-		err = fmt.Errorf("packing our objects: %w", packErr)
+		err = own("packing our objects", packErr)
 	}
 	return false, err
 }

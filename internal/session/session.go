@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"aig/internal/intake"
@@ -61,7 +62,8 @@ type Options struct {
 	Common func(objects uint64)
 	// Status, if there is one, is kept up to date.
 	Status *Status
-	// Warn is called with a line for each of our objects that cannot be given, and why, and for what does not count.
+	// Warn is called with a line for each object that is not given or not taken, and why, and for what does not count. Both
+	// directions call it, at the same time.
 	Warn func(line string)
 }
 
@@ -99,6 +101,7 @@ type session struct {
 	negotiation *negotiation
 
 	controls *controls
+	compared atomic.Bool // the two sides mean each other: their contexts are the same, and all else that the hellos say fits
 	failing  sync.Once
 	failed   chan struct{} // closed when failure is set
 	failure  error
@@ -155,7 +158,7 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	if s.o.Refs != nil {
 		var err error
 		if s.untold, err = s.o.Refs(ctx); err != nil {
-			return nil, s.fail(err)
+			return nil, s.fail(own("listing our references", err))
 		}
 	}
 	if err := s.both(ctx, s.sendHello, s.readHello); err != nil {
@@ -165,6 +168,7 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	if err := s.compare(); err != nil {
 		return nil, s.fail(err)
 	}
+	s.compared.Store(true)
 	if s.o.Hold != nil || s.peer.Hold {
 		goesOn, err := s.decide(ctx)
 		if err != nil {
@@ -275,7 +279,7 @@ func (s *session) list(ctx context.Context) error {
 	}
 	var err error
 	if s.local, err = list(ctx); err != nil {
-		return fmt.Errorf("listing our objects: %w", err)
+		return own("listing our objects", err)
 	}
 	if s.local.Len() > maxObjects {
 		return fmt.Errorf("our store holds %d objects, more than the %d that can be numbered", s.local.Len(), maxObjects)
