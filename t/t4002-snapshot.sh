@@ -54,6 +54,13 @@ test_expect_success 'by configuration, and where only what references reach is g
 	echo newest >alice/repo/file && sync --no-snapshot && test_must_fail grep "^snapshot: " alice.err && as alice git config --unset aig.snapshot
 '
 
+test_expect_success 'nothing is written outside of the repositories: without a TMPDIR all goes well, and nothing is left' '
+	echo "without TMPDIR" >alice/repo/file && commit bob "without TMPDIR" &&
+	(TMPDIR=/nonexistent && export TMPDIR && sync --snapshot) &&
+	name=$(sed -n "s/^snapshot: .* //p" alice.err) && as bob git cat-file -e "$name:file" &&
+	same_stores && nothing_left alice && nothing_left bob
+'
+
 test_expect_success 'conflicts in the index are refused with a line' '
 	as alice git reset -q --hard && as alice git checkout -q -b other && echo theirs >alice/repo/file && as alice git commit -q -a -m theirs &&
 	as alice git checkout -q - && echo ours >alice/repo/file && as alice git commit -q -a -m ours && test_must_fail as alice git merge -q other &&
