@@ -6,23 +6,19 @@ import (
 	"slices"
 )
 
-// ErrContradiction says that the peer's symbols or list can't come from a set
-// of the size that it announced.
+// ErrContradiction says that the peer's symbols or list can't come from a set of the size that it announced.
 var ErrContradiction = errors.New("the peer's set contradicts itself")
 
 // A decoder finds the difference between the own set and the peer's.
 //
-// It holds, for each symbol made so far, what remains to be explained: the
-// own symbol, XOR the peer's once that has come, XOR every element recovered
-// so far that belongs to it. Common elements have cancelled out where the
-// peer's symbol has come. Where one differing element is left, the check hash
-// of the sum is the check sum: the element is recovered, and taken out of all
-// symbols that it belongs to, which may leave one element in others. This is
-// called peeling. It ends with every received symbol zero, or waits for more.
+// It holds, for each symbol made so far, what remains to be explained: the own symbol, XOR the peer's once that has come,
+// XOR every element recovered so far that belongs to it. Common elements have cancelled out where the peer's symbol has
+// come. Where one differing element is left, the check hash of the sum is the check sum: the element is recovered, and taken
+// out of all symbols that it belongs to, which may leave one element in others. This is called peeling. It ends with every
+// received symbol zero, or waits for more.
 //
-// What remains is the same on both sides after the same number of symbols, as
-// XOR knows no sign. So both sides need the same number of symbols, and
-// recover the same elements; only whose they are is seen from the other side.
+// What remains is the same on both sides after the same number of symbols, as XOR knows no sign. So both sides need the same
+// number of symbols, and recover the same elements; only whose they are is seen from the other side.
 type decoder struct {
 	set     *Set
 	peerLen int
@@ -42,8 +38,8 @@ type decoder struct {
 // recovered returns the number of elements recovered so far.
 func (d *decoder) recovered() uint64 { return uint64(len(d.mine) + len(d.theirs)) }
 
-// extend takes in the own symbols of the next block, and takes what has been
-// recovered out of them. The decoder keeps the slice.
+// extend takes in the own symbols of the next block, and takes what has been recovered out of them. The decoder keeps the
+// slice.
 func (d *decoder) extend(cells []cell) {
 	b := blockAt(len(d.blocks))
 	for _, i := range d.mine {
@@ -61,8 +57,8 @@ func (d *decoder) cell(i uint64) *cell {
 	return &d.blocks[k][i-blockAt(k).low]
 }
 
-// receive takes in the peer's next symbol; its own counterpart must have been
-// made, and the difference must not be known yet.
+// receive takes in the peer's next symbol; its own counterpart must have been made, and the difference must not be known
+// yet.
 func (d *decoder) receive(remote cell) error {
 	c := d.cell(d.received)
 	c.xor(remote.sum, remote.check)
@@ -88,10 +84,9 @@ func (d *decoder) receive(remote cell) error {
 
 // peel recovers elements until there is nothing left to begin with.
 //
-// No more elements come out of honest symbols than symbols have come in, as
-// there are no more unknowns than equations. This bounds the work on symbols
-// that contradict each other, from which peeling could draw an element, put
-// it back and draw it again.
+// No more elements come out of honest symbols than symbols have come in, as there are no more unknowns than equations. This
+// bounds the work on symbols that contradict each other, from which peeling could draw an element, put it back and draw it
+// again.
 func (d *decoder) peel() error {
 	for {
 		c, ok := d.single()
@@ -119,12 +114,10 @@ const complements = 16
 
 // single finds an element that stands alone.
 //
-// It does so in a symbol, or in what symbol 0, which holds all elements,
-// has more than one of the low symbols, which hold about half of them. This
-// second rule is not in the paper. With a handful of differences it saves one
-// symbol in six; with more of them it is of no use, and hardly any work. The
-// order in which elements are found doesn't matter: one that stands alone goes
-// on doing so until it is taken out.
+// It does so in a symbol, or in what symbol 0, which holds all elements, has more than one of the low symbols, which hold
+// about half of them. This second rule is not in the paper. With a handful of differences it saves one symbol in six; with
+// more of them it is of no use, and hardly any work. The order in which elements are found doesn't matter: one that stands
+// alone goes on doing so until it is taken out.
 func (d *decoder) single() (cell, bool) {
 	for len(d.todo) > 0 {
 		i := d.todo[len(d.todo)-1]
@@ -152,8 +145,7 @@ func (d *decoder) isSingle(c cell) bool {
 	return !c.isZero() && d.set.key.check(c.sum) == c.check
 }
 
-// remove takes an element out of all symbols that it belongs to, also those
-// that the peer has still to send.
+// remove takes an element out of all symbols that it belongs to, also those that the peer has still to send.
 func (d *decoder) remove(element cell) {
 	d.lowChanged = true
 	for k, cells := range d.blocks {
@@ -180,11 +172,9 @@ func (d *decoder) remove(element cell) {
 
 // finish checks the difference against the sizes of the sets and sorts it.
 //
-// How sure it is: an element that is none is recovered from an honest peer's
-// symbols with a chance of 2^-64 for each sum looked at, and something is
-// missing although symbol 0 is explained with a chance of 2^-128. A hostile
-// peer can say what it likes about its own set, but whatever is believed is a
-// difference that a set of the announced size can have.
+// How sure it is: an element that is none is recovered from an honest peer's symbols with a chance of 2^-64 for each sum
+// looked at, and something is missing although symbol 0 is explained with a chance of 2^-128. A hostile peer can say what it
+// likes about its own set, but whatever is believed is a difference that a set of the announced size can have.
 func (d *decoder) finish() error {
 	d.blocks, d.todo = nil, nil
 	if !sortDistinct(d.mine) || !sortDistinct(d.theirs) {

@@ -1,34 +1,26 @@
-// Package reconcile finds the difference of two sets of object names that two
-// peers hold, at a cost that depends on the difference and hardly on the sets.
-// It does no input or output: see Exchange for how it is driven.
+// Package reconcile finds the difference of two sets of object names that two peers hold, at a cost that depends on the
+// difference and hardly on the sets. It does no input or output: see Exchange for how it is driven.
 //
-// The method is rateless invertible Bloom lookup tables (Yang, Gilad,
-// Alizadeh, "Practical Rateless Set Reconciliation", SIGCOMM 2024). Each side
-// describes its set by an endless sequence of coded symbols and sends them one
-// after another. XOR-ed with the own symbols, those of the peer describe the
-// difference of the sets, since what both have cancels out; and 1.35 symbols
-// for each differing name are enough to read all of it, whatever its size. No
-// estimate is needed beforehand. What is done here and not in the paper:
-// integers throughout, elements walked through blocks of symbols from above
-// (walk), complements (decoder.single), pacing by counts (window), and lists
-// where they are shorter.
+// The method is rateless invertible Bloom lookup tables (Yang, Gilad, Alizadeh, "Practical Rateless Set Reconciliation",
+// SIGCOMM 2024). Each side describes its set by an endless sequence of coded symbols and sends them one after another.
+// XOR-ed with the own symbols, those of the peer describe the difference of the sets, since what both have cancels out; and
+// 1.35 symbols for each differing name are enough to read all of it, whatever its size. No estimate is needed beforehand.
+// What is done here and not in the paper: integers throughout, elements walked through blocks of symbols from above (walk),
+// complements (decoder.single), pacing by counts (window), and lists where they are shorter.
 //
 // # Names
 //
-// Both sides know a Key of 16 bytes, made for this exchange, and each other's
-// number of names. All numbers are unsigned 64-bit ones, arithmetic is modulo
-// 2^64 where it overflows, and / rounds down, if nothing else is said.
+// Both sides know a Key of 16 bytes, made for this exchange, and each other's number of names. All numbers are unsigned
+// 64-bit ones, arithmetic is modulo 2^64 where it overflows, and / rounds down, if nothing else is said.
 //
 //	short(name), digest(name)  the two halves of SipHash-2-4-128(key, name)
 //	check(s)                   SipHash-2-4-64(key, s as 8 bytes, big-endian)
 //
-// where SipHash gives its 16 bytes of output as two little-endian numbers.
-// Nobody who chooses names without knowing the key can make short names meet.
-// Among n names two meet with a chance of n^2/2^65, which is an error
-// (ErrCollision, or ErrContradiction on the other side). A name that only one
-// side has meets one that only the other has, or both have, with a chance of
-// d n/2^64: 1 in 18 million for a hundred thousand differences among ten
-// million names. Such a name would be missed, so sides compare CommonDigest.
+// where SipHash gives its 16 bytes of output as two little-endian numbers. Nobody who chooses names without knowing the key
+// can make short names meet. Among n names two meet with a chance of n^2/2^65, which is an error (ErrCollision, or
+// ErrContradiction on the other side). A name that only one side has meets one that only the other has, or both have, with a
+// chance of d n/2^64: 1 in 18 million for a hundred thousand differences among ten million names. Such a name would be
+// missed, so sides compare CommonDigest.
 //
 // # Symbols
 //
@@ -38,18 +30,16 @@
 //	check  the XOR of check(short(name))        8 bytes
 //	count  their number modulo 2^16             2 bytes, only if i < 112
 //
-// so that 112 symbols have 2,016 bytes, and further ones 16 each. A batch is
-// symbols in order, without a gap to the batch before and without a header.
+// so that 112 symbols have 2,016 bytes, and further ones 16 each. A batch is symbols in order, without a gap to the batch
+// before and without a header.
 //
-// An element belongs to symbol i with probability 2/(i+2), always to symbol 0.
-// The indices are divided into blocks:
+// An element belongs to symbol i with probability 2/(i+2), always to symbol 0. The indices are divided into blocks:
 //
 //	block 0      [0, 112)
 //	block 1      [112, 1792)
 //	block 2+4q+r [448(4+r)2^q, 448(5+r)2^q)     for q >= 0, 0 <= r < 4
 //
-// In block k = [low, high), the indices of the element with short name s are
-// found from the highest to the lowest:
+// In block k = [low, high), the indices of the element with short name s are found from the highest to the lowest:
 //
 //	m = high
 //	for t = 1, 2, 3, ... while m > low:
@@ -67,41 +57,30 @@
 //
 // # Decoding
 //
-// What remains of a symbol is the own one XOR the peer's XOR the elements
-// recovered so far that belong to it. After each symbol of the peer, elements
-// are recovered until none can be:
+// What remains of a symbol is the own one XOR the peer's XOR the elements recovered so far that belong to it. After each
+// symbol of the peer, elements are recovered until none can be:
 //
-//   - A symbol of which (sum, check) != (0, 0) remains with check =
-//     check(sum) holds one element, whose short name is sum.
-//   - So does the XOR of what remains of symbol 0 and of symbol i, for
-//     1 <= i <= 15.
+//   - A symbol of which (sum, check) != (0, 0) remains with check = check(sum) holds one element, whose short name is sum.
+//   - So does the XOR of what remains of symbol 0 and of symbol i, for 1 <= i <= 15.
 //
-// An element that is in the own set is one that the peer lacks, another one is
-// one that the peer has in addition. The difference is known as soon as
-// nothing remains of all symbols received; their number N is the same on both
-// sides, and N = 1 if the sets are equal. Then nothing remains of symbol 0, to
-// which all elements belong, which happens by chance with 2^-128; and a sum is
-// taken for an element that is none with 2^-64. The sizes must agree as well:
-// own names less those that the peer lacks = the peer's names less those that
-// it has in addition.
+// An element that is in the own set is one that the peer lacks, another one is one that the peer has in addition. The
+// difference is known as soon as nothing remains of all symbols received; their number N is the same on both sides, and N =
+// 1 if the sets are equal. Then nothing remains of symbol 0, to which all elements belong, which happens by chance with
+// 2^-128; and a sum is taken for an element that is none with 2^-64. The sizes must agree as well: own names less those that
+// the peer lacks = the peer's names less those that it has in addition.
 //
-// Both rules must be followed by every implementation, since a side that knows
-// the difference stops after sending N symbols.
+// Both rules must be followed by every implementation, since a side that knows the difference stops after sending N symbols.
 //
 // # Pacing
 //
 // Both sides send at the same time. A side may have sent, in all,
 //
-//   - before the difference is known, as many symbols as it likes in the first
-//     block, and then more than it has received, so that two waiting sides
-//     can't be; the function window says what this implementation sends, and
-//     argues for it.
-//   - N symbols, or what it had already sent, once the difference is known.
-//     Symbols that come after N are dropped.
+//   - before the difference is known, as many symbols as it likes in the first block, and then more than it has received, so
+//     that two waiting sides can't be; the function window says what this implementation sends, and argues for it.
+//   - N symbols, or what it had already sent, once the difference is known. Symbols that come after N are dropped.
 //
-// When 112 symbols have been received and the difference is not known, both
-// sides estimate it. With D = own size - peer's size, c(i) = own count - peer's
-// count of symbol i, known modulo 2^16, signed and division towards zero,
+// When 112 symbols have been received and the difference is not known, both sides estimate it. With D = own size - peer's
+// size, c(i) = own count - peer's count of symbol i, known modulo 2^16, signed and division towards zero,
 //
 //	E(i) = 2D / (i+2)
 //	C(i) = E(i) + the number in [-2^15, 2^15) that is c(i) - E(i) modulo 2^16
@@ -120,17 +99,13 @@
 //
 // # Lists
 //
-// A list is the 8-byte big-endian short names of the whole set, in any order.
-// Both sides send lists, and end when they have received as many entries as
-// the peer has names,
+// A list is the 8-byte big-endian short names of the whole set, in any order. Both sides send lists, and end when they have
+// received as many entries as the peer has names,
 //
-//   - instead of symbols, if 8 max(sizes) <= bytes of the first
-//     max(112, symbols(|D|)) symbols
-//   - after symbols 0 to 111, if symbols(d) > 112 and
-//     8 max(sizes) < 16 (symbols(d) - 112)
+//   - instead of symbols, if 8 max(sizes) <= bytes of the first max(112, symbols(|D|)) symbols
+//   - after symbols 0 to 111, if symbols(d) > 112 and 8 max(sizes) < 16 (symbols(d) - 112)
 //
-// Both sides come to the same decision from the same numbers, so that it costs
-// no message and no round trip.
+// Both sides come to the same decision from the same numbers, so that it costs no message and no round trip.
 //
 // testdata/vectors.json holds examples of all of this.
 package reconcile

@@ -24,22 +24,19 @@ func (m Mode) String() string {
 	return "symbols"
 }
 
-// ErrUndecodable says that the peer has sent more symbols than any difference
-// between sets of these sizes would take.
+// ErrUndecodable says that the peer has sent more symbols than any difference between sets of these sizes would take.
 var ErrUndecodable = errors.New("the peer's symbols don't decode")
 
-// Exchange finds the difference between a set and a peer's, who runs an
-// Exchange too. It does no input or output: the caller sends what Next gives
-// as long as there is Credit, and gives what comes to Receive, in any order
-// and at any speed. It is not safe for concurrent use.
+// Exchange finds the difference between a set and a peer's, who runs an Exchange too. It does no input or output: the caller
+// sends what Next gives as long as there is Credit, and gives what comes to Receive, in any order and at any speed. It is
+// not safe for concurrent use.
 //
 //	for !x.Finished() {
 //		for x.Credit() > 0 { batch, mode, n := x.Next(nil, 512); send(mode, batch) }
 //		if !x.Done() { mode, batch := read(); err := x.Receive(mode, batch) }
 //	}
 //
-// What comes from a peer when this side is Finished already are symbols sent
-// ahead; Receive checks and drops them.
+// What comes from a peer when this side is Finished already are symbols sent ahead; Receive checks and drops them.
 type Exchange struct {
 	set     *Set
 	peerLen int
@@ -59,9 +56,8 @@ type Exchange struct {
 	listSent int
 }
 
-// NewExchange begins an exchange between a set, to which nothing is added any
-// more, and that of a peer who has announced peerLen names. Whether symbols or
-// lists are exchanged follows from the two sizes.
+// NewExchange begins an exchange between a set, to which nothing is added any more, and that of a peer who has announced
+// peerLen names. Whether symbols or lists are exchanged follows from the two sizes.
 func NewExchange(set *Set, peerLen int) (*Exchange, error) {
 	if set.Len() > MaxLen {
 		return nil, fmt.Errorf("a set of %d names: at most %d can be compared", set.Len(), MaxLen)
@@ -92,8 +88,8 @@ func (x *Exchange) changeToList() error {
 	return x.list.receive(nil) // the empty list ends where it begins
 }
 
-// Mode returns what the next batch from the peer has to be. It is List from
-// the beginning or changes from Symbols to List once, after the first block.
+// Mode returns what the next batch from the peer has to be. It is List from the beginning or changes from Symbols to List
+// once, after the first block.
 func (x *Exchange) Mode() Mode { return x.mode }
 
 // Done tells whether the difference is known.
@@ -104,13 +100,11 @@ func (x *Exchange) Done() bool {
 	return x.err == nil && x.decoder.needed > 0
 }
 
-// Finished tells whether the difference is known, and everything sent that the
-// peer needs to know it too.
+// Finished tells whether the difference is known, and everything sent that the peer needs to know it too.
 func (x *Exchange) Finished() bool { return x.Done() && x.Credit() == 0 }
 
-// Credit returns how many symbols or list entries may be sent now, 0 after an
-// error. It never comes to pass that both sides, undecided, wait for each
-// other; see window.
+// Credit returns how many symbols or list entries may be sent now, 0 after an error. It never comes to pass that both sides,
+// undecided, wait for each other; see window.
 func (x *Exchange) Credit() int {
 	if x.err != nil {
 		return 0
@@ -124,16 +118,14 @@ func (x *Exchange) Credit() int {
 func (x *Exchange) symbolCredit() int {
 	window := x.window
 	if x.decoder.needed > 0 {
-		// The remaining difference is the same on both sides, so the peer
-		// needs as many symbols as this side did.
+		// The remaining difference is the same on both sides, so the peer needs as many symbols as this side did.
 		window = x.decoder.needed
 	}
 	return int(max(window, x.sent) - x.sent)
 }
 
-// Next appends a batch of the next entries to dst, at most limit of them and
-// at most as many as there is Credit for, and returns it with its mode and the
-// number of entries. An entry has at most CountedSize bytes.
+// Next appends a batch of the next entries to dst, at most limit of them and at most as many as there is Credit for, and
+// returns it with its mode and the number of entries. An entry has at most CountedSize bytes.
 func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 	n := min(limit, x.Credit())
 	if n <= 0 {
@@ -174,9 +166,8 @@ func (x *Exchange) make(i uint64) {
 	}
 }
 
-// Receive takes in a batch from the peer. After an error, which is for good,
-// the exchange has failed. A batch must be of the Mode expected; its size is
-// bounded by the caller, who has read it.
+// Receive takes in a batch from the peer. After an error, which is for good, the exchange has failed. A batch must be of the
+// Mode expected; its size is bounded by the caller, who has read it.
 func (x *Exchange) Receive(mode Mode, batch []byte) error {
 	if x.err == nil {
 		x.err = x.receive(mode, batch)
@@ -249,8 +240,7 @@ func (x *Exchange) undecodable() error {
 	return fmt.Errorf("%w: %d of them for about %d differences", ErrUndecodable, x.received, x.estimate)
 }
 
-// Mine returns the indices of the names that only this side has, ascending.
-// It is valid when Done.
+// Mine returns the indices of the names that only this side has, ascending. It is valid when Done.
 func (x *Exchange) Mine() []uint32 {
 	if x.mode == List {
 		return x.list.mine
@@ -258,8 +248,7 @@ func (x *Exchange) Mine() []uint32 {
 	return x.decoder.mine
 }
 
-// Theirs returns the short names of the names that only the peer has,
-// ascending. It is valid when Done.
+// Theirs returns the short names of the names that only the peer has, ascending. It is valid when Done.
 func (x *Exchange) Theirs() []uint64 {
 	if x.mode == List {
 		return x.list.theirs

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Both sides find the difference, whatever its size and distribution, in the
-// mode that the sizes call for, and need the same number of symbols.
+// Both sides find the difference, whatever its size and distribution, in the mode that the sizes call for, and need the same
+// number of symbols.
 func TestExchange(t *testing.T) {
 	for _, c := range []struct {
 		common, onlyA, onlyB int
@@ -51,8 +51,8 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// Nothing depends on the order of events: each side sends, and receives what
-// is under way, in batches of any size at any time. It never gets stuck.
+// Nothing depends on the order of events: each side sends, and receives what is under way, in batches of any size at any
+// time. It never gets stuck.
 func TestAnySchedule(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 1))
 	for n := range 120 {
@@ -87,8 +87,7 @@ func TestAnySchedule(t *testing.T) {
 	}
 }
 
-// What an honest peer has sent ahead when the difference is known is dropped;
-// a peer that goes on for ever is an error.
+// What an honest peer has sent ahead when the difference is known is dropped; a peer that goes on for ever is an error.
 func TestSurplus(t *testing.T) {
 	for _, d := range []int{0, 2, 500} {
 		p := newPair(1, 3000, d, 0)

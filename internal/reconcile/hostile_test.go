@@ -17,8 +17,7 @@ func hostileSet() *Set {
 	return s
 }
 
-// feed gives a peer's symbols to an exchange until it fails or is done, and
-// returns how many it took.
+// feed gives a peer's symbols to an exchange until it fails or is done, and returns how many it took.
 func feed(x *Exchange, next func(i uint64) symbol) (n uint64, err error) {
 	for ; err == nil && !x.Done() && x.Mode() == Symbols; n++ {
 		if n > 1<<20 {
@@ -36,8 +35,7 @@ func TestHostileSymbols(t *testing.T) {
 	element := func(short uint64) cell { return cell{short, key.check(short)} }
 	ownCells := append(own.encode(blockAt(0)), own.encode(blockAt(1))...)
 	r := rand.New(rand.NewPCG(1, 1))
-	// plus gives the own symbols with something XOR-ed in, so that this is
-	// what remains.
+	// plus gives the own symbols with something XOR-ed in, so that this is what remains.
 	plus := func(rest func(i uint64) cell) func(uint64) symbol {
 		return func(i uint64) symbol {
 			s := symbol{cell: ownCells[i%uint64(len(ownCells))], count: own.first.counts[i%FirstBlock]}
@@ -97,8 +95,7 @@ func TestHostileSymbols(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v after %d symbols, want %v", err, n, c.want)
 			}
-			// At the limit, not after it: an honest peer sends no more, and this
-			// side would wait for ever.
+			// At the limit, not after it: an honest peer sends no more, and this side would wait for ever.
 			if n > 4*600+1024 || errors.Is(err, ErrUndecodable) && n != x.limit {
 				t.Errorf("%d symbols taken, the limit was %d", n, x.limit)
 			}
@@ -109,9 +106,8 @@ func TestHostileSymbols(t *testing.T) {
 	}
 }
 
-// A flipped bit in any one symbol of those that are needed ends in an error,
-// never in a wrong difference. (The pipe is authenticated; it takes a broken
-// peer to do so.)
+// A flipped bit in any one symbol of those that are needed ends in an error, never in a wrong difference. (The pipe is
+// authenticated; it takes a broken peer to do so.)
 func TestFlippedBit(t *testing.T) {
 	p := newPair(4, 600, 10, 12)
 	p.a.BuildIndex()
@@ -178,9 +174,8 @@ func TestHostileLists(t *testing.T) {
 	}
 }
 
-// FuzzReceive gives an exchange symbols of an honest peer, with the input
-// XOR-ed in at some place: it must not panic, and come to an end within the
-// limit.
+// FuzzReceive gives an exchange symbols of an honest peer, with the input XOR-ed in at some place: it must not panic, and
+// come to an end within the limit.
 func FuzzReceive(f *testing.F) {
 	own := hostileSet()
 	peer := NewSet(own.key)

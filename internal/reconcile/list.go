@@ -5,8 +5,8 @@ import "fmt"
 // maxRoom is for how many entries room is made at once.
 const maxRoom = 1 << 25
 
-// A listReader finds the difference from the list of all short names of the
-// peer. It remembers a bit for each own name and 8 bytes for each foreign one.
+// A listReader finds the difference from the list of all short names of the peer. It remembers a bit for each own name and 8
+// bytes for each foreign one.
 type listReader struct {
 	set      *Set
 	peerLen  int

@@ -2,33 +2,29 @@ package reconcile
 
 import "math/bits"
 
-// golden is 2^64 divided by the golden ratio, rounded to odd: the step of the
-// counter that splitmix64 (Steele, Lea, Flood, OOPSLA 2014) scrambles.
+// golden is 2^64 divided by the golden ratio, rounded to odd: the step of the counter that splitmix64 (Steele, Lea, Flood,
+// OOPSLA 2014) scrambles.
 const golden = 0x9e3779b97f4a7c15
 
-// mix64 is the output function of splitmix64: a bijection of 64-bit words in
-// which every input bit reaches every output bit.
+// mix64 is the output function of splitmix64: a bijection of 64-bit words in which every input bit reaches every output bit.
 func mix64(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
 	z = (z ^ z>>27) * 0x94d049bb133111eb
 	return z ^ z>>31
 }
 
-// A block is a range of symbol indices in which an element chooses its places
-// independently of all other blocks. So a block can be made without those
-// before it, by one pass over the set that keeps no state from pass to pass.
+// A block is a range of symbol indices in which an element chooses its places independently of all other blocks. So a block
+// can be made without those before it, by one pass over the set that keeps no state from pass to pass.
 type block struct {
 	number    int
 	low, high uint64 // the symbols low <= i < high
 }
 
-// blockAt gives block k: [0,112), [112,1792), and from there on the range from
-// each 1792 2^q to its double in four equal parts: [1792,2240), [2240,2688),
-// [2688,3136), [3136,3584), [3584,4480), ...
+// blockAt gives block k: [0,112), [112,1792), and from there on the range from each 1792 2^q to its double in four equal
+// parts: [1792,2240), [2240,2688), [2688,3136), [3136,3584), [3584,4480), ...
 //
-// The second is long, since one pass should serve every small difference.
-// Later a pass touches few symbols an element and is cheap, and a block of
-// which only a part is used costs memory.
+// The second is long, since one pass should serve every small difference. Later a pass touches few symbols an element and is
+// cheap, and a block of which only a part is used costs memory.
 func blockAt(k int) block {
 	switch k {
 	case 0:
@@ -54,33 +50,29 @@ func blockOf(i uint64) int {
 	return 2 + 4*octave + int(units>>octave) - 4
 }
 
-// A walk lists the symbols of one block that an element belongs to, from the
-// highest index down.
+// A walk lists the symbols of one block that an element belongs to, from the highest index down.
 //
-// The rule (the paper's, with its parameter alpha = 0.5) is that an element
-// belongs to symbol i with probability 1/(1+i/2) = 2/(i+2), independently for
-// each i. Hence the chance that it belongs to none of j, ..., m-1 telescopes:
+// The rule (the paper's, with its parameter alpha = 0.5) is that an element belongs to symbol i with probability 1/(1+i/2) =
+// 2/(i+2), independently for each i. Hence the chance that it belongs to none of j, ..., m-1 telescopes:
 //
 //	j/(j+2) * (j+1)/(j+3) * ... * (m-1)/(m+1)  =  j/m * (j+1)/(m+1)
 //
-// This is also the chance that two independent uniform numbers u and v from
-// [0,1) obey u < j/m and v < (j+1)/(m+1). So the highest index below m is
+// This is also the chance that two independent uniform numbers u and v from [0,1) obey u < j/m and v < (j+1)/(m+1). So the
+// highest index below m is
 //
 //	max(floor(u*m), floor(v*(m+1)) - 1)
 //
-// and has exactly the distribution wanted. Walking down takes two integer
-// multiplications, where walking up takes a square root or a division. u and
-// v are the high and the low half of one pseudo-random word, in units of
-// 2^-32. Index 0 is always met, as it should be.
+// and has exactly the distribution wanted. Walking down takes two integer multiplications, where walking up takes a square
+// root or a division. u and v are the high and the low half of one pseudo-random word, in units of 2^-32. Index 0 is always
+// met, as it should be.
 type walk struct {
 	state uint64 // the counter of splitmix64
 	bound uint64 // m: what has been listed is not below it
 	low   uint64 // where the block ends
 }
 
-// startWalk begins the walk through a block. Draw t = 1, 2, ... in block k
-// uses the word mix64(short + (k*2^32 + t)*golden), modulo 2^64. The short
-// name is a keyed hash already, so it serves as the seed.
+// startWalk begins the walk through a block. Draw t = 1, 2, ... in block k uses the word mix64(short + (k*2^32 + t)*golden),
+// modulo 2^64. The short name is a keyed hash already, so it serves as the seed.
 func startWalk(short uint64, b block) walk {
 	return walk{short + uint64(b.number)<<32*golden, b.high, b.low}
 }
@@ -94,8 +86,8 @@ func (w *walk) next() (uint64, bool) {
 	z := mix64(w.state)
 	a := (z>>32)*w.bound>>32 + 1                // floor(u*m) + 1
 	b := (z & 0xffffffff) * (w.bound + 1) >> 32 // floor(v*(m+1))
-	// a = max(a, b) without a branch, which would be mispredicted half of
-	// the time. Both are below 2^32, so the sign of the difference is right.
+	// a = max(a, b) without a branch, which would be mispredicted half of the time. Both are below 2^32, so the sign of the
+	// difference is right.
 	a += (b - a) &^ uint64(int64(b-a)>>63)
 	if a <= w.low {
 		w.bound = w.low

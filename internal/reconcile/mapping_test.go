@@ -26,8 +26,8 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// An element belongs to symbol i with probability 2/(i+2), also on both sides
-// of a block boundary, and independently of its belonging to others.
+// An element belongs to symbol i with probability 2/(i+2), also on both sides of a block boundary, and independently of its
+// belonging to others.
 func TestWalkProbabilities(t *testing.T) {
 	const elements = 200_000
 	r := rand.New(rand.NewPCG(1, 1))

@@ -2,13 +2,11 @@ package reconcile
 
 import "math/bits"
 
-// symbolsFor returns how many symbols d differences take in the mean, which
-// 1.35 d + sqrt(d) fits within 2 per cent from 20 differences on. The standard
-// deviation is about sqrt(d).
+// symbolsFor returns how many symbols d differences take in the mean, which 1.35 d + sqrt(d) fits within 2 per cent from 20
+// differences on. The standard deviation is about sqrt(d).
 func symbolsFor(d uint64) uint64 { return 27*d/20 + sqrt(d) }
 
-// sqrt returns the integer part of the square root of n < 2^62, by Newton's
-// method from above.
+// sqrt returns the integer part of the square root of n < 2^62, by Newton's method from above.
 func sqrt(n uint64) uint64 {
 	if n == 0 {
 		return 0
@@ -23,28 +21,23 @@ func sqrt(n uint64) uint64 {
 	}
 }
 
-// An estimator estimates the size of the difference from the counts of the
-// first block. Let D be own size less peer's size, and c own count less peer's
-// count of symbol i. The common elements cancel out in c, and each of the d
-// that differ adds or subtracts 1 with probability r = 2/(i+2): the mean of c
-// is r D, and its variance d r (1-r). So
+// An estimator estimates the size of the difference from the counts of the first block. Let D be own size less peer's size,
+// and c own count less peer's count of symbol i. The common elements cancel out in c, and each of the d that differ adds or
+// subtracts 1 with probability r = 2/(i+2): the mean of c is r D, and its variance d r (1-r). So
 //
 //	(c - r D)^2 / (r (1-r))  =  ((i+2) c - 2 D)^2 / (2 i)
 //
-// is d in the mean for every i > 0, and the average over the first block
-// deviates from d by sqrt(2/111), 13 per cent.
+// is d in the mean for every i > 0, and the average over the first block deviates from d by sqrt(2/111), 13 per cent.
 //
-// Counts travel modulo 2^16. Since c is within a few times sqrt(d)/2 of r D,
-// that loses nothing.
+// Counts travel modulo 2^16. Since c is within a few times sqrt(d)/2 of r D, that loses nothing.
 type estimator struct {
 	delta int64 // D
 	sum   uint64
 	terms uint64
 }
 
-// add takes in the counts of symbol i > 0. The square and the division that
-// truncates towards zero make both sides, whose D and c have opposite signs,
-// come to the same result.
+// add takes in the counts of symbol i > 0. The square and the division that truncates towards zero make both sides, whose D
+// and c have opposite signs, come to the same result.
 func (e *estimator) add(i uint64, own, peer uint16) {
 	width := int64(i) + 2
 	mean := 2 * e.delta / width
@@ -60,20 +53,17 @@ func (e *estimator) estimate(own, peer int) uint64 {
 	return min(max(e.sum/max(e.terms, 1), least), uint64(own)+uint64(peer))
 }
 
-// ListFirst tells, from the sizes of both sets, whether both sides should send
-// lists of their names, of entrySize bytes a name, and no symbol at all: if
-// the longer list is no longer than the first block, or than the symbols for
-// the least difference that sets of such sizes can have. Both sides come to
-// the same decision.
+// ListFirst tells, from the sizes of both sets, whether both sides should send lists of their names, of entrySize bytes a
+// name, and no symbol at all: if the longer list is no longer than the first block, or than the symbols for the least
+// difference that sets of such sizes can have. Both sides come to the same decision.
 func ListFirst(own, peer, entrySize int) bool {
 	symbols := symbolsFor(uint64(max(own-peer, peer-own)))
 	return listBytes(own, peer, entrySize) <= symbolBytes(max(symbols, FirstBlock))
 }
 
-// ListAfter tells whether to change to lists after the first block, which both
-// sides have sent whole then: if the longer list is shorter than the symbols
-// that are still missing by the estimate. Both sides have the same estimate
-// and come to the same decision.
+// ListAfter tells whether to change to lists after the first block, which both sides have sent whole then: if the longer
+// list is shorter than the symbols that are still missing by the estimate. Both sides have the same estimate and come to the
+// same decision.
 func ListAfter(own, peer, entrySize int, estimate uint64) bool {
 	symbols := symbolsFor(estimate)
 	return symbols > FirstBlock &&
@@ -87,35 +77,27 @@ func listBytes(own, peer, entrySize int) uint64 {
 // maxSymbols bounds what can be received of any peer, in symbols.
 const maxSymbols = 1 << 31
 
-// symbolLimit returns how many symbols a peer may send before it is clear that
-// they will never decode: twice as many as there could be differences, and no
-// more than three times what the estimate lets expect. The estimate is less
-// than half of the truth once in 400,000 times, less than a third once in
-// 10^11. The constant lets small differences have bad luck.
+// symbolLimit returns how many symbols a peer may send before it is clear that they will never decode: twice as many as
+// there could be differences, and no more than three times what the estimate lets expect. The estimate is less than half of
+// the truth once in 400,000 times, less than a third once in 10^11. The constant lets small differences have bad luck.
 func symbolLimit(own, peer int, estimate uint64) uint64 {
 	return min(2*(uint64(own)+uint64(peer)), 4*estimate+estimate/16, maxSymbols-1024) + 1024
 }
 
-// window returns how many symbols may have been sent in all when that many
-// have been received and elements recovered from them, and the difference is
-// not known yet. It decides how many round trips the exchange takes on a long
-// pipe, and how many symbols too many are sent on any.
+// window returns how many symbols may have been sent in all when that many have been received and elements recovered from
+// them, and the difference is not known yet. It decides how many round trips the exchange takes on a long pipe, and how many
+// symbols too many are sent on any.
 //
-// Nothing can get stuck. Assume that everything sent has been received, and
-// that neither side has credit. An undecided side's window is larger than what
-// it has received, so it has sent more than it received. If both are undecided,
-// each has sent more than the other: impossible. If one has decided, it has
-// sent as many symbols as it needed itself. The other needs just as many, since
-// the remaining symbols are the same on both sides, so it has decided too.
+// Nothing can get stuck. Assume that everything sent has been received, and that neither side has credit. An undecided
+// side's window is larger than what it has received, so it has sent more than it received. If both are undecided, each has
+// sent more than the other: impossible. If one has decided, it has sent as many symbols as it needed itself. The other needs
+// just as many, since the remaining symbols are the same on both sides, so it has decided too.
 //
-// The window is the whole first block, and then the largest of three: what was
-// received and a small step more; three quarters of what the estimate makes
-// expect, which is hardly ever too much; and what the best guess at this time
-// makes expect, on the low side as long as the guess is vague, and at most
-// twice what was received. Who stops short loses half a round trip, and who
-// goes too far sends what nobody wants. Of 7,500 exchanges of 150 to 1,000
-// differences, 5 took more than two round trips on a long pipe, and 9 more
-// than 24 bytes a difference and 2 KiB on one without delay.
+// The window is the whole first block, and then the largest of three: what was received and a small step more; three
+// quarters of what the estimate makes expect, which is hardly ever too much; and what the best guess at this time makes
+// expect, on the low side as long as the guess is vague, and at most twice what was received. Who stops short loses half a
+// round trip, and who goes too far sends what nobody wants. Of 7,500 exchanges of 150 to 1,000 differences, 5 took more than
+// two round trips on a long pipe, and 9 more than 24 bytes a difference and 2 KiB on one without delay.
 func window(received, recovered, estimate uint64) uint64 {
 	if received < FirstBlock {
 		return FirstBlock
@@ -127,20 +109,17 @@ func window(received, recovered, estimate uint64) uint64 {
 	return max(step, safe, min(likely, 2*received))
 }
 
-// peelingCurve tells how many of the symbols received have given an element
-// away (in 1024ths) when there are so many symbols to a hundred differing
-// elements. Solving x = exp(-2 E1(2x/y)) for the part x that is still hidden
-// at y symbols an element gives the curve (section 5 of the paper); it is
-// steep and sharp enough to tell the number of elements long before most of
+// peelingCurve tells how many of the symbols received have given an element away (in 1024ths) when there are so many symbols
+// to a hundred differing elements. Solving x = exp(-2 E1(2x/y)) for the part x that is still hidden at y symbols an element
+// gives the curve (section 5 of the paper); it is steep and sharp enough to tell the number of elements long before most of
 // them are out. At 135 everything comes out.
 var peelingCurve = [...]struct{ recovered1024, symbols100 uint64 }{
 	{16, 50}, {31, 60}, {51, 70}, {74, 80}, {103, 90}, {135, 100}, {173, 110}, {221, 120}, {291, 130}, {1024, 135},
 }
 
-// guessByPeeling estimates the size of the difference from the number of
-// elements recovered from that many symbols: with a deviation of about 40 per
-// cent over the square root of recovered, against 13 per cent of the
-// estimator's, which makes for the weights in window.
+// guessByPeeling estimates the size of the difference from the number of elements recovered from that many symbols: with a
+// deviation of about 40 per cent over the square root of recovered, against 13 per cent of the estimator's, which makes for
+// the weights in window.
 func guessByPeeling(received, recovered uint64) uint64 {
 	ratio := 1024 * recovered / received
 	last := peelingCurve[0]

@@ -16,8 +16,8 @@ func TestSqrt(t *testing.T) {
 	}
 }
 
-// The mean of the estimate is the size of the difference, its deviation 13 per
-// cent, however the difference is distributed, and both sides have the same.
+// The mean of the estimate is the size of the difference, its deviation 13 per cent, however the difference is distributed,
+// and both sides have the same.
 func TestEstimate(t *testing.T) {
 	for _, c := range []struct{ onlyA, onlyB int }{{300, 300}, {600, 0}, {0, 5000}, {70_000, 0}, {25_000, 40_000}} {
 		d := float64(c.onlyA + c.onlyB)
@@ -88,8 +88,7 @@ func TestListDecisions(t *testing.T) {
 	}
 }
 
-// The window is always larger than what was received, on which it rests that
-// nobody gets stuck, and never absurdly large.
+// The window is always larger than what was received, on which it rests that nobody gets stuck, and never absurdly large.
 func TestWindow(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	for range 200_000 {
@@ -122,9 +121,8 @@ func trials(t *testing.T, seed uint64, n, d int, over pipe, check func(o outcome
 	}
 }
 
-// Up to a thousand differences take two round trips at most, and many thousand
-// four (BenchmarkRoundTrips has a hundred thousand). A round trip is twice the
-// delay of the pipe, and what is counted is the time until both sides know.
+// Up to a thousand differences take two round trips at most, and many thousand four (BenchmarkRoundTrips has a hundred
+// thousand). A round trip is twice the delay of the pipe, and what is counted is the time until both sides know.
 func TestRoundTrips(t *testing.T) {
 	far := pipe{delay: time.Second, batch: 512}
 	for _, c := range []struct {
@@ -139,8 +137,8 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
-// On a pipe without delay, each direction takes at most 24 bytes a difference
-// and 2 KiB, even if both sides pour out all they may as soon as they may.
+// On a pipe without delay, each direction takes at most 24 bytes a difference and 2 KiB, even if both sides pour out all
+// they may as soon as they may.
 func TestBytes(t *testing.T) {
 	for _, c := range []struct{ d, trials int }{{0, 3}, {1, 10}, {18, 20}, {60, 20}, {100, 20}, {300, 20}, {1000, 10}, {20_000, 1}} {
 		trials(t, 2, c.trials, c.d, pipe{}, func(o outcome, a, b Stats) {
@@ -151,8 +149,7 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// On a slow pipe with a long delay, no side sends more than twice as many
-// symbols as were needed, and the first block.
+// On a slow pipe with a long delay, no side sends more than twice as many symbols as were needed, and the first block.
 func TestSurplusOnLongPipe(t *testing.T) {
 	for _, bandwidth := range []int{4 << 10, 64 << 10, 0} {
 		slow := pipe{delay: 400 * time.Millisecond, bandwidth: bandwidth, batch: 64}
@@ -166,9 +163,8 @@ func TestSurplusOnLongPipe(t *testing.T) {
 	}
 }
 
-// A difference takes no more symbols than in the paper, whose mean is at most
-// 1.72 (at 4 differences), less than 1.40 from 128 on, and 1.35 in the limit.
-// 5 per cent more are allowed for the latter two, nothing for the first.
+// A difference takes no more symbols than in the paper, whose mean is at most 1.72 (at 4 differences), less than 1.40 from
+// 128 on, and 1.35 in the limit. 5 per cent more are allowed for the latter two, nothing for the first.
 func TestSymbolsPerDifference(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
 	t.Logf("%11s %8s %9s", "differences", "measured", "paper")

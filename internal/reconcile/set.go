@@ -9,33 +9,28 @@ import (
 // MaxLen is the largest number of names in a set: indices have 32 bits.
 const MaxLen = 1<<31 - 1
 
-// chunkLen is how many short names are stored together and given to a core at
-// a time. A set grows by chunks of half a MiB: nothing is copied when it grows,
-// and no memory stands by for more than a chunk.
+// chunkLen is how many short names are stored together and given to a core at a time. A set grows by chunks of half a MiB:
+// nothing is copied when it grows, and no memory stands by for more than a chunk.
 const chunkLen = 1 << 16
 
-// Set is a set of names under a key, in the order in which they were added.
-// It keeps no names: 8 bytes for each short name, and 5 more once the index
-// is built. The first block of symbols is made on the way, so it is ready as
-// soon as the last name is added.
+// Set is a set of names under a key, in the order in which they were added. It keeps no names: 8 bytes for each short name,
+// and 5 more once the index is built. The first block of symbols is made on the way, so it is ready as soon as the last name
+// is added.
 //
-// One goroutine at a time may add. After BuildIndex, and with no name added
-// any more, any number of goroutines may read.
+// One goroutine at a time may add. After BuildIndex, and with no name added any more, any number of goroutines may read.
 type Set struct {
 	key    Key
 	len    int
 	chunks [][]uint64
 	first  firstBlock
 
-	// The index: names whose short name falls into bucket b stand, by their
-	// indices, in order[starts[b]:starts[b+1]].
+	// The index: names whose short name falls into bucket b stand, by their indices, in order[starts[b]:starts[b+1]].
 	starts, order []uint32
 }
 
-// ErrCollision says that two names of one set have the same short name, so
-// that one XOR-ed with the other is nothing. Either a name was added twice,
-// or n distinct names met with a chance of n*n/2^65: 1 in 400,000 for ten
-// million of them. Another key puts that right.
+// ErrCollision says that two names of one set have the same short name, so that one XOR-ed with the other is nothing. Either
+// a name was added twice, or n distinct names met with a chance of n*n/2^65: 1 in 400,000 for ten million of them. Another
+// key puts that right.
 var ErrCollision = errors.New("two names of our own set have the same short name")
 
 // NewSet returns an empty set.
@@ -44,8 +39,7 @@ func NewSet(key Key) *Set { return &Set{key: key} }
 // Len returns the number of names added.
 func (s *Set) Len() int { return s.len }
 
-// Add adds a name; its index is the number of names added before. Names have
-// to be distinct, see ErrCollision.
+// Add adds a name; its index is the number of names added before. Names have to be distinct, see ErrCollision.
 func (s *Set) Add(name []byte) {
 	s.grow(1)
 	*s.at(s.len) = s.first.add(&s.key, name)
@@ -53,17 +47,15 @@ func (s *Set) Add(name []byte) {
 	s.starts, s.order = nil, nil
 }
 
-// AddPacked adds len(names)/size names of size bytes each that follow one
-// another in names, on all cores. It panics if len(names) is no multiple of
-// size.
+// AddPacked adds len(names)/size names of size bytes each that follow one another in names, on all cores. It panics if
+// len(names) is no multiple of size.
 func (s *Set) AddPacked(names []byte, size int) {
 	if size <= 0 || len(names)%size != 0 {
 		panic(fmt.Sprintf("reconcile: %d bytes are no names of %d bytes", len(names), size))
 	}
 	from, to := s.len, s.len+len(names)/size
 	s.grow(to - from)
-	// Each task fills the new part of one chunk, so that no two tasks write
-	// to the same.
+	// Each task fills the new part of one chunk, so that no two tasks write to the same.
 	part := from / chunkLen
 	firsts := inParallel((to+chunkLen-1)/chunkLen-part, 0, func() *firstBlock { return new(firstBlock) },
 		func(f *firstBlock, task int) {
@@ -96,22 +88,21 @@ func (s *Set) part(c int) []uint64 {
 // parts returns the number of chunks in use.
 func (s *Set) parts() int { return (s.len + chunkLen - 1) / chunkLen }
 
-// bucket maps a short name to one of n buckets, by its leading bits. Short
-// names are uniform, so buckets are about equally full.
+// bucket maps a short name to one of n buckets, by its leading bits. Short names are uniform, so buckets are about equally
+// full.
 func bucket(short uint64, n int) int {
 	b, _ := bits.Mul64(short, uint64(n))
 	return int(b)
 }
 
-// BuildIndex prepares for Index. It takes some tens of nanoseconds a name and
-// is done when it is first needed if it was not called before; a session
-// calls it while it waits for the peer.
+// BuildIndex prepares for Index. It takes some tens of nanoseconds a name and is done when it is first needed if it was not
+// called before; a session calls it while it waits for the peer.
 func (s *Set) BuildIndex() {
 	if s.starts != nil {
 		return
 	}
-	// A counting sort by bucket, four names to a bucket. After the second
-	// pass, starts[b+1] has moved from the start of bucket b to its end.
+	// A counting sort by bucket, four names to a bucket. After the second pass, starts[b+1] has moved from the start of
+	// bucket b to its end.
 	n := s.len/4 + 1
 	s.starts = make([]uint32, n+2)
 	s.order = make([]uint32, s.len)
@@ -132,8 +123,7 @@ func (s *Set) BuildIndex() {
 	}
 }
 
-// Index returns the index of the name with this short name. Its error is
-// ErrCollision: there are two.
+// Index returns the index of the name with this short name. Its error is ErrCollision: there are two.
 func (s *Set) Index(short uint64) (index uint32, ok bool, err error) {
 	s.BuildIndex()
 	b := bucket(short, s.len/4+1)
@@ -149,14 +139,11 @@ func (s *Set) Index(short uint64) (index uint32, ok bool, err error) {
 	return index, ok, nil
 }
 
-// CommonDigest returns a 64-bit digest of the names that both sets have: the
-// XOR of the digests (see Key.Hash) of all names but those of the given
-// indices, the ones that only this set has. name returns the name of an index.
+// CommonDigest returns a 64-bit digest of the names that both sets have: the XOR of the digests (see Key.Hash) of all names
+// but those of the given indices, the ones that only this set has. name returns the name of an index.
 //
-// Two sides that compare it after an exchange find out, but for a chance of
-// 2^-64, whether they mean the same names by what they believe common; two
-// different names with one short name, of which the sums know nothing, are
-// the reason.
+// Two sides that compare it after an exchange find out, but for a chance of 2^-64, whether they mean the same names by what
+// they believe common; two different names with one short name, of which the sums know nothing, are the reason.
 func (s *Set) CommonDigest(mine []uint32, name func(index uint32) []byte) uint64 {
 	d := s.first.digest
 	for _, i := range mine {

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// However names are added and however many cores work, the set, its symbols
-// and its digest are the same.
+// However names are added and however many cores work, the set, its symbols and its digest are the same.
 func TestSetIsTheSameHoweverMade(t *testing.T) {
 	const n = 2*chunkLen + 777
 	var names []byte
@@ -84,8 +83,8 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// A name added twice is an error as soon as it matters, and the other side,
-// which cannot know, finds that the sizes contradict the symbols.
+// A name added twice is an error as soon as it matters, and the other side, which cannot know, finds that the sizes
+// contradict the symbols.
 func TestNameTwice(t *testing.T) {
 	p := newPair(5, 2000, 3, 4)
 	twice := testName(77, 0)
@@ -110,8 +109,8 @@ func TestNameTwice(t *testing.T) {
 	}
 }
 
-// Both sides compute the same digest of what they have in common, and another
-// one if a name that counts as common is not the same.
+// Both sides compute the same digest of what they have in common, and another one if a name that counts as common is not the
+// same.
 func TestCommonDigest(t *testing.T) {
 	p := newPair(6, 500, 20, 30)
 	a, b := p.exchanges(t)
@@ -129,8 +128,8 @@ func TestCommonDigest(t *testing.T) {
 	if ofA != ofB || ofA == 0 {
 		t.Errorf("digests of the same names: %x and %x", ofA, ofB)
 	}
-	// Two names with one short name can't be had, but their effect can: the
-	// digest parts of two names that count as one differ.
+	// Two names with one short name can't be had, but their effect can: the digest parts of two names that count as one
+	// differ.
 	_, part := p.b.key.Hash([]byte("some other name"))
 	p.b.first.digest ^= part
 	if p.b.CommonDigest(b.Mine(), names(p.b)) == ofA {

@@ -26,8 +26,7 @@ func testName(series, n uint64) []byte {
 	return name[:]
 }
 
-// newPair makes two sets that have common names in common, and onlyA and onlyB
-// names of their own at places all over.
+// newPair makes two sets that have common names in common, and onlyA and onlyB names of their own at places all over.
 func newPair(seed uint64, common, onlyA, onlyB int) *pair {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var key Key
@@ -85,8 +84,7 @@ type message struct {
 	batch []byte
 }
 
-// run plays an exchange over the pipe. It fails the test if an Exchange does,
-// or if both wait for each other.
+// run plays an exchange over the pipe. It fails the test if an Exchange does, or if both wait for each other.
 func (p pipe) run(t testing.TB, a, b *Exchange) outcome {
 	t.Helper()
 	var o outcome
@@ -168,9 +166,8 @@ func (p *pair) check(t testing.TB, a, b *Exchange) {
 	}
 }
 
-// needed returns how many symbols it takes to find d differences. Common
-// elements cancel out, so there is no need for any; which of the differing
-// elements are ours makes no difference either.
+// needed returns how many symbols it takes to find d differences. Common elements cancel out, so there is no need for any;
+// which of the differing elements are ours makes no difference either.
 func needed(r *rand.Rand, d int) uint64 {
 	s := NewSet(Key{})
 	s.grow(d)

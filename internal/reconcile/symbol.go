@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 )
 
-// A cell is a coded symbol without its count: the XOR of the short names of
-// the elements that belong to it, and the XOR of their check hashes.
+// A cell is a coded symbol without its count: the XOR of the short names of the elements that belong to it, and the XOR of
+// their check hashes.
 type cell struct{ sum, check uint64 }
 
 func (c *cell) xor(sum, check uint64) {
@@ -17,8 +17,7 @@ func (c *cell) xor(sum, check uint64) {
 
 func (c *cell) isZero() bool { return c.sum|c.check == 0 }
 
-// A firstBlock holds the symbols 0 to FirstBlock-1, which have counts too, and
-// the XOR of the digests of all names.
+// A firstBlock holds the symbols 0 to FirstBlock-1, which have counts too, and the XOR of the digests of all names.
 type firstBlock struct {
 	cells  [FirstBlock]cell
 	counts [FirstBlock]uint16
@@ -45,9 +44,8 @@ func (f *firstBlock) merge(g *firstBlock) {
 	f.digest ^= g.digest
 }
 
-// encode makes the symbols of a block: one pass over the set on all cores, in
-// which each core XORs into symbols of its own. The result does not depend on
-// who did what.
+// encode makes the symbols of a block: one pass over the set on all cores, in which each core XORs into symbols of its own.
+// The result does not depend on who did what.
 func (s *Set) encode(b block) []cell {
 	if b.number == 0 {
 		return append([]cell(nil), s.first.cells[:]...)
@@ -70,8 +68,8 @@ func (s *Set) encode(b block) []cell {
 	return sketches[0]
 }
 
-// encodeInto XORs one element into a block. In the later blocks most elements
-// belong to no symbol, and their check hash isn't computed.
+// encodeInto XORs one element into a block. In the later blocks most elements belong to no symbol, and their check hash
+// isn't computed.
 func encodeInto(cells []cell, key *Key, b block, short uint64) {
 	w := startWalk(short, b)
 	i, ok := w.next()
@@ -87,10 +85,9 @@ func encodeInto(cells []cell, key *Key, b block, short uint64) {
 // scratchLimit bounds the memory of all accumulators of one pass, in bytes.
 const scratchLimit = 16 << 20
 
-// inParallel runs tasks 0 to tasks-1 on as many cores as there are, and
-// returns when all are done. Each core works on an accumulator of its own,
-// of size bytes; they are returned for the caller to combine. Where many
-// cores with large accumulators would take too much memory, fewer work.
+// inParallel runs tasks 0 to tasks-1 on as many cores as there are, and returns when all are done. Each core works on an
+// accumulator of its own, of size bytes; they are returned for the caller to combine. Where many cores with large
+// accumulators would take too much memory, fewer work.
 func inParallel[T any](tasks, size int, newAcc func() T, do func(acc T, task int)) []T {
 	cores := min(runtime.GOMAXPROCS(0), tasks)
 	if size > 0 {

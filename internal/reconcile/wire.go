@@ -8,24 +8,22 @@ import (
 
 // Sizes on the wire, in bytes. All numbers are big-endian.
 const (
-	// FirstBlock is the number of symbols that carry a count and may be sent
-	// before anything has come from the peer: 2,016 bytes.
+	// FirstBlock is the number of symbols that carry a count and may be sent before anything has come from the peer: 2,016
+	// bytes.
 	FirstBlock = 112
 
-	// SymbolSize is the size of a symbol: the sum and the check sum, 8 bytes
-	// each.
+	// SymbolSize is the size of a symbol: the sum and the check sum, 8 bytes each.
 	SymbolSize = 16
 
-	// CountedSize is the size of each of the first FirstBlock symbols: a
-	// symbol, and the count of its elements modulo 2^16 in 2 bytes.
+	// CountedSize is the size of each of the first FirstBlock symbols: a symbol, and the count of its elements modulo 2^16
+	// in 2 bytes.
 	CountedSize = SymbolSize + 2
 
 	// ShortSize is the size of an entry of a list: a short name.
 	ShortSize = 8
 )
 
-// ErrMalformed says that a batch from the peer does not consist of whole
-// entries.
+// ErrMalformed says that a batch from the peer does not consist of whole entries.
 var ErrMalformed = errors.New("malformed batch from the peer")
 
 // A symbol is a cell as it travels; count is 0 behind the first block.
@@ -57,8 +55,8 @@ func appendSymbol(dst []byte, i uint64, s symbol) []byte {
 	return dst
 }
 
-// parseSymbols takes apart a batch that begins with symbol from. A batch
-// doesn't say where it begins: symbols come in order and none is left out.
+// parseSymbols takes apart a batch that begins with symbol from. A batch doesn't say where it begins: symbols come in order
+// and none is left out.
 func parseSymbols(from uint64, p []byte) ([]symbol, error) {
 	if len(p) == 0 {
 		return nil, fmt.Errorf("%w: no symbol", ErrMalformed)
@@ -79,8 +77,7 @@ func parseSymbols(from uint64, p []byte) ([]symbol, error) {
 	return symbols, nil
 }
 
-// shorts is a batch of list entries as it has come: of millions, nothing is
-// left to the garbage collector.
+// shorts is a batch of list entries as it has come: of millions, nothing is left to the garbage collector.
 type shorts []byte
 
 func parseShorts(p []byte) (shorts, error) {
