@@ -142,12 +142,17 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
+// MachineWords returns what git says where the machine is at fault: strerror(3) texts, and a few of its own.
+func MachineWords() []string {
+	return []string{"No space left on device", "Out of diskspace", "Disk quota exceeded", "File too large", "Permission denied",
+		"Read-only file system", "Too many open files", "nput/output error", "unable to create temporary file"}
+}
+
 // OfMachine reports whether the machine is at fault (a full disk, permissions, a limit, a signal), not what git was given to
 // read. Git prints strerror(3) texts, which LC_ALL=C makes predictable, and a few of its own.
 func (e *Error) OfMachine() bool {
 	return signalOf(e.Err) != 0 || e.OutOfMemory() ||
-		e.Says("No space left on device", "Out of diskspace", "Disk quota exceeded", "File too large", "Permission denied",
-			"Read-only file system", "Too many open files", "nput/output error", "unable to create temporary file")
+		e.Says(MachineWords()...)
 }
 
 // Interrupted reports whether Ctrl-C ended git: the terminal signals git too, and git may hear of it first.

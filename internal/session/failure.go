@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+	"syscall"
 	"time"
 
 	"aig/internal/git"
@@ -88,11 +89,31 @@ func (s *session) toldReason(err error) string {
 	case !s.compared.Load():
 		return "no reason is given before the two sides have compared what they are about"
 	case errors.As(err, &failed):
-		return failed.at + " has failed on the other side, which says more"
+		return failed.at + " failed here, which says more" + machineReason(err)
 	case errors.As(err, &ofGit), errors.As(err, &ofFile):
-		return "something has failed on the other side, which says more"
+		return "something failed here, which says more" + machineReason(err)
 	}
 	return err.Error()
+}
+
+// machineReason returns what a machine lacks, in the system's words, which name nothing.
+func machineReason(err error) string {
+	var failed *git.Error
+	var number syscall.Errno
+	switch {
+	case errors.As(err, &failed) && failed.OutOfMemory():
+		return ": not enough memory, or aig.maxMemory is too low"
+	case errors.As(err, &failed):
+		for _, words := range git.MachineWords() {
+			if failed.Says(words) {
+				return ": " + words
+			}
+		}
+	case errors.As(err, &number):
+		text := number.Error()
+		return ": " + strings.ToUpper(text[:1]) + text[1:] // as git has it
+	}
+	return ""
 }
 
 // sayWhy tells the peer why we give up, if that is still possible.
