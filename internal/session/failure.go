@@ -109,6 +109,7 @@ func machineReason(err error) string {
 				return ": " + words
 			}
 		}
+		return ": " + failed.Err.Error() // how git has ended, such as a signal
 	case errors.As(err, &number):
 		text := number.Error()
 		return ": " + strings.ToUpper(text[:1]) + text[1:] // as git has it
