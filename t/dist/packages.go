@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/goreleaser/nfpm/v2"
 	_ "github.com/goreleaser/nfpm/v2/deb" // registers itself
@@ -13,6 +15,9 @@ import (
 
 // packages writes the Debian and RPM packages that *.yaml here describes, of a filled stage.
 func packages(out, stage string, src source, goarch string) error {
+	if err := compress(stage); err != nil {
+		return err
+	}
 	descriptions, err := filepath.Glob(filepath.Join(src.dir, "t/dist/*.yaml"))
 	if err != nil {
 		return err
@@ -41,6 +46,35 @@ func packages(out, stage string, src source, goarch string) error {
 			if err := writePackage(out, kind, nfpm.WithDefaults(info)); err != nil {
 				return fmt.Errorf("%s of %s: %w", kind, info.Name, err)
 			}
+		}
+	}
+	return nil
+}
+
+// compress puts a compressed copy beside each manual and the changes, which is the form that distributions want.
+func compress(stage string) error {
+	names, err := files(stage)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name != "CHANGELOG.md" && !strings.HasPrefix(name, "share/man/") {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(stage, name))
+		if err != nil {
+			return err
+		}
+		var short bytes.Buffer
+		w, _ := gzip.NewWriterLevel(&short, gzip.BestCompression)
+		if _, err := w.Write(data); err != nil {
+			return err
+		}
+		if err := w.Close(); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(stage, name+".gz"), short.Bytes(), 0o666); err != nil {
+			return err
 		}
 	}
 	return nil
