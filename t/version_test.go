@@ -4,11 +4,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
 
 	"aig/internal/gittest"
+	"aig/internal/version"
 )
 
 // Each program says its version, commit and Go: built in a clone by `go install`, and from what `git archive` writes, in which
@@ -41,5 +43,17 @@ func TestVersionNamesTheCommit(t *testing.T) {
 				t.Errorf("%s --version: %q", program, got)
 			}
 		}
+	}
+}
+
+// What a program says of itself is the newest version of the CHANGELOG, which has a date.
+func TestVersionIsTheNewest(t *testing.T) {
+	text, err := os.ReadFile("../CHANGELOG.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := regexp.MustCompile(`(?m)^## \[(\d+\.\d+\.\d+)\] - \d{4}-\d\d-\d\d$`).FindSubmatch(text)
+	if newest == nil || string(newest[1]) != version.Version {
+		t.Errorf("the programs say %s, CHANGELOG.md %q", version.Version, newest)
 	}
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Version is that of all programs together; the CHANGELOG tells them apart.
-const Version = "0.1.0"
+const Version = "0.2.0"
 
 // archived is the commit in what `git archive` has written, and git's placeholder everywhere else.
 //
