@@ -82,7 +82,7 @@ test_expect_success 'crossed with contexts: all four fail, name both words, and 
 	for who in $everybody
 	do
 		test_must_be_empty $who.out && tail -n 1 $who.err >last &&
-		grep "^fatal: .*not the same context" last && grep "\"home\"" last && grep "\"work\"" last &&
+		grep "^fatal: .*different contexts" last && grep "\"home\"" last && grep "\"work\"" last &&
 		test_must_fail grep "branch-of\|[0-9a-f]\{40\}" $who.err || return 1
 	done
 '
@@ -107,7 +107,7 @@ meet () { # <assignment of Bob> <command of Alice>...
 }
 
 differ () {
-	test_expect_code 128 meet "$@" && grep "^fatal: .*not the same context" alice.err
+	test_expect_code 128 meet "$@" && grep "^fatal: .*different contexts" alice.err
 }
 
 test_expect_success 'an option beats the environment, which beats the configuration' '

@@ -1,8 +1,6 @@
 package git
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // PackHeader is the first twelve bytes of a pack (gitformat-pack(5)): "PACK", the version, the number of objects.
 type PackHeader struct {
@@ -20,11 +18,11 @@ func (h *PackHeader) See(p []byte) int {
 // Whole reports whether the header is complete.
 func (h *PackHeader) Whole() bool { return h.n == len(h.B) }
 
-// Objects returns the number of objects; ok is false if the header is incomplete or none.
+// Objects returns the number of objects; ok is false if the header is incomplete, none, or not of version 2, the only one that
+// git writes.
 func (h *PackHeader) Objects() (n uint32, ok bool) {
 	if !h.Whole() || string(h.B[:4]) != "PACK" {
 		return 0, false
 	}
-	version := binary.BigEndian.Uint32(h.B[4:])
-	return binary.BigEndian.Uint32(h.B[8:]), version == 2 || version == 3
+	return binary.BigEndian.Uint32(h.B[8:]), binary.BigEndian.Uint32(h.B[4:]) == 2
 }

@@ -35,9 +35,9 @@ type Incoming struct {
 }
 
 // PackError says what is wrong with a pack, apart from what git says.
-type PackError struct{ text string }
+type PackError struct{ Text string }
 
-func (e *PackError) Error() string { return e.text }
+func (e *PackError) Error() string { return e.Text }
 
 // BadObject says that an object must not come into the store, and why. All others of its pack may be good.
 type BadObject struct {
@@ -153,7 +153,7 @@ func (in *Incoming) checkHeader() error {
 	n, ok := in.header.Objects()
 	switch {
 	case !ok:
-		return &PackError{fmt.Sprintf("it is not a pack: it begins with %q", in.header.B)}
+		return &PackError{fmt.Sprintf("it is not a pack of version 2: it begins with %q", in.header.B)}
 	case n == 0 || int64(n) > int64(in.most):
 		return &PackError{fmt.Sprintf("the pack's header says that it holds %d objects, where from 1 to %d are due", n, in.most)}
 	}

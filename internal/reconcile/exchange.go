@@ -73,7 +73,7 @@ func NewExchange(set *Set, peerLen int) (*Exchange, error) {
 		limit:     FirstBlock,
 		window:    FirstBlock,
 	}
-	if ListFirst(set.Len(), peerLen, ShortSize) {
+	if listFirst(set.Len(), peerLen) {
 		x.window = 0
 		x.err = x.changeToList()
 	}
@@ -224,7 +224,7 @@ func (x *Exchange) receiveSymbol(s symbol) error {
 	if x.received == FirstBlock {
 		x.estimate = x.estimator.estimate(x.set.Len(), x.peerLen)
 		x.limit = symbolLimit(x.set.Len(), x.peerLen, x.estimate)
-		if ListAfter(x.set.Len(), x.peerLen, ShortSize, x.estimate) {
+		if listAfter(x.set.Len(), x.peerLen, x.estimate) {
 			return x.changeToList()
 		}
 	}
@@ -254,28 +254,4 @@ func (x *Exchange) Theirs() []uint64 {
 		return x.list.theirs
 	}
 	return x.decoder.theirs
-}
-
-// Stats tells what an exchange took.
-type Stats struct {
-	Sent, Received int // symbols
-	Needed         int // symbols after which the difference was known, 0 if it isn't
-	Estimate       int // of the difference, 0 before the end of the first block
-	ListSent       int // entries
-	ListReceived   int
-}
-
-// Stats returns what the exchange has taken so far.
-func (x *Exchange) Stats() Stats {
-	s := Stats{
-		Sent:     int(x.sent),
-		Received: int(x.received),
-		Needed:   int(x.decoder.needed),
-		Estimate: int(x.estimate),
-		ListSent: x.listSent,
-	}
-	if x.list != nil {
-		s.ListReceived = x.list.received
-	}
-	return s
 }

@@ -1,24 +1,15 @@
 package reconcile
 
-import "math/bits"
+import "math/big"
 
 // symbolsFor returns how many symbols d differences take in the mean, which 1.35 d + sqrt(d) fits within 2 per cent from 20
 // differences on. The standard deviation is about sqrt(d).
 func symbolsFor(d uint64) uint64 { return 27*d/20 + sqrt(d) }
 
-// sqrt returns the integer part of the square root of n < 2^62, by Newton's method from above.
+// sqrt returns the integer part of the square root: a floating-point one could differ between two machines.
 func sqrt(n uint64) uint64 {
-	if n == 0 {
-		return 0
-	}
-	x := uint64(1) << ((bits.Len64(n) + 1) / 2)
-	for {
-		y := (x + n/x) / 2
-		if y >= x {
-			return x
-		}
-		x = y
-	}
+	x := new(big.Int).SetUint64(n)
+	return x.Sqrt(x).Uint64()
 }
 
 // An estimator estimates the size of the difference from the counts of the first block. Let D be own size less peer's size,
@@ -31,9 +22,8 @@ func sqrt(n uint64) uint64 {
 //
 // Counts travel modulo 2^16. Since c is within a few times sqrt(d)/2 of r D, that loses nothing.
 type estimator struct {
-	delta int64 // D
-	sum   uint64
-	terms uint64
+	delta int64  // D
+	sum   uint64 // of 111 terms
 }
 
 // add takes in the counts of symbol i > 0. The square and the division that truncates towards zero make both sides, whose D
@@ -44,35 +34,29 @@ func (e *estimator) add(i uint64, own, peer uint16) {
 	c := mean + int64(int16(own-peer-uint16(mean)))
 	deviation := width*c - 2*e.delta
 	e.sum += uint64(deviation*deviation) / (2 * i)
-	e.terms++
 }
 
 // estimate returns the estimate, kept within what sets of these sizes allow.
 func (e *estimator) estimate(own, peer int) uint64 {
 	least := uint64(max(own-peer, peer-own))
-	return min(max(e.sum/max(e.terms, 1), least), uint64(own)+uint64(peer))
+	return min(max(e.sum/(FirstBlock-1), least), uint64(own)+uint64(peer))
 }
 
-// ListFirst tells, from the sizes of both sets, whether both sides should send lists of their names, of entrySize bytes a
-// name, and no symbol at all: if the longer list is no longer than the first block, or than the symbols for the least
-// difference that sets of such sizes can have. Both sides come to the same decision.
-func ListFirst(own, peer, entrySize int) bool {
+// listFirst tells, from the sizes of both sets, whether both sides send lists of their names and no symbol at all: if the longer
+// list is no longer than the first block, or than the symbols for the least difference that sets of such sizes can have.
+func listFirst(own, peer int) bool {
 	symbols := symbolsFor(uint64(max(own-peer, peer-own)))
-	return listBytes(own, peer, entrySize) <= symbolBytes(max(symbols, FirstBlock))
+	return listBytes(own, peer) <= symbolBytes(max(symbols, FirstBlock))
 }
 
-// ListAfter tells whether to change to lists after the first block, which both sides have sent whole then: if the longer
-// list is shorter than the symbols that are still missing by the estimate. Both sides have the same estimate and come to the
-// same decision.
-func ListAfter(own, peer, entrySize int, estimate uint64) bool {
+// listAfter tells whether both sides change to lists after the first block, which both have sent whole then: if the longer list is
+// shorter than the symbols that are still missing by the estimate.
+func listAfter(own, peer int, estimate uint64) bool {
 	symbols := symbolsFor(estimate)
-	return symbols > FirstBlock &&
-		listBytes(own, peer, entrySize) < (symbols-FirstBlock)*SymbolSize
+	return symbols > FirstBlock && listBytes(own, peer) < (symbols-FirstBlock)*SymbolSize
 }
 
-func listBytes(own, peer, entrySize int) uint64 {
-	return uint64(max(own, peer)) * uint64(entrySize)
-}
+func listBytes(own, peer int) uint64 { return uint64(max(own, peer)) * ShortSize }
 
 // maxSymbols bounds what can be received of any peer, in symbols.
 const maxSymbols = 1 << 31

@@ -187,3 +187,27 @@ func needed(r *rand.Rand, d int) uint64 {
 	}
 	return dec.needed
 }
+
+// Stats is what an exchange took.
+type Stats struct {
+	Sent, Received int // symbols
+	Needed         int // symbols after which the difference was known, 0 if it isn't
+	Estimate       int // of the difference, 0 before the end of the first block
+	ListSent       int // entries
+	ListReceived   int
+}
+
+// Stats returns what the exchange has taken so far.
+func (x *Exchange) Stats() Stats {
+	s := Stats{
+		Sent:     int(x.sent),
+		Received: int(x.received),
+		Needed:   int(x.decoder.needed),
+		Estimate: int(x.estimate),
+		ListSent: x.listSent,
+	}
+	if x.list != nil {
+		s.ListReceived = x.list.received
+	}
+	return s
+}

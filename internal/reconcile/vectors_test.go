@@ -94,7 +94,9 @@ func makeVectors(t *testing.T) vectors {
 	v := vectors{About: []string{
 		"Name n of a set is the first name_size bytes of the SHA-256 of the text \"name n\", n in decimal; sets hold names first to first+count-1.",
 		"Short names, check hashes and digests are numbers in hexadecimal; symbols are as on the wire: sum, check sum, and the count in symbols 0 to 111.",
-		"Sides a and b of a pair know each other's count; needed is the number of symbols after which both know the difference.",
+		"Sides a and b of a pair know each other's count; needed is the number of symbols after which both know the difference, 0 where they send lists.",
+		"estimate is d of the page's section on pacing, and limit how many symbols the other side may send in all; both are as they are when 112 symbols have been received, and 0 and 112 where the difference is known by then.",
+		"windows are no part of the protocol: how many symbols this program has sent in all when it has received and recovered so many, as an example of pacing.",
 	}}
 	for _, k := range []Key{zero, key} {
 		for _, size := range []int{20, 32} {
@@ -117,7 +119,7 @@ func makeVectors(t *testing.T) vectors {
 		}
 		v.Walks = append(v.Walks, w)
 	}
-	for _, c := range []setVector{{NameSize: 20}, {NameSize: 20, First: 7, Count: 1}, {NameSize: 32, First: 7, Count: 1}, {NameSize: 20, Count: 3}, {NameSize: 20, Count: 1000}, {NameSize: 32, Count: 1000}} {
+	for _, c := range []setVector{{NameSize: 20}, {NameSize: 20, First: 7, Count: 1}, {NameSize: 32, First: 7, Count: 1}, {NameSize: 20, Count: 3}, {NameSize: 20, Count: 1000}, {NameSize: 32, Count: 1000}, {NameSize: 20, Count: 70_000}} {
 		s := vectorSet(key, c.First, c.Count, c.NameSize)
 		c.Key, c.Digest = hex.EncodeToString(key[:]), hex64(s.first.digest)
 		if c.Count <= 3 {
@@ -159,6 +161,9 @@ func makeVectors(t *testing.T) vectors {
 		{NameSize: 20, CountA: 5000, FirstB: 400, CountB: 5000},
 		{NameSize: 20, CountA: 1000, FirstB: 900, CountB: 1000},
 		{NameSize: 20, CountA: 0, CountB: 1000},
+		// Beyond 2^16: counts, and the difference of the sizes.
+		{NameSize: 20, CountA: 70_000, FirstB: 300, CountB: 70_200},
+		{NameSize: 20, CountA: 300_000, FirstB: 70_000, CountB: 230_000},
 	} {
 		a, b := vectorSet(key, c.FirstA, c.CountA, c.NameSize), vectorSet(key, c.FirstB, c.CountB, c.NameSize)
 		x, y := (&pair{a: a, b: b}).exchanges(t)

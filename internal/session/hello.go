@@ -79,7 +79,7 @@ func (s *session) compare() error {
 	ours, theirs := s.o.Direction, s.peer.Direction
 	switch {
 	case s.peer.Context != s.o.Context:
-		return fmt.Errorf("the two sides have not the same context, ours is %s and the peer's %s: either the pipe leads to "+
+		return fmt.Errorf("the two sides have different contexts, ours is %s and the peer's %s: either the pipe leads to "+
 			"another session than was meant, or one side has to give the word of the other (--context, AIG_CONTEXT, aig.context)",
 			quoteContext(s.o.Context), quoteContext(s.peer.Context))
 	case s.peer.Oldest > wire.Version:

@@ -90,6 +90,9 @@ func (b *inbox) takeBack(body []byte) error {
 	if err := wire.ParseEmpty(body); err != nil {
 		return err
 	}
+	if b.current == nil {
+		return errors.New("the peer takes back a pack, but none is under way")
+	}
 	b.drop()
 	if b.drops++; b.drops > maxDrops {
 		return fmt.Errorf("the peer takes back one pack after the other: %d of them, and nothing between", b.drops)

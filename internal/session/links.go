@@ -26,6 +26,10 @@ type linkCheck struct {
 	absent  map[uint64]links.Kind // what links say of objects that are nowhere, by short name; maxAbsent at most
 }
 
+// maxClaims bounds what the links of one pack may say of different objects: some 100 MiB. A pack with more is refused, and comes again
+// in halves.
+const maxClaims = 1 << 20
+
 // maxAbsent bounds the objects that are nowhere of which is kept what links say: some 40 MiB. Partial clones have many.
 const maxAbsent = 1 << 21
 
@@ -164,10 +168,14 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 	if err != nil || pointing.Len() == 0 {
 		return p, err
 	}
-	return p, pack.Links(pointing, l.sorter(func(from int, c claim) {
+	return p, pack.Links(pointing, l.sorter(func(from int, c claim) error {
 		if _, made := p.claims[c]; !made {
 			p.claims[c] = pointing.At(from)
 		}
+		if len(p.claims) > maxClaims {
+			return &intake.PackError{Text: fmt.Sprintf("its objects name more than %d others", maxClaims)}
+		}
+		return nil
 	}))
 }
 
@@ -181,12 +189,15 @@ func (l *linkCheck) lookAtOurs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return links.Read(ctx, l.s.o.Store.Repo, nil, names, l.sorter(func(_ int, c claim) { l.note(c) }))
+	return links.Read(ctx, l.s.o.Store.Repo, nil, names, l.sorter(func(_ int, c claim) error {
+		l.note(c)
+		return nil
+	}))
 }
 
 // sorter returns a visitor of links that finds out what each is of. Most trees repeat what the one before has said: that is told
 // only once.
-func (l *linkCheck) sorter(tell func(from int, c claim)) func(from int, target []byte, kind links.Kind) error {
+func (l *linkCheck) sorter(tell func(from int, c claim) error) func(from int, target []byte, kind links.Kind) error {
 	type link struct {
 		target [32]byte
 		kind   links.Kind
@@ -202,13 +213,11 @@ func (l *linkCheck) sorter(tell func(from int, c claim)) func(from int, target [
 		}
 		*slot = now
 		if place, announced := l.s.want.place(target); announced {
-			tell(from, claim{coming, uint64(place), kind})
+			return tell(from, claim{coming, uint64(place), kind})
 		} else if at, found := l.s.local.Search(target); found {
-			tell(from, claim{ours, uint64(at), kind})
-		} else {
-			tell(from, claim{nowhere, key.Short(target), kind})
+			return tell(from, claim{ours, uint64(at), kind})
 		}
-		return nil
+		return tell(from, claim{nowhere, key.Short(target), kind})
 	}
 }
 

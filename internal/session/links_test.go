@@ -1,6 +1,7 @@
 package session
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -218,4 +219,19 @@ func TestRejectedObjects(t *testing.T) {
 	if len(a.sent) != 0 || !errors.As(a.err, &omitted) || omitted.Ours != len(bad) {
 		t.Errorf("%d sent again; %v", len(a.sent), a.err)
 	}
+}
+
+// A tree with more links than are looked at is named and left out, like any other object that is refused; the others arrive.
+func TestTooManyLinks(t *testing.T) {
+	a, b, _, _, _ := pairOf(t)
+	var tree []byte
+	name := make([]byte, 20)
+	for i := range uint32(maxClaims + 1) {
+		binary.BigEndian.PutUint32(name, i)
+		tree = append(tree, gittest.TreeEntry("100644", fmt.Sprintf("%07d", i), name)...)
+	}
+	huge := literally(a.repo, "tree", string(tree))
+	a.repo.Commit("other", "content\n")
+	talk(t, a, b)
+	refuses(t, a, b, huge)
 }

@@ -133,7 +133,8 @@ func (b *outbox) pop() (piece objects.Piece, ok bool) {
 // then omitted, and the others are pending again.
 func (b *outbox) sendPack(ctx context.Context, number uint32, piece objects.Piece) (sent bool, err error) {
 	s := b.s
-	frames := bufio.NewWriterSize(packFrames{s}, wire.MaxBody)
+	begun := packFrames{s: s}
+	frames := bufio.NewWriterSize(&begun, wire.MaxBody)
 	packErr := objects.Pack(ctx, s.o.Store.Repo, piece, frames)
 	if packErr == nil {
 		packErr = frames.Flush()
@@ -150,8 +151,10 @@ func (b *outbox) sendPack(ctx context.Context, number uint32, piece objects.Piec
 	if isPipe(packErr) {
 		return false, packErr
 	}
-	if err := s.write(wire.TypePackDrop); err != nil {
-		return false, err
+	if begun.sent {
+		if err := s.write(wire.TypePackDrop); err != nil {
+			return false, err
+		}
 	}
 	found, err := b.omit(ctx, piece.Index())
 	if err == nil && found == 0 && !b.simplify(piece, packErr.Error()) {
@@ -181,10 +184,14 @@ func (b *outbox) simplify(piece objects.Piece, reason string) bool {
 }
 
 // packFrames writes what it is given as the body of frames, MaxBody bytes at most at a time.
-type packFrames struct{ s *session }
+type packFrames struct {
+	s    *session
+	sent bool // something of a pack
+}
 
-func (w packFrames) Write(p []byte) (n int, err error) {
+func (w *packFrames) Write(p []byte) (n int, err error) {
 	for part := range slices.Chunk(p, wire.MaxBody) {
+		w.sent = true
 		if err := w.s.write(wire.TypePack, part); err != nil {
 			return n, err
 		}

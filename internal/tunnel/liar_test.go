@@ -315,6 +315,8 @@ func TestTortureLiarsSSHClient(t *testing.T) {
 			want: "it asked for one of type"},
 		{name: "a channel of a type of 100 KB", client: connects(nil, func(conn ssh.Conn) { conn.OpenChannel(strings.Repeat(esc, 10_000), nil) }),
 			want: "it asked for one of type"},
+		{name: "the right type with extra data", client: connects(nil, func(conn ssh.Conn) { conn.OpenChannel(SyncChannel, []byte{0}) }),
+			want: "with 1 bytes of extra data"},
 		{name: "a session", client: connects(nil, func(conn ssh.Conn) { conn.OpenChannel("session", nil) }),
 			want: `it asked for one of type "session"`},
 		{name: "no channel", client: connects(nil, nil), want: "was not over after 1m0s", within: timeout},

@@ -82,7 +82,10 @@ func ParseHello(body []byte) (Hello, error) {
 			return Hello{}, errors.New("the peer's hello is cut short")
 		}
 		body = rest
-		key, value, _ := strings.Cut(string(line), " ")
+		key, value, ok := strings.Cut(string(line), " ")
+		if !ok || key == "" {
+			return Hello{}, fmt.Errorf("the peer's hello has a line without a key and a value: %.80q", line)
+		}
 		known, err := h.set(key, value)
 		if err != nil {
 			return Hello{}, fmt.Errorf("the peer's hello: %s %.80q: %w", key, value, err)

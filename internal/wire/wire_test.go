@@ -88,14 +88,14 @@ func TestErrorLineIsAFrame(t *testing.T) {
 func TestHello(t *testing.T) {
 	good := "versions 1 3\nobject-format sha256\ndirection pull\nobjects 407095\nagent aig/9\n"
 	want := Hello{Oldest: 1, Newest: 3, Format: "sha256", Direction: Pull, Objects: 407095, Agent: "aig/9"}
-	for _, s := range []string{good, "colour blue\n" + good + "colour green\nempty\n"} {
+	for _, s := range []string{good, "colour blue\n" + good + "colour green\nempty \n"} {
 		if h, err := ParseHello([]byte(s)); err != nil || h != want {
 			t.Errorf("%q: %+v, %v", s, h, err)
 		}
 	}
 	for _, bad := range [][2]string{
 		{"objects 407095\n", ""}, {"agent aig/9\n", "agent aig/9"}, {"pull", "sideways"}, {"407095", "-1"}, {"407095", "1e9"},
-		{"407095", "9223372036854775808"}, {"407095", "007"}, {"1 3", "3 1"}, {"1 3", "1"}, {"objects", "objects 1\nobjects"},
+		{"407095", "9223372036854775808"}, {"407095", "007"}, {"1 3", "3 1"}, {"1 3", "1"}, {"agent", "\nagent"}, {"agent", "word\nagent"}, {"agent", " value\nagent"}, {"objects", "objects 1\nobjects"},
 	} {
 		s := strings.Replace(good, bad[0], bad[1], 1)
 		if h, err := ParseHello([]byte(s)); err == nil {
