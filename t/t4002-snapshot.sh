@@ -31,9 +31,14 @@ test_expect_success 'without --snapshot none of it travels that was never staged
 	test_must_fail as bob git cat-file -e "$(git hash-object alice/repo/untracked)"
 '
 
+test_expect_success 'without it Bob hears that there is something, unless Alice tells nothing of hers' '
+	start_switchboard && sync_succeeds && grep -x "the peer has uncommitted changes in 3 files; ask for --snapshot" bob.err &&
+	test_must_fail grep uncommitted alice.err && sync_succeeds --no-refs && test_must_fail grep uncommitted bob.err && stop_switchboard
+'
+
 test_expect_success 'with it Bob gets it, told as what it is, and Alice keeps everything as it is' '
 	state alice >before && state bob >bob.before && start_switchboard && sync_succeeds --snapshot && stop_switchboard &&
-	state alice >after && test_cmp before after && test_must_fail grep "^snapshot" bob.err &&
+	state alice >after && test_cmp before after && test_must_fail grep "^snapshot\|has uncommitted" bob.err &&
 	state bob >bob.after && test_cmp bob.before bob.after &&
 	grep "^snapshot: your uncommitted work is in [0-9a-f]\{40\}$" alice.err && name=$(sed -n "s/^snapshot: .* //p" alice.err) &&
 	grep "\"uncommitted work of A U Thor, on ma[a-z]*\", A U Thor, 20" bob.err && grep -x "    git stash apply $name" bob.err &&

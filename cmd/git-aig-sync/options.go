@@ -53,6 +53,7 @@ What travels:
 What is shown:
     --summary          how many objects moved, not which
     --report=full      each object, also on a terminal, and where - is the pipe
+    --refs=all         all of the peer's branches, also if a screen holds fewer
     --refs=porcelain   how the peer's branches compare with yours, for scripts
     -q, --quiet        no report, no progress
     --[no-]progress    show progress, or don't (default: on a terminal)
@@ -197,8 +198,8 @@ func parse(args []string, c app.Config) (options, error) {
 		return o, fmt.Errorf("--report=%q is unknown: there is --report=full", string(o.Report))
 	}
 	switch o.Branches = app.BranchReport(refs); {
-	case refs != "" && o.Branches != app.BranchPorcelain:
-		return o, fmt.Errorf("--refs=%q is unknown: there is --refs=porcelain", refs)
+	case refs != "" && o.Branches != app.BranchPorcelain && o.Branches != app.BranchAll:
+		return o, fmt.Errorf("--refs=%q is unknown: there are --refs=all and --refs=porcelain", refs)
 	case noRefs && refs != "":
 		return o, errors.New("--no-refs and --refs exclude each other")
 	case noRefs:

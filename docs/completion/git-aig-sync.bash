@@ -34,7 +34,7 @@ _git_aig_sync ()
 		return
 		;;
 	--refs=*)
-		__gitcomp "porcelain" "" "${cur#*=}"
+		__gitcomp "all porcelain" "" "${cur#*=}"
 		return
 		;;
 	--*)

@@ -66,7 +66,8 @@ const (
 type BranchReport string
 
 const (
-	BranchText      BranchReport = ""          // a person, on standard error
+	BranchText      BranchReport = ""          // a person, on standard error: as many as a screen holds
+	BranchAll       BranchReport = "all"       // the same, all of them
 	BranchPorcelain BranchReport = "porcelain" // a script, behind the report
 	BranchesOff     BranchReport = "off"       // nobody, and the peer is told no references of ours either
 )

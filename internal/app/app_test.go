@@ -178,7 +178,7 @@ func TestReport(t *testing.T) {
 		change         func(*Config)
 		stdout, stderr string // "*" stands for anything
 	}{
-		{"lines", func(*Config) {}, "= 0\n< obj:sha1:*\n.\n", "main  *new\n    git merge --ff-only *\n"},
+		{"lines", func(*Config) {}, "= 0\n< obj:sha1:*\n.\n", "main  *new; \"add b\", A U Thor, * ago\n    git merge --ff-only *\n"},
 		{"summary", func(c *Config) { c.Report = ReportSummary }, "= 0\n> 0\n< 3\n.\n", "main  *"},
 		{"quiet", func(c *Config) { c.Quiet = true }, "", ""},
 		{"porcelain", func(c *Config) { c.Report, c.Branches = ReportSummary, BranchPorcelain },

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"time"
 
@@ -44,8 +45,8 @@ const compareTime = 10 * time.Second
 // showBranches shows how the peer's branches compare with ours, if it has told them. The sync has succeeded by then: a
 // failure here is only a warning.
 func (s *run) showBranches(ctx context.Context, result *session.Result, porcelain io.Writer) error {
-	forPerson := s.Branches == BranchText && !s.Quiet && s.Transport != "-"
-	if !forPerson && s.Branches != BranchPorcelain || result.Left || len(result.PeerRefs) == 0 {
+	porcelainWanted := s.Branches == BranchPorcelain
+	if !porcelainWanted && !s.forPerson() || result.Left || len(result.PeerRefs) == 0 {
 		return nil
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, compareTime, fmt.Errorf("takes longer than %s", compareTime))
@@ -65,11 +66,20 @@ func (s *run) showBranches(ctx context.Context, result *session.Result, porcelai
 		fmt.Fprintf(s.screen, "warning: the peer's branches could not be compared with ours: %v\n", err)
 		return nil
 	}
-	if s.Branches == BranchPorcelain {
+	if porcelainWanted {
 		return report.WritePorcelain(porcelain)
 	}
-	report.WriteText(s.screen) // if nobody is there to read it, nothing is lost
+	lines := s.screen.Rows() - 4 // some of the report, and the prompt
+	if s.Branches == BranchAll {
+		lines = math.MaxInt
+	}
+	report.WriteText(s.screen, max(lines, 8)) // if nobody is there to read it, nothing is lost
 	return nil
+}
+
+// forPerson returns whether a person is told of the peer's branches.
+func (s *run) forPerson() bool {
+	return (s.Branches == BranchText || s.Branches == BranchAll) && !s.Quiet && s.Transport != "-"
 }
 
 func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Report, error) {
@@ -77,7 +87,7 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 	if err != nil {
 		return nil, err
 	}
-	report := &branches.Report{Branches: branches.Pair(own, result.PeerRefs)}
+	report := &branches.Report{Here: branches.Here{Branch: own[0].Target}, Branches: branches.Pair(own, result.PeerRefs)}
 	before, err := s.objects()
 	if err != nil {
 		return nil, err
@@ -85,7 +95,7 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 	v := refs.Vetting{Before: before, Check: s.store.Vet}
 	// A person gets what there is in time, a script all or nothing.
 	late := func(err error) bool {
-		return err != nil && s.Branches == BranchText && errors.Is(ctx.Err(), context.DeadlineExceeded)
+		return err != nil && s.Branches != BranchPorcelain && errors.Is(ctx.Err(), context.DeadlineExceeded)
 	}
 	if err := s.relate(ctx, report, own[0], v); late(err) {
 		for i, b := range report.Branches {
@@ -100,10 +110,41 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 		return report, nil
 	}
 	report.Tips, report.Broken = tips.Whole, tips.Broken
-	if err == nil && len(report.Tips) > 0 {
-		report.About, err = refs.Describe(ctx, s.store.Repo, report.Tips[:min(len(report.Tips), branches.MaxTips)])
+	if err == nil && s.Branches != BranchPorcelain {
+		err = s.describe(ctx, report)
 	}
 	return report, err
+}
+
+// describe fills in what only a person is told, of no more than a person may be shown.
+func (s *run) describe(ctx context.Context, report *branches.Report) error {
+	report.Arrange()
+	const most = 1000
+	commits := slices.Clone(report.Tips[:min(len(report.Tips), most)])
+	for i := range report.Branches[:min(len(report.Branches), most)] {
+		b := &report.Branches[i]
+		switch b.Class() {
+		case branches.UpToDate, branches.Behind, branches.Unknown:
+			continue
+		case branches.RequiresMerge:
+			var err error
+			b.Same, err = refs.SamePatches(ctx, s.store.Repo, refs.Pair{Ours: b.Ours, Theirs: b.Theirs}, b.OnlyTheirs)
+			if ctx.Err() != nil {
+				return nil // what was found is shown without
+			} else if err != nil {
+				b.Same = 0
+			}
+		}
+		commits = append(commits, b.Theirs)
+	}
+	if len(commits) == 0 {
+		return nil
+	}
+	var err error
+	if report.About, err = refs.Describe(ctx, s.store.Repo, commits); ctx.Err() != nil {
+		return nil
+	}
+	return err
 }
 
 // tips is what has come and is on no branch of either side.

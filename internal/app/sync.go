@@ -7,7 +7,9 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
+	"aig/internal/branches"
 	"aig/internal/git"
 	"aig/internal/intake"
 	"aig/internal/objects"
@@ -27,7 +29,7 @@ func Sync(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	s := &run{Config: c, screen: screen.New(c.Stderr)}
+	s := &run{Config: c, remote: remote, screen: screen.New(c.Stderr)}
 	if s.store, err = intake.Open(ctx, git); err != nil {
 		return err
 	}
@@ -105,6 +107,20 @@ func (s *run) takeSnapshot(ctx context.Context) error {
 	return err
 }
 
+// countTime bounds the look at the working tree, which the hello waits for.
+const countTime = 2 * time.Second
+
+// countUncommitted returns how many files have changes that nobody has committed: what the peer is told, so that somebody asks for a
+// snapshot while there is time. If it can't be found out, or takes long, nothing is said.
+func (s *run) countUncommitted(ctx context.Context) (int, error) {
+	if s.snapshot != "" || s.Branches == BranchesOff || !s.Direction.Gives() {
+		return 0, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, countTime)
+	defer cancel()
+	return snapshot.Count(ctx, s.store.Repo)
+}
+
 // isNoCommand reports whether the transport is a plain word that sh would not find: the name of a remote, misspelt.
 func (c *Config) isNoCommand() bool {
 	if !ref.Plain(c.Transport) || strings.Contains(c.Transport, "/") {
@@ -117,6 +133,7 @@ func (c *Config) isNoCommand() bool {
 // run is one Sync, from an open transport to the end of the report.
 type run struct {
 	Config
+	remote string // the name of the peer's remote, or ""
 	store  *intake.Store
 	screen *screen.Screen
 	report *report
@@ -128,7 +145,8 @@ type run struct {
 	cancel  context.CancelFunc
 	objects func() (*oid.List, error)
 	told    func() ([]ref.Ref, error)
-	stop    func() // wipes the progress line
+	changed func() (int, error) // files with uncommitted changes
+	stop    func()              // wipes the progress line
 }
 
 // arrived begins what needs a peer on its way, but not its key: listing the store takes place while the handshake takes
@@ -137,6 +155,7 @@ func (s *run) arrived(ctx context.Context) {
 	ctx, s.cancel = context.WithCancel(ctx)
 	s.objects = begin(ctx, func(ctx context.Context) (*oid.List, error) { return objects.List(ctx, s.store.Repo) })
 	s.told = begin(ctx, s.tellRefs)
+	s.changed = begin(ctx, s.countUncommitted)
 	s.status.Phase("SSH handshake with the peer")
 	s.stop = func() {}
 	if s.showsProgress() {
@@ -188,8 +207,12 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 		Objects:   func(context.Context) (*oid.List, error) { return s.objects() },
 		Offer:     s.offer,
 		Refs:      func(context.Context) ([]ref.Ref, error) { return s.told() },
-		Common:    s.report.common,
-		Status:    &s.status,
+		Uncommitted: func(context.Context) int {
+			n, _ := s.changed()
+			return n
+		},
+		Common: s.report.common,
+		Status: &s.status,
 	})
 	var omitted *session.OmittedError
 	if result == nil || err != nil && !errors.As(err, &omitted) {
@@ -205,7 +228,17 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 	if err != nil {
 		return err
 	}
-	return s.showBranches(ctx, result, s.report.to)
+	if err := s.showBranches(ctx, result, s.report.to); err != nil {
+		return err
+	}
+	if n := result.PeerUncommitted; n > 0 && s.forPerson() {
+		who := "the peer"
+		if s.remote != "" {
+			who = ref.Quote(s.remote)
+		}
+		fmt.Fprintf(s.screen, "%s has uncommitted changes in %s; ask for --snapshot\n", who, branches.Count(n, "file", "files"))
+	}
+	return nil
 }
 
 // end ends what arrived has begun.
@@ -214,6 +247,7 @@ func (s *run) end() {
 		s.cancel()
 		s.objects()
 		s.told()
+		s.changed()
 		s.stop()
 	}
 }

@@ -33,6 +33,7 @@ type Branch struct {
 	OnlyOurs   int      // commits that only ours reaches
 	OnlyTheirs int      // commits that only theirs reaches
 	Related    bool     // ours and theirs share a commit
+	Same       int      // of OnlyTheirs, those whose patch is in one of OnlyOurs
 	Unknown    string   // why the three before say nothing; "" if they do
 	Dirty      []string // paths at which taking it would touch uncommitted changes
 }
@@ -78,8 +79,23 @@ type Report struct {
 	Here     Here
 	Branches []Branch             // as Pair gives them, with the facts filled in
 	Tips     []string             // commits that came in and to which nothing points; full hexadecimal names, newest first
-	About    map[string]ref.About // of Tips, as far as it is known
+	About    map[string]ref.About // of Tips and of Branches' Theirs, as far as it is known
 	Broken   []string             // such commits of which no branch should be made: their history is incomplete, or git's checks refuse it
+}
+
+// Arrange puts the branches in the order in which a person reads them: what is checked out here, what brings something, what
+// doesn't.
+func (r *Report) Arrange() {
+	rank := func(b Branch) int {
+		switch class := b.Class(); {
+		case b.Name == r.Here.Branch || b.Name == "HEAD":
+			return 0
+		case class == UpToDate, class == Behind:
+			return 2
+		}
+		return 1
+	}
+	slices.SortStableFunc(r.Branches, func(a, b Branch) int { return cmp.Compare(rank(a), rank(b)) })
 }
 
 // Pair finds the branches that both have or that only the peer has, sorted by name. Ours and Theirs are filled in, the

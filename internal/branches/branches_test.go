@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"os/exec"
 	"reflect"
 	"slices"
@@ -40,11 +41,12 @@ func golden() *Report {
 			{Name: "refs/heads/other", Ours: oidA, Theirs: oidB},
 			{Name: "refs/heads/same", Ours: oidA, Theirs: oidA, Related: true},
 			{Name: "refs/heads/there", Ours: oidA, Theirs: oidB, OnlyTheirs: 1, Related: true},
-			{Name: "refs/heads/two", Ours: oidA, Theirs: oidB, OnlyOurs: 2, OnlyTheirs: 3, Related: true},
+			{Name: "refs/heads/two", Ours: oidA, Theirs: oidB, OnlyOurs: 2, OnlyTheirs: 3, Same: 1, Related: true},
 			{Name: "refs/heads/\u202etxt.exe", Theirs: oidB, Related: true},
 			{Name: "refs/heads/$(x)", Theirs: oidB, Related: true},
 		},
-		Tips: []string{oidC, oidA},
+		Tips:  []string{oidC, oidA},
+		About: map[string]ref.About{oidC: {Subject: "Soup", Author: "Bob", Date: "2026-11-27", Age: "2 hours ago"}},
 	}
 }
 
@@ -54,6 +56,7 @@ func TestTextGolden(t *testing.T) {
     git merge --ff-only 7ad295c8bbd695be588c440855d44878e1eab63a
 "\x1b[2J"        7ad295c8…  new
 "a b"            7ad295c8…  requires merge: 1 yours, 1 theirs
+    (one of you merges, and the other takes that after the next sync)
 behind           7ad295c8…  behind yours by 2
 forward          7ad295c8…  fast-forward: 7 commits ahead of yours
     git fetch . 7ad295c8bbd695be588c440855d44878e1eab63a:refs/heads/forward
@@ -62,24 +65,25 @@ liar             -          unknown: the peer gives no full object name
 main             7ad295c8…  fast-forward: 3 commits ahead of yours
     git merge --ff-only 7ad295c8bbd695be588c440855d44878e1eab63a
     warning: it would touch uncommitted changes: a.txt, "b\n", c, d, e and 2 more
-new              6ef19b41…  new
+new              6ef19b41…  new; "Soup", Bob, 2 hours ago
     git branch new 6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321
 other            7ad295c8…  unrelated history
     git branch from-peer-7ad295c8bbd6 7ad295c8bbd695be588c440855d44878e1eab63a
 same             2202c399…  up to date
 there            7ad295c8…  fast-forward: 1 commit ahead of yours
     git -C '/home/a b/tree' merge --ff-only 7ad295c8bbd695be588c440855d44878e1eab63a
-two              7ad295c8…  requires merge: 2 yours, 3 theirs
+two              7ad295c8…  requires merge: 2 yours, 3 theirs (of which 1 under another name among yours)
     git switch two && git merge 7ad295c8bbd695be588c440855d44878e1eab63a
 "\u202etxt.exe"  7ad295c8…  new
 "$(x)"           7ad295c8…  new
     git branch '$(x)' 7ad295c8bbd695be588c440855d44878e1eab63a
 commits that came in and that nothing points to, newest first:
+6ef19b41…  "Soup", Bob, 2026-11-27
     git branch found-6ef19b41225c 6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321
     git branch found-2202c3995e17 2202c3995e179f40782a33326f7acbb541acb1a7
 `
 	var got strings.Builder
-	if err := golden().WriteText(&got); err != nil {
+	if err := golden().WriteText(&got, math.MaxInt); err != nil {
 		t.Fatal(err)
 	}
 	if got.String() != want {
@@ -131,7 +135,7 @@ end
 func TestNothingToSay(t *testing.T) {
 	var text, porcelain strings.Builder
 	r := new(Report)
-	if err := errors.Join(r.WriteText(&text), r.WritePorcelain(&porcelain)); err != nil {
+	if err := errors.Join(r.WriteText(&text, 200), r.WritePorcelain(&porcelain)); err != nil {
 		t.Fatal(err)
 	}
 	if text.String() != "" || porcelain.String() != "# aig refs 1\nend\n" {
@@ -143,23 +147,23 @@ func TestNothingToSay(t *testing.T) {
 // is all in the porcelain.
 func TestTextIsBounded(t *testing.T) {
 	r := new(Report)
-	for i := range 2 * maxShown {
+	for i := range 2 * 500 {
 		r.Branches = append(r.Branches, Branch{Name: fmt.Sprintf("refs/heads/%d%s", i, strings.Repeat("x", 5000)), Theirs: oidA, Related: true})
 		r.Tips = append(r.Tips, oidB)
 	}
 	var text, porcelain strings.Builder
-	if err := errors.Join(r.WriteText(&text), r.WritePorcelain(&porcelain)); err != nil {
+	if err := errors.Join(r.WriteText(&text, 200), r.WritePorcelain(&porcelain)); err != nil {
 		t.Fatal(err)
 	}
-	if n := text.Len(); n > 500*(maxShown+MaxTips) {
+	if n := text.Len(); n > 500*2*200 {
 		t.Errorf("%d bytes", n)
 	}
-	for _, want := range []string{"and 500 branches more (", "and 980 commits more ("} {
+	for _, want := range []string{"  new\n… and 800 more (--refs=all)\n"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q", want)
 		}
 	}
-	if strings.Count(porcelain.String(), "\nref ") != 2*maxShown || strings.Count(porcelain.String(), "\ntip ") != 2*maxShown {
+	if strings.Count(porcelain.String(), "\nref ") != 2*500 || strings.Count(porcelain.String(), "\ntip ") != 2*500 {
 		t.Error("the porcelain is not whole")
 	}
 }
@@ -283,7 +287,7 @@ func FuzzReport(f *testing.F) {
 		r := &Report{Here: Here{Branch: "refs/heads/main", Elsewhere: map[string]string{name: path}},
 			Branches: []Branch{b}, Tips: []string{oidA}}
 		var text, porcelain bytes.Buffer
-		if err := errors.Join(r.WriteText(&text), r.WritePorcelain(&porcelain)); err != nil {
+		if err := errors.Join(r.WriteText(&text, 200), r.WritePorcelain(&porcelain)); err != nil {
 			t.Fatal(err)
 		}
 		for _, c := range text.String() {
@@ -292,7 +296,7 @@ func FuzzReport(f *testing.F) {
 			}
 		}
 		lines := strings.Split(text.String(), "\n")
-		if command := r.Here.Command(b); slices.Contains(lines, "    "+command) != (command != "") || len(lines) > 6 {
+		if command := r.Here.Command(b); slices.Contains(lines, "    "+command) != (command != "") || len(lines) > 7 {
 			t.Errorf("lines of text: %q", lines)
 		}
 		if i := bytes.IndexFunc(porcelain.Bytes(), func(c rune) bool { return c != '\n' && (c < ' ' || c > '~') }); i >= 0 {

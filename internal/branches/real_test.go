@@ -2,6 +2,7 @@ package branches_test
 
 import (
 	"encoding/hex"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -109,15 +110,17 @@ func (p *pair) report() *branches.Report {
 func (p *pair) text(names ...string) string {
 	p.t.Helper()
 	var b strings.Builder
-	if err := p.report().WriteText(&b); err != nil {
+	if err := p.report().WriteText(&b, math.MaxInt); err != nil {
 		p.t.Fatal(err)
 	}
 	var replace []string
 	for i := 0; i < len(names); i += 2 {
 		replace = append(replace, names[i+1], "<"+names[i]+">", names[i+1][:8]+"…", names[i]+"…", names[i+1][:12], names[i])
 	}
-	return strings.NewReplacer(replace...).Replace(b.String())
+	return strings.NewReplacer(append(replace, onlyOneMerges, "")...).Replace(b.String())
 }
+
+const onlyOneMerges = "    (one of you merges, and the other takes that after the next sync)\n"
 
 // shell runs the first suggested command of the report in our repository.
 func (p *pair) shell() error {

@@ -11,66 +11,97 @@ import (
 )
 
 const (
-	// maxShown is how many branches a person is shown; a peer may have a hundred thousand.
-	maxShown = 500
-	// MaxTips is how many commits to which nothing points a person is shown; a life of rebasing leaves thousands.
-	MaxTips = 20
 	// maxPaths is how many of the touched paths are named.
 	maxPaths = 5
 	// maxColumn is the widest column of names, and maxShownName the length at which one is cut, in bytes.
 	maxColumn, maxShownName = 40, 200
+	// maxSubject is the length at which a subject is cut, in characters.
+	maxSubject = 50
 )
 
-// WriteText writes the report for a person: a line for each branch, below it the command that takes it. What is too much
-// for a person is counted, and stands in the porcelain format.
-func (r *Report) WriteText(w io.Writer) error {
+// WriteText writes the report for a person: a line for each branch, below it the command that takes it. There are at most so many
+// lines of branches, and of commits to which nothing points; what is left out is counted.
+func (r *Report) WriteText(w io.Writer, lines int) error {
 	out := bufio.NewWriter(w)
-	shown := r.Branches[:min(len(r.Branches), maxShown)]
 	width := 0
-	for _, b := range shown {
+	for _, b := range r.Branches[:min(len(r.Branches), lines)] {
 		if n := len(shownName(b.Name)); n <= maxColumn {
 			width = max(width, n)
 		}
 	}
-	for _, b := range shown {
-		fmt.Fprintf(out, "%-*s  %s  %s\n", width, shownName(b.Name), shortObject(b.Theirs), b.describe())
+	merges := false
+	fit(out, lines, r.Branches, func(b Branch) string {
+		text := fmt.Sprintf("%-*s  %s  %s%s\n", width, shownName(b.Name), shortObject(b.Theirs), b.describe(), r.newest(b))
 		if command := r.Here.Command(b); command != "" {
-			fmt.Fprintf(out, "    %s\n", command)
+			text += "    " + command + "\n"
 		}
 		if len(b.Dirty) > 0 {
-			fmt.Fprintf(out, "    warning: it would touch uncommitted changes: %s\n", paths(b.Dirty))
+			text += "    warning: it would touch uncommitted changes: " + paths(b.Dirty) + "\n"
 		}
-	}
-	more(out, len(r.Branches)-len(shown), "branch", "branches")
-	tips := r.Tips[:min(len(r.Tips), MaxTips)]
-	if len(tips) > 0 {
+		if b.Class() == RequiresMerge && !merges {
+			merges = true
+			text += "    (one of you merges, and the other takes that after the next sync)\n"
+		}
+		return text
+	})
+	if len(r.Tips) > 0 {
 		fmt.Fprintln(out, "commits that came in and that nothing points to, newest first:")
 	}
-	for _, tip := range tips {
-		if !ref.IsObjectName(tip) {
-			continue
-		}
-		about, known := r.About[tip]
-		if known {
-			fmt.Fprintf(out, "%s  %s, %s, %s\n", shortObject(tip), strconv.QuoteToASCII(about.Subject), oneLine(about.Author), oneLine(about.Date))
-		}
-		if strings.HasPrefix(about.Subject, ref.SnapshotSubject) {
-			fmt.Fprintf(out, "    %s\n", ref.Shell("git", "stash", "apply", tip))
-		}
-		fmt.Fprintf(out, "    %s\n", ref.Shell("git", "branch", "found-"+tip[:12], tip))
-	}
-	more(out, len(r.Tips)-len(tips), "commit", "commits")
+	fit(out, lines, r.Tips, r.describeTip)
 	if n := len(r.Broken); n > 0 {
 		fmt.Fprintf(out, "%s came in whose history is incomplete here, or refused by git's checks: no branch should be made of it "+
-			"(--refs=porcelain lists all)\n", count(n, "commit", "commits"))
+			"(--porcelain lists all)\n", Count(n, "commit", "commits"))
 	}
 	return out.Flush()
 }
 
-func more(w io.Writer, n int, one, many string) {
-	if n > 0 {
-		fmt.Fprintf(w, "and %s more (--refs=porcelain lists all)\n", count(n, one, many))
+// fit writes as many of the texts of all as have no more lines together, but the first one in any case, and counts the others.
+func fit[T any](w io.Writer, lines int, all []T, text func(T) string) {
+	for i, one := range all {
+		block := text(one)
+		if lines -= strings.Count(block, "\n"); lines < 0 && i > 0 {
+			fmt.Fprintf(w, "… and %d more (--refs=all)\n", len(all)-i)
+			return
+		}
+		io.WriteString(w, block)
 	}
+}
+
+// newest says what a person wants to know of a branch's newest commit, if it brings something.
+func (r *Report) newest(b Branch) string {
+	about, known := r.About[b.Theirs]
+	if class := b.Class(); !known || class == UpToDate || class == Behind {
+		return ""
+	}
+	return fmt.Sprintf("; %s, %s, %s", subject(about), oneLine(about.Author), oneLine(about.Age))
+}
+
+func (r *Report) describeTip(tip string) string {
+	if !ref.IsObjectName(tip) {
+		return ""
+	}
+	var text string
+	about, known := r.About[tip]
+	if known {
+		text = fmt.Sprintf("%s  %s, %s, %s\n", shortObject(tip), subject(about), oneLine(about.Author), oneLine(about.Date))
+	}
+	if strings.HasPrefix(about.Subject, ref.SnapshotSubject) {
+		text += "    " + ref.Shell("git", "stash", "apply", tip) + "\n"
+	}
+	return text + "    " + ref.Shell("git", "branch", "found-"+tip[:12], tip) + "\n"
+}
+
+// subject is the subject of a commit, quoted, and cut if it is long.
+func subject(about ref.About) string {
+	quote, end := strconv.QuoteToASCII, ""
+	if ref.Printable(about.Subject) {
+		quote = strconv.Quote
+	}
+	cut := []rune(about.Subject)
+	if len(cut) > maxSubject {
+		cut, end = cut[:maxSubject], "…"
+	}
+	return quote(string(cut)) + end
 }
 
 // describe is the class in words.
@@ -79,11 +110,15 @@ func (b Branch) describe() string {
 	case UpToDate:
 		return "up to date"
 	case FastForward:
-		return "fast-forward: " + count(b.OnlyTheirs, "commit", "commits") + " ahead of yours"
+		return "fast-forward: " + Count(b.OnlyTheirs, "commit", "commits") + " ahead of yours"
 	case Behind:
 		return fmt.Sprintf("behind yours by %d", b.OnlyOurs)
 	case RequiresMerge:
-		return fmt.Sprintf("requires merge: %d yours, %d theirs", b.OnlyOurs, b.OnlyTheirs)
+		text := fmt.Sprintf("requires merge: %d yours, %d theirs", b.OnlyOurs, b.OnlyTheirs)
+		if b.Same > 0 {
+			text += fmt.Sprintf(" (of which %d under another name among yours)", b.Same)
+		}
+		return text
 	case Unrelated:
 		return "unrelated history"
 	case New:
@@ -92,7 +127,8 @@ func (b Branch) describe() string {
 	return "unknown: " + oneLine(b.why())
 }
 
-func count(n int, one, many string) string {
+// Count returns a number with what is counted.
+func Count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}

@@ -28,7 +28,7 @@ type Ref struct {
 // About is what a person is told of a commit. All of it may be foreign text.
 type About struct {
 	Subject, Author string
-	Date            string // of the author, YYYY-MM-DD
+	Date, Age       string // of the author: YYYY-MM-DD, and "2 hours ago"
 }
 
 // SnapshotSubject is what the subject of a snapshot of uncommitted work begins with.

@@ -60,11 +60,11 @@ func Dangling(ctx context.Context, repo *git.Repo, received oid.Names, theirs, w
 func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string]ref.About, error) {
 	about := make(map[string]ref.About)
 	c := repo.Command(ctx, nil, "log", "--no-walk=unsorted", "--ignore-missing", "--no-show-signature", "--no-mailmap", "--stdin",
-		"--format=%H%x00%an%x00%as%x00%s")
+		"--format=%H%x00%an%x00%as%x00%ar%x00%s")
 	c.Stdin = strings.NewReader(onePerLine(commits))
 	err := c.Lines(func(line []byte) error {
-		if fields := strings.SplitN(string(line), "\x00", 4); len(fields) == 4 {
-			about[fields[0]] = ref.About{Author: fields[1], Date: fields[2], Subject: fields[3]}
+		if fields := strings.SplitN(string(line), "\x00", 5); len(fields) == 5 {
+			about[fields[0]] = ref.About{Author: fields[1], Date: fields[2], Age: fields[3], Subject: fields[4]}
 		}
 		return nil
 	})

@@ -98,6 +98,23 @@ func compare(ctx context.Context, repo *git.Repo, p Pair) (Relation, error) {
 	return r, nil
 }
 
+// SamePatches returns how many of the commits that only theirs reaches bring a patch that is among those that only ours reaches, under
+// another name: picked or rebased, as git cherry finds them.
+func SamePatches(ctx context.Context, repo *git.Repo, p Pair, onlyTheirs int) (int, error) {
+	c := repo.Command(ctx, nil, "rev-list", "--right-only", "--cherry-pick", "--count", "--stdin")
+	c.Stdin = strings.NewReader(p.Ours + "..." + p.Theirs + "\n")
+	c.LimitMemory(maxDiffMemory) // it compares trees
+	out, err := c.Output()
+	if err != nil {
+		return 0, err
+	}
+	var others int
+	if _, err := fmt.Sscan(string(out), &others); err != nil {
+		return 0, fmt.Errorf("git rev-list said %q: %w", out, err)
+	}
+	return onlyTheirs - others, nil
+}
+
 // mergeBases returns all merge bases of two commits. Both must be object names.
 func mergeBases(ctx context.Context, repo *git.Repo, ours, theirs string) ([]string, error) {
 	c := repo.Command(ctx, nil, "merge-base", "--all", "--end-of-options", ours, theirs)

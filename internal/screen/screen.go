@@ -32,6 +32,14 @@ func New(stderr *os.File) *Screen { return &Screen{w: stderr} }
 // IsTerminal tells whether a person may be looking on.
 func (s *Screen) IsTerminal() bool { return term.IsTerminal(int(s.w.Fd())) }
 
+// Rows is how many lines a terminal shows; what is no terminal shows many.
+func (s *Screen) Rows() int {
+	if _, rows, err := term.GetSize(int(s.w.Fd())); err == nil && rows > 0 {
+		return rows
+	}
+	return 1000
+}
+
 // Write writes whole lines. The progress line gives way and comes again by itself.
 func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()

@@ -13,10 +13,11 @@ import (
 
 // Result is what a conversation has moved.
 type Result struct {
-	Left     bool      // a side that held wanted nothing; Sent and Received are nil
-	PeerRefs []ref.Ref // what the peer has told; foreign text, see ref.Ref
-	Sent     oid.Names // ascending
-	Received oid.Names // ascending
+	Left            bool      // a side that held wanted nothing; Sent and Received are nil
+	PeerRefs        []ref.Ref // what the peer has told; foreign text, see ref.Ref
+	PeerUncommitted int       // files of the peer's with changes that nobody has committed, as it says
+	Sent            oid.Names // ascending
+	Received        oid.Names // ascending
 }
 
 // exchange moves the objects, both ways at the same time, and says goodbye. Nothing is sent before the telling is over.
@@ -40,7 +41,7 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{PeerRefs: s.peerRefs, Sent: ex.outbox.sent(), Received: s.want.received()}
+	result := &Result{PeerRefs: s.peerRefs, PeerUncommitted: s.peer.Uncommitted, Sent: ex.outbox.sent(), Received: s.want.received()}
 	if ours, theirs := ex.outbox.omitted(), ex.inbox.omitted; ours+theirs > 0 {
 		return result, &OmittedError{Ours: ours, Theirs: theirs}
 	}

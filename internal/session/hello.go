@@ -13,11 +13,14 @@ import (
 // oldestVersion is the oldest version of the conversation that this program can still have.
 const oldestVersion = 1
 
-func (s *session) sendHello(context.Context) error {
+func (s *session) sendHello(ctx context.Context) error {
 	hello := wire.Hello{
 		Oldest: oldestVersion, Newest: wire.Version, Agent: s.o.Agent,
 		Format: wire.AnyFormat, Direction: s.o.Direction,
 		Context: s.o.Context, Refs: len(s.untold), Hold: s.o.Hold != nil,
+	}
+	if s.o.Uncommitted != nil {
+		hello.Uncommitted = s.o.Uncommitted(ctx)
 	}
 	if !hello.Hold {
 		hello.Format, hello.Objects = string(s.local.Format()), uint64(s.local.Len())

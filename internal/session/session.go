@@ -45,6 +45,8 @@ type Options struct {
 	// Refs lists what is told to the peer of our references, when the conversation begins; they are CanTell of package
 	// wire, and of at most its MaxRefsSize together. There may be none, or no function.
 	Refs func(context.Context) ([]ref.Ref, error)
+	// Uncommitted returns how many files have changes that nobody has committed, if the peer is to know; there may be no function.
+	Uncommitted func(context.Context) int
 	// Hold, if it is there, is called when the peer's hello and references have come; Store and Objects are not used
 	// then. It returns the store that goes into the conversation, or nil: then both sides say goodbye, and nothing has
 	// moved. A side that holds must only Pull.

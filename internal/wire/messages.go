@@ -52,6 +52,7 @@ type Hello struct {
 	Agent          string    // "agent": the program and its version, for people
 	Context        string    // "context": the word that both sides must give alike, see CheckContext; optional, "" is none
 	Refs           int       // "refs": how many references the sender tells after its hello; optional, 0
+	Uncommitted    int       // "uncommitted": how many files of the sender have changes that nobody has committed; optional, 0
 	Hold           bool      // "hold": the peer waits for TypeGo or TypeLeave; optional
 }
 
@@ -64,6 +65,9 @@ func (h Hello) Append(b []byte) []byte {
 	}
 	if h.Refs > 0 {
 		b = fmt.Appendf(b, "refs %d\n", h.Refs)
+	}
+	if h.Uncommitted > 0 {
+		b = fmt.Appendf(b, "uncommitted %d\n", h.Uncommitted)
 	}
 	if h.Hold {
 		b = append(b, "hold 1\n"...)
@@ -132,6 +136,10 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 	case "refs":
 		if h.Refs, err = parseInt(value); err == nil && h.Refs > ref.Max {
 			err = errors.New("too many")
+		}
+	case "uncommitted":
+		if h.Uncommitted, err = parseInt(value); err == nil && h.Uncommitted == 0 {
+			err = errors.New("none is not said")
 		}
 	case "hold":
 		if h.Hold = value == "1"; !h.Hold {
