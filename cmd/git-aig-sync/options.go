@@ -16,82 +16,6 @@ import (
 	"aig/internal/wire"
 )
 
-const usageText = `usage: git aig-sync [<options>] [--] <transport>
-   or: git aig-sync invite <name> [<transport>]
-   or: git aig-sync accept <name> [<transport>]
-   or: git aig-sync --peers
-   or: git aig-sync --fingerprint
-   or: git aig-sync help [<verb>]
-
-Makes the object stores of two repositories equal, over any full-duplex pipe
-to a peer that runs the same command. No reference is touched. All objects of
-yours are given, also stashes, amended commits and files that were once staged;
-and whoever knows a content can find out whether you hold it.
-
-<transport> is a shell expression, one argument, whose standard input and
-output are the pipe; - is this process's own standard input and output; the
-name of a remote whose URL is aig::<transport> stands for that.
-
-Who it is, and whom it may meet (else as the environment or git config say):
-    --trust <key>      fingerprint of the peer's key, as ssh-keygen -lf prints
-                       it, or its .pub (may be repeated; $AIG_TRUST, aig.trust)
-    --identity <file>  your private key ($AIG_IDENTITY, aig.identity, else
-                       ~/.ssh/id_ed25519, else the SSH agent)
-    --context <word>   a word that both sides must give ($AIG_CONTEXT,
-                       aig.context)
-    --wait <duration>  how long to wait for the peer to come (aig.wait)
-    --timeout <duration>   how long nothing may move then (default 1m0s)
-What travels:
-    --pull             receive only
-    --push             give only
-    --give=reachable   give only what references reach that aren't hidden: no
-                       stashes, no amended commits (aig.give)
-    --snapshot         make a commit of your uncommitted work first, to which
-                       nothing points (aig.snapshot)
-    --no-refs          tell the peer no branches and tags, and don't compare its
-                       branches with yours (aig.refs=false)
-What is shown:
-    --summary          how many objects moved, not which
-    --report=full      each object, also on a terminal, and where - is the pipe
-    --refs=all         all of the peer's branches, also if a screen holds fewer
-    --refs=porcelain   how the peer's branches compare with yours, for scripts
-    -q, --quiet        no report, no progress
-    --[no-]progress    show progress, or don't (default: on a terminal)
-    --fingerprint      your key's fingerprint, and nothing else
-    --version          the version
-    -h, --help         this
-
-Two people, and a host that neither trusts, where aig-switchboard runs:
-
-    alice$ AIG_TRUST=SHA256:… git aig-sync "ssh switchboard.example new"
-    transport: "17e58\n"
-    bob$ AIG_TRUST=SHA256:… git aig-sync "ssh switchboard.example 17e58"
-`
-
-const pairText = `usage: git aig-sync invite [<options>] <name> [<transport>]
-   or: git aig-sync accept [<options>] <name> [<transport>]
-
-Pairs two people once, by a short code, so that each is a remote of the
-other's from then on. One invites and reads the code out; the other accepts
-and types it in. Then both synchronise, over the same connection.
-
-<name> is what you call the other: the name of the remote. <transport> is a
-shell expression that leads to a switchboard (default: aig.switchboard); what
-to ask it for is appended, or stands where the expression has $AIG_REQUEST.
-
-    --code        the transport is any pipe, and the code has no token
-    --replace     give an existing remote's name to the new one
-    --global      write the remote for all of your repositories
-    --no-sync     don't synchronise now
-
-accept reads the code from $AIG_CODE, else from standard input, else it asks
-on the terminal. --identity, --wait, --timeout and what shapes the report are
-as for git aig-sync.
-
-    alice$ git aig-sync invite bob "ssh switchboard.example"
-    bob$ git aig-sync accept alice "ssh switchboard.example"
-`
-
 // verb is what the command line asks for.
 type verb int
 
@@ -104,13 +28,6 @@ const (
 	verbPeers
 )
 
-// helpTexts is what `git aig-sync help <verb>` prints.
-var helpTexts = map[string]string{
-	"invite": pairText,
-	"accept": pairText,
-	"help":   "usage: git aig-sync help [<verb>]\n\nPrints how to use git aig-sync, or one of its verbs.\n",
-}
-
 // options is a command line.
 type options struct {
 	app.Config
@@ -122,7 +39,7 @@ type options struct {
 // parse reads a command line; c holds what doesn't stand there. An error is one of usage.
 func parse(args []string, c app.Config) (options, error) {
 	o := options{Config: c}
-	var help, version, fingerprint, pull, push, progress, noProgress, noRefs, peers, summary, snapshot bool
+	var help, version, fingerprint, pull, push, progress, noProgress, noRefs, peers, summary, snapshot, porcelain bool
 	var refs string
 	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the usage text is our own
@@ -137,9 +54,12 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.BoolVar(&summary, "summary", false, "")
 	flags.BoolVar(&snapshot, "snapshot", false, "")
 	flags.BoolVarP(&o.Quiet, "quiet", "q", false, "")
+	flags.BoolVarP(&o.Verbose, "verbose", "v", false, "")
+	flags.BoolVarP(&o.DryRun, "dry-run", "n", false, "")
 	flags.BoolVar(&progress, "progress", false, "")
 	flags.BoolVar(&noProgress, "no-progress", false, "")
 	flags.StringVar(&refs, "refs", "", "")
+	flags.BoolVar(&porcelain, "porcelain", false, "")
 	flags.BoolVar(&noRefs, "no-refs", false, "")
 	flags.DurationVar(&o.Wait, "wait", 0, "")
 	flags.DurationVar(&o.Timeout, "timeout", app.DefaultTimeout, "")
@@ -197,7 +117,12 @@ func parse(args []string, c app.Config) (options, error) {
 	case o.Report != app.ReportFull && flags.Changed("report"):
 		return o, fmt.Errorf("--report=%q is unknown: there is --report=full", string(o.Report))
 	}
+	if porcelain && refs == "" {
+		refs = string(app.BranchPorcelain)
+	}
 	switch o.Branches = app.BranchReport(refs); {
+	case porcelain && o.Branches != app.BranchPorcelain:
+		return o, errors.New("--porcelain and --refs exclude each other")
 	case refs != "" && o.Branches != app.BranchPorcelain && o.Branches != app.BranchAll:
 		return o, fmt.Errorf("--refs=%q is unknown: there are --refs=all and --refs=porcelain", refs)
 	case noRefs && refs != "":
@@ -227,7 +152,10 @@ func parse(args []string, c app.Config) (options, error) {
 		return o, err
 	}
 	if o.verb == verbPair {
-		if len(o.Settings.Trust) > 0 {
+		switch {
+		case o.DryRun:
+			return o, errors.New("--dry-run makes no sense here: pairing writes a remote")
+		case len(o.Settings.Trust) > 0:
 			return o, errors.New("--trust makes no sense here: it is the pairing that finds out whom to trust")
 		}
 	} else if (o.pair != app.PairOptions{}) {
@@ -302,7 +230,7 @@ func (o *options) setPair(words []string) error {
 }
 
 func (o *options) setHelp(words []string) error {
-	o.verb, o.text = verbHelp, usageText
+	o.verb, o.text = verbHelp, helpText
 	if len(words) == 0 {
 		return nil
 	}

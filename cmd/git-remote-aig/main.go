@@ -10,6 +10,7 @@ import (
 
 	"aig/internal/app"
 	"aig/internal/command"
+	"aig/internal/trace"
 	"aig/internal/version"
 )
 
@@ -31,9 +32,12 @@ give, if you want one: remote.<name>.aigContext, AIG_CONTEXT or aig.context.
 `
 
 func main() {
-	os.Exit(command.Main(os.Stderr, func(ctx context.Context) error {
-		return run(ctx, os.Args[1:], app.Config{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ()})
-	}))
+	t := trace.New(os.Environ(), os.Args)
+	status := command.Main(os.Stderr, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], app.Config{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Trace: t})
+	})
+	t.Exit(status)
+	os.Exit(status)
 }
 
 // run takes the arguments; c holds what the process has been given.

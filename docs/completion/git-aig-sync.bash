@@ -40,7 +40,7 @@ _git_aig_sync ()
 	--*)
 		__gitcomp "
 			--trust= --identity= --context= --fingerprint --peers --pull --push --snapshot --summary --report= --quiet
-			--progress --no-progress --give= --refs= --no-refs --wait= --timeout=
+			--verbose --dry-run --porcelain --progress --no-progress --give= --refs= --no-refs --wait= --timeout=
 			--code --replace --global --no-sync --version --help
 			"
 		return

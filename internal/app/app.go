@@ -13,6 +13,7 @@ import (
 	"aig/internal/git"
 	"aig/internal/screen"
 	"aig/internal/session"
+	"aig/internal/trace"
 	"aig/internal/tunnel"
 	"aig/internal/version"
 	"aig/internal/wire"
@@ -35,6 +36,8 @@ type Config struct {
 	Give      Give
 	Report    Report
 	Quiet     bool  // no report, no progress
+	Verbose   bool  // what is done, a line each, on standard error
+	DryRun    bool  // find out what would move, and move nothing
 	Snapshot  *bool // uncommitted work is made a commit first; nil is as aig.snapshot says
 	Branches  BranchReport
 	Progress  *bool // nil is as standard error is a terminal
@@ -42,6 +45,7 @@ type Config struct {
 	Stdin, Stdout, Stderr *os.File
 	Dir                   string   // where git runs; "" is the current directory
 	Env                   []string // as os.Environ gives it
+	Trace                 *trace.Trace
 }
 
 // Give says what is given of what the peer lacks.
@@ -73,7 +77,7 @@ const (
 )
 
 func (c Config) git() git.Git {
-	return git.Git{Dir: c.Dir, Env: c.Env, Settings: new(git.Settings)}
+	return git.Git{Dir: c.Dir, Env: c.Env, Settings: new(git.Settings), Trace: c.Trace}
 }
 
 // lookup is os.LookupEnv for the run's environment.

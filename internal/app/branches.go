@@ -51,7 +51,12 @@ func (s *run) showBranches(ctx context.Context, result *session.Result, porcelai
 	}
 	limited, cancel := context.WithTimeoutCause(ctx, compareTime, fmt.Errorf("takes longer than %s", compareTime))
 	defer cancel()
+	var status session.Status
+	status.Tell = s.tellPhase
+	status.Phase("comparing the peer's branches with yours")
+	stop := s.startProgress(&status)
 	report, err := s.compare(limited, result)
+	stop()
 	var failed *git.Error
 	switch {
 	case ctx.Err() != nil:

@@ -18,6 +18,7 @@ import (
 // calls the remote; where it has no name, git gives the address.
 func Fetch(ctx context.Context, c Config, name string) error {
 	r := &remote{Config: c, name: name, ctx: ctx, git: c.git(), screen: screen.New(c.Stderr)}
+	r.status.Tell = c.Trace.Phase
 	defer r.close()
 	r.err = remotehelper.AllowedByEnvironment(c.lookup)
 	switch {
@@ -121,7 +122,7 @@ func (r *remote) Fetch(ctx context.Context, progress bool) error {
 		return err
 	}
 	if progress {
-		defer r.screen.Start(&r.status)()
+		defer r.screen.Start(&r.status, r.progressDelay())()
 	}
 	r.choose(store)
 	select {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ type Link struct {
 	pipe   transport.Pipe
 	shell  *transport.Transport   // nil for standard input and output
 	closed func()                 // nil, or what Close calls
+	exited func(code int)         // tells the trace that the transport has ended
 	met    *tunnel.Conn           // by MeetAnyone
 	known  bool                   // the peer has shown that it is the right one
 	last   atomic.Pointer[string] // what the transport said last before the peer came, or since
@@ -58,11 +60,11 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{o: o}
+	l := &Link{o: o, exited: o.Git.Trace.Child("transport", []string{"sh", "-c", o.Transport})}
 	// Only Close ends it, not ctx: a signal stops the conversation first, which tells the peer why.
 	l.shell, err = transport.Start(context.WithoutCancel(ctx), transport.Options{
 		Expression: o.Transport,
-		Env:        append(env, o.Request...),
+		Env:        slices.Concat(env, o.Git.Trace.Env(), o.Request),
 		Stderr: func(line string) {
 			if words := strings.TrimSpace(line); words != "" && !pairing.IsToken(words) {
 				l.last.Store(&words)
@@ -157,7 +159,11 @@ func (l *Link) Close() error {
 		l.closed()
 	}
 	l.o.Identity.Close()
-	return l.pipe.Close()
+	err := l.pipe.Close()
+	if l.shell != nil {
+		l.exited(-1) // how, is of no interest any more
+	}
+	return err
 }
 
 // ownKeyTrusted is said while nobody has shown to be the peer: whoever mixes up the two fingerprints waits for nobody.

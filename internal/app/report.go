@@ -81,6 +81,12 @@ func (r *report) moved(result *session.Result, p session.Progress, everything bo
 	return nil
 }
 
+// would writes what would be sent and received.
+func (r *report) would(dry *session.DryRunError) error {
+	fmt.Fprintf(r.out, "> %d\n< %d\n", dry.Give, dry.Get)
+	return cmp.Or(r.err, r.out.Flush())
+}
+
 // grouped is a number with a comma before every three digits.
 func grouped(n int) string {
 	s := strconv.Itoa(n)

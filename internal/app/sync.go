@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,12 +31,18 @@ func Sync(ctx context.Context, c Config) error {
 		return err
 	}
 	s := &run{Config: c, remote: remote, screen: screen.New(c.Stderr)}
+	s.status.Tell = s.tellPhase
 	if s.store, err = intake.Open(ctx, git); err != nil {
 		return err
 	}
-	if err := s.takeSnapshot(ctx); err != nil {
+	s.status.Phase("making a snapshot of uncommitted work")
+	stop := s.startProgress(&s.status)
+	err = s.takeSnapshot(ctx)
+	stop()
+	if err != nil {
 		return err
 	}
+	s.status.Phase("waiting for the peer to come")
 	link, err := c.connect(ctx, git, remote, false, s.screen, func() { s.arrived(ctx) })
 	if err != nil {
 		return err
@@ -157,10 +164,32 @@ func (s *run) arrived(ctx context.Context) {
 	s.told = begin(ctx, s.tellRefs)
 	s.changed = begin(ctx, s.countUncommitted)
 	s.status.Phase("SSH handshake with the peer")
-	s.stop = func() {}
-	if s.showsProgress() {
-		s.stop = s.screen.Start(&s.status)
+	s.stop = s.startProgress(&s.status)
+}
+
+// tellPhase tells whoever wants to know what is begun.
+func (s *run) tellPhase(name string) {
+	s.Trace.Phase(name)
+	if s.Verbose {
+		fmt.Fprintln(s.screen, name)
 	}
+}
+
+// startProgress shows progress, if it is to be shown, until the function that it returns is called.
+func (s *run) startProgress(status *session.Status) (stop func()) {
+	if !s.showsProgress() {
+		return func() {}
+	}
+	return s.screen.Start(status, s.progressDelay())
+}
+
+// progressDelay is how long all may take without a word. By default that is a second, and not two as with git: there is somebody
+// who waits with us.
+func (c Config) progressDelay() time.Duration {
+	if seconds, err := strconv.ParseUint(c.getenv("GIT_PROGRESS_DELAY"), 10, 16); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	return time.Second
 }
 
 // offer chooses what is given of what the peer lacks.
@@ -213,7 +242,13 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 		},
 		Common: s.report.common,
 		Status: &s.status,
+		DryRun: s.DryRun,
 	})
+	if dry := new(session.DryRunError); errors.As(err, &dry) {
+		s.end()
+		fmt.Fprintln(s.screen, "a dry run: nothing has moved")
+		return s.report.would(dry)
+	}
 	var omitted *session.OmittedError
 	if result == nil || err != nil && !errors.As(err, &omitted) {
 		return err

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"aig/internal/trace"
 )
 
 // Git starts git's children.
@@ -24,6 +26,8 @@ type Git struct {
 	Env []string
 	// Settings, if not nil, caches the configuration: no child is started for a variable that is not set.
 	Settings *Settings
+	// Trace, if not nil, is told of each child.
+	Trace *trace.Trace
 	// maxMemory is how many bytes of data each child may have in memory; 0 is no limit.
 	maxMemory int64
 }
@@ -34,11 +38,13 @@ type Child struct {
 	name      string
 	maxMemory int64
 	stderr    tail
+	trace     *trace.Trace
+	exited    func(code int) // tells it
 }
 
 // Command makes a git child; there is no other place where one is made. extraEnv is added to the hardened environment.
 func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Child {
-	c := &Child{Cmd: exec.CommandContext(ctx, "git", args...), maxMemory: g.maxMemory}
+	c := &Child{Cmd: exec.CommandContext(ctx, "git", args...), maxMemory: g.maxMemory, trace: g.Trace}
 	for len(args) > 2 && args[0] == "-c" {
 		args = args[2:]
 	}
@@ -55,7 +61,7 @@ func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Ch
 		"GIT_TERMINAL_PROMPT=0",
 		// Nothing but objects is written; git must not refresh an index in passing either.
 		"GIT_OPTIONAL_LOCKS=0",
-	), extraEnv...)
+	), append(g.Trace.Env(), extraEnv...)...)
 	c.Stderr = &c.stderr
 	// Once a cancelled context has killed the child, don't wait for whatever else holds its pipes open.
 	c.WaitDelay = 2 * time.Second
@@ -66,6 +72,7 @@ func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Ch
 // Start starts the child and limits its memory. It has hardly read anything by then, and what it has allocated already
 // counts too.
 func (c *Child) Start() error {
+	c.exited = c.trace.Child("git", c.Args)
 	if err := c.Cmd.Start(); err != nil || c.maxMemory == 0 {
 		return c.explain(err)
 	}
@@ -78,7 +85,11 @@ func (c *Child) Start() error {
 }
 
 // Wait, Run and Output replace those of exec.Cmd, which would bypass Start and say less.
-func (c *Child) Wait() error { return c.explain(c.Cmd.Wait()) }
+func (c *Child) Wait() error {
+	err := c.explain(c.Cmd.Wait())
+	c.exited(c.ProcessState.ExitCode())
+	return err
+}
 
 func (c *Child) Run() error {
 	if err := c.Start(); err != nil {

@@ -14,10 +14,8 @@ import (
 	"aig/internal/session"
 )
 
-const (
-	progressDelay    = time.Second            // how long a sync may take without a word
-	progressInterval = 100 * time.Millisecond // how often the line is drawn again
-)
+// progressInterval is how often the line is drawn again.
+const progressInterval = 100 * time.Millisecond
 
 // Screen is standard error. It is safe for several goroutines.
 type Screen struct {
@@ -68,13 +66,13 @@ func (s *Screen) replace(line string) {
 	s.drawn = len(line)
 }
 
-// Start draws the progress of a conversation from now on. The function that it returns wipes it; called again it does
+// Start draws the progress of a conversation, once it has taken that long. The function that it returns wipes it; called again it does
 // nothing.
-func (s *Screen) Start(status *session.Status) (stop func()) {
+func (s *Screen) Start(status *session.Status, delay time.Duration) (stop func()) {
 	stopping, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		s.show(status, stopping)
+		s.show(status, delay, stopping)
 	}()
 	return sync.OnceFunc(func() {
 		close(stopping)
@@ -82,17 +80,21 @@ func (s *Screen) Start(status *session.Status) (stop func()) {
 	})
 }
 
-func (s *Screen) show(status *session.Status, stopping <-chan struct{}) {
+func (s *Screen) show(status *session.Status, delay time.Duration, stopping <-chan struct{}) {
 	tick := time.NewTicker(progressInterval)
 	defer tick.Stop()
 	var rate rate
+	var exchange time.Time // when it began
 	for began := time.Now(); ; {
 		select {
 		case now := <-tick.C:
 			p := status.Progress()
 			rate.add(now, p.BytesIn+p.BytesOut)
-			if now.Sub(began) >= progressDelay {
-				s.draw(progressLine(p, rate.perSecond))
+			if p.Exchanges && exchange.IsZero() {
+				exchange = now
+			}
+			if now.Sub(began) >= delay {
+				s.draw(progressLine(p, rate.perSecond, now.Sub(exchange)))
 			}
 		case <-stopping:
 			s.draw("")
@@ -101,23 +103,32 @@ func (s *Screen) show(status *session.Status, stopping <-chan struct{}) {
 	}
 }
 
-// progressLine fits into 80 columns.
-func progressLine(p session.Progress, bytesPerSecond float64) string {
+// progressLine fits into 80 columns. elapsed is since the exchange began.
+func progressLine(p session.Progress, bytesPerSecond float64, elapsed time.Duration) string {
 	if !p.Exchanges {
 		return p.Phase
 	}
 	var parts []string
-	if p.Give > 0 {
-		parts = append(parts, fmt.Sprintf("> %d/%d, %s", p.Given, p.Give, Size(float64(p.BytesOut))))
+	direction := func(sign byte, done, all, bytes uint64) {
+		if all > 0 {
+			parts = append(parts, fmt.Sprintf("%c %d%% of %d, %s", sign, 100*done/all, all, Size(float64(bytes))))
+		}
 	}
-	if p.Want > 0 {
-		parts = append(parts, fmt.Sprintf("< %d/%d, %s", p.Got, p.Want, Size(float64(p.BytesIn))))
+	direction('>', p.Given, p.Give, p.BytesOut)
+	direction('<', p.Got, p.Want, p.BytesIn)
+	done, all := p.Given+p.Got, p.Give+p.Want
+	if done == all || bytesPerSecond < 1 {
+		return cut(strings.Join(append(parts, p.Phase), "; "))
 	}
-	if p.Given == p.Give && p.Got == p.Want || bytesPerSecond < 1 {
-		return strings.Join(append(parts, p.Phase), "; ")
+	line := strings.Join(parts, "; ") + " | " + Size(bytesPerSecond) + "/s"
+	if done > 0 && elapsed >= 2*time.Second {
+		left := int(elapsed.Seconds() * float64(all-done) / float64(done))
+		line += fmt.Sprintf(", %d:%02d left", left/60, left%60)
 	}
-	return strings.Join(parts, "; ") + " | " + Size(bytesPerSecond) + "/s"
+	return cut(line)
 }
+
+func cut(line string) string { return line[:min(len(line), 79)] }
 
 // Size is a number of bytes as git writes it.
 func Size(n float64) string {

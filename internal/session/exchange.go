@@ -20,6 +20,23 @@ type Result struct {
 	Received        oid.Names // ascending
 }
 
+// DryRunError says what would have moved.
+type DryRunError struct{ Give, Get int }
+
+func (e *DryRunError) Error() string { return "it was a dry run (--dry-run), in which nothing moves" }
+
+// wouldMove is the end of a dry run.
+func (s *session) wouldMove(ctx context.Context) error {
+	give := s.give
+	if s.o.Offer != nil && len(give) > 0 {
+		var err error
+		if give, err = s.o.Offer(ctx, s.local, give); err != nil {
+			return err
+		}
+	}
+	return &DryRunError{len(give), len(s.want.short)}
+}
+
 // exchange moves the objects, both ways at the same time, and says goodbye. Nothing is sent before the telling is over.
 func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Result, error) {
 	s.o.Status.update(func(p *Progress) {

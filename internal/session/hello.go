@@ -29,6 +29,7 @@ func (s *session) sendHello(ctx context.Context) error {
 		return err
 	}
 	if !hello.Hold {
+		defer s.o.Status.do("hashing the names of our objects")()
 		s.negotiation = newNegotiation(s) // while the peer's hello is on its way
 	}
 	return nil

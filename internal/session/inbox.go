@@ -125,6 +125,7 @@ func (b *inbox) end(body []byte) error {
 	b.workers.Go(func() {
 		defer func() { <-b.slots }()
 		defer pack.Discard()
+		defer b.s.o.Status.do("checking what has come")()
 		if err := b.take(b.s.outer, pack, end); err != nil {
 			b.s.fail(err)
 		}

@@ -38,11 +38,13 @@ func newOutbox(s *session) *outbox {
 
 // send sends everything and returns when the peer has stored it.
 func (b *outbox) send(ctx context.Context) error {
+	planned := b.s.o.Status.do("planning our packs")
 	give, err := b.offer(ctx)
 	if err != nil {
 		return err
 	}
 	pieces, err := objects.Plan(ctx, b.s.o.Store.Repo, b.s.local, give)
+	planned()
 	if err != nil {
 		return own("planning our packs", err)
 	}
@@ -135,10 +137,12 @@ func (b *outbox) sendPack(ctx context.Context, number uint32, piece objects.Piec
 	s := b.s
 	begun := packFrames{s: s}
 	frames := bufio.NewWriterSize(&begun, wire.MaxBody)
+	packed := s.o.Status.do("packing our objects")
 	packErr := objects.Pack(ctx, s.o.Store.Repo, piece, frames)
 	if packErr == nil {
 		packErr = frames.Flush()
 	}
+	packed()
 	if packErr == nil {
 		b.mu.Lock()
 		b.outstanding[number] = piece // only now can the peer have a verdict

@@ -45,6 +45,8 @@ type Options struct {
 	// Refs lists what is told to the peer of our references, when the conversation begins; they are CanTell of package
 	// wire, and of at most its MaxRefsSize together. There may be none, or no function.
 	Refs func(context.Context) ([]ref.Ref, error)
+	// DryRun ends the conversation with a *DryRunError as soon as it is known what would move. The peer fails, and is told why.
+	DryRun bool
 	// Uncommitted returns how many files have changes that nobody has committed, if the peer is to know; there may be no function.
 	Uncommitted func(context.Context) int
 	// Hold, if it is there, is called when the peer's hello and references have come; Store and Objects are not used
@@ -196,6 +198,10 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 		return nil, s.fail(err)
 	}
 	s.o.Common(uint64(s.common))
+	if s.o.DryRun {
+		telling.Wait() // the peer may want to know as well
+		return nil, s.fail(s.wouldMove(ctx))
+	}
 	return s.exchange(ctx, &telling)
 }
 

@@ -1,0 +1,157 @@
+// Package trace writes what a process does to where GIT_TRACE and GIT_TRACE2_EVENT point, in git's own forms (git(1), and git's
+// technical/api-trace2), so that a sync is traced like any other git command.
+package trace
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Trace is one process. All methods of a nil one do nothing, and they may be called from several goroutines.
+type Trace struct {
+	text, events *os.File // nil is not asked for
+	sid          string   // of the process, behind that of the one that has started it
+	began        time.Time
+
+	mu         sync.Mutex // guards what follows, and the order of lines
+	children   int
+	phase      string
+	phaseBegan time.Time
+}
+
+// New begins the trace of a process with these arguments. It is nil where the environment asks for none.
+func New(env, argv []string) *Trace {
+	now := time.Now()
+	parent, _ := lookup(env, "GIT_TRACE2_PARENT_SID")
+	t := &Trace{text: open(env, "GIT_TRACE"), events: open(env, "GIT_TRACE2_EVENT"), began: now}
+	if t.text == nil && t.events == nil {
+		return nil
+	}
+	var host [4]byte
+	rand.Read(host[:])
+	t.sid = fmt.Sprintf("%s-H%x-P%08x", now.UTC().Format("20060102T150405.000000Z"), host, os.Getpid())
+	if parent != "" {
+		t.sid = parent + "/" + t.sid
+	}
+	t.event("version", map[string]any{"evt": "3", "exe": filepath.Base(argv[0])})
+	t.event("start", map[string]any{"t_abs": 0.0, "argv": argv})
+	t.event("cmd_name", map[string]any{"name": filepath.Base(argv[0])})
+	return t
+}
+
+// lookup returns the last value of a variable.
+func lookup(env []string, name string) (value string, set bool) {
+	for _, entry := range slices.Backward(env) {
+		if v, ok := strings.CutPrefix(entry, name+"="); ok {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// open opens the target that a variable names, as git understands it: a file, standard error, or another descriptor. What can't be
+// opened gets nothing.
+func open(env []string, name string) *os.File {
+	switch target, _ := lookup(env, name); {
+	case target == "1" || target == "2" || strings.EqualFold(target, "true"):
+		return os.Stderr
+	case len(target) == 1 && target >= "3" && target <= "9":
+		return os.NewFile(uintptr(target[0]-'0'), target)
+	case filepath.IsAbs(target):
+		f, _ := os.OpenFile(target, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o666)
+		return f
+	}
+	return nil
+}
+
+// Env is what a child's environment needs, so that its events stand below ours.
+func (t *Trace) Env() []string {
+	if t == nil || t.events == nil {
+		return nil
+	}
+	return []string{"GIT_TRACE2_PARENT_SID=" + t.sid}
+}
+
+// Phase says that the process is at something else from now on; "" is nothing.
+func (t *Trace) Phase(name string) {
+	if t == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.phase != "" {
+		t.event("region_leave", map[string]any{"nesting": 1, "category": "aig", "label": t.phase, "t_rel": time.Since(t.phaseBegan).Seconds()})
+	}
+	if t.phase, t.phaseBegan = name, time.Now(); name != "" {
+		t.event("region_enter", map[string]any{"nesting": 1, "category": "aig", "label": name})
+		t.line(name)
+	}
+}
+
+// Child says that a child of a class ("git", "transport") starts. The function that it returns says that it has ended.
+func (t *Trace) Child(class string, argv []string) (exited func(code int)) {
+	if t == nil {
+		return func(int) {}
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	id, began := t.children, time.Now()
+	t.children++
+	t.event("child_start", map[string]any{"child_id": id, "child_class": class, "use_shell": class != "git", "argv": argv})
+	t.line(fmt.Sprintf("run_command: %q", argv))
+	return func(code int) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.event("child_exit", map[string]any{"child_id": id, "code": code, "t_rel": time.Since(began).Seconds()})
+	}
+}
+
+// Exit says how the process ends.
+func (t *Trace) Exit(code int) {
+	t.Phase("")
+	if t != nil {
+		t.event("exit", map[string]any{"t_abs": time.Since(t.began).Seconds(), "code": code})
+		t.event("atexit", map[string]any{"t_abs": time.Since(t.began).Seconds(), "code": code})
+	}
+}
+
+// event writes one line of GIT_TRACE2_EVENT: a JSON object, in one write.
+func (t *Trace) event(name string, fields map[string]any) {
+	if t.events == nil {
+		return
+	}
+	file, line := caller()
+	fields["event"], fields["sid"], fields["thread"], fields["file"], fields["line"] = name, t.sid, "main", file, line
+	fields["time"] = time.Now().UTC().Format("2006-01-02T15:04:05.000000Z")
+	text, err := json.Marshal(fields)
+	if err == nil {
+		t.events.Write(append(text, '\n'))
+	}
+}
+
+// line writes one line of GIT_TRACE, with git's columns.
+func (t *Trace) line(text string) {
+	if t.text != nil {
+		file, line := caller()
+		where := fmt.Sprintf("%s %s:%d ", time.Now().Format("15:04:05.000000"), file, line)
+		fmt.Fprintf(t.text, "%-40strace: %s\n", where, text)
+	}
+}
+
+// caller returns the place outside of this file that has something to say.
+func caller() (file string, line int) {
+	for skip := 2; ; skip++ {
+		_, path, line, ok := runtime.Caller(skip)
+		if file = filepath.Base(path); !ok || file != "trace.go" {
+			return file, line
+		}
+	}
+}
