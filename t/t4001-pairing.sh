@@ -137,6 +137,15 @@ test_expect_success 'an existing remote is left alone, or replaced when asked' '
 	test_must_fail as alice git config --get-regexp "^aig-replaced" && meet
 '
 
+test_expect_success 'a remote that stands elsewhere, or was left aside, is told of before a code is made' '
+	mv bob/repo bob/paired && git init -q bob/repo && as bob git config --global remote.alice.url old &&
+	keep bob git aig-sync invite --replace alice "$(sb_command)" && echo 128 >expect && test_cmp expect bob.status &&
+	grep "^fatal: the remote \"alice\" stands in another configuration" bob.err &&
+	as bob git config --global --remove-section remote.alice && as bob git config aig-replaced.alice.url older &&
+	keep bob git aig-sync invite --replace alice "$(sb_command)" && test_cmp expect bob.status &&
+	grep "^fatal: a pairing that was cut off has left" bob.err && rm -rf bob/repo && mv bob/paired bob/repo
+'
+
 test_expect_success 'a renamed remote still meets; a removed one is forgotten' '
 	as alice git remote rename bob robert && later alice git aig-sync robert &&
 	keep bob git aig-sync alice && wait $later && statuses 0 0 &&
@@ -254,6 +263,7 @@ test_expect_success 'usage' '
 		as alice git aig-sync $args 2>err
 		test $? = 129 || test "$args" = invite || return 1
 	done &&
+	test_must_fail as alice git aig-sync invite 2>err && grep "^fatal: invite takes a name" err &&
 	as alice git aig-sync help invite >help && grep "git aig-sync invite" help
 '
 

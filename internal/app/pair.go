@@ -225,7 +225,7 @@ func (p *pairer) pair(ctx context.Context, conn *tunnel.Conn, code pairing.Code)
 		Keep: func(s pairing.Secret) error {
 			return p.remote.write(ctx, p.Transport, p.Alone, ssh.FingerprintSHA256(conn.PeerKey), s)
 		},
-		Undo: func() error { return p.remote.undo(context.WithoutCancel(ctx)) },
+		Undo: func() error { return p.remote.undo(ctx) },
 	})
 	switch {
 	case !late.Stop() && err != nil:

@@ -31,12 +31,13 @@ func (r *remoteConfig) section() string { return "remote." + r.name }
 // aside is where a remote that is replaced waits for the outcome.
 func (r *remoteConfig) aside() string { return "aig-replaced." + r.name }
 
+// edit isn't interrupted, nor is what takes it back: half a remote would stay.
 func (r *remoteConfig) edit(ctx context.Context, args ...string) error {
 	scope := "--local"
 	if r.global {
 		scope = "--global"
 	}
-	return r.git.EditConfig(ctx, append([]string{scope}, args...)...)
+	return r.git.EditConfig(context.WithoutCancel(ctx), append([]string{scope}, args...)...)
 }
 
 // free returns an error if the name is taken, and is not to be replaced.
@@ -48,7 +49,27 @@ func (r *remoteConfig) free(ctx context.Context, replace bool) error {
 	if r.taken = len(variables) > 0; r.taken && !replace {
 		return fmt.Errorf("there is a remote %q already: --replace gives its name to the new one", r.name)
 	}
-	return nil
+	own := git.Local
+	if r.global {
+		own = git.Global
+	}
+	for key := range variables {
+		_, _, elsewhere, err := r.git.ConfigNarrowest(ctx, key, func(s git.Scope) bool { return s != own })
+		if err != nil {
+			return err
+		}
+		if elsewhere {
+			return fmt.Errorf("the remote %q stands in another configuration, which can't be replaced from here: see git config --show-origin %s",
+				r.name, ref.Shell(key))
+		}
+	}
+	// Put aside twice, two remotes would become one.
+	left, err := r.git.ConfigBelow(ctx, r.aside()+".")
+	if err == nil && len(left) > 0 {
+		err = fmt.Errorf("a pairing that was cut off has left the former remote %q in the section %q: "+
+			"rename that by git config --rename-section, or remove it by git config --remove-section", r.name, r.aside())
+	}
+	return err
 }
 
 // write writes the remote, in the place of one that stands there. After an error nothing has changed.

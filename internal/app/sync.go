@@ -15,6 +15,7 @@ import (
 	"aig/internal/intake"
 	"aig/internal/objects"
 	"aig/internal/oid"
+	"aig/internal/pairing"
 	"aig/internal/ref"
 	"aig/internal/refs"
 	"aig/internal/screen"
@@ -63,6 +64,8 @@ func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err 
 		switch {
 		case ok && isAig:
 			remote, c.Transport = c.Transport, transport
+		case c.isNoCommand() && (c.Transport == string(pairing.Invite) || c.Transport == string(pairing.Accept)):
+			return "", fmt.Errorf("%s takes a name: git aig-sync %[1]s <name> [<transport>]", c.Transport)
 		case c.isNoCommand():
 			return "", fmt.Errorf("there is no remote %q whose address begins with aig::, and no program of that name", c.Transport)
 		}

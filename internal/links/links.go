@@ -152,16 +152,9 @@ func (l *reader) answer(in, object *bufio.Reader) error {
 // refuse, if they are wanted, and git can't follow either.
 func (l *reader) tree(r *bufio.Reader) error {
 	for {
-		mode, err := r.ReadSlice(' ')
+		kind, err := modeKind(r)
 		if err != nil {
 			return nil
-		}
-		var kind Kind
-		switch mode = mode[:len(mode)-1]; {
-		case bytes.Equal(mode, []byte("40000")), bytes.Equal(mode, []byte("040000")):
-			kind = Tree
-		case !bytes.Equal(mode, []byte("160000")):
-			kind = Blob
 		}
 		for err = bufio.ErrBufferFull; err == bufio.ErrBufferFull; {
 			_, err = r.ReadSlice(0)
@@ -177,6 +170,30 @@ func (l *reader) tree(r *bufio.Reader) error {
 				return err
 			}
 		}
+	}
+}
+
+// modeKind reads a mode as git does: of octal digits, however many, only the bits of the file type count. What is neither a
+// directory nor a file nor a symbolic link is a submodule.
+func modeKind(r *bufio.Reader) (Kind, error) {
+	var mode uint16
+	for {
+		switch c, err := r.ReadByte(); {
+		case err != nil:
+			return 0, err
+		case c >= '0' && c <= '7':
+			mode = mode<<3 | uint16(c-'0')
+			continue
+		case c != ' ':
+			return 0, fmt.Errorf("%q in a mode", c)
+		}
+		switch mode & 0o170000 {
+		case 0o040000:
+			return Tree, nil
+		case 0o100000, 0o120000:
+			return Blob, nil
+		}
+		return 0, nil
 	}
 }
 

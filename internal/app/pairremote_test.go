@@ -1,0 +1,35 @@
+package app
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"aig/internal/pairing"
+)
+
+// An interrupt between the two halves of a pairing leaves the configuration as it was.
+func TestPairUndoInterrupted(t *testing.T) {
+	p := newPerson(t)
+	p.Git("config", "remote.bob.url", "elsewhere")
+	before := p.Git("config", "--list", "--local")
+	r := &remoteConfig{git: p.config().git(), name: "bob"}
+	if err := r.free(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := pairing.ParseSecret("a:" + strings.Repeat("00", 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.write(t.Context(), "ssh host", false, p.fingerprint, secret); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.undo(ctx); err != nil {
+		t.Error(err)
+	}
+	if after := p.Git("config", "--list", "--local"); after != before {
+		t.Errorf("%s\nbecame\n%s", before, after)
+	}
+}
