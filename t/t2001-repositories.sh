@@ -192,4 +192,10 @@ test_expect_success 'a corrupt object is left out and named, and the others arri
 	git -C bob/repo fsck
 '
 
+
+test_expect_success 'a repository that belongs to somebody else: what git advises is passed on' '
+	test_must_fail env GIT_TEST_ASSUME_DIFFERENT_OWNER=1 HOME="$PWD/alice" AIG_TRUST="$(fingerprint bob)" git -C alice/repo aig-sync false 2>err &&
+	tail -n 1 err | grep "^fatal: .*dubious ownership.*; if you trust it: git config --global --add safe.directory .*/alice/repo"
+'
+
 test_done

@@ -71,6 +71,8 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"git", "-C", "../other", "aig-sync", "-"}, "quote the transport: git aig-sync 'git -C ../other aig-sync -'"},
 		{[]string{"invite", "bob", "ssh", "host"}, "as in 'ssh host'"},
 		{[]string{"--pull", "--push", "t"}, "exclude each other"},
+		{[]string{"ssh", "-v", "host", "new"}, "quote the transport: git aig-sync 'ssh -v host new'"},
+		{[]string{"-q", "ssh", "-n", "-p", "22", "host"}, "quote the transport: git aig-sync 'ssh -n -p 22 host'"},
 		{[]string{"--no-refs", "--refs=porcelain", "t"}, "exclude each other"},
 		{[]string{"--give=", "t"}, "is unknown"},
 		{[]string{"--refs=\x1b[2J", "t"}, `"\x1b[2J"`},

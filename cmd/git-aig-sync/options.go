@@ -73,7 +73,7 @@ func parse(args []string, c app.Config) (options, error) {
 	followConventions(flags)
 	if err := flags.Parse(args); err != nil {
 		if words := flags.Args(); len(words) > 0 { // the option is the transport's, most likely
-			err = fmt.Errorf("%w; %s", err, quoteIt(args[slices.Index(args, words[0]):]))
+			err = fmt.Errorf("%w; %s", err, quoteIt(args, words[0]))
 		}
 		return o, err
 	}
@@ -148,7 +148,7 @@ func parse(args []string, c app.Config) (options, error) {
 		o.verb = verbPeers
 		return o, nil
 	}
-	if err := o.setVerb(flags.Args()); err != nil {
+	if err := o.setVerb(flags.Args(), args); err != nil {
 		return o, err
 	}
 	if o.verb == verbPair {
@@ -195,13 +195,13 @@ func (n negated) Set(s string) error {
 	return err
 }
 
-// quoteIt says how words that seem to be a transport are given as one.
-func quoteIt(words []string) string {
-	return "quote the transport: git aig-sync " + ref.Shell(strings.Join(words, " "))
+// quoteIt says how the arguments from the first word on, which seem to be a transport with options of its own, are given as one.
+func quoteIt(args []string, first string) string {
+	return "quote the transport: git aig-sync " + ref.Shell(strings.Join(args[slices.Index(args, first):], " "))
 }
 
-// setVerb takes the arguments that are no options. A word alone is a transport; a verb has others behind it.
-func (o *options) setVerb(words []string) error {
+// setVerb takes the words among the arguments, which are no options. A word alone is a transport; a verb has others behind it.
+func (o *options) setVerb(words, args []string) error {
 	switch {
 	case len(words) == 0:
 		return errors.New("a transport is needed")
@@ -210,7 +210,7 @@ func (o *options) setVerb(words []string) error {
 	case (words[0] == "invite" || words[0] == "accept") && len(words) > 1:
 		return o.setPair(words)
 	case len(words) > 1:
-		return errors.New(quoteIt(words))
+		return errors.New(quoteIt(args, words[0]))
 	}
 	if o.Transport = words[0]; strings.TrimSpace(o.Transport) == "" {
 		return errors.New("the transport is empty")

@@ -174,11 +174,26 @@ func (l *Link) trustsOwn() bool { return l.o.Trust.Contains(l.o.Identity.Signer(
 
 // Explain adds to an error what it needs to be understood.
 func (l *Link) Explain(err error) error {
-	err = l.explain(err)
+	err = l.again(l.explain(err))
 	if err == nil || l.known || !l.trustsOwn() || errors.As(err, new(command.SignalError)) {
 		return err
 	}
 	return fmt.Errorf("%w (%s)", err, ownKeyTrusted)
+}
+
+// again adds to the advice to run a command again what has to change in it: a token works once.
+func (l *Link) again(err error) error {
+	if err == nil || !strings.Contains(err.Error(), "command again") {
+		return err
+	}
+	words := strings.Fields(l.o.Transport)
+	switch last := strings.Trim(words[len(words)-1], `"'`); {
+	case pairing.IsToken(last):
+		return fmt.Errorf("%w (with a new token: this one is spent)", err)
+	case last == "new":
+		return fmt.Errorf("%w (and tell the other side the new token)", err)
+	}
+	return err
 }
 
 // explain adds the end of the transport, or where the wait comes from.

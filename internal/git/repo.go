@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"aig/internal/oid"
+	"aig/internal/ref"
 )
 
 // Repo is a repository: git's children that run in it, and where its objects are.
@@ -27,6 +28,11 @@ func Open(ctx context.Context, g Git) (*Repo, error) {
 		var failed *Error
 		if errors.As(err, &failed) && strings.HasPrefix(failed.Said, "not a git repository (or any") {
 			return nil, ErrNotRepository
+		}
+		if errors.As(err, &failed) {
+			if _, dir, found := strings.Cut(failed.Said, "dubious ownership in repository at '"); found { // see git-config(1), safe.directory
+				err = fmt.Errorf("%w; if you trust it: git config --global --add safe.directory %s", err, ref.Shell(strings.TrimSuffix(dir, "'")))
+			}
 		}
 		return nil, err
 	}
