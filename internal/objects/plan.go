@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"aig/internal/git"
+	"aig/internal/links"
 	"aig/internal/oid"
 )
 
@@ -167,9 +168,9 @@ func (p *planner) cut(ctx context.Context) error {
 }
 
 // measure adds give to the chains and finds its commits. It asks git for the given names or, without any, for the whole store in
-// pack order.
+// pack order. It doesn't ask for types here: git would walk through all of a delta chain for each of its objects.
 func (p *planner) measure(ctx context.Context, f *chains, names io.Reader) error {
-	args := []string{"cat-file", "--buffer", "--batch-check=%(objectname) %(objecttype) %(objectsize:disk) %(deltabase)"}
+	args := []string{"cat-file", "--buffer", "--batch-check=%(objectname) %(objectsize:disk) %(deltabase)"}
 	if names == nil {
 		args = append(args, "--batch-all-objects", "--unordered")
 	}
@@ -177,32 +178,55 @@ func (p *planner) measure(ctx context.Context, f *chains, names io.Reader) error
 	if names != nil {
 		c.Stdin = names
 	}
-	p.commits = nil
 	name := make([]byte, p.list.Format().Size())
 	// Its status doesn't matter: what it has not listed, for whatever reason, is given all the same.
 	c.Lines(func(line []byte) error {
 		fields := bytes.Fields(line)
-		if len(fields) < 4 { // "missing", for one
+		if len(fields) < 3 { // "missing", for one
 			return nil
 		}
 		rank, found := p.rank(name, fields[0])
-		size, err := strconv.ParseInt(string(fields[2]), 10, 64)
+		size, err := strconv.ParseInt(string(fields[1]), 10, 64)
 		if !found || err != nil {
 			return nil
 		}
-		base, found := p.rank(name, fields[3]) // all zeros for none
+		base, found := p.rank(name, fields[2]) // all zeros for none
 		if !found {
 			base = rank
 		}
-		if f.add(rank, base, size) && string(fields[1]) == "commit" && len(p.commits) <= p.max.walk {
-			p.commits = append(p.commits, p.give[rank])
-		}
+		f.add(rank, base, size)
 		return nil
 	})
 	for rank := range p.give {
 		f.add(uint32(rank), uint32(rank), 0)
 	}
-	slices.Sort(p.commits)
+	return p.findCommits(ctx, f)
+}
+
+// findCommits finds the commits of give, but no more than one too many, by the type of the head of each chain: a delta has the type
+// of its base.
+func (p *planner) findCommits(ctx context.Context, f *chains) error {
+	if p.commits = nil; len(p.give) == p.list.Len() {
+		return ctx.Err() // nothing is in common, and nobody asks for them
+	}
+	var heads []uint32
+	for rank, at := range p.give {
+		if f.head(uint32(rank)) == uint32(rank) {
+			heads = append(heads, at)
+		}
+	}
+	kinds, err := links.Kinds(ctx, p.repo, nil, oid.Selection{List: p.list, Index: heads})
+	if err != nil {
+		return ctx.Err() // an odd store has no hints
+	}
+	for rank, at := range p.give {
+		head, _ := slices.BinarySearch(heads, p.give[f.head(uint32(rank))])
+		if kinds[head] == links.Commit {
+			if p.commits = append(p.commits, at); len(p.commits) > p.max.walk {
+				break
+			}
+		}
+	}
 	return ctx.Err()
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"aig/internal/git"
 	"aig/internal/gittest"
@@ -392,4 +393,55 @@ func TestThinPackOfSHA256(t *testing.T) {
 	if pieces := passes(t, from, to, defaultLimits); len(pieces) != 1 || !pieces[0].Thin() {
 		t.Errorf("%d pieces", len(pieces))
 	}
+}
+
+// A plan takes time in proportion to what it reads, however deep the delta chains are: of a chain four times as long, four times the
+// time, and not sixteen times.
+func TestPlanOfDeepChains(t *testing.T) {
+	const deep = 50_000
+	took := func(depth int) time.Duration {
+		r := gittest.New(t)
+		r.Commit("file", "what the peer has as well\n")
+		pack := new(gittest.Pack)
+		content := []byte(strings.Repeat("x", 60) + "00000000")
+		pack.Object(gittest.PackBlob, content)
+		last := 0
+		for i := range depth {
+			at := pack.Offset()
+			first := 12
+			if i > 0 {
+				first = last
+			}
+			pack.OfsDelta(uint64(at-first), gittest.Delta(68, 68, gittest.Copy(0, 60), gittest.Insert(fmt.Sprintf("%08d", i+1))))
+			last = at
+		}
+		r.GitIn(string(pack.Bytes()), "index-pack", "--stdin")
+		repo, err := git.Open(t.Context(), git.Git{Dir: r.Dir, Env: r.Env})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := List(t.Context(), repo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		give := make([]uint32, list.Len()-1)
+		for i := range give {
+			give[i] = uint32(i) + 1
+		}
+		best := time.Hour
+		for range 3 {
+			began := time.Now()
+			pieces, err := Plan(t.Context(), repo, list, give)
+			best = min(best, time.Since(began))
+			if err != nil || len(pieces) != 1 || pieces[0].Len() != len(give) {
+				t.Fatalf("%d pieces, %v", len(pieces), err)
+			}
+		}
+		return best
+	}
+	short, long := took(deep/4), took(deep)
+	if long > 9*short {
+		t.Errorf("a chain of %d takes %v, one of %d takes %v", deep/4, short, deep, long)
+	}
+	t.Logf("a chain of %d: %v; of %d: %v", deep/4, short, deep, long)
 }
