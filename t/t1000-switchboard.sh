@@ -105,6 +105,13 @@ test_expect_success 'other commands, a shell and a subsystem are refused' '
 	refused "no subsystem" -s sftp
 '
 
+test_expect_success 'whoever asks for help is told what this is, and what its operator sees' '
+	start_switchboard && sb_ssh help </dev/null >out 2>err && test_must_be_empty err &&
+	grep "ssh HOST" out && grep "sees your address" out && test "$(wc -l <out)" -le 15 && stop_switchboard &&
+	echo "This is ours." >landing && start_switchboard --landing landing && sb_ssh help </dev/null >out && test_cmp landing out && stop_switchboard &&
+	start_switchboard
+'
+
 test_expect_success 'a terminal is refused' '
 	refused "no terminal" -tt new &&
 	refused "no shell" -tt
@@ -323,6 +330,24 @@ test_expect_success 'usage on standard output, bad usage and failures on standar
 	grep "^fatal: the host key .*chmod 600" err && test "$(wc -l <err)" = 1
 '
 
+# logs <option>...: what a switchboard says from its start to its end.
+logs () {
+	"$SWITCHBOARD_BIN/aig-switchboard" --host-key new-key "$@" 2>log &
+	logs_pid=$!
+	sb_wait_for listening log && kill $logs_pid && wait $logs_pid
+}
+
+test_expect_success 'options from a file: those of the command line count more, and what is unknown is an error' '
+	printf "%s\n" "# limits" "" "max-links 0" >config &&
+	test_expect_code 129 "$SWITCHBOARD_BIN/aig-switchboard" --config config --check-config 2>err && grep "the most links" err &&
+	"$SWITCHBOARD_BIN/aig-switchboard" --config config --max-links 3 --check-config 2>err && test_must_be_empty err &&
+	echo "max-lnks 3" >>config && test_expect_code 128 "$SWITCHBOARD_BIN/aig-switchboard" --config config 2>err &&
+	grep "^fatal: \"config\", line 4: there is no option \"max-lnks\"" err &&
+	printf "%s\n" "grace 1s" "log json" "listen 127.0.0.1:0" >config && logs --config config &&
+	grep "{.*\"level\":\"INFO\",\"msg\":\"listening\"" log && grep "\"grace\":\"1s\"" log &&
+	(JOURNAL_STREAM=1:1 && export JOURNAL_STREAM && logs --listen 127.0.0.1:0) && head -n 1 log | grep "^level=INFO msg=listening"
+'
+
 test_expect_success 'every option of the usage exists, and every option is in it' '
 	"$SWITCHBOARD_BIN/aig-switchboard" -h >out &&
 	sed -n "s/^    \\(-.*, \\)\\{0,1\\}--\\([a-z-]*\\).*/\\2/p" out | sort >described &&
@@ -331,7 +356,7 @@ test_expect_success 'every option of the usage exists, and every option is in it
 		"$SHARNESS_TEST_SRCDIR/../cmd/aig-switchboard/main.go" | sort >defined &&
 	test_cmp defined described &&
 	sed "s/\\\\-/-/g" "$SHARNESS_TEST_SRCDIR/../docs/man/aig-switchboard.8" |
-		grep -v systemctl | grep -o -e "--[a-z-]*" | sed "s/^--//" | sort -u >in_man &&
+		grep -v systemctl | grep -v "^.TH" | grep -o -e "--[a-z-]*" | sed "s/^--//" | sort -u >in_man &&
 	test_cmp defined in_man
 '
 

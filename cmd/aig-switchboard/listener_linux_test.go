@@ -33,7 +33,7 @@ func TestSocketOfSystemd(t *testing.T) {
 	ln.Close()
 	defer socket.Close()
 	for _, c := range []struct{ sockets, says string }{
-		{"2", `fatal: systemd hands over "2" sockets: one is needed`},
+		{"2", `fatal: systemd hands over 2 sockets: one is needed`},
 		{"1", "addr=" + address},
 	} {
 		cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, os.Args[0], "--host-key", filepath.Join(t.TempDir(), "key"), "--listen", "127.0.0.1:0")
@@ -63,5 +63,31 @@ func TestSocketOfSystemd(t *testing.T) {
 			cmd.Process.Signal(os.Interrupt)
 		}
 		cmd.Wait()
+	}
+}
+
+// Whoever has started the switchboard hears when it is ready.
+func TestReadyIsSaid(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	cmd := exec.Command(os.Args[0], "--host-key", filepath.Join(t.TempDir(), "key"), "--listen", "127.0.0.1:0")
+	cmd.Env = append(os.Environ(), "AIG_TEST_SWITCHBOARD=1", "NOTIFY_SOCKET="+path)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	socket.SetDeadline(time.Now().Add(30 * time.Second))
+	said := make([]byte, 100)
+	for _, want := range []string{"READY=1", "STOPPING=1"} {
+		if n, err := socket.Read(said); err != nil || string(said[:n]) != want {
+			t.Errorf("%q, %v; want %s", said[:n], err, want)
+		}
+		cmd.Process.Signal(os.Interrupt)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -10,9 +10,13 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
+	"slices"
+	"strings"
+	"sync"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/activation"
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/pflag"
 
 	"aig/internal/command"
@@ -38,62 +42,6 @@ func main() {
 	os.Exit(command.Status(err, os.Stderr))
 }
 
-const usage = `usage: aig-switchboard [--listen ADDR] [--host-key FILE] [<options>]
-
-Joins two SSH sessions into one pipe: one side runs "ssh HOST new" and reads a
-token, the other runs "ssh HOST <token>", and from then on each one's output is
-the other's input. "ssh HOST meet NAME a" and "ssh HOST meet NAME b" need no
-token. Everybody is let in; nothing is stored.
-
-    --listen ADDR           address to listen on; port 0 picks a free one
-                            (default :2222)
-    --host-key FILE         private host key, made (ed25519, mode 0600) if it is
-                            missing (default host_ed25519 in the directory
-                            aig-switchboard of the user's configuration
-                            directory, on Linux ~/.config)
-    --grace DURATION        time for running links to end after SIGTERM or
-                            SIGINT; a second signal ends at once (default 30s)
-    -v, --verbose           log each refusal with the address it went to
-    --version               print the version
-    -h, --help              print this
-
-limits:
-
-    --max-connections N     open connections (default 1024)
-    --max-waiting N         sides that wait for their other side (default 256)
-    --max-links N           links at the same time (default 128)
-                            When one more comes, one of the largest crowd goes:
-                            IPv4 addresses are counted by themselves and by /24,
-                            IPv6 ones by /64, /56 and /48
-    --look-ups N            tokens that one IPv4 address or IPv6 /64 may try a
-                            minute; its /24 or /48 may try ten times as many
-                            (default 60)
-    --token-digits N        least length of a token, 5 to 16; it grows by itself
-                            when many wait (default 5)
-    --handshake-time DURATION
-                            for the SSH handshake, in which a person may be
-                            comparing a fingerprint (default 2m)
-    --command-time DURATION from there to the command (default 30s)
-    --wait-time DURATION    for the other side to come; 0 is for ever
-                            (default 12h)
-    --idle-time DURATION    of a link on which no byte moves; 0 is for ever
-                            (default 30m)
-    --control-time DURATION for a client to take a line or an exit status
-                            (default 10s)
-    --keepalive-interval DURATION
-                            between two questions for a sign of life
-                            (default 15s)
-    --keepalive-time DURATION
-                            without a sign of life after one, then the client
-                            counts as dead (default 45s)
-
-example, a switchboard for this machine alone, and its two sides:
-
-    aig-switchboard --listen localhost:2222
-    git aig-sync "ssh -p 2222 localhost new"
-    git aig-sync "ssh -p 2222 localhost 17e58"
-`
-
 // run is the whole program: it serves until ctx ends.
 func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
 	opt := switchboard.DefaultOptions()
@@ -104,6 +52,10 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		listen  = flags.String("listen", ":2222", "")
 		hostKey = flags.String("host-key", "", "")
 		verbose = flags.BoolP("verbose", "v", false, "")
+		config  = flags.String("config", "", "")
+		check   = flags.Bool("check-config", false, "")
+		landing = flags.String("landing", "", "")
+		form    = flags.String("log", "logfmt", "")
 		asked   = flags.Bool("version", false, "")
 		help    = flags.BoolP("help", "h", false, "")
 	)
@@ -133,8 +85,25 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	case flags.NArg() > 0:
 		return &command.UsageError{Err: fmt.Errorf("unexpected argument %q", flags.Arg(0)), Usage: usage}
 	}
-	if err := opt.Check(); err != nil {
+	if err := configure(flags, *config); err != nil {
+		return err
+	}
+	if *landing != "" {
+		text, err := os.ReadFile(*landing)
+		if err != nil {
+			return fmt.Errorf("the landing text: %w", err)
+		}
+		opt.Landing = string(text)
+	}
+	err := opt.Check()
+	if *form != "logfmt" && *form != "json" {
+		err = fmt.Errorf("--log %q is unknown: there are logfmt and json", *form)
+	}
+	if err != nil {
 		return &command.UsageError{Err: err, Usage: usage}
+	}
+	if *check {
+		return nil
 	}
 
 	file := *hostKey
@@ -145,15 +114,10 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		}
 		file = filepath.Join(dir, "aig-switchboard", "host_ed25519")
 	}
-	var err error
 	if opt.HostKey, err = switchboard.HostKey(file); err != nil {
 		return err
 	}
-	level := slog.LevelInfo
-	if *verbose {
-		level = slog.LevelDebug
-	}
-	opt.Logger = slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
+	opt.Logger = logger(stderr, *form, *verbose)
 	server, err := switchboard.New(opt)
 	if err != nil {
 		return err
@@ -162,21 +126,79 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	return server.Serve(ctx, ln)
+	// Where systemd has started us, it hears how far we are; anywhere else this does nothing.
+	daemon.SdNotify(false, daemon.SdNotifyReady)
+	ctx, end := context.WithCancel(ctx)
+	var stopping sync.WaitGroup
+	stopping.Go(func() {
+		<-ctx.Done()
+		daemon.SdNotify(false, daemon.SdNotifyStopping)
+	})
+	err = server.Serve(ctx, ln)
+	end()
+	stopping.Wait()
+	return err
 }
 
-// listener returns the socket that systemd hands over (sd_listen_fds(3)), else one at the address. Both have TCP's
-// keepalives on.
-func listener(ctx context.Context, address string) (net.Listener, error) {
-	if os.Getenv("LISTEN_PID") == strconv.Itoa(os.Getpid()) {
-		if n := os.Getenv("LISTEN_FDS"); n != "1" {
-			return nil, fmt.Errorf("systemd hands over %q sockets: one is needed", n)
+// configure sets the options that stand in a file and not on the command line.
+func configure(flags *pflag.FlagSet, file string) error {
+	if file == "" {
+		return nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("the configuration: %w", err)
+	}
+	for i, line := range strings.Split(string(text), "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
 		}
-		ln, err := net.FileListener(os.NewFile(3, "socket"))
+		name, value, _ := strings.Cut(line, " ")
+		f := flags.Lookup(name)
+		switch {
+		case f == nil || slices.Contains([]string{"config", "check-config", "version", "help"}, name):
+			err = fmt.Errorf("there is no option %q", name)
+		case !f.Changed:
+			err = f.Value.Set(strings.TrimSpace(value))
+		}
 		if err != nil {
-			err = fmt.Errorf("listening on the socket that systemd hands over: %w", err)
+			return fmt.Errorf("%q, line %d: %w", file, i+1, err)
 		}
-		return ln, err
+	}
+	return nil
+}
+
+// logger logs to standard error, without a time where the journal adds its own (systemd.exec(5), JOURNAL_STREAM).
+func logger(stderr io.Writer, form string, verbose bool) *slog.Logger {
+	o := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if verbose {
+		o.Level = slog.LevelDebug
+	}
+	if os.Getenv("JOURNAL_STREAM") != "" {
+		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	if form == "json" {
+		return slog.New(slog.NewJSONHandler(stderr, o))
+	}
+	return slog.New(slog.NewTextHandler(stderr, o))
+}
+
+// listener returns the socket that systemd hands over (sd_listen_fds(3)), else one at the address.
+func listener(ctx context.Context, address string) (net.Listener, error) {
+	handed, err := activation.Listeners()
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("listening on the socket that systemd hands over: %w", err)
+	case len(handed) == 1 && handed[0] != nil:
+		return handed[0], nil
+	case len(handed) > 0:
+		return nil, fmt.Errorf("systemd hands over %d sockets: one is needed, of a stream", len(handed))
 	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", address)

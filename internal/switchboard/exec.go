@@ -30,8 +30,9 @@ var (
 	errExecMeet    = fmt.Errorf("meet needs a name of %d to %d lower-case hexadecimal digits, and then a or b", minNameDigits, maxNameDigits)
 )
 
-// command is what a client may ask for: a new token, the side that waits under a token, or a meeting.
+// command is what a client may ask for: a new token, the side that waits under a token, a meeting, or what this is.
 type command struct {
+	help    bool
 	token   string // of "<token>"
 	meeting string // the name, of "meet <name> <letter>"
 	letter  string // "a" or "b"
@@ -52,8 +53,11 @@ func parseExec(payload []byte) (command, error) {
 		return command{}, errExecLong
 	}
 	text := strings.TrimSpace(string(payload[4:]))
-	if text == "new" {
+	switch text {
+	case "new":
 		return command{}, nil
+	case "help":
+		return command{help: true}, nil
 	}
 	if arguments, ok := strings.CutPrefix(text, "meet "); ok {
 		name, letter, _ := strings.Cut(arguments, " ")

@@ -13,6 +13,8 @@ type Options struct {
 	HostKey ssh.Signer   // as [HostKey] reads or makes it
 	Logger  *slog.Logger // never sees a token, a byte of a link or a foreign string
 
+	Landing string // what whoever asks for "help" reads
+
 	MaxConnections int // open connections, in all
 	MaxWaiting     int // sides that wait for their other side
 	MaxLinks       int // links at the same time
@@ -32,6 +34,24 @@ type Options struct {
 	Grace time.Duration // for running links, once the server is being stopped
 }
 
+// landing is what people read by default.
+const landing = `This is a switchboard for git aig-sync: it joins the SSH sessions of two people
+into one pipe, over which their git repositories exchange what each lacks.
+
+    alice$ git aig-sync invite bob "ssh HOST"      and reads a code out to Bob
+    bob$   git aig-sync accept alice "ssh HOST"    and types it in
+
+From then on "git aig-sync bob" and "git aig-sync alice" are enough. Without
+pairing, ssh HOST new gives a token, and ssh HOST TOKEN joins whoever waits.
+
+Whoever runs this sees your address, when you meet, and how many bytes move. The
+rest is an SSH connection between the two of you, which can't be read here.
+Nothing is stored. No user name, key or password is wanted.
+`
+
+// maxLanding is how long a landing text is at most, in bytes: a client can't be kept waiting for it.
+const maxLanding = 16 << 10
+
 // DefaultOptions returns options for a small public host, without a HostKey and a Logger. What clients can make the process
 // hold is below 0.75 MiB for each connection whose command is not known (see handshakeBudget and openingBudget), 6 MiB for
 // each waiting side and 12 MiB for each link (see backlogBudget), the heap's own slack included: 3.4 GiB if all of these
@@ -39,6 +59,8 @@ type Options struct {
 // system's own buffers come on top.
 func DefaultOptions() Options {
 	return Options{
+		Landing: landing,
+
 		MaxConnections: 1024,
 		MaxWaiting:     256,
 		MaxLinks:       128,
@@ -64,6 +86,9 @@ func DefaultOptions() Options {
 func (o *Options) Check() error {
 	if o.TokenDigits < minTokenDigits || o.TokenDigits > maxTokenDigits {
 		return fmt.Errorf("a token has %d to %d digits, not %d", minTokenDigits, maxTokenDigits, o.TokenDigits)
+	}
+	if len(o.Landing) > maxLanding {
+		return fmt.Errorf("the landing text has %d bytes, of at most %d", len(o.Landing), maxLanding)
 	}
 	for _, limit := range []struct {
 		name string

@@ -68,7 +68,7 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 				st.err = &refusal{unknownCommand, st.err.Error() + "; ask for \"new\" or for a token"}
 			}
 		case "shell", "subsystem":
-			st.err = &refusal{refusedRequest, "no " + r.Type + " here; ask for \"new\" or for a token, as in: ssh HOST new"}
+			st.err = &refusal{refusedRequest, "no " + r.Type + " here; ask for \"new\" or for a token, as in: ssh HOST new (ssh HOST help says more)"}
 		case "pty-req":
 			// There is none, but to say so here would make ssh -tt give up with a status of its own before it could read the
 			// line.
@@ -153,6 +153,10 @@ func (s *session) run() {
 func (s *session) obey(c command) error {
 	server := s.client.server
 	switch {
+	case c.help:
+		s.tell(func() { io.WriteString(s.channel, server.opt.Landing) })
+		s.Finish(0, "")
+		return nil
 	case c.meeting != "":
 		w, joined := server.rendezvous.Meet(c.meeting, c.letter, s)
 		if joined {
