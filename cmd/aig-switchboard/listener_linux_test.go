@@ -2,7 +2,9 @@ package main
 
 import (
 	"bufio"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -85,8 +87,50 @@ func TestReadyIsSaid(t *testing.T) {
 		if n, err := socket.Read(said); err != nil || string(said[:n]) != want {
 			t.Errorf("%q, %v; want %s", said[:n], err, want)
 		}
-		cmd.Process.Signal(os.Interrupt)
+		if want == "READY=1" {
+			cmd.Process.Signal(os.Interrupt)
+		}
 	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
+// A real switchboard tells of a real client.
+func TestMetricsAreServed(t *testing.T) {
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := free.Addr().String()
+	free.Close()
+	cmd := exec.Command(os.Args[0], "--host-key", filepath.Join(t.TempDir(), "key"), "--listen", "127.0.0.1:0", "--metrics", address)
+	cmd.Env = append(os.Environ(), "AIG_TEST_SWITCHBOARD=1")
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	line, _ := bufio.NewReader(log).ReadString('\n')
+	_, rest, _ := strings.Cut(line, "addr=")
+	serving, _, _ := strings.Cut(rest, " ")
+	conn, err := net.Dial("tcp", serving)
+	if err != nil {
+		t.Fatal(err, line)
+	}
+	bufio.NewReader(conn).ReadString('\n') // it has been let in
+	answer, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(text), "\naig_switchboard_connections 1\n") {
+		t.Errorf("%v: %s", err, text)
+	}
+	conn.Close()
+	cmd.Process.Signal(os.Interrupt)
 	if err := cmd.Wait(); err != nil {
 		t.Error(err)
 	}

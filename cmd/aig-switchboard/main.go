@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -14,12 +15,14 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/pflag"
 
 	"aig/internal/command"
+	"aig/internal/metrics"
 	"aig/internal/switchboard"
 	"aig/internal/version"
 )
@@ -56,6 +59,7 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		check   = flags.Bool("check-config", false, "")
 		landing = flags.String("landing", "", "")
 		form    = flags.String("log", "logfmt", "")
+		asking  = flags.String("metrics", "", "")
 		asked   = flags.Bool("version", false, "")
 		help    = flags.BoolP("help", "h", false, "")
 	)
@@ -118,6 +122,8 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return err
 	}
 	opt.Logger = logger(stderr, *form, *verbose)
+	counted := metrics.New()
+	opt.Observer = counted
 	server, err := switchboard.New(opt)
 	if err != nil {
 		return err
@@ -126,6 +132,13 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
+	counted.Watch(server.Held)
+	stop, err := tell(ctx, *asking, counted)
+	if err != nil {
+		ln.Close()
+		return err
+	}
+	defer stop()
 	// Where systemd has started us, it hears how far we are; anywhere else this does nothing.
 	daemon.SdNotify(false, daemon.SdNotifyReady)
 	ctx, end := context.WithCancel(ctx)
@@ -138,6 +151,28 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	end()
 	stopping.Wait()
 	return err
+}
+
+// tell answers those who ask for metrics at an address, until stop is called. They are told that the switchboard goes down from the end of
+// ctx on.
+func tell(ctx context.Context, address string, m *metrics.Metrics) (stop func(), err error) {
+	if address == "" {
+		return func() {}, nil
+	}
+	ln, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %q for those who ask for metrics: %w", address, err)
+	}
+	server := &http.Server{
+		Handler:     m.Handler(func() bool { return ctx.Err() == nil }),
+		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10,
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() { server.Serve(ln) })
+	return func() {
+		server.Close()
+		serving.Wait()
+	}, nil
 }
 
 // configure sets the options that stand in a file and not on the command line.

@@ -19,6 +19,8 @@ token. Everybody is let in; nothing is stored.
                             as in "max-links 256"; those given here count more
     --check-config          read all options, say what is wrong, and exit
     --landing FILE          what "ssh HOST help" prints
+    --metrics ADDR          where Prometheus may ask, as in localhost:9222;
+                            /healthz and /readyz are there too (default: none)
     --log FORMAT            logfmt or json (default logfmt)
     -v, --verbose           log each refusal with the address it went to
     --version               print the version

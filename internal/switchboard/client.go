@@ -50,6 +50,7 @@ func (c *client) serve() {
 		c.leave(&refusal{noHandshake, "no handshake in " + opt.HandshakeTime.String()})
 	})
 	dismissal := context.AfterFunc(c.ctx, func() { c.meter.dismiss(context.Cause(c.ctx).Error()) })
+	began := time.Now()
 	conn, channels, requests, err := ssh.NewServerConn(c.meter, c.config())
 	late.Stop()
 	if stopped := dismissal(); !stopped && err == nil {
@@ -66,6 +67,7 @@ func (c *client) serve() {
 		}
 		return
 	}
+	opt.Observer.Handshake(time.Since(began))
 	c.ssh = conn
 	c.meter.turn(opening, openingBudget)
 	overdue := time.AfterFunc(opt.CommandTime, func() {

@@ -45,7 +45,8 @@ func crowdsOf(addr net.Addr) [3]crowd {
 // there of the narrower one that has most, and of these the one that ranks lowest. So crowds push out only themselves. The
 // newcomer counts, too: it is not let in if its own network is as large as any, and has nobody else who could go.
 type pool struct {
-	most int
+	most    int
+	evicted func(crowd int) // is told of what size was the network of one who had to go
 
 	mu      sync.Mutex
 	held    int              // in all
@@ -62,8 +63,15 @@ type member struct {
 	gone   bool         // it has no place any more
 }
 
-func newPool(most int) *pool {
-	return &pool{most: most, members: make(map[*member]bool), crowds: make(map[crowd]int)}
+func newPool(most int, evicted func(crowd int)) *pool {
+	return &pool{most: most, evicted: evicted, members: make(map[*member]bool), crowds: make(map[crowd]int)}
+}
+
+// number returns how many there are.
+func (p *pool) number() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held
 }
 
 // enter takes a place for whoever has these addresses, or returns nil. Unless it does, leave follows. No lock is held while
@@ -78,14 +86,17 @@ func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member 
 	p.mu.Lock()
 	p.count(m, 1)
 	var victim *member
+	size := 0 // of the network of the one who has to go
 	if p.held++; p.held > p.most {
 		if victim = p.victim(m); victim == nil {
 			victim, m = m, nil
 		}
+		size = p.size(victim)[0]
 		p.drop(victim)
 	}
 	p.mu.Unlock()
 	if m != nil && victim != nil {
+		p.evicted(size)
 		victim.evict()
 	}
 	return m

@@ -13,6 +13,8 @@ type Options struct {
 	HostKey ssh.Signer   // as [HostKey] reads or makes it
 	Logger  *slog.Logger // never sees a token, a byte of a link or a foreign string
 
+	Observer Observer // nil is nobody
+
 	Landing string // what whoever asks for "help" reads
 
 	MaxConnections int // open connections, in all

@@ -67,7 +67,7 @@ func (c *crowdOf) expect(t *testing.T, want ...string) {
 // The one to go is of the network with most, in it of the address with most,
 // and of these the oldest.
 func TestLargestCrowdGoes(t *testing.T) {
-	c := &crowdOf{pool: newPool(8)}
+	c := &crowdOf{pool: newPool(8, func(int) {})}
 	for _, from := range []string{"198.51.100.1", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.3", "203.0.113.1", "203.0.113.1", "203.0.113.1"} {
 		c.come(from)
 	}
@@ -85,7 +85,7 @@ func TestLargestCrowdGoes(t *testing.T) {
 // Whoever comes when nobody's network has more than its own, and has nobody
 // there who could go, is not let in.
 func TestNobodyGoesForOneAlone(t *testing.T) {
-	c := &crowdOf{pool: newPool(2)}
+	c := &crowdOf{pool: newPool(2, func(int) {})}
 	first := c.come("192.0.2.1")
 	c.come("198.51.100.1")
 	if c.come("203.0.113.1") != nil {
@@ -112,7 +112,7 @@ func TestNobodyGoesForOneAlone(t *testing.T) {
 // Who is settled stays, and keeps its place; who is unsettled may have to go
 // again; and who leaves makes room.
 func TestSettled(t *testing.T) {
-	c := &crowdOf{pool: newPool(2)}
+	c := &crowdOf{pool: newPool(2, func(int) {})}
 	a, b := c.come("192.0.2.1"), c.come("192.0.2.1")
 	if !a.settle() || !b.settle() || c.come("198.51.100.1") != nil {
 		t.Error("one of those who are settled has gone")
@@ -134,7 +134,7 @@ func TestSettled(t *testing.T) {
 
 // A link is of the crowds of both its sides, and goes with the larger one.
 func TestCrowdsOfBothSides(t *testing.T) {
-	c := &crowdOf{pool: newPool(3)}
+	c := &crowdOf{pool: newPool(3, func(int) {})}
 	c.come("192.0.2.1", "198.51.100.1")
 	c.come("203.0.113.1", "192.0.2.1")
 	c.come("203.0.113.2", "203.0.113.2")
@@ -147,7 +147,7 @@ func TestCrowdsOfBothSides(t *testing.T) {
 // Whatever 64 /64s of four /48s and a whole /24 do, one from elsewhere keeps
 // its place, and finds one.
 func TestCrowdsPushOutThemselves(t *testing.T) {
-	c := &crowdOf{pool: newPool(64)}
+	c := &crowdOf{pool: newPool(64, func(int) {})}
 	crowd := func(i int) {
 		c.come(fmt.Sprintf("[2001:db8:%x:%x::%x]", i%4, i%64, i))
 		c.come(fmt.Sprintf("192.0.2.%d", i%256))

@@ -71,14 +71,17 @@ func disconnect(line string) []byte {
 	return append(append(packet, payload...), make([]byte, padding)...)
 }
 
-// counters count refusals. The zero value is ready.
+// counters count refusals.
 type counters struct {
+	observer Observer
+
 	mu     sync.Mutex
 	counts map[reason]uint64
 	fresh  bool
 }
 
 func (c *counters) add(r reason) {
+	c.observer.Refused(string(r))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.counts == nil {

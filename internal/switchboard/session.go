@@ -172,7 +172,9 @@ func (s *session) obey(c command) error {
 	case !server.lookups.allow(s.RemoteAddr()):
 		return &refusal{tooManyLookups, "too many tokens have been tried from your address or network; try again in a minute"}
 	}
-	if w := server.rendezvous.Take(c.token); w != nil {
+	w := server.rendezvous.Take(c.token)
+	server.opt.Observer.LookedUp(w != nil)
+	if w != nil {
 		return s.join(w.Side)
 	}
 	return &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
@@ -248,6 +250,7 @@ func (s *session) join(waited Side) error {
 	} else if err != nil {
 		how, _ = server.count(err)
 	}
+	server.opt.Observer.LinkEnded(how, l.directions[0].bytes.Load(), l.directions[1].bytes.Load(), time.Since(began))
 	log.Log(context.Background(), level, "link ended", "how", how, "bytes", l.directions[0].bytes.Load(),
 		"back", l.directions[1].bytes.Load(), "seconds", int64(time.Since(began).Seconds()))
 	return nil

@@ -75,6 +75,12 @@ func New(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("switchboard options: %w", err)
 	}
+	if opt.Observer == nil {
+		opt.Observer = nobody{}
+	}
+	bounded := func(name string, most int) *pool {
+		return newPool(most, func(crowd int) { opt.Observer.Evicted(name, crowd) })
+	}
 	return &Server{
 		opt:         opt,
 		log:         opt.Logger,
@@ -84,9 +90,10 @@ func New(opt Options) (*Server, error) {
 		rendezvous:  newRendezvous(opt.TokenDigits, rand.Reader),
 		lookups:     newLookups(opt.Lookups, time.Now),
 		linkLines:   rate.NewLimiter(linkLineRate, linkLineBurst),
-		connections: newPool(opt.MaxConnections),
-		waiting:     newPool(opt.MaxWaiting),
-		links:       newPool(opt.MaxLinks),
+		counters:    counters{observer: opt.Observer},
+		connections: bounded("connections", opt.MaxConnections),
+		waiting:     bounded("waiting", opt.MaxWaiting),
+		links:       bounded("links", opt.MaxLinks),
 	}, nil
 }
 

@@ -1,0 +1,90 @@
+// Package metrics counts what happens at a switchboard, for Prometheus. No label holds an address, a token or a key.
+package metrics
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"aig/internal/switchboard"
+)
+
+// Metrics is a switchboard's [switchboard.Observer], with a registry of its own.
+type Metrics struct {
+	registry  *prometheus.Registry
+	factory   promauto.Factory
+	refusals  *prometheus.CounterVec
+	handshake prometheus.Histogram
+	lookups   *prometheus.CounterVec
+	links     *prometheus.HistogramVec
+	bytes     *prometheus.CounterVec
+	evictions *prometheus.HistogramVec
+}
+
+// New makes the metrics of a switchboard.
+func New() *Metrics {
+	registry := prometheus.NewRegistry()
+	f := promauto.With(registry)
+	seconds := prometheus.ExponentialBuckets(0.01, 4, 8) // to three minutes
+	return &Metrics{
+		registry: registry, factory: f,
+		refusals: f.NewCounterVec(prometheus.CounterOpts{Name: "aig_switchboard_refusals_total",
+			Help: "Clients refused or cut off, by reason as in the log."}, []string{"reason"}),
+		handshake: f.NewHistogram(prometheus.HistogramOpts{Name: "aig_switchboard_handshake_duration_seconds",
+			Help: "How long SSH handshakes took that succeeded.", Buckets: seconds}),
+		lookups: f.NewCounterVec(prometheus.CounterOpts{Name: "aig_switchboard_lookups_total",
+			Help: "Tokens tried, by whether somebody waited under them."}, []string{"found"}),
+		links: f.NewHistogramVec(prometheus.HistogramOpts{Name: "aig_switchboard_link_duration_seconds",
+			Help: "How long links lasted, by how they ended.", Buckets: prometheus.ExponentialBuckets(0.1, 4, 9)}, []string{"how"}),
+		bytes: f.NewCounterVec(prometheus.CounterOpts{Name: "aig_switchboard_bytes_total",
+			Help: "Bytes carried by links that have ended, from the side that waited and to it."}, []string{"direction"}),
+		evictions: f.NewHistogramVec(prometheus.HistogramOpts{Name: "aig_switchboard_eviction_crowd",
+			Help:    "How many of their network there were when one had to go for another, by what was full.",
+			Buckets: prometheus.ExponentialBuckets(1, 2, 11)}, []string{"from"}),
+	}
+}
+
+// Watch adds what there is of a server at the time of asking.
+func (m *Metrics) Watch(held func() switchboard.Held) {
+	for name, number := range map[string]func(switchboard.Held) int{
+		"connections": func(h switchboard.Held) int { return h.Connections },
+		"waiting":     func(h switchboard.Held) int { return h.Waiting },
+		"links":       func(h switchboard.Held) int { return h.Links },
+	} {
+		m.factory.NewGaugeFunc(prometheus.GaugeOpts{Name: "aig_switchboard_" + name,
+			Help: "How many " + name + " there are now."}, func() float64 { return float64(number(held())) })
+	}
+}
+
+// Handler answers /metrics, /healthz, and /readyz by whether new clients are taken.
+func (m *Metrics) Handler(ready func() bool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if !ready() {
+			http.Error(w, "going down", http.StatusServiceUnavailable)
+			return
+		}
+		w.Write([]byte("ok\n"))
+	})
+	return mux
+}
+
+// Refused, Handshake, LookedUp, LinkEnded and Evicted implement [switchboard.Observer].
+func (m *Metrics) Refused(reason string)        { m.refusals.WithLabelValues(reason).Inc() }
+func (m *Metrics) Handshake(took time.Duration) { m.handshake.Observe(took.Seconds()) }
+func (m *Metrics) LookedUp(found bool)          { m.lookups.WithLabelValues(strconv.FormatBool(found)).Inc() }
+func (m *Metrics) Evicted(from string, crowd int) {
+	m.evictions.WithLabelValues(from).Observe(float64(crowd))
+}
+
+func (m *Metrics) LinkEnded(how string, there, back int64, took time.Duration) {
+	m.links.WithLabelValues(how).Observe(took.Seconds())
+	m.bytes.WithLabelValues("from_waiting").Add(float64(there))
+	m.bytes.WithLabelValues("to_waiting").Add(float64(back))
+}

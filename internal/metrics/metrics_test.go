@@ -1,0 +1,94 @@
+package metrics
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"aig/internal/switchboard"
+)
+
+func ask(t *testing.T, m *Metrics, path string, ready bool) (int, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler(func() bool { return ready }).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
+	return w.Code, w.Body.String()
+}
+
+// filled is metrics of a switchboard at which everything has happened.
+func filled() *Metrics {
+	m := New()
+	m.Watch(func() switchboard.Held { return switchboard.Held{Connections: 5, Waiting: 2, Links: 1} })
+	m.Refused("token")
+	m.Handshake(20 * time.Millisecond)
+	m.LookedUp(true)
+	m.LinkEnded("well", 10, 20, time.Second)
+	m.Evicted("waiting", 7)
+	return m
+}
+
+// What has happened is told, in Prometheus' form.
+func TestMetrics(t *testing.T) {
+	_, text := ask(t, filled(), "/metrics", true)
+	for _, want := range []string{
+		"aig_switchboard_connections 5", "aig_switchboard_waiting 2", "aig_switchboard_links 1",
+		`aig_switchboard_refusals_total{reason="token"} 1`, "aig_switchboard_handshake_duration_seconds_count 1",
+		`aig_switchboard_lookups_total{found="true"} 1`, `aig_switchboard_link_duration_seconds_count{how="well"} 1`,
+		`aig_switchboard_bytes_total{direction="from_waiting"} 10`, `aig_switchboard_bytes_total{direction="to_waiting"} 20`,
+		`aig_switchboard_eviction_crowd_sum{from="waiting"} 7`,
+	} {
+		if !strings.Contains(text, "\n"+want+"\n") {
+			t.Errorf("no line %s in\n%s", want, text)
+		}
+	}
+}
+
+// A switchboard that goes down is alive, and not ready.
+func TestHealth(t *testing.T) {
+	m := New()
+	for _, c := range []struct {
+		path  string
+		ready bool
+		code  int
+	}{{"/healthz", true, 200}, {"/healthz", false, 200}, {"/readyz", true, 200}, {"/readyz", false, 503}, {"/else", true, 404}} {
+		if code, _ := ask(t, m, c.path, c.ready); code != c.code {
+			t.Errorf("%s: %d", c.path, code)
+		}
+	}
+}
+
+// The dashboard asks for metrics that there are, and for all of them.
+func TestDashboard(t *testing.T) {
+	data, err := os.ReadFile("../../docs/grafana.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dashboard struct {
+		Panels []struct{ Targets []struct{ Expr string } }
+	}
+	if err := json.Unmarshal(data, &dashboard); err != nil {
+		t.Fatal(err)
+	}
+	_, text := ask(t, filled(), "/metrics", true)
+	asked := make(map[string]bool)
+	suffix := regexp.MustCompile("_(bucket|count|sum)$")
+	for _, p := range dashboard.Panels {
+		for _, target := range p.Targets {
+			for _, name := range regexp.MustCompile("aig_[a-z_]+").FindAllString(target.Expr, -1) {
+				if !regexp.MustCompile("(?m)^" + name + "[ {]").MatchString(text) {
+					t.Errorf("there is no %s", name)
+				}
+				asked[suffix.ReplaceAllString(name, "")] = true
+			}
+		}
+	}
+	for _, m := range regexp.MustCompile("(?m)^# TYPE (aig_[a-z_]+) ").FindAllStringSubmatch(text, -1) {
+		if !asked[m[1]] {
+			t.Errorf("nobody asks for %s", m[1])
+		}
+	}
+}
