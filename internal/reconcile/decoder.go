@@ -35,9 +35,6 @@ type decoder struct {
 	lowChanged bool // symbols that complements are made of, since single looked
 }
 
-// recovered returns the number of elements recovered so far.
-func (d *decoder) recovered() uint64 { return uint64(len(d.mine) + len(d.theirs)) }
-
 // extend takes in the own symbols of the next block, and takes what has been recovered out of them. The decoder keeps the
 // slice.
 func (d *decoder) extend(cells []cell) {
@@ -93,7 +90,7 @@ func (d *decoder) peel() error {
 		if !ok {
 			return nil
 		}
-		if d.recovered() >= d.received {
+		if uint64(len(d.mine)+len(d.theirs)) >= d.received {
 			return fmt.Errorf("%w: more elements than symbols", ErrContradiction)
 		}
 		index, ok, err := d.set.Index(c.sum)

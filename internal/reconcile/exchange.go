@@ -232,7 +232,7 @@ func (x *Exchange) receiveSymbol(s symbol) error {
 		return x.undecodable()
 	}
 	// A window that was granted stays granted.
-	x.window = max(x.window, min(x.limit, window(x.received, x.decoder.recovered(), x.estimate)))
+	x.window = max(x.window, min(x.limit, window(x.received, x.estimate)))
 	return nil
 }
 

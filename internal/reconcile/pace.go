@@ -68,8 +68,7 @@ func symbolLimit(own, peer int, estimate uint64) uint64 {
 	return min(2*(uint64(own)+uint64(peer)), 4*estimate+estimate/16, maxSymbols-1024) + 1024
 }
 
-// window returns how many symbols may have been sent in all when that many have been received and elements recovered from
-// them, and the difference is not known yet. It decides how many round trips the exchange takes on a long pipe, and how many
+// window returns how many symbols may have been sent in all when that many have been received and the difference is not known yet. It decides how many round trips the exchange takes on a long pipe, and how many
 // symbols too many are sent on any.
 //
 // Nothing can get stuck. Assume that everything sent has been received, and that neither side has credit. An undecided
@@ -77,46 +76,13 @@ func symbolLimit(own, peer int, estimate uint64) uint64 {
 // sent more than the other: impossible. If one has decided, it has sent as many symbols as it needed itself. The other needs
 // just as many, since the remaining symbols are the same on both sides, so it has decided too.
 //
-// The window is the whole first block, and then the largest of three: what was received and a small step more; three
-// quarters of what the estimate makes expect, which is hardly ever too much; and what the best guess at this time makes
-// expect, on the low side as long as the guess is vague, and at most twice what was received. Who stops short loses half a
-// round trip, and who goes too far sends what nobody wants. Of 7,500 exchanges of 150 to 1,000 differences, 5 took more than
-// two round trips on a long pipe, and 9 more than 24 bytes a difference and 2 KiB on one without delay.
-func window(received, recovered, estimate uint64) uint64 {
+// The window is the whole first block, then what the estimate makes expect, and a small step more than was received at least. Who
+// stops short loses half a round trip, and who goes too far sends what nobody wants: the estimate is 13 per cent off in the mean. On a
+// long pipe 1.0 to 1.4 round trips come of it in the mean, and three at worst.
+func window(received, estimate uint64) uint64 {
 	if received < FirstBlock {
 		return FirstBlock
 	}
 	step := received + max(80, received/16+40)
-	safe := symbolsFor(estimate)*3/4 + 2*sqrt(estimate)
-	guess := (9*estimate + recovered*guessByPeeling(received, recovered)) / (9 + recovered)
-	likely := symbolsFor(guess)*(recovered+6)/(recovered+9) + 2*sqrt(guess)
-	return max(step, safe, min(likely, 2*received))
-}
-
-// peelingCurve tells how many of the symbols received have given an element away (in 1024ths) when there are so many symbols
-// to a hundred differing elements. Solving x = exp(-2 E1(2x/y)) for the part x that is still hidden at y symbols an element
-// gives the curve (section 5 of the paper); it is steep and sharp enough to tell the number of elements long before most of
-// them are out. At 135 everything comes out.
-var peelingCurve = [...]struct{ recovered1024, symbols100 uint64 }{
-	{16, 50}, {31, 60}, {51, 70}, {74, 80}, {103, 90}, {135, 100}, {173, 110}, {221, 120}, {291, 130}, {1024, 135},
-}
-
-// guessByPeeling estimates the size of the difference from the number of elements recovered from that many symbols: with a
-// deviation of about 40 per cent over the square root of recovered, against 13 per cent of the estimator's, which makes for
-// the weights in window.
-func guessByPeeling(received, recovered uint64) uint64 {
-	ratio := 1024 * recovered / received
-	last := peelingCurve[0]
-	for _, p := range peelingCurve {
-		if ratio < p.recovered1024 {
-			// Between two points of the curve; before the first, its value.
-			if p == last {
-				break
-			}
-			symbols100 := last.symbols100 + (p.symbols100-last.symbols100)*(ratio-last.recovered1024)/(p.recovered1024-last.recovered1024)
-			return 100 * received / symbols100
-		}
-		last = p
-	}
-	return 100 * received / last.symbols100
+	return max(step, symbolsFor(estimate)+2*sqrt(estimate))
 }
