@@ -61,8 +61,7 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 		return nil, err
 	}
 	l := &Link{o: o, exited: o.Git.Trace.Child("transport", []string{"sh", "-c", o.Transport})}
-	// Only Close ends it, not ctx: a signal stops the conversation first, which tells the peer why.
-	l.shell, err = transport.Start(context.WithoutCancel(ctx), transport.Options{
+	l.shell, err = transport.Start(transport.Options{
 		Expression: o.Transport,
 		Env:        slices.Concat(env, o.Git.Trace.Env(), o.Request),
 		Stderr: func(line string) {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 
 	"aig/internal/git"
 	"aig/internal/intake"
@@ -19,13 +18,6 @@ import (
 // processors with 2, 18.8 with 3 and 17.9 with 4.
 const maxIndexing = 4
 
-// maxDrops is how many packs the peer may take back one after the other. Before the third or so, one comes whole, or what
-// could not be read is omitted.
-const maxDrops = 64
-
-// maxLies is how many packs may come that are not what was announced.
-const maxLies = 64
-
 // inbox is the receiving half: each pack goes through a quarantine of its own, is compared with what was announced, and
 // is moved into the store.
 type inbox struct {
@@ -33,13 +25,11 @@ type inbox struct {
 	settle  func() error // is called whenever something may have been settled
 	links   *linkCheck
 	slots   chan struct{} // holds a token for each pack in work
-	lies    atomic.Int32  // packs that were not what was announced
 	workers sync.WaitGroup
 
 	// Of the reading goroutine alone:
 	current *intake.Incoming // the pack that is coming in
 	number  uint32           // of the pack that comes next
-	drops   int              // packs that were taken back since something else came of one
 
 	mu      sync.Mutex // guards what follows, and want
 	stored  int
@@ -94,9 +84,6 @@ func (b *inbox) takeBack(body []byte) error {
 		return errors.New("the peer takes back a pack, but none is under way")
 	}
 	b.drop()
-	if b.drops++; b.drops > maxDrops {
-		return fmt.Errorf("the peer takes back one pack after the other: %d of them, and nothing between", b.drops)
-	}
 	return nil
 }
 
@@ -121,7 +108,6 @@ func (b *inbox) end(body []byte) error {
 	pack := b.current
 	b.current = nil
 	b.number++
-	b.drops = 0
 	b.workers.Go(func() {
 		defer func() { <-b.slots }()
 		defer pack.Discard()
@@ -237,13 +223,7 @@ func (b *inbox) lose(arrived []uint32) {
 func (b *inbox) refuse(end wire.PackEnd, reason error) error {
 	refused := wire.Refused{Number: end.Number, Object: make([]byte, b.s.local.Format().Size()), Reason: reason.Error()}
 	var bad *intake.BadObject
-	var untrue *packLie
 	switch {
-	case errors.As(reason, &untrue):
-		// An honest peer's damaged pack may be one, and comes again in another way.
-		if lies := b.lies.Add(1); lies > maxLies {
-			return fmt.Errorf("the peer's packs are no good: %w", reason)
-		}
 	case errors.As(reason, &bad):
 		if err := b.s.local.Format().Parse(refused.Object, []byte(bad.Name)); err != nil {
 			return err
@@ -280,7 +260,6 @@ func (b *inbox) omit(body []byte) error {
 	if err != nil {
 		return fmt.Errorf("the peer omits what it cannot: %w", err)
 	}
-	b.drops = 0
 	return b.settle()
 }
 

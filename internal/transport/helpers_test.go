@@ -61,10 +61,21 @@ func (l *lines) await(t *testing.T, n int) []string {
 	}
 }
 
+// begin starts an expression with what most tests don't care about.
+func begin(o Options) (*Transport, error) {
+	if o.Env == nil {
+		o.Env = os.Environ()
+	}
+	if o.Stderr == nil {
+		o.Stderr = func(string) {}
+	}
+	return Start(o)
+}
+
 // start starts an expression and closes it at the end of the test.
 func start(t *testing.T, o Options) *Transport {
 	t.Helper()
-	tr, err := Start(t.Context(), o)
+	tr, err := begin(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 // takes the terminal back at the transport's first line, then asks a question
 // itself, as a passphrase prompt does, and closes the transport.
 func underTerminal(expression string, take bool) error {
-	tr, err := Start(context.Background(), Options{
+	tr, err := begin(Options{
 		Expression: expression,
 		Stderr:     func(line string) { fmt.Printf("transport: %q\n", line) },
 		Grace:      patience,

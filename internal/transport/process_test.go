@@ -98,34 +98,6 @@ func TestCloseUnblocks(t *testing.T) {
 	}
 }
 
-// The end of the context is the end of the transport, with its cause as the error.
-func TestContext(t *testing.T) {
-	cause := errors.New("the peer has been silent")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	tr, err := Start(ctx, Options{Expression: "echo $$; exec sleep 1000", Grace: 500 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid := readPID(t, tr)
-	read := make(chan error, 1)
-	go func() {
-		_, err := tr.Read(make([]byte, 1))
-		read <- err
-	}()
-	cancel(cause)
-	inTime(t, "a blocked Read", func() {
-		if err := <-read; !errors.Is(err, cause) {
-			t.Errorf("error %v, want %v", err, cause)
-		}
-	})
-	awaitGone(t, pid) // before anybody has called Close
-	closeInTime(t, tr)
-
-	if _, err := Start(ctx, Options{Expression: "true"}); !errors.Is(err, cause) {
-		t.Errorf("started after the end: %v", err)
-	}
-}
-
 // Nothing of a transport survives Close: neither children in the background,
 // nor what ignores SIGTERM, nor what is stopped.
 func TestNothingSurvives(t *testing.T) {
@@ -220,7 +192,7 @@ func TestNoLeaks(t *testing.T) {
 		return n
 	}
 	once := func() {
-		tr, err := Start(t.Context(), Options{Expression: "cat; echo x >&2"})
+		tr, err := begin(Options{Expression: "cat; echo x >&2"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +203,7 @@ func TestNoLeaks(t *testing.T) {
 	for range 10 {
 		once()
 	}
-	if _, err := Start(t.Context(), Options{Expression: "true", Env: []string{"bad\x00value=1"}}); err == nil {
+	if _, err := begin(Options{Expression: "true", Env: []string{"bad\x00value=1"}}); err == nil {
 		t.Error("an environment with a NUL was taken")
 	}
 	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > goroutines; {

@@ -24,12 +24,12 @@ type Options struct {
 	// Expression is run as `sh -c Expression`, in the current directory.
 	Expression string
 
-	// Env is the transport's whole environment. Nil means this process's own.
+	// Env is the transport's whole environment.
 	Env []string
 
 	// Stderr is called with each line of the transport's standard error as it comes, with its line end if it has one; with
 	// each piece of [MaxLine] bytes of a longer line; and with an unfinished line, such as a question, if the rest
-	// doesn't follow soon. Calls don't overlap. It must not call Close or Ended, which wait for it. Nil drops the lines.
+	// doesn't follow soon. Calls don't overlap. It must not call Close or Ended, which wait for it.
 	Stderr func(line string)
 
 	// Grace is how long the transport gets to end by itself, then after SIGTERM, then after SIGKILL. Zero means
@@ -53,39 +53,27 @@ var (
 // Transport is a running shell expression. Its methods may be called from any goroutine. Close must be called, even if the
 // expression has ended by itself.
 type Transport struct {
-	ctx    context.Context // of Start: its end is the transport's
-	in     *os.File        // our end of the transport's standard input
-	out    *os.File        // our end of its standard output
-	stderr *stderr         // from our end of its standard error
+	in     *os.File // our end of the transport's standard input
+	out    *os.File // our end of its standard output
+	stderr *stderr  // from our end of its standard error
 	grace  time.Duration
 	proc   *process
 
 	reading    sync.Mutex // held while out is read
-	closeOnce  sync.Once
-	closing    chan struct{} // closed by the first Close
-	ending     chan struct{} // closed when the end begins, by Close or the context
-	closed     chan struct{} // closed when all is over and closeErr is set
+	closing    sync.Once
+	ending     chan struct{} // closed when the end begins
 	closeErr   error
 	stderrDone chan struct{} // closed when the last line was delivered
 }
 
-// Start runs the expression and returns at once. The end of ctx ends the transport as Close does.
-func Start(ctx context.Context, o Options) (*Transport, error) {
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
-	}
+// Start runs the expression and returns at once. Only Close ends it: whoever is told to stop may have last words for the peer.
+func Start(o Options) (*Transport, error) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
 		return nil, fmt.Errorf("transport: no shell to run it with: %w", err)
 	}
-	if o.Env == nil {
-		o.Env = os.Environ()
-	}
 	if o.Grace <= 0 {
 		o.Grace = DefaultGrace
-	}
-	if o.Stderr == nil {
-		o.Stderr = func(string) {}
 	}
 
 	var ours, theirs [3]*os.File
@@ -108,18 +96,15 @@ func Start(ctx context.Context, o Options) (*Transport, error) {
 	}
 
 	t := &Transport{
-		ctx: ctx, in: ours[0], out: ours[1], stderr: &stderr{r: ours[2], deliver: o.Stderr},
+		in: ours[0], out: ours[1], stderr: &stderr{r: ours[2], deliver: o.Stderr},
 		grace: o.Grace, proc: proc,
-		closing:    make(chan struct{}),
 		ending:     make(chan struct{}),
-		closed:     make(chan struct{}),
 		stderrDone: make(chan struct{}),
 	}
 	go func() {
 		defer close(t.stderrDone)
 		t.stderr.run()
 	}()
-	go t.supervise()
 	return t, nil
 }
 
@@ -129,29 +114,6 @@ func closeAll(files []*os.File) {
 			f.Close()
 		}
 	}
-}
-
-// supervise ends the transport at Close or at the end of the context.
-func (t *Transport) supervise() {
-	defer close(t.closed)
-	select {
-	case <-t.ctx.Done():
-	case <-t.closing:
-	}
-	// Its standard input goes first: that unblocks our writers and tells the transport that it may go.
-	t.in.Close()
-	close(t.ending)
-	var draining sync.WaitGroup
-	draining.Go(t.drain)
-	t.closeErr = t.proc.end(t.grace)
-	t.out.Close()
-	draining.Wait()
-	t.proc.takeTerminal()
-	// All that the transport wrote is in the pipe by now. A process that has left its group may hold the far end open for
-	// ever.
-	t.stderr.finish()
-	<-t.stderrDone
-	t.stderr.r.Close()
 }
 
 // drain frees a pending Read and reads on in its place until the transport ends. Nobody wants these bytes, but a transport
@@ -164,8 +126,8 @@ func (t *Transport) drain() {
 	io.Copy(io.Discard, t.out)
 }
 
-// Read reads from the transport's standard output. The error is [io.EOF] when the transport has closed it, [os.ErrClosed]
-// after Close, and the context's cause after the context's end.
+// Read reads from the transport's standard output. The error is [io.EOF] when the transport has closed it, and [os.ErrClosed]
+// after Close.
 func (t *Transport) Read(b []byte) (int, error) {
 	t.reading.Lock()
 	defer t.reading.Unlock()
@@ -177,42 +139,34 @@ func (t *Transport) Read(b []byte) (int, error) {
 		}
 	default:
 	}
-	return n, t.explain(err)
+	return n, explain(err)
 }
 
 // Write writes to the transport's standard input. Its errors are those of Read, and a broken pipe if the transport reads no
 // more.
 func (t *Transport) Write(b []byte) (int, error) {
 	n, err := t.in.Write(b)
-	return n, t.explain(err)
+	return n, explain(err)
 }
 
 // CloseWrite closes the transport's standard input. Reading goes on.
 func (t *Transport) CloseWrite() error {
-	if err := t.in.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
-		return fmt.Errorf("transport: %w", bare(err))
+	if err := t.in.Close(); !errors.Is(err, os.ErrClosed) {
+		return explain(err)
 	}
 	return nil
 }
 
-// explain returns the context's cause if the pipe was closed for it.
-func (t *Transport) explain(err error) error {
+// explain removes the name of our end of the pipe, which tells the user nothing.
+func explain(err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	if cause := context.Cause(t.ctx); cause != nil && errors.Is(err, os.ErrClosed) {
-		return cause
-	}
-	return fmt.Errorf("transport: %w", bare(err))
-}
-
-// bare removes the name of our end of the pipe, which tells the user nothing.
-func bare(err error) error {
 	var path *os.PathError
 	if errors.As(err, &path) {
-		return path.Err
+		err = path.Err
 	}
-	return err
+	return fmt.Errorf("transport: %w", err)
 }
 
 // TakeTerminal ends the time for the transport's questions: the terminal's foreground is ours again, if it was lent. It is
@@ -256,7 +210,23 @@ func (t *Transport) Ended(ctx context.Context) (status string, ended bool) {
 // and Write, and gives the transport time to end by itself; then its process group gets SIGTERM, and after another grace
 // SIGKILL, also when only other processes of the group are left. The error says that a process could not be ended.
 func (t *Transport) Close() error {
-	t.closeOnce.Do(func() { close(t.closing) })
-	<-t.closed
+	t.closing.Do(t.end)
 	return t.closeErr
+}
+
+func (t *Transport) end() {
+	// Its standard input goes first: that unblocks our writers and tells the transport that it may go.
+	t.in.Close()
+	close(t.ending)
+	var draining sync.WaitGroup
+	draining.Go(t.drain)
+	t.closeErr = t.proc.end(t.grace)
+	t.out.Close()
+	draining.Wait()
+	t.proc.takeTerminal()
+	// All that the transport wrote is in the pipe by now. A process that has left its group may hold the far end open for
+	// ever.
+	t.stderr.finish()
+	<-t.stderrDone
+	t.stderr.r.Close()
 }
