@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,7 @@ var cases = []benchCase{
 	{"nothing", "nothing to do", drifted(0, true), bothWays, true},
 	{"few", "18 objects differ", drifted(3, true), bothWays, true},
 	{"many", "500 commits differ", manyCommits, bothWays, true},
+	{"branches", "90,000 branches, nothing to do", manyBranches, bothWays, false},
 	{"full", "empty against full", fromEmpty, func(b *bench, _ store) []tool {
 		return b.withRsync(rsyncOne, b.withSSH(gitClone, b.aigSync(), b.aigSync("--no-refs"), gitClone)...)
 	}, false},
@@ -61,6 +63,38 @@ func manyCommits(ctx context.Context, b *bench, s store, dir string) (pair, erro
 		b.notes = append(b.notes, fmt.Sprintf("%s: %v: the 500 commits are made-up changes to its files", s.name, err))
 	}
 	return driftApart(ctx, s.repo, dir, 250, 250, false)
+}
+
+// manyBranches gives both sides the same branches, on the commit that is checked out.
+func manyBranches(ctx context.Context, _ *bench, s store, dir string) (pair, error) {
+	p, err := driftApart(ctx, s.repo, dir, 0, 0, true)
+	if err != nil {
+		return pair{}, err
+	}
+	for _, r := range []repo{p.alice, p.bob} {
+		head, err := r.lines(ctx, "rev-parse", "HEAD")
+		if err != nil {
+			return pair{}, err
+		}
+		err = r.pour(ctx, func(w io.Writer) error {
+			for i := range 90_000 {
+				for _, under := range []string{"heads", "remotes/peer"} { // git fetch keeps the peer's there
+					fmt.Fprintf(w, "create refs/%s/team-%02d/topic-%05d %s\n", under, i%90, i, head[0])
+				}
+			}
+			return nil
+		}, "update-ref", "--stdin")
+		if err == nil {
+			_, err = r.lines(ctx, "update-ref", "refs/remotes/peer/main", head[0])
+		}
+		if err == nil {
+			_, err = r.lines(ctx, "pack-refs", "--all")
+		}
+		if err != nil {
+			return pair{}, err
+		}
+	}
+	return p, nil
 }
 
 func fromEmpty(ctx context.Context, _ *bench, s store, dir string) (pair, error) {
