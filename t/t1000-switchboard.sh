@@ -334,7 +334,7 @@ test_expect_success 'usage on standard output, bad usage and failures on standar
 logs () {
 	"$SWITCHBOARD_BIN/aig-switchboard" --host-key new-key "$@" 2>log &
 	logs_pid=$!
-	sb_wait_for listening log && kill $logs_pid && wait $logs_pid
+	sb_wait_for listening log && kill "$logs_pid" && wait "$logs_pid"
 }
 
 test_expect_success 'options from a file: those of the command line count more, and what is unknown is an error' '
