@@ -73,6 +73,7 @@ func fill(stage string, src source, goos, goarch string, modules []module) error
 		{"docs/*.md", "docs", ""},
 		{"docs/*.svg", "docs", ""},
 		{"docs/*.csv", "docs", ""},
+		{"docs/*.json", "docs", ""},
 		// docs/protocol.md links to it.
 		{"internal/reconcile/testdata/vectors.json", "internal/reconcile/testdata", ""},
 		{"docs/man/*.1", "share/man/man1", ""},
