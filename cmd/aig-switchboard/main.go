@@ -3,6 +3,8 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -21,6 +23,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/spf13/pflag"
 
+	"aig/internal/cluster"
 	"aig/internal/command"
 	"aig/internal/metrics"
 	"aig/internal/switchboard"
@@ -60,9 +63,12 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		landing = flags.String("landing", "", "")
 		form    = flags.String("log", "logfmt", "")
 		asking  = flags.String("metrics", "", "")
+		nodes   cluster.Options
 		asked   = flags.Bool("version", false, "")
 		help    = flags.BoolP("help", "h", false, "")
 	)
+	flags.StringVar(&nodes.URLs, "nats", "", "")
+	flags.StringVar(&nodes.Advertise, "advertise", "", "")
 	flags.IntVar(&opt.MaxConnections, "max-connections", opt.MaxConnections, "")
 	flags.IntVar(&opt.MaxWaiting, "max-waiting", opt.MaxWaiting, "")
 	flags.IntVar(&opt.MaxLinks, "max-links", opt.MaxLinks, "")
@@ -103,6 +109,13 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if *form != "logfmt" && *form != "json" {
 		err = fmt.Errorf("--log %q is unknown: there are logfmt and json", *form)
 	}
+	switch clustered := nodes.URLs != ""; {
+	case err != nil:
+	case clustered != (nodes.Advertise != ""):
+		err = errors.New("--nats and --advertise go together: the others have to be found, and to find this one")
+	case clustered:
+		err = nodes.Check()
+	}
 	if err != nil {
 		return &command.UsageError{Err: err, Usage: usage}
 	}
@@ -124,6 +137,14 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	opt.Logger = logger(stderr, *form, *verbose)
 	counted := metrics.New()
 	opt.Observer = counted
+	if nodes.URLs != "" {
+		others, err := join(&opt, nodes, file)
+		if err != nil {
+			return err
+		}
+		defer others.Close()
+		counted.WatchCluster(others.Connected, others.Nodes)
+	}
 	server, err := switchboard.New(opt)
 	if err != nil {
 		return err
@@ -151,6 +172,23 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	end()
 	stopping.Wait()
 	return err
+}
+
+// join makes this switchboard one node of several, which are those that have its host key.
+func join(opt *switchboard.Options, nodes cluster.Options, hostKey string) (*cluster.Cluster, error) {
+	key, err := switchboard.ClusterKey(hostKey)
+	if err != nil {
+		return nil, err
+	}
+	opt.ClusterKey = key
+	opt.Memory = switchboard.NewMemory(opt.TokenDigits, opt.Lookups, rand.Reader)
+	nodes.Key, nodes.Memory, nodes.Logger = key, opt.Memory, opt.Logger
+	others, err := cluster.Join(nodes)
+	if err != nil {
+		return nil, err
+	}
+	opt.Rendezvous = others
+	return others, nil
 }
 
 // tell answers those who ask for metrics at an address, until stop is called. They are told that the switchboard goes down from the end of

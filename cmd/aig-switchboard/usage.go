@@ -21,6 +21,9 @@ token. Everybody is let in; nothing is stored.
     --landing FILE          what "ssh HOST help" prints
     --metrics ADDR          where Prometheus may ask, as in localhost:9222;
                             /healthz and /readyz are there too (default: none)
+    --nats URL[,URL]        be one of several switchboards with the same host key,
+                            which find each other through NATS (default: alone)
+    --advertise ADDR        host and port at which the others reach this one
     --log FORMAT            logfmt or json (default logfmt)
     -v, --verbose           log each refusal with the address it went to
     --version               print the version

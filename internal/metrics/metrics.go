@@ -60,6 +60,19 @@ func (m *Metrics) Watch(held func() switchboard.Held) {
 	}
 }
 
+// WatchCluster adds what there is of a cluster at the time of asking.
+func (m *Metrics) WatchCluster(connected func() bool, nodes func() int) {
+	m.factory.NewGaugeFunc(prometheus.GaugeOpts{Name: "aig_switchboard_nats_connected",
+		Help: "1 while NATS is reached, by which the nodes find each other."}, func() float64 {
+		if connected() {
+			return 1
+		}
+		return 0
+	})
+	m.factory.NewGaugeFunc(prometheus.GaugeOpts{Name: "aig_switchboard_other_nodes",
+		Help: "How many other nodes have shown a sign of life lately."}, func() float64 { return float64(nodes()) })
+}
+
 // Handler answers /metrics, /healthz, and /readyz by whether new clients are taken.
 func (m *Metrics) Handler(ready func() bool) http.Handler {
 	mux := http.NewServeMux()

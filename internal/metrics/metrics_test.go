@@ -23,6 +23,7 @@ func ask(t *testing.T, m *Metrics, path string, ready bool) (int, string) {
 func filled() *Metrics {
 	m := New()
 	m.Watch(func() switchboard.Held { return switchboard.Held{Connections: 5, Waiting: 2, Links: 1} })
+	m.WatchCluster(func() bool { return true }, func() int { return 2 })
 	m.Refused("token")
 	m.Handshake(20 * time.Millisecond)
 	m.LookedUp(true)
@@ -36,6 +37,7 @@ func TestMetrics(t *testing.T) {
 	_, text := ask(t, filled(), "/metrics", true)
 	for _, want := range []string{
 		"aig_switchboard_connections 5", "aig_switchboard_waiting 2", "aig_switchboard_links 1",
+		"aig_switchboard_nats_connected 1", "aig_switchboard_other_nodes 2",
 		`aig_switchboard_refusals_total{reason="token"} 1`, "aig_switchboard_handshake_duration_seconds_count 1",
 		`aig_switchboard_lookups_total{found="true"} 1`, `aig_switchboard_link_duration_seconds_count{how="well"} 1`,
 		`aig_switchboard_bytes_total{direction="from_waiting"} 10`, `aig_switchboard_bytes_total{direction="to_waiting"} 20`,

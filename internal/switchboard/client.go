@@ -38,6 +38,7 @@ type client struct {
 	session  atomic.Pointer[session] // the first and only one; written by serve alone
 	queue    <-chan []byte           // see sshguard; nil before authentication
 	forward  bool                    // a port forward was asked for; written and read by serve alone
+	node     bool                    // it is a node of this switchboard's; written before anything else of the connection runs
 	flood    sync.Once
 	requests *rate.Limiter
 }
@@ -69,6 +70,9 @@ func (c *client) serve() {
 	}
 	opt.Observer.Handshake(time.Since(began))
 	c.ssh = conn
+	if c.node = isNode(conn.Permissions); c.node {
+		c.place.settle() // it must not go for its clients' sake: they are counted where they came in
+	}
 	c.meter.turn(opening, openingBudget)
 	overdue := time.AfterFunc(opt.CommandTime, func() {
 		c.server.counters.add(noCommand)
@@ -196,16 +200,8 @@ func (c *client) cut(line string) {
 // its signature, and those are left out in which a client can make the server reckon for milliseconds without reckoning
 // itself.
 func (c *client) config() *ssh.ServerConfig {
-	secure := ssh.SupportedAlgorithms()
 	config := &ssh.ServerConfig{
-		Config: ssh.Config{
-			KeyExchanges: []string{
-				ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
-				ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384,
-			},
-			Ciphers: secure.Ciphers,
-			MACs:    secure.MACs,
-		},
+		Config:        algorithms(),
 		NoClientAuth:  true,
 		ServerVersion: serverVersion,
 		PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) {
@@ -214,8 +210,21 @@ func (c *client) config() *ssh.ServerConfig {
 			c.meter.keys.LookedAt()
 		},
 	}
+	admitNodes(config, c.server.opt.ClusterKey, c.server.hostKey.PublicKey())
 	config.AddHostKey(&countedKey{c.server.hostKey, c.allow})
 	return config
+}
+
+func algorithms() ssh.Config {
+	secure := ssh.SupportedAlgorithms()
+	return ssh.Config{
+		KeyExchanges: []string{
+			ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
+			ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384,
+		},
+		Ciphers: secure.Ciphers,
+		MACs:    secure.MACs,
+	}
 }
 
 // countedKey is a host key that signs as often as allow says.

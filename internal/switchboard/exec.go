@@ -32,10 +32,9 @@ var (
 
 // command is what a client may ask for: a new token, the side that waits under a token, a meeting, or what this is.
 type command struct {
-	help    bool
-	token   string // of "<token>"
-	meeting string // the name, of "meet <name> <letter>"
-	letter  string // "a" or "b"
+	help      bool
+	key       Key        // of "<token>", and of "meet <name> <letter>"
+	forwarded *forwarded // a node asks for a client of its own
 }
 
 // parseExec reads the payload of an "exec" channel request (RFC 4254, section 6.5: one string, the command). The zero
@@ -64,13 +63,13 @@ func parseExec(payload []byte) (command, error) {
 		if !isHex(name, minNameDigits, maxNameDigits) || letter != "a" && letter != "b" {
 			return command{}, errExecMeet
 		}
-		return command{meeting: name, letter: letter}, nil
+		return command{key: Key{name, letter}}, nil
 	}
 	token := strings.ToLower(text)
 	if !isHex(token, minTokenDigits, maxTokenDigits) {
 		return command{}, errExecUnknown
 	}
-	return command{token: token}, nil
+	return command{key: Key{Name: token}}, nil
 }
 
 // isHex reports whether s is a number of lower-case hexadecimal digits within these bounds.

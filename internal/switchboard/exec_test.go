@@ -42,8 +42,8 @@ func TestParseExec(t *testing.T) {
 		{[]byte{0xff, 0xff, 0xff, 0xff, 'n', 'e', 'w'}, "", errExecForm},
 	} {
 		got, err := parseExec(c.payload)
-		if err != c.err || got.token != c.token {
-			t.Errorf("%q: token %q and %v, want %q and %v", c.payload, got.token, err, c.token, c.err)
+		if err != c.err || got.key.Name != c.token {
+			t.Errorf("%q: token %q and %v, want %q and %v", c.payload, got.key.Name, err, c.token, c.err)
 		}
 	}
 }
@@ -51,8 +51,8 @@ func TestParseExec(t *testing.T) {
 func TestParseMeet(t *testing.T) {
 	name := strings.Repeat("0f", 16)
 	for text, want := range map[string]command{
-		"meet " + name + " a":              {meeting: name, letter: "a"},
-		"meet " + name + name + " b":       {meeting: name + name, letter: "b"},
+		"meet " + name + " a":              {key: Key{name, "a"}},
+		"meet " + name + name + " b":       {key: Key{name + name, "b"}},
 		"meet":                             {},
 		"meet ":                            {},
 		"meet " + name:                     {},
@@ -60,7 +60,7 @@ func TestParseMeet(t *testing.T) {
 		"meet " + name + " c":              {},
 		"meet " + name + " ab":             {},
 		"meet " + name + "  a":             {},
-		" meet " + name + " a\n":           {meeting: name, letter: "a"},
+		" meet " + name + " a\n":           {key: Key{name, "a"}},
 		"meet " + name + " A":              {},
 		"meet " + name[1:] + " a":          {},
 		"meet " + name + name + "0 a":      {},
@@ -78,10 +78,10 @@ func TestParseMeet(t *testing.T) {
 
 // marshal is the inverse of parseExec.
 func (c command) marshal() []byte {
-	text := c.token
+	text := c.key.Name
 	switch {
-	case c.meeting != "":
-		text = "meet " + c.meeting + " " + c.letter
+	case c.key.Letter != "":
+		text = "meet " + text + " " + c.key.Letter
 	case text == "":
 		text = "new"
 	}

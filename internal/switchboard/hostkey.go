@@ -2,7 +2,10 @@ package switchboard
 
 import (
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -37,7 +40,48 @@ func HostKey(file string) (ssh.Signer, error) {
 	return readHostKey(file)
 }
 
+// ClusterKey returns the 32 bytes that all who have the private key in file share: those of HKDF (RFC 5869) with SHA-256 over
+// its PKCS #8 form.
+func ClusterKey(file string) ([]byte, error) {
+	text, err := readKeyFile(file)
+	if err != nil {
+		return nil, err
+	}
+	key, err := ssh.ParseRawPrivateKey(text)
+	if err != nil {
+		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
+	}
+	if p, ok := key.(*ed25519.PrivateKey); ok {
+		key = *p
+	}
+	form, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
+	}
+	return hkdf.Key(sha256.New, form, nil, "aig-switchboard cluster", sha256.Size)
+}
+
 func readHostKey(file string) (ssh.Signer, error) {
+	text, err := readKeyFile(file)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := ssh.ParsePrivateKey(text)
+	var locked *ssh.PassphraseMissingError
+	if errors.As(err, &locked) {
+		return nil, fmt.Errorf("the host key %q has a passphrase; a server needs one without", file)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
+	}
+	if err := identity.CheckKey(signer.PublicKey()); err != nil {
+		return nil, fmt.Errorf("the host key %q %w", file, err)
+	}
+	return signer, nil
+}
+
+// readKeyFile reads a private key's file, unless others may read it, too.
+func readKeyFile(file string) ([]byte, error) {
 	// Looked at before it is opened: opening a pipe would wait for a writer.
 	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("the host key %q is not a regular file", file)
@@ -58,18 +102,7 @@ func readHostKey(file string) (ssh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the host key: %w", err)
 	}
-	signer, err := ssh.ParsePrivateKey(text)
-	var locked *ssh.PassphraseMissingError
-	if errors.As(err, &locked) {
-		return nil, fmt.Errorf("the host key %q has a passphrase; a server needs one without", file)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
-	}
-	if err := identity.CheckKey(signer.PublicKey()); err != nil {
-		return nil, fmt.Errorf("the host key %q %w", file, err)
-	}
-	return signer, nil
+	return text, nil
 }
 
 // strongSigner returns a signer of only the algorithms that x/crypto holds secure: no RSA with SHA-1.

@@ -252,6 +252,15 @@ func (l *lookups) allow(addr net.Addr) bool {
 	return l.limiter(crowds[2], l.minutely, now).AllowN(now, 1) && network.AllowN(now, 1)
 }
 
+// charge counts a look-up that was done elsewhere: it may leave less than nothing.
+func (l *lookups) charge(addr net.Addr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	crowds, now := crowdsOf(addr), l.now()
+	l.limiter(crowds[0], networkLookups*l.minutely, now).ReserveN(now, 1)
+	l.limiter(crowds[2], l.minutely, now).ReserveN(now, 1)
+}
+
 // limiter needs l.mu.
 func (l *lookups) limiter(of crowd, minutely int, now time.Time) *rate.Limiter {
 	if len(l.limiters) >= maxLimiters && l.limiters[of] == nil {

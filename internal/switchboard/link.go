@@ -23,13 +23,15 @@ const (
 // errLeft is how a link ends of which one side left before it had heard the other's end of file.
 var errLeft = errors.New("left early")
 
-// Side is one end of a link. It need not be a session of this server.
+// Side is one end of a link: a session of this server, or what another node carries here.
 type Side interface {
-	io.Reader                          // what it says, until its end of file; a lost connection may look the same
+	io.Reader                          // what it says, until its end of file; a client's lost connection may look the same
 	io.Writer                          // takes what the other one says
+	Tell(line string)                  // says a line on standard error
 	CloseWrite()                       // passes the other one's end of file on, with status 0
-	RemoteAddr() net.Addr              // whom it is counted for
+	RemoteAddr() net.Addr              // whom it is counted for, if for anybody here
 	Gone() <-chan struct{}             // closed when the side has left or its connection is lost
+	Lost() error                       // why, once it is gone and if that is no client's own affair
 	Finish(status uint32, line string) // ends the side with a line, unless that is empty, and waits until it has left
 }
 
@@ -52,6 +54,7 @@ type direction struct {
 	src, dst Side
 	bytes    atomic.Int64
 	eof      atomic.Bool // the end of file has been passed on, or is just being passed on
+	err      error       // why reading failed, if not by the end of file; set before the direction has ended
 }
 
 func newLink(waited, joined Side, o *Options) *link {
@@ -105,11 +108,17 @@ func (l *link) watch(ctx context.Context, ended <-chan *direction) error {
 		timer.Reset(rest)
 		select {
 		case d := <-ended:
-			over[d] = true
+			if over[d] = true; d.err != nil {
+				return d.err
+			}
 		case <-goneThere:
-			goneThere = nil
+			if goneThere = nil; there.src.Lost() != nil {
+				return there.src.Lost()
+			}
 		case <-goneBack:
-			goneBack = nil
+			if goneBack = nil; back.src.Lost() != nil {
+				return back.src.Lost()
+			}
 		case <-timer.C:
 		case <-ctx.Done():
 			return context.Cause(ctx)
@@ -162,8 +171,12 @@ func (d *direction) carry(l *link) {
 			l.touch()
 			d.bytes.Add(int64(n))
 		}
-		if err != nil {
+		if err == io.EOF {
 			break
+		}
+		if err != nil {
+			d.err = err
+			return
 		}
 	}
 	if l.over.Load() {

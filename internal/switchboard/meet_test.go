@@ -73,7 +73,7 @@ func TestMeetAtOnce(t *testing.T) {
 		var wait sync.WaitGroup
 		for j, p := range pair {
 			wait.Go(func() {
-				if _, err := p.ch.SendRequest("exec", true, command{meeting: name, letter: "ab"[j : j+1]}.marshal()[:]); err != nil {
+				if _, err := p.ch.SendRequest("exec", true, command{key: Key{name, "ab"[j : j+1]}}.marshal()[:]); err != nil {
 					t.Error(err)
 				}
 			})

@@ -15,6 +15,10 @@ type Options struct {
 
 	Observer Observer // nil is nobody
 
+	Memory     *Memory    // where those who wait here do; nil makes one
+	Rendezvous Rendezvous // where others are looked for; nil is the memory
+	ClusterKey []byte     // see [ClusterKey]; nil lets no node in
+
 	Landing string // what whoever asks for "help" reads
 
 	MaxConnections int // open connections, in all

@@ -32,6 +32,9 @@ const (
 	flooding           reason = "flood"       // too many requests or key exchanges, or more unread than may be
 	goingDown          reason = "going_down"  // the switchboard is being stopped
 	slowReader         reason = "slow"        // did not take a line or an exit status in time
+	clusterAway        reason = "cluster"     // the other nodes could not be asked
+	nodeLost           reason = "node"        // another node could not be reached, or was lost
+	otherNode          reason = "other_node"  // what another node has refused
 	outOfDescriptors   reason = "accept"      // accepting failed, and was slowed down
 )
 
@@ -45,6 +48,15 @@ type refusal struct {
 }
 
 func (r *refusal) Error() string { return r.line }
+
+// ErrAway is what whoever asks for something that doesn't wait here is told while the other nodes can't be asked.
+var ErrAway error = &refusal{clusterAway, "nobody is waiting here under this token, and the other switchboards can't be asked just now; try again in a minute"}
+
+// isRefusal reports whether an error is a refusal for a reason.
+func isRefusal(err error, r reason) bool {
+	var refused *refusal
+	return errors.As(err, &refused) && refused.reason == r
+}
 
 // count counts an error if it is a refusal, whose reason it returns.
 func (s *Server) count(err error) (string, bool) {

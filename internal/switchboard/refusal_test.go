@@ -1,6 +1,8 @@
 package switchboard
 
 import (
+	"context"
+	"crypto/rand"
 	"errors"
 	"go/ast"
 	"go/parser"
@@ -40,6 +42,11 @@ func reasons(t *testing.T) map[reason]bool {
 	})
 	return all
 }
+
+// away is the rendezvous of a node that can't ask the others.
+type away struct{ *Memory }
+
+func (away) Take(context.Context, string, net.Addr) (Found, error) { return Found{}, ErrAway }
 
 // Every refusal is counted, once and for its own reason, and whoever is
 // refused is told one line, except who can't be: who has nothing left to hear
@@ -109,7 +116,7 @@ func TestEveryRefusal(t *testing.T) {
 		}},
 		{wrongToken, none, func(t *testing.T, b *board) { b.run(t, "00000").refused("nobody is waiting") }},
 		{tooManyLookups, func(o *Options) { o.Lookups = 1 }, func(t *testing.T, b *board) {
-			b.lookups.allow(address("127.0.0.1:1"))
+			b.memory.lookups.allow(address("127.0.0.1:1"))
 			b.run(t, "00000").refused("too many tokens have been tried from your address")
 		}},
 		{tooManyLinks, func(o *Options) { o.MaxLinks = 1 }, func(t *testing.T, b *board) {
@@ -127,6 +134,20 @@ func TestEveryRefusal(t *testing.T) {
 			a, c := b.link(t)
 			a.refused("has sent nothing in 100ms")
 			c.refused("has sent nothing in 100ms")
+		}},
+		{clusterAway, func(o *Options) { o.Rendezvous = away{NewMemory(5, 60, rand.Reader)} }, func(t *testing.T, b *board) {
+			b.run(t, "00000").refused("can't be asked just now; try again")
+		}},
+		{nodeLost, func(o *Options) { o.Rendezvous = &elsewhere{NewMemory(5, 60, rand.Reader), "127.0.0.1:1"} }, func(t *testing.T, b *board) {
+			b.run(t, "00000").refused("can't be reached; try again")
+		}},
+		{otherNode, func(o *Options) { o.ClusterKey = make([]byte, 32) }, func(t *testing.T, b *board) {
+			a, token := b.wait(t)
+			n := dialNode(t, b, "forward 203.0.113.7:77 0 "+token)
+			n.line()
+			n.ch.SendRequest(endRequest, false, ssh.Marshal(struct{ Line string }{"so it is"}))
+			n.ch.Close()
+			a.refused("so it is")
 		}},
 		{deadPeer, func(o *Options) {
 			o.KeepaliveInterval = 50 * time.Millisecond

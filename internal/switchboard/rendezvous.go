@@ -1,155 +1,207 @@
 package switchboard
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net"
 	"sync"
+	"time"
 )
 
 // spentTokens is how many used tokens are remembered and not given out again, so that a token noted on paper does not soon
 // lead to strangers.
 const spentTokens = 4096
 
-// Rendezvous is where sides find each other. A side waits from New or Meet to the first of Take, Meet and Cancel that ends
-// its wait: it is joined once or not at all.
+// Rendezvous is where sides find each other: [Memory], or one that asks other nodes, too. A side waits from New or Meet
+// until somebody takes it, a newer session replaces it, or it leaves: it is joined once or not at all.
 type Rendezvous interface {
 	// New lets a side wait under a new token.
-	New(side Side) (*Wait, error)
+	New(ctx context.Context, side Side) (*Wait, error)
 
-	// Take ends the wait under a token. It returns nil if nobody waits there.
-	Take(token string) *Wait
+	// Take looks a token up for a client with this address, and ends the wait under it. Nothing is found where nobody waits.
+	Take(ctx context.Context, token string, from net.Addr) (Found, error)
 
-	// Meet ends the wait of a meeting's other side, or lets this one wait for it: joined tells which. One that waits as the
-	// same side is replaced.
-	Meet(name, letter string, side Side) (w *Wait, joined bool)
+	// Meet ends the wait of a meeting's other side, or lets this one wait for it: one of the two is nil. One that waits as
+	// the same side is replaced.
+	Meet(key Key, side Side) (other, own *Wait)
 
-	// Cancel ends a wait for which nobody has come. It returns false if somebody has, or has replaced it: Joined or Replaced
-	// is closed then.
-	Cancel(w *Wait) bool
+	// Leave ends a wait, however it has ended: whoever waits calls it once. It returns false if somebody else was faster, and
+	// Joined or Replaced is closed then.
+	Leave(w *Wait) bool
+}
+
+// Key is under what a side waits: a token, or a meeting's name and its own letter there.
+type Key struct {
+	Name   string
+	Letter string // "a" or "b"; empty for a token
+}
+
+// Other returns what the other side of a meeting waits under.
+func (k Key) Other() Key {
+	if k.Letter == "a" {
+		return Key{k.Name, "b"}
+	}
+	return Key{k.Name, "a"}
 }
 
 // Wait is a side that waits.
 type Wait struct {
-	Token    string // empty in a meeting
-	Side     Side
-	Joined   chan struct{} // closed when somebody has come: whoever has, carries the link
-	Replaced chan struct{} // closed when a newer session has taken the place of this one
-
-	key waitKey
+	Key       Key
+	Side      Side
+	Since     time.Time
+	Joined    chan struct{} // closed when somebody has come: whoever has, carries the link
+	Replaced  chan struct{} // closed when a newer session has taken the place of this one
+	Elsewhere chan string   // may get the address of a node where the meeting's other side waits: this one has to go there
 }
 
-// waitKey is where a side waits: under a token, or as one side of a meeting.
-type waitKey struct{ name, letter string }
+// Found is what was found under a token: somebody who waited here, or the address of the node that somebody waits at.
+type Found struct {
+	Wait *Wait
+	Node string
+}
 
-// memoryRendezvous is a Rendezvous in memory. It does no input or output.
-type memoryRendezvous struct {
-	digits int // least length of a token
-	random io.Reader
+// Memory is a [Rendezvous] of those who wait in this process. It does no input or output.
+type Memory struct {
+	digits  int // least length of a token
+	random  io.Reader
+	lookups *lookups
 
 	mu      sync.Mutex
-	waiting map[waitKey]*Wait
+	waiting map[Key]*Wait
 	tokens  int // of those who wait
+	others  int // tokens that wait at other nodes
 	spent   map[string]bool
 	order   []string // the spent tokens, oldest at next once it is full
 	next    int
 }
 
-func newRendezvous(digits int, random io.Reader) *memoryRendezvous {
-	return &memoryRendezvous{digits: digits, random: random, waiting: make(map[waitKey]*Wait), spent: make(map[string]bool)}
+// NewMemory returns a rendezvous whose tokens have at least so many hexadecimal digits, and where one client may look so many
+// of them up a minute. Random is where tokens come from.
+func NewMemory(digits, minutely int, random io.Reader) *Memory {
+	return &Memory{digits: digits, random: random, lookups: newLookups(minutely, time.Now),
+		waiting: make(map[Key]*Wait), spent: make(map[string]bool)}
 }
 
 // New implements [Rendezvous].
-func (r *memoryRendezvous) New(side Side) (*Wait, error) {
+func (r *Memory) New(_ context.Context, side Side) (*Wait, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	token, err := r.token(tokenDigits(r.digits, r.tokens+1))
+	token, err := r.token(tokenDigits(r.digits, r.tokens+r.others+1))
 	if err != nil {
 		return nil, err
 	}
-	w := r.put(waitKey{name: token}, side)
-	w.Token = token
 	r.tokens++
-	return w, nil
+	return r.put(Key{Name: token}, side), nil
 }
 
 // Take implements [Rendezvous].
-func (r *memoryRendezvous) Take(token string) *Wait {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.end(waitKey{name: token}, func(w *Wait) chan struct{} { return w.Joined })
+func (r *Memory) Take(_ context.Context, token string, from net.Addr) (Found, error) {
+	if !r.lookups.allow(from) {
+		return Found{}, &refusal{tooManyLookups, "too many tokens have been tried from your address or network; try again in a minute"}
+	}
+	return Found{Wait: r.Claim(Key{Name: token})}, nil
 }
 
 // Meet implements [Rendezvous].
-func (r *memoryRendezvous) Meet(name, letter string, side Side) (w *Wait, joined bool) {
-	other := "a"
-	if letter == "a" {
-		other = "b"
-	}
+func (r *Memory) Meet(key Key, side Side) (other, own *Wait) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.end(waitKey{name, letter}, func(w *Wait) chan struct{} { return w.Replaced })
-	if w := r.end(waitKey{name, other}, func(w *Wait) chan struct{} { return w.Joined }); w != nil {
-		return w, true
+	r.end(r.waiting[key], true)
+	if w := r.waiting[key.Other()]; r.end(w, false) {
+		return w, nil
 	}
-	return r.put(waitKey{name, letter}, side), false
+	return nil, r.put(key, side)
 }
 
-// Cancel implements [Rendezvous].
-func (r *memoryRendezvous) Cancel(w *Wait) bool {
+// Leave implements [Rendezvous].
+func (r *Memory) Leave(w *Wait) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.waiting[w.key] != w {
-		return false
+	return r.drop(w)
+}
+
+// Claim ends the wait under a key for somebody who has come, if there is one.
+func (r *Memory) Claim(key Key) *Wait {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w := r.waiting[key]; r.end(w, false) {
+		return w
 	}
-	r.drop(w)
-	return true
+	return nil
+}
+
+// Replace ends a wait for a newer session, unless it has ended.
+func (r *Memory) Replace(w *Wait) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.end(w, true)
+}
+
+// Charge counts a look-up that a client has done at another node.
+func (r *Memory) Charge(from net.Addr) { r.lookups.charge(from) }
+
+// Tokens returns how many wait under tokens, and takes how many do at other nodes: the length of new tokens follows from both.
+func (r *Memory) Tokens(others int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.others = others
+	return r.tokens
 }
 
 // put needs r.mu.
-func (r *memoryRendezvous) put(key waitKey, side Side) *Wait {
-	w := &Wait{Side: side, Joined: make(chan struct{}), Replaced: make(chan struct{}), key: key}
+func (r *Memory) put(key Key, side Side) *Wait {
+	w := &Wait{Key: key, Side: side, Since: time.Now(),
+		Joined: make(chan struct{}), Replaced: make(chan struct{}), Elsewhere: make(chan string, 1)}
 	r.waiting[key] = w
 	return w
 }
 
-// end ends a wait, if there is one under this key, and closes the channel that says how. It needs r.mu.
-func (r *memoryRendezvous) end(key waitKey, how func(*Wait) chan struct{}) *Wait {
-	w := r.waiting[key]
-	if w != nil {
-		r.drop(w)
-		close(how(w))
+// end ends a wait, unless it is nil or has ended, and closes the channel that says how. It needs r.mu.
+func (r *Memory) end(w *Wait, replaced bool) bool {
+	switch {
+	case w == nil || !r.drop(w):
+		return false
+	case replaced:
+		close(w.Replaced)
+	default:
+		close(w.Joined)
 	}
-	return w
+	return true
 }
 
 // drop needs r.mu.
-func (r *memoryRendezvous) drop(w *Wait) {
-	delete(r.waiting, w.key)
-	if w.Token == "" {
-		return
+func (r *Memory) drop(w *Wait) bool {
+	if r.waiting[w.Key] != w {
+		return false
+	}
+	delete(r.waiting, w.Key)
+	if w.Key.Letter != "" {
+		return true
 	}
 	r.tokens--
 	if len(r.order) < spentTokens {
-		r.order = append(r.order, w.Token)
+		r.order = append(r.order, w.Key.Name)
 	} else {
 		delete(r.spent, r.order[r.next])
-		r.order[r.next] = w.Token
+		r.order[r.next] = w.Key.Name
 		r.next = (r.next + 1) % spentTokens
 	}
-	r.spent[w.Token] = true
+	r.spent[w.Key.Name] = true
+	return true
 }
 
 // token draws tokens until one is neither waiting nor spent lately. Both together fill a small part of the space, so that a
 // hundred draws in vain mean a broken source of randomness.
-func (r *memoryRendezvous) token(digits int) (string, error) {
+func (r *Memory) token(digits int) (string, error) {
 	for range 100 {
 		var b [8]byte
 		if _, err := io.ReadFull(r.random, b[:]); err != nil {
 			return "", fmt.Errorf("drawing a token: %w", err)
 		}
 		token := fmt.Sprintf("%0*x", digits, binary.BigEndian.Uint64(b[:])>>(64-4*digits))
-		if r.waiting[waitKey{name: token}] == nil && !r.spent[token] {
+		if r.waiting[Key{Name: token}] == nil && !r.spent[token] {
 			return token, nil
 		}
 	}

@@ -12,29 +12,29 @@ import (
 )
 
 func TestTokenWorksOnce(t *testing.T) {
-	r := newRendezvous(minTokenDigits, rand.Reader)
-	w, err := r.New(nil)
+	r := NewMemory(minTokenDigits, 60, rand.Reader)
+	w, err := r.New(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !regexp.MustCompile(`^[0-9a-f]{5}$`).MatchString(w.Token) {
-		t.Errorf("the token is %q", w.Token)
+	if !regexp.MustCompile(`^[0-9a-f]{5}$`).MatchString(w.Key.Name) {
+		t.Errorf("the token is %q", w.Key.Name)
 	}
-	if r.Take("00000"+w.Token) != nil {
+	if r.Claim(Key{Name: "00000" + w.Key.Name}) != nil {
 		t.Error("taken by another token")
 	}
-	if r.Take(w.Token) != w || !isClosed(w.Joined) {
+	if r.Claim(Key{Name: w.Key.Name}) != w || !isClosed(w.Joined) {
 		t.Error("not taken")
 	}
-	if r.Take(w.Token) != nil || r.Cancel(w) {
+	if r.Claim(Key{Name: w.Key.Name}) != nil || r.Leave(w) {
 		t.Error("taken and gone a second time")
 	}
 
-	w, _ = r.New(nil)
-	if !r.Cancel(w) || r.Cancel(w) {
+	w, _ = r.New(t.Context(), nil)
+	if !r.Leave(w) || r.Leave(w) {
 		t.Error("a side that waits can be removed once")
 	}
-	if r.Take(w.Token) != nil || isClosed(w.Joined) {
+	if r.Claim(Key{Name: w.Key.Name}) != nil || isClosed(w.Joined) {
 		t.Error("taken though it had gone")
 	}
 	if len(r.waiting) != 0 || r.tokens != 0 {
@@ -44,9 +44,9 @@ func TestTokenWorksOnce(t *testing.T) {
 
 // Of many who take and one who cancels, exactly one gets the side.
 func TestTakenOnce(t *testing.T) {
-	r := newRendezvous(minTokenDigits, rand.Reader)
+	r := NewMemory(minTokenDigits, 60, rand.Reader)
 	for range 100 {
-		w, err := r.New(nil)
+		w, err := r.New(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -54,7 +54,7 @@ func TestTakenOnce(t *testing.T) {
 		var wait sync.WaitGroup
 		for i := range 8 {
 			wait.Go(func() {
-				if i == 0 && r.Cancel(w) || i > 0 && r.Take(w.Token) != nil {
+				if i == 0 && r.Leave(w) || i > 0 && r.Claim(Key{Name: w.Key.Name}) != nil {
 					winners.Add(1)
 				}
 			})
@@ -74,27 +74,27 @@ func TestTokenUnique(t *testing.T) {
 		binary.BigEndian.PutUint64(b[:], n<<44|0xfff) // the five topmost digits count
 		script.Write(b[:])
 	}
-	r := newRendezvous(minTokenDigits, &script)
+	r := NewMemory(minTokenDigits, 60, &script)
 	for _, want := range []string{"17e58", "00001", "00002"} {
-		w, err := r.New(nil)
-		if err != nil || w.Token != want {
+		w, err := r.New(t.Context(), nil)
+		if err != nil || w.Key.Name != want {
 			t.Fatalf("token %v, %v, want %s", w, err, want)
 		}
-		r.Cancel(w)
+		r.Leave(w)
 	}
-	if _, err := r.New(nil); err == nil {
+	if _, err := r.New(t.Context(), nil); err == nil {
 		t.Error("a token without randomness")
 	}
-	r = newRendezvous(minTokenDigits, same{})
-	if _, err := r.New(nil); err != nil {
+	r = NewMemory(minTokenDigits, 60, same{})
+	if _, err := r.New(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
 	r.digits = 6 // as many as the second one gets anyway
-	if w, err := r.New(nil); err != nil || w.Token != "000000" {
+	if w, err := r.New(t.Context(), nil); err != nil || w.Key.Name != "000000" {
 		t.Errorf("%v, %v", w, err)
 	}
-	if w, err := r.New(nil); err == nil {
-		t.Errorf("from a broken source of randomness came a second %q", w.Token)
+	if w, err := r.New(t.Context(), nil); err == nil {
+		t.Errorf("from a broken source of randomness came a second %q", w.Key.Name)
 	}
 }
 
@@ -105,13 +105,13 @@ func (same) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // No more spent tokens are remembered than was said.
 func TestSpentTokensBounded(t *testing.T) {
-	r := newRendezvous(minTokenDigits, rand.Reader)
+	r := NewMemory(minTokenDigits, 60, rand.Reader)
 	for range spentTokens + 1000 {
-		w, err := r.New(nil)
+		w, err := r.New(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		r.Cancel(w)
+		r.Leave(w)
 	}
 	if len(r.spent) != spentTokens || len(r.order) != spentTokens {
 		t.Errorf("%d and %d are remembered", len(r.spent), len(r.order))
@@ -129,21 +129,21 @@ func TestTokenDigits(t *testing.T) {
 	if got := tokenDigits(16, 1); got != 16 {
 		t.Errorf("%d digits", got)
 	}
-	r := newRendezvous(minTokenDigits, rand.Reader)
+	r := NewMemory(minTokenDigits, 60, rand.Reader)
 	var waiting []*Wait
 	for range 300 {
 		for range 3 {
-			w, err := r.New(nil)
+			w, err := r.New(t.Context(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			waiting = append(waiting, w)
 		}
-		r.Cancel(waiting[0]) // the oldest, whose token is shorter than most
+		r.Leave(waiting[0]) // the oldest, whose token is shorter than most
 		waiting = waiting[1:]
 		lengths := make(map[int]int)
 		for _, w := range waiting {
-			lengths[len(w.Token)]++
+			lengths[len(w.Key.Name)]++
 		}
 		for digits, n := range lengths {
 			if uint64(n)<<20 > uint64(1)<<(4*digits) {

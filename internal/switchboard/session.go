@@ -30,6 +30,8 @@ type session struct {
 	write    sync.Mutex // guards sentEOF, and orders end of file after everything else
 	sentEOF  bool
 	finished sync.Once
+
+	forwarded *forwarded // whom a node asks for
 }
 
 // start is a request that starts something in a session, or why it is refused.
@@ -64,7 +66,12 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 		var st start
 		switch r.Type {
 		case "exec":
-			if st.command, st.err = parseExec(r.Payload); st.err != nil {
+			if s.client.node {
+				st.command, st.err = parseForwarded(r.Payload)
+			} else {
+				st.command, st.err = parseExec(r.Payload)
+			}
+			if st.err != nil {
 				st.err = &refusal{unknownCommand, st.err.Error() + "; ask for \"new\" or for a token"}
 			}
 		case "shell", "subsystem":
@@ -77,6 +84,9 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 		case "auth-agent-req@openssh.com":
 			ok, starts = false, false
 			spoil("no agent forwarding here; try ssh -a")
+		case endRequest:
+			ok, starts = false, false
+			s.ended(r.Payload)
 		case "x11-req":
 			ok, starts = false, false
 			spoil("no X11 forwarding here; try ssh -x")
@@ -110,6 +120,9 @@ func (s *session) Read(p []byte) (int, error) {
 	meter.reading()
 	n, err := s.channel.Read(p)
 	meter.took(n, n < len(p))
+	if err == io.EOF && s.forwarded != nil {
+		err = s.forwarded.ending(s.gone)
+	}
 	return n, err
 }
 
@@ -121,7 +134,23 @@ func (s *session) Write(p []byte) (int, error) {
 }
 
 // RemoteAddr implements [Side].
-func (s *session) RemoteAddr() net.Addr { return s.client.meter.RemoteAddr() }
+func (s *session) RemoteAddr() net.Addr {
+	if s.forwarded != nil {
+		return s.forwarded.addr
+	}
+	return s.client.meter.RemoteAddr()
+}
+
+// Lost implements [Side].
+func (s *session) Lost() error {
+	if s.forwarded == nil {
+		return nil
+	}
+	if err := s.forwarded.ending(s.gone); err != io.EOF {
+		return err
+	}
+	return nil
+}
 
 // Gone implements [Side].
 func (s *session) Gone() <-chan struct{} { return s.gone }
@@ -157,32 +186,58 @@ func (s *session) obey(c command) error {
 		s.tell(func() { io.WriteString(s.channel, server.opt.Landing) })
 		s.Finish(0, "")
 		return nil
-	case c.meeting != "":
-		w, joined := server.rendezvous.Meet(c.meeting, c.letter, s)
-		if joined {
-			return s.join(w.Side)
-		}
-		return s.waitAs(w)
-	case c.token == "":
-		w, err := server.rendezvous.New(s)
+	case c.forwarded != nil:
+		return s.joinForwarded(c)
+	case c.key.Letter != "":
+		return s.meet(c.key)
+	case c.key.Name == "":
+		w, err := server.rendezvous.New(s.client.ctx, s)
 		if err != nil {
 			return err
 		}
-		return s.waitAs(w)
-	case !server.lookups.allow(s.RemoteAddr()):
-		return &refusal{tooManyLookups, "too many tokens have been tried from your address or network; try again in a minute"}
+		_, err = s.waitAs(w)
+		return err
 	}
-	w := server.rendezvous.Take(c.token)
-	server.opt.Observer.LookedUp(w != nil)
-	if w != nil {
-		return s.join(w.Side)
+	found, err := server.rendezvous.Take(s.client.ctx, c.key.Name, s.RemoteAddr())
+	if err != nil {
+		return err
 	}
+	server.opt.Observer.LookedUp(found != Found{})
+	switch {
+	case found.Wait != nil:
+		return s.carry(found.Wait.Side, s)
+	case found.Node != "":
+		return s.joinAt(found.Node, c.key, 0)
+	}
+	return nobodyWaits()
+}
+
+func nobodyWaits() error {
 	return &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
 }
 
+// meet joins the other side of a meeting, or waits for it. When that waits at another node, and has gone by the time that we get
+// there, we wait again.
+func (s *session) meet(key Key) error {
+	for range 5 {
+		other, own := s.client.server.rendezvous.Meet(key, s)
+		if other != nil {
+			return s.carry(other.Side, s)
+		}
+		node, err := s.waitAs(own)
+		if node == "" {
+			return err
+		}
+		if err := s.joinAt(node, key, time.Since(own.Since)); !isRefusal(err, wrongToken) {
+			return err
+		}
+	}
+	return &refusal{nodeLost, "the other side of this meeting is found and gone again and again; try again"}
+}
+
 // waitAs waits until another session has joined w, which is this one's: that one carries the link, and finishes this
-// session.
-func (s *session) waitAs(w *Wait) error {
+// session. If the other side of a meeting waits at another node, it returns that one's address.
+func (s *session) waitAs(w *Wait) (node string, err error) {
 	server := s.client.server
 	ctx, end := context.WithCancelCause(s.client.ctx)
 	defer end(nil)
@@ -197,46 +252,55 @@ func (s *session) waitAs(w *Wait) error {
 		end(&refusal{tooManyWaiting, "too many are waiting here already; try again later"})
 	} else {
 		defer place.leave()
-		if w.Token != "" {
-			s.stderr(w.Token)
+		if w.Key.Letter == "" {
+			s.Tell(w.Key.Name)
 		}
 	}
-	var err error
 	select {
 	case <-w.Joined:
-		return nil
 	case <-w.Replaced:
+	case node = <-w.Elsewhere:
 	case <-s.gone:
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	if server.rendezvous.Cancel(w) {
-		return err
+	if server.rendezvous.Leave(w) {
+		return node, err
 	}
 	select {
 	case <-w.Joined:
-		return nil
+		return "", nil
 	case <-w.Replaced:
-		return &refusal{replacedBy, "another session of your side of this meeting has taken your place"}
+		return "", &refusal{replacedBy, "another session of your side of this meeting has taken your place"}
 	}
 }
 
-// join carries the link of a side that waited and this session.
-func (s *session) join(waited Side) error {
+// carry carries the link of a side that waited and one that joined it, of which this session is one.
+func (s *session) carry(waited, joined Side) error {
 	server := s.client.server
 	ctx, end := context.WithCancelCause(s.client.linkCtx)
 	defer end(nil)
-	l := newLink(waited, s, &server.opt)
-	place := server.links.enter([]net.Addr{waited.RemoteAddr(), s.RemoteAddr()}, l.lastMoved, func() {
+	l := newLink(waited, joined, &server.opt)
+	var addrs []net.Addr
+	for _, side := range []Side{waited, joined} {
+		if addr := side.RemoteAddr(); addr != nil {
+			addrs = append(addrs, addr)
+		}
+	}
+	place := server.links.enter(addrs, l.lastMoved, func() {
 		end(&refusal{tooManyLinks, "too many links are running, most of them of your network, and this one was the quietest"})
 	})
 	if place == nil {
 		err := &refusal{tooManyLinks, "too many links are running; try again later"}
-		waited.Finish(1, err.line)
+		for _, side := range []Side{waited, joined} {
+			if side != Side(s) {
+				side.Finish(1, err.line)
+			}
+		}
 		return err
 	}
 	defer place.leave()
-	s.stderr("switched")
+	joined.Tell("switched")
 	log, level := server.log.With("link", server.linkNumber.Add(1)), slog.LevelInfo
 	if !server.linkLines.Allow() {
 		server.unlogged.Add(1)
@@ -281,8 +345,8 @@ func (s *session) tell(f func()) {
 	f()
 }
 
-// stderr writes a line to the client's standard error. None can follow an end of file that has been passed on.
-func (s *session) stderr(line string) {
+// Tell implements [Side]. No line can follow an end of file that has been passed on.
+func (s *session) Tell(line string) {
 	s.tell(func() {
 		if !s.sentEOF {
 			io.WriteString(s.channel.Stderr(), line+"\n")
@@ -309,7 +373,7 @@ func (s *session) Finish(status uint32, line string) {
 	s.finished.Do(func() {
 		s.client.place.unsettle(s.client.close)
 		if line != "" {
-			s.stderr("switchboard: " + line)
+			s.Tell("switchboard: " + line)
 		}
 		s.tell(func() {
 			if status != 0 || !s.sentEOF {

@@ -53,8 +53,8 @@ type Server struct {
 	hostKey    ssh.MultiAlgorithmSigner
 	large      chan struct{} // see meter
 	farewells  chan struct{} // has room for maxFarewells
+	memory     *Memory
 	rendezvous Rendezvous
-	lookups    *lookups
 	counters   counters
 	linkNumber atomic.Uint64
 	linkLines  *rate.Limiter // how many links are logged
@@ -78,6 +78,12 @@ func New(opt Options) (*Server, error) {
 	if opt.Observer == nil {
 		opt.Observer = nobody{}
 	}
+	if opt.Memory == nil {
+		opt.Memory = NewMemory(opt.TokenDigits, opt.Lookups, rand.Reader)
+	}
+	if opt.Rendezvous == nil {
+		opt.Rendezvous = opt.Memory
+	}
 	bounded := func(name string, most int) *pool {
 		return newPool(most, func(crowd int) { opt.Observer.Evicted(name, crowd) })
 	}
@@ -87,8 +93,8 @@ func New(opt Options) (*Server, error) {
 		hostKey:     hostKey,
 		large:       make(chan struct{}, maxLarge),
 		farewells:   make(chan struct{}, maxFarewells),
-		rendezvous:  newRendezvous(opt.TokenDigits, rand.Reader),
-		lookups:     newLookups(opt.Lookups, time.Now),
+		memory:      opt.Memory,
+		rendezvous:  opt.Rendezvous,
 		linkLines:   rate.NewLimiter(linkLineRate, linkLineBurst),
 		counters:    counters{observer: opt.Observer},
 		connections: bounded("connections", opt.MaxConnections),

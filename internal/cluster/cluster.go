@@ -1,0 +1,359 @@
+// Package cluster makes several switchboards one: each node tells the others, through NATS, who waits there.
+//
+// A node subscribes to a subject for each side that waits with it. So "does anybody wait under this token, and where" is one
+// request, which NATS answers at once if nobody has subscribed, and what a node holds is forgotten with its connection. Bytes
+// of links never go through NATS: they go from node to node by SSH.
+//
+// The files: cluster (the connection, and the rendezvous for tokens), meeting (two sides that wait at different nodes), seal (what
+// NATS must not read).
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"aig/internal/switchboard"
+)
+
+const (
+	// askTime is how long the other nodes may take to answer.
+	askTime = 2 * time.Second
+
+	// beatTime is the time between two signs of life of a node, and silentBeats how many of them may be missing until it counts
+	// as gone.
+	beatTime    = 2 * time.Second
+	silentBeats = 4
+
+	// reconnectTime is the time between two tries to reach NATS.
+	reconnectTime = time.Second
+
+	// maxQueue is how many messages may wait here to be looked at. Beyond it NATS' client drops them.
+	maxQueue = 1 << 14
+)
+
+// Options set up a [Cluster].
+type Options struct {
+	URLs      string // of NATS, with commas between them
+	Advertise string // host and port at which the other nodes reach this one
+	Key       []byte // see [switchboard.ClusterKey]
+	Memory    *switchboard.Memory
+	Logger    *slog.Logger // never sees a token or a name
+}
+
+// Check returns what is wrong with the addresses, if anything.
+func (o *Options) Check() error {
+	host, port, err := net.SplitHostPort(o.Advertise)
+	if err == nil && (host == "" || port == "" || port == "0") {
+		err = errors.New("it needs a host and a port")
+	}
+	if err != nil {
+		return fmt.Errorf("the address %q for the other nodes: %w", o.Advertise, err)
+	}
+	return nil
+}
+
+// Cluster is a [switchboard.Rendezvous] of several nodes. While NATS can't be reached it is that of this node's.
+type Cluster struct {
+	memory   *switchboard.Memory
+	address  string
+	log      *slog.Logger
+	seal     *seal
+	nats     *nats.Conn
+	id       string // of this process
+	inbox    string // answers to what meetings ask come to the subjects below it
+	messages chan *nats.Msg
+	healed   chan struct{} // NATS has come back
+	done     chan struct{}
+	wait     sync.WaitGroup
+
+	mu    sync.Mutex
+	held  map[string]*held // who waits here, by subject
+	young []*held          // meetings that ask again
+	nodes map[string]*node // the others, by id
+}
+
+// held is a side that waits here and is announced.
+type held struct {
+	wait    *switchboard.Wait
+	subject string
+	subs    *nats.Subscription
+	turn    turn // in a meeting
+	asked   int  // how often a meeting has asked
+	over    bool // replaced by a newer session at another node
+}
+
+// node is another node, as its last sign of life has it.
+type node struct {
+	beat   uint64 // its number
+	tokens int
+	heard  time.Time
+}
+
+// message is what nodes say to each other.
+type message struct {
+	Address string `json:",omitempty"` // where its sender is reached
+	Letter  string `json:",omitempty"` // in a meeting: of whoever asks
+	Turn    uint64 `json:",omitempty"` // the same
+	ID      string `json:",omitempty"` // of the turn, or of the node in a sign of life
+	Beat    uint64 `json:",omitempty"`
+	Tokens  int    `json:",omitempty"`
+	Client  string `json:",omitempty"` // who has looked a token up
+}
+
+// Join connects to NATS. If that can't be reached, it goes on trying.
+func Join(o Options) (*Cluster, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	c := &Cluster{
+		memory: o.Memory, address: o.Advertise, log: o.Logger, id: rand.Text(),
+		messages: make(chan *nats.Msg, maxQueue), healed: make(chan struct{}, 1), done: make(chan struct{}),
+		held: make(map[string]*held), nodes: make(map[string]*node),
+	}
+	var err error
+	if c.seal, err = newSeal(o.Key); err != nil {
+		return nil, err
+	}
+	back := func(nc *nats.Conn) {
+		c.log.Info("nats is reached", "server", nc.ConnectedUrlRedacted())
+		select {
+		case c.healed <- struct{}{}:
+		default:
+		}
+	}
+	c.nats, err = nats.Connect(o.URLs,
+		nats.Name("aig-switchboard"),
+		nats.NoEcho(), // or a node would hear itself wherever it asks for others
+		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
+		nats.ReconnectWait(reconnectTime), nats.ReconnectJitter(reconnectTime/4, reconnectTime/4),
+		nats.ReconnectBufSize(-1), // what is asked while it is away is of no use later
+		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(askTime),
+		nats.ConnectHandler(back), nats.ReconnectHandler(back),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if err != nil {
+				c.log.Warn("nats is away: only who waits here is found", "error", err.Error())
+			}
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.log.Debug("nats", "error", err.Error()) }),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to NATS: %w", err)
+	}
+	if !c.nats.IsConnected() {
+		c.log.Warn("nats can't be reached yet: only who waits here is found")
+	}
+	c.inbox = c.nats.NewInbox()
+	for _, subject := range []string{c.inbox + ".*", c.seal.subject("nodes"), c.seal.subject("look-ups")} {
+		if _, err := c.nats.ChanSubscribe(subject, c.messages); err != nil {
+			c.nats.Close()
+			return nil, fmt.Errorf("subscribing at NATS: %w", err)
+		}
+	}
+	c.wait.Go(c.run)
+	return c, nil
+}
+
+// Close leaves the cluster. Nobody may wait there any more.
+func (c *Cluster) Close() {
+	close(c.done)
+	c.wait.Wait()
+	c.nats.Close()
+}
+
+// Connected reports whether NATS is reached.
+func (c *Cluster) Connected() bool { return c.nats.IsConnected() }
+
+// Nodes returns how many other nodes there are.
+func (c *Cluster) Nodes() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.nodes)
+}
+
+// New implements [switchboard.Rendezvous]. A token that another node has given out is not given out again.
+func (c *Cluster) New(ctx context.Context, side switchboard.Side) (*switchboard.Wait, error) {
+	for range 100 {
+		w, err := c.memory.New(ctx, side)
+		if err != nil {
+			return nil, err
+		}
+		// Announced first and asked for then, so that of two nodes that draw the same token at once one at least hears of the other.
+		h := c.hold(w)
+		if address, _ := c.ask(ctx, h.subject); address == "" {
+			return w, nil
+		}
+		c.Leave(w)
+	}
+	return nil, errors.New("drawing a token: a hundred draws gave none that is free at the other nodes")
+}
+
+// Take implements [switchboard.Rendezvous].
+func (c *Cluster) Take(ctx context.Context, token string, from net.Addr) (switchboard.Found, error) {
+	found, err := c.memory.Take(ctx, token, from)
+	if err != nil {
+		return found, err
+	}
+	c.publish(c.seal.subject("look-ups"), "", message{Client: from.String()})
+	if found.Wait != nil {
+		return found, nil
+	}
+	found.Node, err = c.ask(ctx, c.seal.subject("token "+token))
+	return found, err
+}
+
+// Leave implements [switchboard.Rendezvous].
+func (c *Cluster) Leave(w *switchboard.Wait) bool {
+	subject := c.seal.of(w.Key)
+	c.mu.Lock()
+	h := c.held[subject]
+	if h != nil && h.wait == w {
+		delete(c.held, subject)
+	} else {
+		h = nil // a newer session of this node's has its place, and has ended this one's subscription
+	}
+	c.mu.Unlock()
+	if h != nil {
+		h.subs.Unsubscribe()
+	}
+	return c.memory.Leave(w)
+}
+
+// hold announces a side that waits here.
+func (c *Cluster) hold(w *switchboard.Wait) *held {
+	h := &held{wait: w, subject: c.seal.of(w.Key), turn: turn{1, rand.Text()}}
+	// It fails only once the connection is closed for good. While NATS is away, it is made up for later.
+	h.subs, _ = c.nats.ChanSubscribe(h.subject, c.messages)
+	c.mu.Lock()
+	old := c.held[h.subject]
+	if old != nil {
+		h.turn.number = old.turn.number + 1
+	}
+	c.held[h.subject] = h
+	if w.Key.Letter != "" {
+		c.young = append(c.young, h)
+	}
+	c.mu.Unlock()
+	if old != nil {
+		old.subs.Unsubscribe()
+	}
+	return h
+}
+
+// ask returns the address of the node that has announced a subject, or an empty one if none has.
+func (c *Cluster) ask(ctx context.Context, subject string) (string, error) {
+	if !c.Connected() {
+		return "", switchboard.ErrAway
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	answer, err := c.nats.RequestWithContext(ctx, subject, c.seal.close(subject, message{}))
+	if errors.Is(err, nats.ErrNoResponders) {
+		return "", nil
+	}
+	if err != nil {
+		c.log.Debug("asking the other nodes", "error", err.Error())
+		return "", switchboard.ErrAway
+	}
+	m, err := c.seal.open(answer.Subject, answer.Data)
+	if err != nil {
+		c.log.Warn("an answer that comes from no node of ours")
+		return "", switchboard.ErrAway
+	}
+	return m.Address, nil
+}
+
+// publish says something, if NATS can be reached. Reply is where answers go, or empty.
+func (c *Cluster) publish(subject, reply string, m message) {
+	if err := c.nats.PublishRequest(subject, reply, c.seal.close(subject, m)); err != nil && !errors.Is(err, nats.ErrReconnectBufExceeded) {
+		c.log.Debug("telling the other nodes", "error", err.Error())
+	}
+}
+
+// run looks at what the other nodes say, and gives signs of life, until the end.
+func (c *Cluster) run() {
+	beat, again := time.NewTicker(beatTime), time.NewTicker(againTime)
+	defer beat.Stop()
+	defer again.Stop()
+	for number := uint64(1); ; {
+		select {
+		case <-c.done:
+			return
+		case msg := <-c.messages:
+			c.hear(msg)
+		case <-c.healed:
+			c.askAll()
+		case <-again.C:
+			c.askYoung()
+		case <-beat.C:
+			c.publish(c.seal.subject("nodes"), "", message{ID: c.id, Beat: number, Tokens: c.count()})
+			number++
+		}
+	}
+}
+
+// hear looks at a message.
+func (c *Cluster) hear(msg *nats.Msg) {
+	m, err := c.seal.open(msg.Subject, msg.Data)
+	if err != nil {
+		return // one of NATS' own, which says that nobody has subscribed, or of somebody else
+	}
+	switch msg.Subject {
+	case c.seal.subject("nodes"):
+		if c.heardOf(m) {
+			c.askAll()
+		}
+	case c.seal.subject("look-ups"):
+		if addr, err := netip.ParseAddrPort(m.Client); err == nil {
+			c.memory.Charge(net.TCPAddrFromAddrPort(addr))
+		}
+	default:
+		c.mu.Lock()
+		h := c.held[msg.Subject]
+		c.mu.Unlock()
+		switch {
+		case h == nil && len(msg.Subject) > len(c.inbox) && msg.Subject[:len(c.inbox)] == c.inbox:
+			c.answered(msg.Subject[len(c.inbox)+1:], m)
+		case h == nil: // it has just ended
+		case h.wait.Key.Letter != "":
+			c.asked(h, m, msg.Reply)
+		default:
+			c.publish(msg.Reply, "", message{Address: c.address})
+		}
+	}
+}
+
+// heardOf notes a sign of life, and reports whether some have been missed: what was asked meanwhile has to be asked again.
+func (c *Cluster) heardOf(m message) (missed bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := c.nodes[m.ID]
+	if n == nil {
+		n = new(node)
+		c.nodes[m.ID] = n
+	}
+	missed = m.Beat != n.beat+1
+	*n = node{m.Beat, max(m.Tokens, 0), time.Now()}
+	return missed
+}
+
+// count forgets the nodes that have gone, and returns how many tokens wait here.
+func (c *Cluster) count() int {
+	c.mu.Lock()
+	maps.DeleteFunc(c.nodes, func(_ string, n *node) bool { return time.Since(n.heard) > silentBeats*beatTime })
+	others := 0
+	for _, n := range c.nodes {
+		others += n.tokens
+	}
+	c.mu.Unlock()
+	return c.memory.Tokens(others)
+}

@@ -1,0 +1,131 @@
+package cluster
+
+import (
+	"cmp"
+	"time"
+
+	"aig/internal/switchboard"
+)
+
+// The two sides of a meeting may wait at different nodes. Then it is b that goes to where a is, whoever was first; so both can ask
+// for the other at the same moment, and as often as they like.
+//
+// Sides of the same letter count turns: whoever comes takes the one after the highest that it hears of, and replaces all that
+// have a lower one. Of two with the same number the identifier decides, so that of several that come at once one is left.
+
+const (
+	// againTime is how long after its first question a meeting asks again, for a subscription takes a while to be known
+	// everywhere; maxAsked is how often it asks until it counts as one that has long waited.
+	againTime = time.Second
+	maxAsked  = 4
+)
+
+// turn orders the sessions of one side of a meeting.
+type turn struct {
+	number uint64
+	id     string
+}
+
+func (t turn) compare(other turn) int {
+	return cmp.Or(cmp.Compare(t.number, other.number), cmp.Compare(t.id, other.id))
+}
+
+// Meet implements [switchboard.Rendezvous].
+func (c *Cluster) Meet(key switchboard.Key, side switchboard.Side) (other, own *switchboard.Wait) {
+	if other, own = c.memory.Meet(key, side); own != nil {
+		c.askFor(c.hold(own))
+	}
+	return other, own
+}
+
+// askFor asks the other nodes for a meeting's other side, and tells those of the same side that this one has come.
+func (c *Cluster) askFor(h *held) {
+	c.mu.Lock()
+	h.asked++
+	m := message{Address: c.address, Letter: h.wait.Key.Letter, Turn: h.turn.number, ID: h.turn.id}
+	c.mu.Unlock()
+	reply := c.inbox + "." + h.subject
+	c.publish(h.subject, reply, m)
+	c.publish(c.seal.of(h.wait.Key.Other()), reply, m)
+}
+
+// asked answers another node's askFor, for one that waits here.
+func (c *Cluster) asked(h *held, m message, reply string) {
+	key := h.wait.Key
+	c.mu.Lock()
+	own := h.turn
+	older := own.compare(turn{m.Turn, m.ID}) < 0
+	if m.Letter == key.Letter && older {
+		h.over = true
+	}
+	c.mu.Unlock()
+	switch {
+	case m.Letter == key.Letter && older:
+		c.memory.Replace(h.wait)
+	case m.Letter == key.Letter:
+		c.publish(reply, "", message{Turn: own.number, ID: own.id})
+	case key.Letter == "b":
+		h.moveTo(m.Address)
+	default:
+		c.publish(reply, "", message{Address: c.address})
+	}
+}
+
+// answered takes an answer to askFor.
+func (c *Cluster) answered(subject string, m message) {
+	c.mu.Lock()
+	h := c.held[subject]
+	newer := h != nil && m.Turn > 0 && !h.over && h.asked < maxAsked && h.turn.compare(turn{m.Turn, m.ID}) < 0
+	if newer {
+		h.turn.number = m.Turn + 1
+	}
+	c.mu.Unlock()
+	switch {
+	case newer:
+		c.askFor(h)
+	case h != nil && m.Address != "" && h.wait.Key.Letter == "b":
+		h.moveTo(m.Address)
+	}
+}
+
+// moveTo says where the other side waits.
+func (h *held) moveTo(address string) {
+	select {
+	case h.wait.Elsewhere <- address:
+	default: // it is on its way already
+	}
+}
+
+// askYoung asks again for those who have come lately.
+func (c *Cluster) askYoung() {
+	c.mu.Lock()
+	young := c.young
+	c.young = nil
+	c.mu.Unlock()
+	for _, h := range young {
+		c.mu.Lock()
+		again := c.held[h.subject] == h && h.asked < maxAsked
+		if again {
+			c.young = append(c.young, h)
+		}
+		c.mu.Unlock()
+		if again {
+			c.askFor(h)
+		}
+	}
+}
+
+// askAll asks again for every meeting, when the nodes may have missed what was asked.
+func (c *Cluster) askAll() {
+	c.mu.Lock()
+	var all []*held
+	for _, h := range c.held {
+		if h.wait.Key.Letter != "" {
+			all = append(all, h)
+		}
+	}
+	c.mu.Unlock()
+	for _, h := range all {
+		c.askFor(h)
+	}
+}

@@ -1,0 +1,463 @@
+package switchboard
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"aig/internal/sshguard"
+)
+
+// Several switchboards are one if they have the same host key. A node whose client asks for a side that waits at another node
+// connects there as an SSH client, shows the host key, and asks for
+//
+//	forward <address of its client> <milliseconds that it has waited> <token>
+//	forward <address of its client> <milliseconds that it has waited> <name> <letter>
+//
+// The other node looks only among those who wait there, so that nothing goes round in circles. The first line on standard error is
+// "switched" or, if the client waited longer than whom it is joined to, "waited"; any other one is why not. From there on each
+// end of the link is a [Side] at its node.
+const (
+	switchedLine = "switched"
+	waitedLine   = "waited"
+
+	// endRequest is the channel request by which a node says how its client's side ended: a string, empty for an end of file.
+	endRequest = "end@aig-switchboard"
+
+	// maxForward bounds a node's command, and maxLine a line of its, in bytes.
+	maxForward = 256
+	maxLine    = 1 << 10
+)
+
+// nodeUser returns the name by which a node asks to be let in as one: nobody else has it by chance.
+func nodeUser(clusterKey []byte) string {
+	name, err := hkdf.Key(sha256.New, clusterKey, nil, "node", 16)
+	if err != nil {
+		panic(err) // for lengths beyond 8,160 bytes only
+	}
+	return hex.EncodeToString(name)
+}
+
+const nodeExtension = "aig-node"
+
+// admitNodes lets nodes in by the host key, and everybody else as before.
+func admitNodes(config *ssh.ServerConfig, clusterKey []byte, hostKey ssh.PublicKey) {
+	if clusterKey == nil {
+		return
+	}
+	user := nodeUser(clusterKey)
+	config.NoClientAuthCallback = func(conn ssh.ConnMetadata) (*ssh.Permissions, error) {
+		if conn.User() == user {
+			return nil, errors.New("a node has a key")
+		}
+		return nil, nil
+	}
+	config.PublicKeyCallback = func(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
+		if conn.User() != user || !bytes.Equal(key.Marshal(), hostKey.Marshal()) {
+			return nil, errors.New("no node")
+		}
+		return &ssh.Permissions{Extensions: map[string]string{nodeExtension: ""}}, nil
+	}
+}
+
+// isNode reports whether whoever was let in with these permissions has shown the host key.
+func isNode(p *ssh.Permissions) bool {
+	if p == nil {
+		return false
+	}
+	_, ok := p.Extensions[nodeExtension]
+	return ok
+}
+
+// forwarded is a client of another node, in a session of that node's.
+type forwarded struct {
+	addr   net.Addr
+	waited time.Duration // before it came here
+
+	once  sync.Once
+	ended chan struct{} // closed when the node has said how its side ended
+	err   error         // how: io.EOF, or a line
+}
+
+// parseForwarded reads the payload of a node's "exec" request.
+func parseForwarded(payload []byte) (command, error) {
+	if len(payload) < 4 || len(payload) > maxForward || uint64(binary.BigEndian.Uint32(payload)) != uint64(len(payload)-4) {
+		return command{}, errExecForm
+	}
+	words := strings.Split(string(payload[4:]), " ")
+	if len(words) < 4 || words[0] != "forward" {
+		return command{}, errExecForm
+	}
+	addr, err := netip.ParseAddrPort(words[1])
+	if err != nil {
+		return command{}, errExecForm
+	}
+	waited, err := strconv.ParseUint(words[2], 10, 32)
+	if err != nil {
+		return command{}, errExecForm
+	}
+	text := words[3]
+	if len(words) == 5 {
+		text = "meet " + words[3] + " " + words[4]
+	}
+	c, err := parseExec(append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...))
+	if err == nil && (c.key.Name == "" || len(words) > 5) {
+		err = errExecForm
+	}
+	c.forwarded = &forwarded{
+		addr:   net.TCPAddrFromAddrPort(addr),
+		waited: time.Duration(waited) * time.Millisecond,
+		ended:  make(chan struct{}),
+	}
+	return c, err
+}
+
+// joinForwarded joins a client of another node to whom it asks for, if that waits here.
+func (s *session) joinForwarded(c command) error {
+	s.forwarded = c.forwarded
+	of := c.key
+	if of.Letter != "" {
+		of = of.Other()
+	}
+	w := s.client.server.memory.Claim(of)
+	if w == nil {
+		return nobodyWaits()
+	}
+	if s.forwarded.waited > time.Since(w.Since) {
+		s.Tell(waitedLine)
+		return s.carry(s, w.Side)
+	}
+	return s.carry(w.Side, s)
+}
+
+// ended reads a node's word of how its side ended.
+func (s *session) ended(payload []byte) {
+	var end struct{ Line string }
+	if s.forwarded == nil || ssh.Unmarshal(payload, &end) != nil {
+		return
+	}
+	s.forwarded.once.Do(func() {
+		s.forwarded.err = io.EOF
+		if end.Line != "" {
+			s.forwarded.err = &refusal{otherNode, printable(end.Line)}
+		}
+		close(s.forwarded.ended)
+	})
+}
+
+// ending returns how the side ended once its end of file has come, or why not if its node is gone. A node says how before it
+// sends the end of file, and everything that it said is read before it counts as gone.
+func (f *forwarded) ending(gone <-chan struct{}) error {
+	select {
+	case <-f.ended:
+		return f.err
+	case <-gone:
+	}
+	select {
+	case <-f.ended:
+		return f.err
+	default:
+		return &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
+	}
+}
+
+// printable returns a line of another node's as it may go to a client and into the log.
+func printable(line string) string {
+	line = strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return -1
+		}
+		return r
+	}, line)
+	return line[:min(len(line), maxLine)]
+}
+
+// remote is a side that waited at another node, and is reached through a connection to that.
+type remote struct {
+	meter   *meter
+	conn    ssh.Conn
+	channel ssh.Channel
+	limit   time.Duration // for the node to take a line
+	wait    sync.WaitGroup
+
+	first    chan string   // gets the first line
+	spoke    chan struct{} // closed when a first exit status has come
+	status   atomic.Uint32 // the last one
+	line     string        // the last one on standard error; read it once that is at its end
+	told     chan struct{} // closed when standard error is at its end
+	gone     chan struct{} // closed when the channel is closed or the connection has ended
+	finished sync.Once
+	ended    sync.Once
+}
+
+// joinAt joins this session, for what it has asked for, to a side that waits at another node. It has waited for that itself for
+// so long.
+func (s *session) joinAt(node string, key Key, waited time.Duration) error {
+	r, err := s.client.server.dial(s.client.ctx, node)
+	if err != nil {
+		s.client.server.log.Warn("another node could not be reached", "node", node, "error", err.Error())
+		return &refusal{nodeLost, "the switchboard at which the other side waits can't be reached; try again"}
+	}
+	text := fmt.Sprintf("forward %s %d %s", s.RemoteAddr(), waited.Milliseconds(), key.Name)
+	if key.Letter != "" {
+		text += " " + key.Letter
+	}
+	line, err := r.ask(s.client.ctx, text)
+	switch {
+	case err != nil:
+		r.Finish(1, "")
+		return err
+	case line == waitedLine:
+		return s.carry(s, r)
+	case line == switchedLine:
+		return s.carry(r, s)
+	}
+	r.Finish(0, "")
+	if nobody := nobodyWaits(); line == nobody.Error() {
+		return nobody // a moment ago somebody did
+	}
+	return &refusal{otherNode, line}
+}
+
+// dial connects to another node and opens a session there.
+func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
+	if s.opt.ClusterKey == nil {
+		return nil, errors.New("this one is no node")
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.opt.ControlTime)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", node)
+	if err != nil {
+		return nil, err
+	}
+	r := &remote{
+		meter: newMeter(conn, nil), limit: s.opt.ControlTime,
+		first: make(chan string, 1), spoke: make(chan struct{}), told: make(chan struct{}), gone: make(chan struct{}),
+	}
+	r.meter.keys = sshguard.FirstKeys{Client: true}
+	r.meter.flooded = func(string) { conn.Close() }
+	r.meter.turn(obeying, backlogBudget)
+	stop := context.AfterFunc(ctx, func() { r.meter.Close() })
+	defer func() {
+		if !stop() && err == nil {
+			err = context.Cause(ctx)
+		}
+		if err != nil {
+			r.meter.Close()
+			if r.conn != nil {
+				sshguard.Drain(sshguard.Queue(r.conn))
+				r.conn.Wait()
+			}
+			r.wait.Wait()
+		}
+	}()
+	ssh1, channels, requests, err := ssh.NewClientConn(r.meter, node, &ssh.ClientConfig{
+		Config:          algorithms(),
+		User:            nodeUser(s.opt.ClusterKey),
+		Auth:            []ssh.AuthMethod{ssh.PublicKeys(s.hostKey)},
+		HostKeyCallback: ssh.FixedHostKey(s.hostKey.PublicKey()),
+		ClientVersion:   serverVersion,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.conn = ssh1
+	r.wait.Go(func() { ssh.DiscardRequests(requests) })
+	r.wait.Go(func() {
+		for ch := range channels {
+			ch.Reject(ssh.Prohibited, "")
+		}
+	})
+	var of <-chan *ssh.Request
+	if r.channel, of, err = r.conn.OpenChannel("session", nil); err != nil {
+		return nil, err
+	}
+	r.wait.Go(func() { r.serveRequests(of) })
+	r.wait.Go(r.readLines)
+	r.wait.Go(func() { r.watch(s.opt.KeepaliveInterval + s.opt.KeepaliveTime) })
+	return r, nil
+}
+
+// ask asks the node for a side, and returns its first line.
+func (r *remote) ask(ctx context.Context, text string) (string, error) {
+	lost := &refusal{nodeLost, "the switchboard at which the other side waits does not answer; try again"}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.limit, lost)
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { r.meter.Close() })()
+	if ok, err := r.channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{text})); err != nil || !ok {
+		return "", lost
+	}
+	select {
+	case line := <-r.first:
+		return line, nil
+	case <-r.gone:
+		select {
+		case line := <-r.first:
+			return line, nil
+		case <-r.told:
+		}
+		select {
+		case line := <-r.first:
+			return line, nil
+		default:
+			return "", lost
+		}
+	}
+}
+
+// serveRequests takes the exit statuses, until the channel is closed.
+func (r *remote) serveRequests(requests <-chan *ssh.Request) {
+	defer close(r.gone)
+	first := true
+	for request := range requests {
+		if request.Type == "exit-status" && len(request.Payload) == 4 {
+			r.status.Store(binary.BigEndian.Uint32(request.Payload))
+			if first {
+				close(r.spoke)
+			}
+			first = false
+		}
+		if request.WantReply {
+			request.Reply(false, nil)
+		}
+	}
+}
+
+// readLines takes the lines on standard error, until their end.
+func (r *remote) readLines() {
+	defer close(r.told)
+	lines := bufio.NewScanner(r.channel.Stderr())
+	lines.Buffer(nil, 2*maxLine)
+	for first := true; lines.Scan(); first = false {
+		line := printable(strings.TrimPrefix(lines.Text(), "switchboard: "))
+		if first {
+			r.first <- line
+		} else {
+			r.line = line
+		}
+	}
+	io.Copy(io.Discard, r.channel.Stderr())
+}
+
+// watch ends a connection on which nothing comes for so long: a node asks its clients for a sign of life more often.
+func (r *remote) watch(limit time.Duration) {
+	for seen := int64(-1); ; {
+		select {
+		case <-r.gone:
+			return
+		case <-time.After(limit):
+		}
+		if now := r.meter.total(); now == seen {
+			r.meter.Close()
+			return
+		} else {
+			seen = now
+		}
+	}
+}
+
+// Read implements [Side].
+func (r *remote) Read(p []byte) (int, error) {
+	r.meter.reading()
+	n, err := r.channel.Read(p)
+	r.meter.took(n, n < len(p))
+	if err == io.EOF {
+		select {
+		case <-r.spoke:
+		case <-r.gone:
+		}
+		if lost := r.ending(); lost != nil {
+			err = lost
+		}
+	}
+	return n, err
+}
+
+// ending returns why the side has ended, if not by an end of file. It waits if that is not known yet.
+func (r *remote) ending() error {
+	select {
+	case <-r.spoke:
+		if r.status.Load() == 0 {
+			return nil
+		}
+	case <-r.gone:
+	}
+	<-r.gone
+	<-r.told
+	select {
+	case <-r.spoke:
+	default:
+		return &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
+	}
+	switch {
+	case r.status.Load() == 0:
+		return nil
+	case r.line != "":
+		return &refusal{otherNode, r.line}
+	}
+	return errLeft
+}
+
+// Write implements [Side].
+func (r *remote) Write(p []byte) (int, error) {
+	n, err := r.channel.Write(p)
+	r.meter.expect(n >> 10) // as for a session
+	return n, err
+}
+
+// Tell implements [Side]: at its own node it has been told.
+func (r *remote) Tell(string) {}
+
+// RemoteAddr implements [Side]: the side is counted at its own node.
+func (r *remote) RemoteAddr() net.Addr { return nil }
+
+// Gone implements [Side].
+func (r *remote) Gone() <-chan struct{} { return r.gone }
+
+// Lost implements [Side].
+func (r *remote) Lost() error { return r.ending() }
+
+// end says once how our side has ended.
+func (r *remote) end(line string) {
+	r.ended.Do(func() { r.channel.SendRequest(endRequest, false, ssh.Marshal(struct{ Line string }{line})) })
+}
+
+// CloseWrite implements [Side].
+func (r *remote) CloseWrite() {
+	slow := time.AfterFunc(r.limit, func() { r.meter.Close() })
+	defer slow.Stop()
+	r.end("")
+	r.channel.CloseWrite()
+}
+
+// Finish implements [Side].
+func (r *remote) Finish(_ uint32, line string) {
+	r.finished.Do(func() {
+		slow := time.AfterFunc(r.limit, func() { r.meter.Close() })
+		r.end(line)
+		r.channel.Close()
+		<-r.gone
+		slow.Stop()
+		r.meter.Close()
+		sshguard.Drain(sshguard.Queue(r.conn))
+		r.conn.Wait()
+		r.wait.Wait()
+	})
+}
