@@ -72,7 +72,6 @@ type Cluster struct {
 	id       string // of this process
 	inbox    string // answers to what meetings ask come to the subjects below it
 	messages chan *nats.Msg
-	healed   chan struct{} // NATS has come back
 	done     chan struct{}
 	wait     sync.WaitGroup
 
@@ -117,20 +116,14 @@ func Join(o Options) (*Cluster, error) {
 	}
 	c := &Cluster{
 		memory: o.Memory, address: o.Advertise, log: o.Logger, id: rand.Text(),
-		messages: make(chan *nats.Msg, maxQueue), healed: make(chan struct{}, 1), done: make(chan struct{}),
+		messages: make(chan *nats.Msg, maxQueue), done: make(chan struct{}),
 		held: make(map[string]*held), nodes: make(map[string]*node),
 	}
 	var err error
 	if c.seal, err = newSeal(o.Key); err != nil {
 		return nil, err
 	}
-	back := func(nc *nats.Conn) {
-		c.log.Info("nats is reached", "server", nc.ConnectedUrlRedacted())
-		select {
-		case c.healed <- struct{}{}:
-		default:
-		}
-	}
+	reached := func(nc *nats.Conn) { c.log.Info("nats is reached", "server", nc.ConnectedUrlRedacted()) }
 	c.nats, err = nats.Connect(o.URLs,
 		nats.Name("aig-switchboard"),
 		nats.NoEcho(), // or a node would hear itself wherever it asks for others
@@ -138,7 +131,7 @@ func Join(o Options) (*Cluster, error) {
 		nats.ReconnectWait(reconnectTime), nats.ReconnectJitter(reconnectTime/4, reconnectTime/4),
 		nats.ReconnectBufSize(-1), // what is asked while it is away is of no use later
 		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(askTime),
-		nats.ConnectHandler(back), nats.ReconnectHandler(back),
+		nats.ConnectHandler(reached), nats.ReconnectHandler(reached),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
 				c.log.Warn("nats is away: only who waits here is found", "error", err.Error())
@@ -274,7 +267,8 @@ func (c *Cluster) ask(ctx context.Context, subject string) (string, error) {
 
 // publish says something, if NATS can be reached. Reply is where answers go, or empty.
 func (c *Cluster) publish(subject, reply string, m message) {
-	if err := c.nats.PublishRequest(subject, reply, c.seal.close(subject, m)); err != nil && !errors.Is(err, nats.ErrReconnectBufExceeded) {
+	msg := &nats.Msg{Subject: subject, Reply: reply, Data: c.seal.close(subject, m)}
+	if err := c.nats.PublishMsg(msg); err != nil && !errors.Is(err, nats.ErrReconnectBufExceeded) {
 		c.log.Debug("telling the other nodes", "error", err.Error())
 	}
 }
@@ -290,8 +284,6 @@ func (c *Cluster) run() {
 			return
 		case msg := <-c.messages:
 			c.hear(msg)
-		case <-c.healed:
-			c.askAll()
 		case <-again.C:
 			c.askYoung()
 		case <-beat.C:
@@ -317,6 +309,9 @@ func (c *Cluster) hear(msg *nats.Msg) {
 			c.memory.Charge(net.TCPAddrFromAddrPort(addr))
 		}
 	default:
+		if msg.Reply == "" && msg.Sub.Subject != c.inbox+".*" {
+			return // said again by somebody else, for nobody asks without a place for the answer
+		}
 		c.mu.Lock()
 		h := c.held[msg.Subject]
 		c.mu.Unlock()

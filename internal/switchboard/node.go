@@ -285,14 +285,36 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 			ch.Reject(ssh.Prohibited, "")
 		}
 	})
-	var of <-chan *ssh.Request
-	if r.channel, of, err = r.conn.OpenChannel("session", nil); err != nil {
+	of, err := r.open(ctx)
+	if err != nil {
 		return nil, err
 	}
 	r.wait.Go(func() { r.serveRequests(of) })
 	r.wait.Go(r.readLines)
 	r.wait.Go(func() { r.watch(s.opt.KeepaliveInterval + s.opt.KeepaliveTime) })
 	return r, nil
+}
+
+// open opens the session. It does not wait for x/crypto's client beyond the end of ctx: that waits for ever for an answer if the
+// connection ends just when it asks (v0.58.0).
+func (r *remote) open(ctx context.Context) (<-chan *ssh.Request, error) {
+	type answer struct {
+		channel  ssh.Channel
+		requests <-chan *ssh.Request
+		err      error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		channel, requests, err := r.conn.OpenChannel("session", nil)
+		answers <- answer{channel, requests, err}
+	}()
+	select {
+	case a := <-answers:
+		r.channel = a.channel
+		return a.requests, a.err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // ask asks the node for a side, and returns its first line.

@@ -50,7 +50,7 @@ type refusal struct {
 func (r *refusal) Error() string { return r.line }
 
 // ErrAway is what whoever asks for something that doesn't wait here is told while the other nodes can't be asked.
-var ErrAway error = &refusal{clusterAway, "nobody is waiting here under this token, and the other switchboards can't be asked just now; try again in a minute"}
+var ErrAway error = &refusal{clusterAway, "nobody here waits under this token, and the other switchboards can't be asked just now; try again in a minute"}
 
 // isRefusal reports whether an error is a refusal for a reason.
 func isRefusal(err error, r reason) bool {
