@@ -1,7 +1,7 @@
 # aig: everything that is done with this repository. `make help` lists it.
 
 COMMANDS = git-aig-sync git-remote-aig aig-switchboard
-HELPERS = aig-test-pipe aig-test-reread
+HELPERS = aig-test-pipe aig-test-reread aig-test-nats
 SOURCES := $(shell find cmd internal -name '*.go' 2>/dev/null) go.mod
 BUILD = go build -trimpath -ldflags=-buildid=
 
@@ -16,7 +16,7 @@ bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 
-.PHONY: all build setup demo record test test-go test-t test-git test-packages test-platforms fuzz torture bench lint install dist clean help
+.PHONY: all build setup demo cluster-demo record test test-go test-t test-git test-packages test-platforms fuzz torture bench lint install dist clean help
 
 all: build
 
@@ -39,6 +39,9 @@ setup-%:
 
 demo: setup-demo build ## Alice and Bob pair and synchronise through a switchboard on loopback
 	@t/demo.sh
+
+cluster-demo: setup-demo build bin/aig-test-nats ## three switchboards behind one name, and pairs joined across them, on loopback
+	@t/cluster-demo.sh
 
 record: setup-demo build ## what `make demo` shows as a moving picture, docs/demo.svg
 	t/demo.sh >bin/demo.txt

@@ -319,7 +319,8 @@ test_expect_success 'usage on standard output, bad usage and failures on standar
 	grep "^usage: aig-switchboard" out && grep "^example" out && test_must_be_empty err &&
 	"$SWITCHBOARD_BIN/aig-switchboard" --version >out 2>err &&
 	grep "^aig-switchboard " out && test_must_be_empty err &&
-	for args in --nonsense surplus --max-links=0 --token-digits=4 --wait-time=-1s --grace=x; do
+	for args in --nonsense surplus --max-links=0 --token-digits=4 --wait-time=-1s --grace=x \
+		--nats=nats://127.0.0.1 --advertise=127.0.0.1:1 "--nats=nats://127.0.0.1 --advertise=:1"; do
 		test_expect_code 129 "$SWITCHBOARD_BIN/aig-switchboard" $args >out 2>err &&
 		test_must_be_empty out && grep "^usage: " err || return 1
 	done &&

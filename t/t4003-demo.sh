@@ -1,6 +1,6 @@
 #!/bin/sh
 
-test_description='make demo, from beginning to end, and what README shows of it'
+test_description='make demo and make cluster-demo, from beginning to end, and what README shows of the first'
 
 . /usr/share/sharness/sharness.sh
 
@@ -27,6 +27,14 @@ test_expect_success 'what README shows of a session is what the programs print' 
 	test "$(wc -l <printed)" -gt 8 &&
 	plain <printed >expect && plain <out >actual &&
 	comm -23 expect actual >missing && test_must_be_empty missing
+'
+
+test_expect_success 'pairs are joined across switchboards, and at one while NATS is away' '
+	"$SHARNESS_TEST_SRCDIR/cluster-demo.sh" >out 2>err &&
+	test "$(grep -c "^soup, says who waits at node" out)" = 3 &&
+	test "$(grep -c "^(on the first one.s screen) cake, says who comes to node" out)" = 3 &&
+	grep "^ferry, says b at node 3" out && grep "^(on b.s screen) train, says a at node 2" out &&
+	grep "can.t be asked just now; try again" err
 '
 
 test_done

@@ -1,0 +1,101 @@
+#!/bin/sh
+# Three switchboards and a NATS server on loopback: a pair of ssh clients is joined across two of them, another one by a meeting, and a pair goes on
+# while NATS is away. Everything happens in a temporary directory that is removed at the end.
+
+set -eu
+bin=$(cd "$(dirname "$0")/../bin" && pwd)
+demo=$(mktemp -d)
+nodes=
+nats=
+end () {
+	for process in $nodes $nats; do
+		kill "$process" 2>/dev/null || :
+	done
+	wait
+	rm -rf "$demo"
+}
+trap end EXIT
+trap 'exit 130' INT TERM
+
+wait_for () { # <basic regular expression> <file>
+	tries=0
+	until grep -q "$1" "$2" 2>/dev/null; do
+		tries=$((tries + 1))
+		if test $tries -gt 200; then
+			echo "fatal: no line of $2 matches $1 after 20 seconds:" >&2
+			cat "$2" >&2
+			exit 1
+		fi
+		sleep 0.1
+	done
+}
+
+mkfifo "$demo/nats.stdin"
+"$bin/aig-test-nats" <"$demo/nats.stdin" >"$demo/nats" &
+nats=$!
+exec 9>"$demo/nats.stdin"
+wait_for '^nats:' "$demo/nats"
+url=$(cat "$demo/nats")
+echo "NATS listens at $url."
+
+# The ports are of this demo's own: each node is told before it starts where the others find it.
+first=$((20000 + $$ % 20000))
+for n in 1 2 3; do
+	"$bin/aig-switchboard" --listen "127.0.0.1:$((first + n))" --advertise "127.0.0.1:$((first + n))" --nats "$url" \
+		--host-key "$demo/host_key" 2>"$demo/log$n" 9>&- &
+	nodes="$nodes $!"
+	wait_for 'msg=listening' "$demo/log$n"
+	wait_for 'nats is reached' "$demo/log$n"
+	echo "node $n: aig-switchboard --listen 127.0.0.1:$((first + n)) --advertise 127.0.0.1:$((first + n)) --nats $url"
+	echo "[127.0.0.1]:$((first + n)) $(ssh-keygen -y -f "$demo/host_key")" >>"$demo/known_hosts"
+done
+
+at () { # <node> <command>...
+	port=$((first + $1))
+	shift
+	ssh -F none -o BatchMode=yes -o UserKnownHostsFile="\"$demo/known_hosts\"" -o StrictHostKeyChecking=yes \
+		-o IdentityAgent=none -p "$port" 127.0.0.1 "$@" 9>&-
+}
+
+# pair <node> <node>: each one's words are the other's screen.
+pair () {
+	: >"$demo/waiting"
+	echo "soup, says who waits at node $1" | at "$1" new >"$demo/one" 2>"$demo/waiting" &
+	one=$!
+	wait_for '^[0-9a-f]\{5,\}$' "$demo/waiting"
+	token=$(cat "$demo/waiting")
+	echo
+	echo "ssh, at node $1\$ new"
+	echo "$token"
+	echo "ssh, at node $2\$ $token"
+	echo "cake, says who comes to node $2" | at "$2" "$token"
+	wait $one
+	sed "s/^/(on the first one's screen) /" "$demo/one"
+}
+
+pair 1 3
+pair 2 2
+
+name=$(head -c 16 /dev/urandom | od -An -tx1 | tr -d ' \n')
+echo
+echo "ssh, at node 3\$ meet $name b"
+echo "ferry, says b at node 3" | at 3 meet "$name" b >"$demo/one" 2>&1 &
+one=$!
+echo "ssh, at node 2\$ meet $name a"
+echo "train, says a at node 2" | at 2 meet "$name" a
+wait $one
+sed "s/^/(on b's screen) /" "$demo/one"
+
+echo
+echo "NATS is stopped: who waits at the same node is found, and nobody else."
+kill "$nats"
+wait "$nats" 2>/dev/null || :
+nats=
+wait_for 'nats is away' "$demo/log1"
+wait_for 'nats is away' "$demo/log3"
+pair 1 1
+echo
+echo "ssh, at node 3\$ 12345"
+status=0
+at 3 12345 </dev/null || status=$?
+test $status = 1 || exit 1
