@@ -143,15 +143,26 @@ func TestNodeKilled(t *testing.T) {
 	t.Logf("meanwhile %d pairs", stop())
 }
 
-// A frozen node does not hold anybody up for long: whoever asks for what it holds is told to try again.
+// A frozen node does not hold anybody up for long: whoever asks for what it holds is told to try again, and whoever was linked to one of its
+// clients that it is lost.
 func TestNodeFrozen(t *testing.T) {
 	url := startNATS(t, server.Options{}).ClientURL()
-	nodes := startNodes(t, []string{"--control-time", "2s"}, url, url)
+	nodes := startNodes(t, []string{"--keepalive-interval", "2s", "--keepalive-time", "2s"}, url, url)
 	known(t, nodes)
-	_, token := nodes[1].token()
+	inbound, token := nodes[0].token()
+	nodes[1].join(token)
+	outbound, token := nodes[1].token()
+	to := nodes[0].join(token)
+	if _, err := io.WriteString(to.ch, "x"); err != nil {
+		t.Fatal(err)
+	}
+	io.ReadFull(outbound.ch, make([]byte, 1))
+	_, token = nodes[1].token()
 	nodes[1].cmd.Process.Signal(syscall.SIGSTOP)
 	defer nodes[1].cmd.Process.Signal(syscall.SIGCONT)
 	nodes[0].run(token).refused("try again")
+	inbound.refused("the switchboard of the other side was lost")
+	to.refused("the switchboard of the other side was lost")
 }
 
 // A guesser has one budget, at however many nodes he tries.
