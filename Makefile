@@ -16,7 +16,7 @@ bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 
-.PHONY: all build setup demo cluster-demo record test test-go test-t test-git test-packages test-platforms fuzz torture bench lint install dist clean help
+.PHONY: all build setup demo cluster-demo record test test-go test-t test-git test-packages test-platforms fuzz torture bench bench-switchboard lint install dist clean help
 
 all: build
 
@@ -81,6 +81,10 @@ torture: setup-test build $(HELPERS:%=bin/%) ## the tests of what breaks, at len
 bench: setup-bench build $(HELPERS:%=bin/%) ## ours beside git fetch, clone and rsync; BENCH=-quick for a short run, REPO=<path> for a real history
 	go build -C t/bench -o ../../bin/aig-bench .
 	bin/aig-bench $(BENCH)
+
+bench-switchboard: setup-bench build bin/aig-test-nats ## one switchboard, several, and sshd in their place: bytes, links and memory
+	go build -C t/bench -o ../../bin/aig-bench-switchboard ./switchboard
+	bin/aig-bench-switchboard $(BENCH)
 
 lint: setup-lint ## gofmt, vet, staticcheck, shellcheck, mandoc
 	@t/lint.sh

@@ -44,6 +44,8 @@ for what; do
 	bench)
 		# To compare with.
 		need rsync rsync
+		need openssh-server /usr/sbin/sshd
+		need socat socat
 		;;
 	*)
 		echo "usage: t/setup.sh [demo] [test] [lint] [packages] [bench]" >&2
