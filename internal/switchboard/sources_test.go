@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -95,6 +96,63 @@ func TestCrowdsShutNobodyOut(t *testing.T) {
 			t.Errorf("nobody had to go for %q", r)
 		}
 	}
+}
+
+// However many of four /48s and of a /24 guess, and flood what they have with
+// pings and channels that there are none of, an honest pair finds each other.
+func TestGuessersShutNobodyOut(t *testing.T) {
+	t.Parallel()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &foreign{Listener: ln}
+	b := startBoardOn(t, f, func(o *Options) { o.Lookups, o.MaxConnections = 1, 64 })
+	honest := func() {
+		t.Helper()
+		f.come("198.51.100.1:1")
+		a, token := b.wait(t)
+		f.come("203.0.113.1:1")
+		c := b.join(t, token)
+		a.write("ping")
+		c.read("ping")
+		a.conn.Close()
+		c.conn.Close()
+	}
+	turn := 0
+	hostile := func() {
+		turn++
+		if turn%2 == 0 {
+			f.come(fmt.Sprintf("192.0.2.%d:1", turn%256))
+		} else {
+			f.come(fmt.Sprintf("[2001:db8:%x:%x::1]:1", turn/2%4, turn/2%64))
+		}
+	}
+	for range 100 {
+		hostile()
+		b.run(t, "00000").line()
+	}
+	for range 16 {
+		hostile()
+		p := b.dial(t)
+		for range 2 * requestBurst {
+			if _, _, err := p.conn.SendRequest("ping@example.com", false, nil); err != nil {
+				break
+			}
+		}
+		hostile()
+		p = b.dial(t)
+		for range 2 * requestBurst {
+			if _, err := p.open("nothing@example.com"); errors.Is(err, net.ErrClosed) {
+				break
+			}
+		}
+	}
+	honest()
+	if b.refused(tooManyLookups) < 40 {
+		t.Errorf("%d guesses were refused", b.refused(tooManyLookups))
+	}
+	eventually(t, "the floods are cut", func() bool { return b.refused(flooding) >= 32 })
 }
 
 // One listener serves both families.
