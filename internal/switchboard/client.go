@@ -197,8 +197,7 @@ func (c *client) cut(line string) {
 }
 
 // config is SSH's for this client. A client may ask for new keys as often as it likes; so each key exchange is counted, by
-// its signature, and those are left out in which a client can make the server reckon for milliseconds without reckoning
-// itself.
+// its signature.
 func (c *client) config() *ssh.ServerConfig {
 	config := &ssh.ServerConfig{
 		Config:        algorithms(),
@@ -210,11 +209,15 @@ func (c *client) config() *ssh.ServerConfig {
 			c.meter.keys.LookedAt()
 		},
 	}
-	admitNodes(config, c.server.opt.ClusterKey, c.server.hostKey.PublicKey())
+	if c.server.nodeUser != "" {
+		admitNodes(config, c.server.nodeUser, c.server.hostKey.PublicKey())
+	}
 	config.AddHostKey(&countedKey{c.server.hostKey, c.allow})
 	return config
 }
 
+// algorithms returns those that are offered. Key exchanges are left out in which a client can make the server reckon for
+// milliseconds without reckoning itself.
 func algorithms() ssh.Config {
 	secure := ssh.SupportedAlgorithms()
 	return ssh.Config{

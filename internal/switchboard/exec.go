@@ -41,17 +41,30 @@ type command struct {
 // command asks for a new token. Blanks around a command, and capitals in a token, come from pasting and dictating. The
 // errors hold no foreign byte.
 func parseExec(payload []byte) (command, error) {
+	text, err := execText(payload, maxExec)
+	if err != nil {
+		return command{}, err
+	}
+	return parseCommand(text)
+}
+
+// execText returns the one string of the payload, if it has at most so many bytes.
+func execText(payload []byte, most int) (string, error) {
 	if len(payload) < 4 {
-		return command{}, errExecForm
+		return "", errExecForm
 	}
 	size := binary.BigEndian.Uint32(payload)
 	if uint64(size) != uint64(len(payload)-4) {
-		return command{}, errExecForm
+		return "", errExecForm
 	}
-	if size > maxExec {
-		return command{}, errExecLong
+	if uint64(size) > uint64(most) {
+		return "", errExecLong
 	}
-	text := strings.TrimSpace(string(payload[4:]))
+	return string(payload[4:]), nil
+}
+
+func parseCommand(text string) (command, error) {
+	text = strings.TrimSpace(text)
 	switch text {
 	case "new":
 		return command{}, nil

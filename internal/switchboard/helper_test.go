@@ -178,9 +178,14 @@ func (b *board) dialOn(tb testing.TB, conn net.Conn) *peer {
 }
 
 func (b *board) tryDial(tb testing.TB, conn net.Conn) (*peer, error) {
+	return b.tryDialAs(tb, conn, "anybody")
+}
+
+func (b *board) tryDialAs(tb testing.TB, conn net.Conn, user string, auth ...ssh.AuthMethod) (*peer, error) {
 	conn.SetDeadline(time.Now().Add(patience)) // no test hangs
 	sc, chans, reqs, err := ssh.NewClientConn(conn, b.addr, &ssh.ClientConfig{
-		User:            "anybody",
+		User:            user,
+		Auth:            auth,
 		HostKeyCallback: ssh.FixedHostKey(b.opt.HostKey.PublicKey()),
 	})
 	if err != nil {

@@ -25,13 +25,13 @@ var errLeft = errors.New("left early")
 
 // Side is one end of a link: a session of this server, or what another node carries here.
 type Side interface {
-	io.Reader                          // what it says, until its end of file; a client's lost connection may look the same
+	io.Reader                          // what it says, until its end of file; a lost connection may look the same
 	io.Writer                          // takes what the other one says
 	Tell(line string)                  // says a line on standard error
 	CloseWrite()                       // passes the other one's end of file on, with status 0
 	RemoteAddr() net.Addr              // whom it is counted for, if for anybody here
 	Gone() <-chan struct{}             // closed when the side has left or its connection is lost
-	Lost() error                       // why, once it is gone and if that is no client's own affair
+	Lost() error                       // behind its end of file, why that is none; a client's lost connection is one
 	Finish(status uint32, line string) // ends the side with a line, unless that is empty, and waits until it has left
 }
 
@@ -54,7 +54,7 @@ type direction struct {
 	src, dst Side
 	bytes    atomic.Int64
 	eof      atomic.Bool // the end of file has been passed on, or is just being passed on
-	err      error       // why reading failed, if not by the end of file; set before the direction has ended
+	err      error       // why the source was lost, if it was; set before the direction has ended
 }
 
 func newLink(waited, joined Side, o *Options) *link {
@@ -112,12 +112,14 @@ func (l *link) watch(ctx context.Context, ended <-chan *direction) error {
 				return d.err
 			}
 		case <-goneThere:
-			if goneThere = nil; there.src.Lost() != nil {
-				return there.src.Lost()
+			goneThere = nil
+			if err := there.src.Lost(); err != nil {
+				return err
 			}
 		case <-goneBack:
-			if goneBack = nil; back.src.Lost() != nil {
-				return back.src.Lost()
+			goneBack = nil
+			if err := back.src.Lost(); err != nil {
+				return err
 			}
 		case <-timer.C:
 		case <-ctx.Done():
@@ -171,16 +173,15 @@ func (d *direction) carry(l *link) {
 			l.touch()
 			d.bytes.Add(int64(n))
 		}
-		if err == io.EOF {
-			break
-		}
 		if err != nil {
-			d.err = err
-			return
+			break
 		}
 	}
 	if l.over.Load() {
 		return // or it would come before the line that says why
+	}
+	if d.err = d.src.Lost(); d.err != nil {
+		return
 	}
 	// Said before it is done: the destination may leave as soon as it hears of this, and has then finished in good order.
 	d.eof.Store(true)

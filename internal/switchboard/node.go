@@ -46,22 +46,15 @@ const (
 )
 
 // nodeUser returns the name by which a node asks to be let in as one: nobody else has it by chance.
-func nodeUser(clusterKey []byte) string {
+func nodeUser(clusterKey []byte) (string, error) {
 	name, err := hkdf.Key(sha256.New, clusterKey, nil, "node", 16)
-	if err != nil {
-		panic(err) // for lengths beyond 8,160 bytes only
-	}
-	return hex.EncodeToString(name)
+	return hex.EncodeToString(name), err
 }
 
 const nodeExtension = "aig-node"
 
-// admitNodes lets nodes in by the host key, and everybody else as before.
-func admitNodes(config *ssh.ServerConfig, clusterKey []byte, hostKey ssh.PublicKey) {
-	if clusterKey == nil {
-		return
-	}
-	user := nodeUser(clusterKey)
+// admitNodes lets nodes in, which have this name and the host key, and everybody else as before.
+func admitNodes(config *ssh.ServerConfig, user string, hostKey ssh.PublicKey) {
 	config.NoClientAuthCallback = func(conn ssh.ConnMetadata) (*ssh.Permissions, error) {
 		if conn.User() == user {
 			return nil, errors.New("a node has a key")
@@ -92,16 +85,17 @@ type forwarded struct {
 
 	once  sync.Once
 	ended chan struct{} // closed when the node has said how its side ended
-	err   error         // how: io.EOF, or a line
+	err   error         // its line, if it had one
 }
 
 // parseForwarded reads the payload of a node's "exec" request.
 func parseForwarded(payload []byte) (command, error) {
-	if len(payload) < 4 || len(payload) > maxForward || uint64(binary.BigEndian.Uint32(payload)) != uint64(len(payload)-4) {
-		return command{}, errExecForm
+	text, err := execText(payload, maxForward)
+	if err != nil {
+		return command{}, err
 	}
-	words := strings.Split(string(payload[4:]), " ")
-	if len(words) < 4 || words[0] != "forward" {
+	words := strings.Split(text, " ")
+	if len(words) < 4 || len(words) > 5 || words[0] != "forward" {
 		return command{}, errExecForm
 	}
 	addr, err := netip.ParseAddrPort(words[1])
@@ -112,12 +106,12 @@ func parseForwarded(payload []byte) (command, error) {
 	if err != nil {
 		return command{}, errExecForm
 	}
-	text := words[3]
+	asks := words[3]
 	if len(words) == 5 {
-		text = "meet " + words[3] + " " + words[4]
+		asks = "meet " + words[3] + " " + words[4]
 	}
-	c, err := parseExec(append(binary.BigEndian.AppendUint32(nil, uint32(len(text))), text...))
-	if err == nil && (c.key.Name == "" || len(words) > 5) {
+	c, err := parseCommand(asks)
+	if err == nil && c.key.Name == "" {
 		err = errExecForm
 	}
 	c.forwarded = &forwarded{
@@ -131,11 +125,7 @@ func parseForwarded(payload []byte) (command, error) {
 // joinForwarded joins a client of another node to whom it asks for, if that waits here.
 func (s *session) joinForwarded(c command) error {
 	s.forwarded = c.forwarded
-	of := c.key
-	if of.Letter != "" {
-		of = of.Other()
-	}
-	w := s.client.server.memory.Claim(of)
+	w := s.client.server.memory.Claim(c.key.Other())
 	if w == nil {
 		return nobodyWaits()
 	}
@@ -153,7 +143,6 @@ func (s *session) ended(payload []byte) {
 		return
 	}
 	s.forwarded.once.Do(func() {
-		s.forwarded.err = io.EOF
 		if end.Line != "" {
 			s.forwarded.err = &refusal{otherNode, printable(end.Line)}
 		}
@@ -161,20 +150,23 @@ func (s *session) ended(payload []byte) {
 	})
 }
 
-// ending returns how the side ended once its end of file has come, or why not if its node is gone. A node says how before it
-// sends the end of file, and everything that it said is read before it counts as gone.
-func (f *forwarded) ending(gone <-chan struct{}) error {
+// lost returns why the side is lost, if it is. A node says how its side ended before it sends the end of file, and everything
+// that it said is read before it counts as gone.
+func (f *forwarded) lost(gone <-chan struct{}) error {
 	select {
 	case <-f.ended:
-		return f.err
 	case <-gone:
+		select {
+		case <-f.ended:
+		default:
+			return errNodeLost()
+		}
 	}
-	select {
-	case <-f.ended:
-		return f.err
-	default:
-		return &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
-	}
+	return f.err
+}
+
+func errNodeLost() error {
+	return &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
 }
 
 // printable returns a line of another node's as it may go to a client and into the log.
@@ -188,6 +180,9 @@ func printable(line string) string {
 	return line[:min(len(line), maxLine)]
 }
 
+// noStatus is in place of an exit status before one has come.
+const noStatus = -1
+
 // remote is a side that waited at another node, and is reached through a connection to that.
 type remote struct {
 	meter   *meter
@@ -196,11 +191,10 @@ type remote struct {
 	limit   time.Duration // for the node to take a line
 	wait    sync.WaitGroup
 
-	first    chan string   // gets the first line
+	first    chan string   // gets the first line on standard error; closed at the end of that
+	line     string        // the last one; read it once first is closed
 	spoke    chan struct{} // closed when a first exit status has come
-	status   atomic.Uint32 // the last one
-	line     string        // the last one on standard error; read it once that is at its end
-	told     chan struct{} // closed when standard error is at its end
+	status   atomic.Int64  // the last one, or noStatus
 	gone     chan struct{} // closed when the channel is closed or the connection has ended
 	finished sync.Once
 	ended    sync.Once
@@ -211,7 +205,7 @@ type remote struct {
 func (s *session) joinAt(node string, key Key, waited time.Duration) error {
 	r, err := s.client.server.dial(s.client.ctx, node)
 	if err != nil {
-		s.client.server.log.Warn("another node could not be reached", "node", node, "error", err.Error())
+		s.client.log.Debug("another node can't be reached", "node", node, "error", err.Error())
 		return &refusal{nodeLost, "the switchboard at which the other side waits can't be reached; try again"}
 	}
 	text := fmt.Sprintf("forward %s %d %s", s.RemoteAddr(), waited.Milliseconds(), key.Name)
@@ -237,7 +231,7 @@ func (s *session) joinAt(node string, key Key, waited time.Duration) error {
 
 // dial connects to another node and opens a session there.
 func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
-	if s.opt.ClusterKey == nil {
+	if s.nodeUser == "" {
 		return nil, errors.New("this one is no node")
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opt.ControlTime)
@@ -249,8 +243,9 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 	}
 	r := &remote{
 		meter: newMeter(conn, nil), limit: s.opt.ControlTime,
-		first: make(chan string, 1), spoke: make(chan struct{}), told: make(chan struct{}), gone: make(chan struct{}),
+		first: make(chan string, 1), spoke: make(chan struct{}), gone: make(chan struct{}),
 	}
+	r.status.Store(noStatus)
 	r.meter.keys = sshguard.FirstKeys{Client: true}
 	r.meter.flooded = func(string) { conn.Close() }
 	r.meter.turn(obeying, backlogBudget)
@@ -268,9 +263,9 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 			r.wait.Wait()
 		}
 	}()
-	ssh1, channels, requests, err := ssh.NewClientConn(r.meter, node, &ssh.ClientConfig{
+	inner, channels, requests, err := ssh.NewClientConn(r.meter, node, &ssh.ClientConfig{
 		Config:          algorithms(),
-		User:            nodeUser(s.opt.ClusterKey),
+		User:            s.nodeUser,
 		Auth:            []ssh.AuthMethod{ssh.PublicKeys(s.hostKey)},
 		HostKeyCallback: ssh.FixedHostKey(s.hostKey.PublicKey()),
 		ClientVersion:   serverVersion,
@@ -278,7 +273,7 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 	if err != nil {
 		return nil, err
 	}
-	r.conn = ssh1
+	r.conn = inner
 	r.wait.Go(func() { ssh.DiscardRequests(requests) })
 	r.wait.Go(func() {
 		for ch := range channels {
@@ -326,35 +321,21 @@ func (r *remote) ask(ctx context.Context, text string) (string, error) {
 	if ok, err := r.channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{text})); err != nil || !ok {
 		return "", lost
 	}
-	select {
-	case line := <-r.first:
-		return line, nil
-	case <-r.gone:
-		select {
-		case line := <-r.first:
-			return line, nil
-		case <-r.told:
-		}
-		select {
-		case line := <-r.first:
-			return line, nil
-		default:
-			return "", lost
-		}
+	line, ok := <-r.first
+	if !ok {
+		return "", lost
 	}
+	return line, nil
 }
 
 // serveRequests takes the exit statuses, until the channel is closed.
 func (r *remote) serveRequests(requests <-chan *ssh.Request) {
 	defer close(r.gone)
-	first := true
 	for request := range requests {
 		if request.Type == "exit-status" && len(request.Payload) == 4 {
-			r.status.Store(binary.BigEndian.Uint32(request.Payload))
-			if first {
+			if r.status.Swap(int64(binary.BigEndian.Uint32(request.Payload))) == noStatus {
 				close(r.spoke)
 			}
-			first = false
 		}
 		if request.WantReply {
 			request.Reply(false, nil)
@@ -364,7 +345,7 @@ func (r *remote) serveRequests(requests <-chan *ssh.Request) {
 
 // readLines takes the lines on standard error, until their end.
 func (r *remote) readLines() {
-	defer close(r.told)
+	defer close(r.first)
 	lines := bufio.NewScanner(r.channel.Stderr())
 	lines.Buffer(nil, 2*maxLine)
 	for first := true; lines.Scan(); first = false {
@@ -380,19 +361,15 @@ func (r *remote) readLines() {
 
 // watch ends a connection on which nothing comes for so long: a node asks its clients for a sign of life more often.
 func (r *remote) watch(limit time.Duration) {
-	for seen := int64(-1); ; {
+	for seen := int64(-1); seen != r.meter.total(); {
+		seen = r.meter.total()
 		select {
 		case <-r.gone:
 			return
 		case <-time.After(limit):
 		}
-		if now := r.meter.total(); now == seen {
-			r.meter.Close()
-			return
-		} else {
-			seen = now
-		}
 	}
+	r.meter.Close()
 }
 
 // Read implements [Side].
@@ -400,35 +377,24 @@ func (r *remote) Read(p []byte) (int, error) {
 	r.meter.reading()
 	n, err := r.channel.Read(p)
 	r.meter.took(n, n < len(p))
-	if err == io.EOF {
-		select {
-		case <-r.spoke:
-		case <-r.gone:
-		}
-		if lost := r.ending(); lost != nil {
-			err = lost
-		}
-	}
 	return n, err
 }
 
-// ending returns why the side has ended, if not by an end of file. It waits if that is not known yet.
-func (r *remote) ending() error {
+// Lost implements [Side]. Status 0 comes before an end of file, any other one at the end of the session.
+func (r *remote) Lost() error {
 	select {
 	case <-r.spoke:
-		if r.status.Load() == 0 {
-			return nil
-		}
 	case <-r.gone:
 	}
+	if r.status.Load() == 0 {
+		return nil
+	}
 	<-r.gone
-	<-r.told
-	select {
-	case <-r.spoke:
-	default:
-		return &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
+	for range r.first { // to its end
 	}
 	switch {
+	case r.status.Load() == noStatus:
+		return errNodeLost()
 	case r.status.Load() == 0:
 		return nil
 	case r.line != "":
@@ -452,9 +418,6 @@ func (r *remote) RemoteAddr() net.Addr { return nil }
 
 // Gone implements [Side].
 func (r *remote) Gone() <-chan struct{} { return r.gone }
-
-// Lost implements [Side].
-func (r *remote) Lost() error { return r.ending() }
 
 // end says once how our side has ended.
 func (r *remote) end(line string) {

@@ -124,7 +124,7 @@ func TestAcrossNodesMeeting(t *testing.T) {
 // dialNode connects to a node as another one, and asks for something.
 func dialNode(t *testing.T, b *board, text string) *peer {
 	t.Helper()
-	p, err := dialAs(t, b, nodeUser(b.opt.ClusterKey), ssh.PublicKeys(b.opt.HostKey))
+	p, err := dialAs(t, b, b.nodeUser, ssh.PublicKeys(b.opt.HostKey))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,26 +132,12 @@ func dialNode(t *testing.T, b *board, text string) *peer {
 }
 
 func dialAs(t *testing.T, b *board, user string, auth ...ssh.AuthMethod) (*peer, error) {
+	t.Helper()
 	conn, err := net.Dial("tcp", b.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn.SetDeadline(time.Now().Add(patience))
-	sc, chans, reqs, err := ssh.NewClientConn(conn, b.addr, &ssh.ClientConfig{
-		User: user, Auth: auth, HostKeyCallback: ssh.FixedHostKey(b.opt.HostKey.PublicKey()),
-	})
-	if err != nil {
-		conn.Close()
-		return nil, err
-	}
-	go ssh.DiscardRequests(reqs)
-	go func() {
-		for ch := range chans {
-			ch.Reject(ssh.Prohibited, "")
-		}
-	}()
-	t.Cleanup(func() { sc.Close() })
-	return &peer{tb: t, net: conn, conn: sc}, nil
+	return b.tryDialAs(t, conn, user, auth...)
 }
 
 // Whoever has the host key is a node, and nobody else; a client's words are none of a node's, nor a node's a client's.
@@ -163,7 +149,7 @@ func TestOnlyNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user := nodeUser(first.opt.ClusterKey)
+	user := first.nodeUser
 	if _, err := dialAs(t, first, user); err == nil {
 		t.Error("let in as a node without a key")
 	}

@@ -38,12 +38,15 @@ type Key struct {
 	Letter string // "a" or "b"; empty for a token
 }
 
-// Other returns what the other side of a meeting waits under.
+// Other returns what somebody who asks for k is joined to: a meeting's other side, or who waits under the token.
 func (k Key) Other() Key {
-	if k.Letter == "a" {
-		return Key{k.Name, "b"}
+	switch k.Letter {
+	case "a":
+		k.Letter = "b"
+	case "b":
+		k.Letter = "a"
 	}
-	return Key{k.Name, "a"}
+	return k
 }
 
 // Wait is a side that waits.

@@ -120,9 +120,6 @@ func (s *session) Read(p []byte) (int, error) {
 	meter.reading()
 	n, err := s.channel.Read(p)
 	meter.took(n, n < len(p))
-	if err == io.EOF && s.forwarded != nil {
-		err = s.forwarded.ending(s.gone)
-	}
 	return n, err
 }
 
@@ -146,10 +143,7 @@ func (s *session) Lost() error {
 	if s.forwarded == nil {
 		return nil
 	}
-	if err := s.forwarded.ending(s.gone); err != io.EOF {
-		return err
-	}
-	return nil
+	return s.forwarded.lost(s.gone)
 }
 
 // Gone implements [Side].

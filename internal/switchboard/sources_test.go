@@ -15,6 +15,7 @@ type foreign struct {
 	net.Listener
 	mu   sync.Mutex
 	from string
+	turn int
 }
 
 func (f *foreign) Accept() (net.Conn, error) {
@@ -31,6 +32,16 @@ func (f *foreign) come(from string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.from = from
+}
+
+// hostile lets the next ones come from another one of 64 /64s of four /48s, or of a /24.
+func (f *foreign) hostile() {
+	f.turn++
+	if f.turn%2 == 0 {
+		f.come(fmt.Sprintf("192.0.2.%d:1", f.turn%256))
+	} else {
+		f.come(fmt.Sprintf("[2001:db8:%x:%x::1]:1", f.turn/2%4, f.turn/2%64))
+	}
 }
 
 type foreignConn struct {
@@ -50,33 +61,24 @@ func TestCrowdsShutNobodyOut(t *testing.T) {
 	}
 	f := &foreign{Listener: ln}
 	b := startBoardOn(t, f, func(o *Options) { o.MaxConnections, o.MaxWaiting, o.MaxLinks = 64, 8, 8 })
-	turn := 0
-	hostile := func() {
-		turn++
-		if turn%2 == 0 {
-			f.come(fmt.Sprintf("192.0.2.%d:1", turn%256))
-		} else {
-			f.come(fmt.Sprintf("[2001:db8:%x:%x::1]:1", turn/2%4, turn/2%64))
-		}
-	}
 	for range 32 {
-		hostile()
+		f.hostile()
 		silence(t, b.addr, 1, "SSH-2.0-silent\r\n")
 		b.dial(t)
 	}
 	for range 16 {
-		hostile()
+		f.hostile()
 		b.link(t)
 	}
 	for range 16 {
-		hostile()
+		f.hostile()
 		b.wait(t)
 	}
 	begun := time.Now()
 	f.come("198.51.100.1:1")
 	a, token := b.wait(t)
 	for range 16 {
-		hostile()
+		f.hostile()
 		b.wait(t)
 		b.dial(t)
 	}
@@ -86,7 +88,7 @@ func TestCrowdsShutNobodyOut(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 	for range 16 {
-		hostile()
+		f.hostile()
 		b.link(t)
 	}
 	a.write("ping")
@@ -108,39 +110,19 @@ func TestGuessersShutNobodyOut(t *testing.T) {
 	}
 	f := &foreign{Listener: ln}
 	b := startBoardOn(t, f, func(o *Options) { o.Lookups, o.MaxConnections = 1, 64 })
-	honest := func() {
-		t.Helper()
-		f.come("198.51.100.1:1")
-		a, token := b.wait(t)
-		f.come("203.0.113.1:1")
-		c := b.join(t, token)
-		a.write("ping")
-		c.read("ping")
-		a.conn.Close()
-		c.conn.Close()
-	}
-	turn := 0
-	hostile := func() {
-		turn++
-		if turn%2 == 0 {
-			f.come(fmt.Sprintf("192.0.2.%d:1", turn%256))
-		} else {
-			f.come(fmt.Sprintf("[2001:db8:%x:%x::1]:1", turn/2%4, turn/2%64))
-		}
-	}
 	for range 100 {
-		hostile()
+		f.hostile()
 		b.run(t, "00000").line()
 	}
 	for range 16 {
-		hostile()
+		f.hostile()
 		p := b.dial(t)
 		for range 2 * requestBurst {
 			if _, _, err := p.conn.SendRequest("ping@example.com", false, nil); err != nil {
 				break
 			}
 		}
-		hostile()
+		f.hostile()
 		p = b.dial(t)
 		for range 2 * requestBurst {
 			if _, err := p.open("nothing@example.com"); errors.Is(err, net.ErrClosed) {
@@ -148,7 +130,12 @@ func TestGuessersShutNobodyOut(t *testing.T) {
 			}
 		}
 	}
-	honest()
+	f.come("198.51.100.1:1")
+	a, token := b.wait(t)
+	f.come("203.0.113.1:1")
+	c := b.join(t, token)
+	a.write("ping")
+	c.read("ping")
 	if b.refused(tooManyLookups) < 40 {
 		t.Errorf("%d guesses were refused", b.refused(tooManyLookups))
 	}

@@ -4,8 +4,8 @@
 // input. The switchboard lets everybody in, knows nobody, stores nothing and can't tell what it carries.
 //
 // The files: switchboard (the server), client and session (SSH's face), exec (the commands), rendezvous (who waits for
-// whom), link (the relay), limits (how many there may be, and who goes when there are more), meter (how much of a client may
-// lie here unread), refusal (what whoever is refused is told).
+// whom), link (the relay), node (sides that wait at another switchboard), limits (how many there may be, and who goes when
+// there are more), meter (how much of a client may lie here unread), refusal (what whoever is refused is told).
 package switchboard
 
 import (
@@ -55,6 +55,7 @@ type Server struct {
 	farewells  chan struct{} // has room for maxFarewells
 	memory     *Memory
 	rendezvous Rendezvous
+	nodeUser   string // empty if this is no node of several
 	counters   counters
 	linkNumber atomic.Uint64
 	linkLines  *rate.Limiter // how many links are logged
@@ -84,6 +85,12 @@ func New(opt Options) (*Server, error) {
 	if opt.Rendezvous == nil {
 		opt.Rendezvous = opt.Memory
 	}
+	var user string
+	if opt.ClusterKey != nil {
+		if user, err = nodeUser(opt.ClusterKey); err != nil {
+			return nil, fmt.Errorf("switchboard options: %w", err)
+		}
+	}
 	bounded := func(name string, most int) *pool {
 		return newPool(most, func(crowd int) { opt.Observer.Evicted(name, crowd) })
 	}
@@ -95,6 +102,7 @@ func New(opt Options) (*Server, error) {
 		farewells:   make(chan struct{}, maxFarewells),
 		memory:      opt.Memory,
 		rendezvous:  opt.Rendezvous,
+		nodeUser:    user,
 		linkLines:   rate.NewLimiter(linkLineRate, linkLineBurst),
 		counters:    counters{observer: opt.Observer},
 		connections: bounded("connections", opt.MaxConnections),
