@@ -44,6 +44,36 @@ func TestHostKeyMade(t *testing.T) {
 	}
 }
 
+// All who have a private key, in whatever form, have the same key of the
+// cluster, and nobody else has.
+func TestClusterKey(t *testing.T) {
+	t.Parallel()
+	seen := make(map[string]string)
+	for _, kind := range []string{"ed25519", "ecdsa", "rsa"} {
+		file := filepath.Join(t.TempDir(), kind)
+		if out, err := exec.Command("ssh-keygen", "-q", "-t", kind, "-N", "", "-f", file).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		first, err := ClusterKey(file)
+		if err != nil || len(first) != 32 {
+			t.Fatalf("%s: %d bytes, %v", kind, len(first), err)
+		}
+		if other := seen[string(first)]; other != "" {
+			t.Errorf("%s and %s have the same", kind, other)
+		}
+		seen[string(first)] = kind
+		if kind == "ed25519" {
+			continue // which OpenSSH writes in its own form only
+		}
+		if out, err := exec.Command("ssh-keygen", "-q", "-p", "-m", "PEM", "-P", "", "-N", "", "-f", file).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if again, err := ClusterKey(file); err != nil || !bytes.Equal(first, again) {
+			t.Errorf("%s in another form: another key, %v", kind, err)
+		}
+	}
+}
+
 // Many that start at once agree on one key.
 func TestHostKeyRace(t *testing.T) {
 	t.Parallel()
