@@ -3,47 +3,23 @@
 # while NATS is away. Everything happens in a temporary directory that is removed at the end.
 
 set -eu
-bin=$(cd "$(dirname "$0")/../bin" && pwd)
-demo=$(mktemp -d)
-nodes=
-nats=
-end () {
-	for process in $nodes $nats; do
-		kill "$process" 2>/dev/null || :
-	done
-	wait
-	rm -rf "$demo"
-}
-trap end EXIT
-trap 'exit 130' INT TERM
-
-wait_for () { # <basic regular expression> <file>
-	tries=0
-	until grep -q "$1" "$2" 2>/dev/null; do
-		tries=$((tries + 1))
-		if test $tries -gt 200; then
-			echo "fatal: no line of $2 matches $1 after 20 seconds:" >&2
-			cat "$2" >&2
-			exit 1
-		fi
-		sleep 0.1
-	done
-}
+. "$(dirname "$0")/lib-demo.sh"
 
 mkfifo "$demo/nats.stdin"
 "$bin/aig-test-nats" <"$demo/nats.stdin" >"$demo/nats" &
 nats=$!
+running=$nats
 exec 9>"$demo/nats.stdin"
 wait_for '^nats:' "$demo/nats"
 url=$(cat "$demo/nats")
 echo "NATS listens at $url."
 
-# The ports are of this demo's own: each node is told before it starts where the others find it.
-first=$((20000 + $$ % 20000))
+# A node is told before it starts where the others find it, so its port has to be known: one below those that the system gives out.
+first=$((20000 + $$ % 12000))
 for n in 1 2 3; do
 	"$bin/aig-switchboard" --listen "127.0.0.1:$((first + n))" --advertise "127.0.0.1:$((first + n))" --nats "$url" \
 		--host-key "$demo/host_key" 2>"$demo/log$n" 9>&- &
-	nodes="$nodes $!"
+	running="$running $!"
 	wait_for 'msg=listening' "$demo/log$n"
 	wait_for 'nats is reached' "$demo/log$n"
 	echo "node $n: aig-switchboard --listen 127.0.0.1:$((first + n)) --advertise 127.0.0.1:$((first + n)) --nats $url"
@@ -90,7 +66,6 @@ echo
 echo "NATS is stopped: who waits at the same node is found, and nobody else."
 kill "$nats"
 wait "$nats" 2>/dev/null || :
-nats=
 wait_for 'nats is away' "$demo/log1"
 wait_for 'nats is away' "$demo/log3"
 pair 1 1

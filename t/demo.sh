@@ -3,28 +3,7 @@
 # loopback. Prints the session as they see it. Everything happens in a temporary directory that is removed at the end.
 
 set -eu
-bin=$(cd "$(dirname "$0")/../bin" && pwd)
-demo=$(mktemp -d)
-switchboard=
-end () {
-	test -z "$switchboard" || kill "$switchboard" 2>/dev/null || :
-	rm -rf "$demo"
-}
-trap end EXIT
-trap 'exit 130' INT TERM
-
-wait_for () { # <basic regular expression> <file>
-	tries=0
-	until grep -q "$1" "$2" 2>/dev/null; do
-		tries=$((tries + 1))
-		if test $tries -gt 200; then
-			echo "fatal: no line of $2 matches $1 after 20 seconds:" >&2
-			cat "$2" >&2
-			exit 1
-		fi
-		sleep 0.1
-	done
-}
+. "$(dirname "$0")/lib-demo.sh"
 
 # The ssh of this demo reads no configuration of yours and writes no known_hosts of yours.
 mkdir "$demo/bin"
@@ -40,7 +19,7 @@ export PATH GIT_CONFIG_NOSYSTEM GIT_CONFIG_GLOBAL
 unset SSH_AUTH_SOCK AIG_IDENTITY AIG_CONTEXT TRUST 2>/dev/null || :
 
 aig-switchboard --listen 127.0.0.1:0 --host-key "$demo/host_key" 2>"$demo/log" &
-switchboard=$!
+running=$!
 wait_for msg=listening "$demo/log"
 port=$(sed -n 's/.*msg=listening addr=127\.0\.0\.1:\([0-9]*\).*/\1/p' "$demo/log")
 echo "[localhost]:$port $(ssh-keygen -y -f "$demo/host_key")" >"$demo/known_hosts"
