@@ -17,6 +17,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -70,7 +71,9 @@ type Cluster struct {
 	seal     *seal
 	nats     *nats.Conn
 	id       string // of this process
-	inbox    string // answers to what meetings ask come to the subjects below it
+	inbox    string // what the subjects begin with that answers to meetings' questions come to
+	beats    string // the subject of signs of life
+	lookups  string // the subject of look-ups
 	messages chan *nats.Msg
 	done     chan struct{}
 	wait     sync.WaitGroup
@@ -145,8 +148,8 @@ func Join(o Options) (*Cluster, error) {
 	if !c.nats.IsConnected() {
 		c.log.Warn("nats can't be reached yet: only who waits here is found")
 	}
-	c.inbox = c.nats.NewInbox()
-	for _, subject := range []string{c.inbox + ".*", c.seal.subject("nodes"), c.seal.subject("look-ups")} {
+	c.inbox, c.beats, c.lookups = c.nats.NewInbox()+".", c.seal.subject("nodes"), c.seal.subject("look-ups")
+	for _, subject := range []string{c.inbox + "*", c.beats, c.lookups} {
 		if _, err := c.nats.ChanSubscribe(subject, c.messages); err != nil {
 			c.nats.Close()
 			return nil, fmt.Errorf("subscribing at NATS: %w", err)
@@ -182,10 +185,9 @@ func (c *Cluster) New(ctx context.Context, side switchboard.Side) (*switchboard.
 		}
 		// Announced first and asked for then, so that of two nodes that draw the same token at once one at least hears of the other.
 		h := c.hold(w)
-		if address, _ := c.ask(ctx, h.subject); address == "" {
-			return w, nil
+		if address, _ := c.ask(ctx, h.subject); address == "" || !c.Leave(w) {
+			return w, nil // free, or somebody has guessed it meanwhile
 		}
-		c.Leave(w)
 	}
 	return nil, errors.New("drawing a token: a hundred draws gave none that is free at the other nodes")
 }
@@ -196,7 +198,7 @@ func (c *Cluster) Take(ctx context.Context, token string, from net.Addr) (switch
 	if err != nil {
 		return found, err
 	}
-	c.publish(c.seal.subject("look-ups"), "", message{Client: from.String()})
+	c.publish(c.lookups, "", message{Client: from.String()})
 	if found.Wait != nil {
 		return found, nil
 	}
@@ -228,12 +230,17 @@ func (c *Cluster) hold(w *switchboard.Wait) *held {
 	h.subs, _ = c.nats.ChanSubscribe(h.subject, c.messages)
 	c.mu.Lock()
 	old := c.held[h.subject]
-	if old != nil {
-		h.turn.number = old.turn.number + 1
-	}
-	c.held[h.subject] = h
-	if w.Key.Letter != "" {
-		c.young = append(c.young, h)
+	select {
+	case <-w.Replaced: // already, and the newer session may have been announced before this one
+		old = h
+	default:
+		if old != nil {
+			h.turn.number = old.turn.number + 1
+		}
+		c.held[h.subject] = h
+		if w.Key.Letter != "" {
+			c.young = append(c.young, h)
+		}
 	}
 	c.mu.Unlock()
 	if old != nil {
@@ -287,7 +294,7 @@ func (c *Cluster) run() {
 		case <-again.C:
 			c.askYoung()
 		case <-beat.C:
-			c.publish(c.seal.subject("nodes"), "", message{ID: c.id, Beat: number, Tokens: c.count()})
+			c.publish(c.beats, "", message{ID: c.id, Beat: number, Tokens: c.count()})
 			number++
 		}
 	}
@@ -299,31 +306,34 @@ func (c *Cluster) hear(msg *nats.Msg) {
 	if err != nil {
 		return // one of NATS' own, which says that nobody has subscribed, or of somebody else
 	}
-	switch msg.Subject {
-	case c.seal.subject("nodes"):
+	asker, answer := strings.CutPrefix(msg.Subject, c.inbox)
+	switch {
+	case answer:
+		c.answered(asker, m)
+	case msg.Subject == c.beats:
 		if c.heardOf(m) {
 			c.askAll()
 		}
-	case c.seal.subject("look-ups"):
+	case msg.Subject == c.lookups:
 		if addr, err := netip.ParseAddrPort(m.Client); err == nil {
 			c.memory.Charge(net.TCPAddrFromAddrPort(addr))
 		}
+	case msg.Reply != "": // without a place for the answer it is no node that asks, but somebody who says it again
+		c.asked(msg.Subject, m, msg.Reply)
+	}
+}
+
+// asked answers what another node asks of whoever waits here under a subject.
+func (c *Cluster) asked(subject string, m message, reply string) {
+	c.mu.Lock()
+	h := c.held[subject]
+	c.mu.Unlock()
+	switch {
+	case h == nil: // it has just left
+	case h.wait.Key.Letter != "":
+		c.met(h, m, reply)
 	default:
-		if msg.Reply == "" && msg.Sub.Subject != c.inbox+".*" {
-			return // said again by somebody else, for nobody asks without a place for the answer
-		}
-		c.mu.Lock()
-		h := c.held[msg.Subject]
-		c.mu.Unlock()
-		switch {
-		case h == nil && len(msg.Subject) > len(c.inbox) && msg.Subject[:len(c.inbox)] == c.inbox:
-			c.answered(msg.Subject[len(c.inbox)+1:], m)
-		case h == nil: // it has just ended
-		case h.wait.Key.Letter != "":
-			c.asked(h, m, msg.Reply)
-		default:
-			c.publish(msg.Reply, "", message{Address: c.address})
-		}
+		c.publish(reply, "", message{Address: c.address})
 	}
 }
 

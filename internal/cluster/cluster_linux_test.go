@@ -302,6 +302,29 @@ func TestHealedLater(t *testing.T) {
 	}
 }
 
+// A session that is announced only after the newer one that has replaced it takes nothing from that.
+func TestAnnouncedTooLate(t *testing.T) {
+	url := startNATS(t, server.Options{}).ClientURL()
+	memory := switchboard.NewMemory(5, 60, rand.Reader)
+	here, there := newCluster(t, url, memory), newCluster(t, url, switchboard.NewMemory(5, 60, rand.Reader))
+	defer here.Close()
+	defer there.Close()
+	key := switchboard.Key{Name: "0", Letter: "a"}
+	_, old := memory.Meet(key, nil)
+	_, newer := memory.Meet(key, nil)
+	here.hold(newer)
+	here.hold(old)
+	here.Leave(old)
+	defer here.Leave(newer)
+	_, b := there.Meet(key.Other(), nil)
+	defer there.Leave(b)
+	select {
+	case <-b.Elsewhere:
+	case <-time.After(patience):
+		t.Error("the newer one is not found")
+	}
+}
+
 // Two nodes that draw the same token at once do not both give it out.
 func TestSameTokenAtOnce(t *testing.T) {
 	url := startNATS(t, server.Options{}).ClientURL()

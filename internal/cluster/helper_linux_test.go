@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 // patience bounds the waits of the tests. It says nothing about speed.
 const patience = 30 * time.Second
 
+// eventually asks again and again whether a condition holds, and fails after patience: what another process does sends no word.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {

@@ -44,13 +44,13 @@ func (c *Cluster) askFor(h *held) {
 	h.asked++
 	m := message{Address: c.address, Letter: h.wait.Key.Letter, Turn: h.turn.number, ID: h.turn.id}
 	c.mu.Unlock()
-	reply := c.inbox + "." + h.subject
+	reply := c.inbox + h.subject
 	c.publish(h.subject, reply, m)
 	c.publish(c.seal.of(h.wait.Key.Other()), reply, m)
 }
 
-// asked answers another node's askFor, for one that waits here.
-func (c *Cluster) asked(h *held, m message, reply string) {
+// met answers another node's askFor, for one that waits here.
+func (c *Cluster) met(h *held, m message, reply string) {
 	key := h.wait.Key
 	c.mu.Lock()
 	own := h.turn
