@@ -27,7 +27,7 @@ type house struct {
 	addrs  []string
 	nats   *exec.Cmd
 	sshd   *exec.Cmd
-	sshd22 string // its address
+	sshdAt string // its address
 	signer ssh.Signer
 	ssh    []string // OpenSSH's client, with its options
 	cipher string   // that it asks for
@@ -89,7 +89,7 @@ func newHouse(ctx context.Context, bin string) (_ *house, err error) {
 	if err != nil {
 		return nil, err
 	}
-	h.sshd22 = "127.0.0.1:" + strconv.Itoa(port)
+	h.sshdAt = "127.0.0.1:" + strconv.Itoa(port)
 	config := fmt.Sprintf("ListenAddress 127.0.0.1\nPort %d\nHostKey %s\nAuthorizedKeysFile %s.pub\nUsePAM no\nStrictModes no\nPidFile none\nLogLevel QUIET\n"+
 		"MaxStartups 1000\nMaxSessions 1000\nPermitRootLogin prohibit-password\n", port, key, key)
 	file := filepath.Join(h.dir, "sshd_config")
@@ -105,7 +105,7 @@ func newHouse(ctx context.Context, bin string) (_ *house, err error) {
 		return nil, fmt.Errorf("OpenSSH's server: %w", err)
 	}
 	for began := time.Now(); ; {
-		conn, err := net.Dial("tcp", h.sshd22)
+		conn, err := net.Dial("tcp", h.sshdAt)
 		if err == nil {
 			conn.Close()
 			break
@@ -224,11 +224,11 @@ func (h *house) socket() string { return filepath.Join(h.dir, fmt.Sprintf("s%d",
 
 func (h *house) viaSocat(ctx context.Context) (io.WriteCloser, io.ReadCloser, error) {
 	socket := h.socket()
-	waiting, err := h.start(ctx, h.sshd22, "", "exec socat - UNIX-LISTEN:"+socket)
+	waiting, err := h.start(ctx, h.sshdAt, "", "exec socat - UNIX-LISTEN:"+socket)
 	if err != nil {
 		return nil, nil, err
 	}
-	joined, err := h.start(ctx, h.sshd22, "", "exec socat - UNIX-CONNECT:"+socket+",retry=1000,interval=0.01")
+	joined, err := h.start(ctx, h.sshdAt, "", "exec socat - UNIX-CONNECT:"+socket+",retry=1000,interval=0.01")
 	if err != nil {
 		return nil, nil, err
 	}
@@ -250,14 +250,14 @@ func (h *house) viaForward(ctx context.Context) (io.WriteCloser, io.ReadCloser, 
 	if err != nil {
 		return nil, nil, err
 	}
-	waiting, err := h.start(ctx, h.sshd22, fmt.Sprintf("-R127.0.0.1:%d:%s", port, ln.Addr()), "echo ready; cat")
+	waiting, err := h.start(ctx, h.sshdAt, fmt.Sprintf("-R127.0.0.1:%d:%s", port, ln.Addr()), "echo ready; cat")
 	if err != nil {
 		return nil, nil, err
 	}
 	if _, err := io.ReadFull(waiting.out, make([]byte, 6)); err != nil {
 		return nil, nil, err
 	}
-	joined, err := h.start(ctx, h.sshd22, fmt.Sprintf("-W127.0.0.1:%d", port))
+	joined, err := h.start(ctx, h.sshdAt, fmt.Sprintf("-W127.0.0.1:%d", port))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -359,7 +359,7 @@ func (h *house) link(from, to string) error {
 
 func (h *house) linkSocat() error {
 	socket := h.socket()
-	a, err := h.begin(h.sshd22)
+	a, err := h.begin(h.sshdAt)
 	if err != nil {
 		return err
 	}
@@ -367,7 +367,7 @@ func (h *house) linkSocat() error {
 	if err := a.session.Start("exec socat - UNIX-LISTEN:" + socket); err != nil {
 		return err
 	}
-	b, err := h.begin(h.sshd22)
+	b, err := h.begin(h.sshdAt)
 	if err != nil {
 		return err
 	}
@@ -379,7 +379,7 @@ func (h *house) linkSocat() error {
 }
 
 func (h *house) linkForward() error {
-	a, err := h.dial(h.sshd22)
+	a, err := h.dial(h.sshdAt)
 	if err != nil {
 		return err
 	}
@@ -388,7 +388,7 @@ func (h *house) linkForward() error {
 	if err != nil {
 		return err
 	}
-	b, err := h.dial(h.sshd22)
+	b, err := h.dial(h.sshdAt)
 	if err != nil {
 		return err
 	}
