@@ -62,4 +62,35 @@ do
 	'
 done
 
+# A large file travels in a pack of its own. What has come of it stays for the next run.
+
+test_expect_success 'Bob has a file of 40 million bytes' '
+	rm -rf alice bob && cp -r alice.before alice && cp -r bob.before bob &&
+	head -c 40000000 /dev/urandom >bob/repo/large && as bob git add large && as bob git commit -q -m large &&
+	rm -rf bob.before && cp -r bob bob.before
+'
+
+# from_bob <option of the pipe>...: prints how many bytes came.
+from_bob () {
+	sync_as alice bob "aig-test-pipe --count \"$SHARNESS_TRASH_DIRECTORY/bytes\" $* \"export TRUST=$TRUST_ALICE; $bob\"" &&
+	cut -d " " -f 2 bytes
+}
+
+test_expect_success 'cut at nine tenths, at most 12 % come the second time' '
+	from_bob --cut-from 37000000 && sync_fails "" &&
+	from_bob >came && cat came alice.err && test "$(cat alice.status)" = 0 &&
+	test "$(cat came)" -le 4800000 &&
+	same_stores && nothing_left alice
+'
+
+test_expect_success 'cut every 10 million bytes, it arrives' '
+	rm -rf alice bob && cp -r alice.before alice && cp -r bob.before bob &&
+	runs=0 && echo 128 >alice.status &&
+	while test "$(cat alice.status)" != 0
+	do
+		runs=$((runs + 1)) && test "$runs" -le 6 && from_bob --cut-from 10000000 || return 1
+	done &&
+	same_stores && nothing_left alice
+'
+
 test_done

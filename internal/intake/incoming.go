@@ -28,10 +28,11 @@ type Incoming struct {
 	most   int // objects that it may hold
 	// header is that of the pack. It is held back from git until it is complete and good.
 	header  git.PackHeader
-	written int64  // bytes of the pack
-	bad     error  // what is wrong with the header
-	ended   bool   // git takes no more
-	pack    string // path without extension, once indexed
+	written int64    // bytes of the pack
+	bad     error    // what is wrong with the header
+	ended   bool     // git takes no more
+	pack    string   // path without extension, once indexed
+	partial *Partial // nil, or what keeps the pack if the link breaks
 }
 
 // PackError says what is wrong with a pack, apart from what git says.
@@ -124,6 +125,9 @@ func quoteAlternate(path string) string {
 // Write feeds the pack to git. Its only error is a *git.LimitError, which concerns all packs. What is wrong with this one, Finish
 // says; the rest of it is dropped.
 func (in *Incoming) Write(p []byte) (int, error) {
+	if in.partial != nil {
+		in.partial.keep(p)
+	}
 	if err := in.store.account(len(p)); err != nil {
 		return 0, err
 	}
@@ -270,6 +274,10 @@ func (in *Incoming) Discard() {
 		in.index.Process.Kill()
 		in.index.Wait()
 		in.stdin = nil
+	}
+	if in.partial != nil {
+		in.partial.Close()
+		in.store.Partials() // there may be too much of them now
 	}
 	in.remove()
 }

@@ -17,6 +17,7 @@ type Store struct {
 	// unpackLimit is the number of objects from which on a pack stays one, when it is taken in.
 	unpackLimit int64
 	maxInput    int64        // bytes of all packs together; 0 is no limit
+	maxPartial  int64        // bytes of all partial packs together; 0 keeps none
 	input       atomic.Int64 // bytes that have come
 	shared      fs.FileMode  // see readShared
 	exact       bool
@@ -38,6 +39,9 @@ func Open(ctx context.Context, g git.Git) (*Store, error) {
 		return nil, err
 	}
 	if s.shared, s.exact, err = readShared(ctx, g); err != nil {
+		return nil, err
+	}
+	if s.maxPartial, err = readMaxPartial(ctx, g); err != nil {
 		return nil, err
 	}
 	s.maxInput, _, err = g.ConfigSize(ctx, "aig.maxInputSize")

@@ -55,8 +55,9 @@ func (f *chains) add(rank, base uint32, bytes int64) bool {
 }
 
 // pieces cuts what was added into pieces, as large as l allows or one chain each: order is the positions from give, and ends says
-// where in it each piece ends. It uses up the memory of f.
-func (f *chains) pieces(give []uint32, l limits) (order []uint32, ends []int) {
+// where in it each piece ends; large holds the numbers of those pieces that are one chain beyond the size of a piece. It uses up the
+// memory of f.
+func (f *chains) pieces(give []uint32, l limits) (order []uint32, ends []int, large map[int]bool) {
 	most := l.piece(f.total)
 	for rank := range f.parent {
 		f.parent[rank] = f.head(uint32(rank))
@@ -64,6 +65,7 @@ func (f *chains) pieces(give []uint32, l limits) (order []uint32, ends []int) {
 	// From here on, a chain's size is replaced by the number of its piece.
 	placed := oid.NewBitmap(len(give), nil)
 	number, room := uint32(0), most
+	large = make(map[int]bool)
 	for _, rank := range f.arrival {
 		head := f.parent[rank]
 		if placed.Has(head) {
@@ -77,6 +79,9 @@ func (f *chains) pieces(give []uint32, l limits) (order []uint32, ends []int) {
 		}
 		room -= size
 		f.size[head] = number
+		if size > most {
+			large[int(number)] = true
+		}
 	}
 	ends = make([]int, number+1)
 	for rank, head := range f.parent {
@@ -93,5 +98,5 @@ func (f *chains) pieces(give []uint32, l limits) (order []uint32, ends []int) {
 		order[*end] = give[rank]
 		*end++
 	}
-	return order, ends
+	return order, ends, large
 }

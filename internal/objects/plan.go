@@ -66,6 +66,7 @@ type Piece struct {
 	hints *hints
 	bases []uint32 // positions in list of preferred bases, commits that the peer has
 	fresh bool     // copy nothing from our packs
+	large bool     // one delta chain that is larger than a piece
 }
 
 // NewPiece returns a piece of the given positions in list, with neither hints nor bases.
@@ -79,6 +80,10 @@ func (p Piece) Index() []uint32 { return p.index }
 
 // Thin reports whether the pack may have deltas against objects that only the peer has.
 func (p Piece) Thin() bool { return len(p.bases) > 0 }
+
+// Large reports whether the piece is one delta chain, perhaps one object, that is larger than a piece is meant to be. Another run on
+// the same store makes the same pack of it.
+func (p Piece) Large() bool { return p.large }
 
 // WithoutBases returns a piece of the same objects that is self-contained, for a peer that lacks the bases after all.
 func (p Piece) WithoutBases() Piece {
@@ -122,10 +127,20 @@ func plan(ctx context.Context, repo *git.Repo, list *oid.List, give []uint32, ma
 	}
 	pieces := make([]Piece, 0, len(p.ends))
 	begin := 0
-	for _, end := range p.ends {
-		pieces = append(pieces, Piece{list: list, index: p.order[begin:end:end], hints: p.hints, bases: p.bases})
+	for i, end := range p.ends {
+		pieces = append(pieces, Piece{list: list, index: p.order[begin:end:end], hints: p.hints, bases: p.bases, large: p.large[i]})
 		begin = end
 	}
+	// What a bad link brings first are the many small objects.
+	slices.SortStableFunc(pieces, func(a, b Piece) int {
+		switch {
+		case a.large == b.large:
+			return 0
+		case a.large:
+			return 1
+		}
+		return -1
+	})
 	return pieces, nil
 }
 
@@ -135,10 +150,11 @@ type planner struct {
 	max     limits
 	list    *oid.List
 	give    []uint32
-	given   oid.Bitmap // give, as a set
-	order   []uint32   // give, in the order of the pieces
-	ends    []int      // where in order each piece ends
-	commits []uint32   // those of give, ascending; more than max.walk of them are not all here
+	given   oid.Bitmap   // give, as a set
+	order   []uint32     // give, in the order of the pieces
+	ends    []int        // where in order each piece ends
+	large   map[int]bool // the pieces that are Large
+	commits []uint32     // those of give, ascending; more than max.walk of them are not all here
 	hints   *hints
 	bases   []uint32
 }
@@ -155,7 +171,7 @@ func (p *planner) cut(ctx context.Context) error {
 			return err
 		}
 		if f.total <= p.max.whole() {
-			p.order, p.ends = f.pieces(p.give, p.max)
+			p.order, p.ends, p.large = f.pieces(p.give, p.max)
 			return nil
 		}
 		f = newChains(len(p.give))
@@ -163,7 +179,7 @@ func (p *planner) cut(ctx context.Context) error {
 	if err := p.measure(ctx, f, nil); err != nil {
 		return err
 	}
-	p.order, p.ends = f.pieces(p.give, p.max)
+	p.order, p.ends, p.large = f.pieces(p.give, p.max)
 	return nil
 }
 

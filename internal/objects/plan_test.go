@@ -379,7 +379,7 @@ func TestChains(t *testing.T) {
 	for _, o := range []struct{ rank, base uint32 }{{3, 4}, {4, 3}, {0, 1}, {5, 5}, {1, 2}, {2, 2}, {0, 0}} {
 		f.add(o.rank, o.base, 10)
 	}
-	order, ends := f.pieces([]uint32{10, 11, 12, 13, 14, 15}, limits{bytes: 2 * (10 + objectBytes), pieces: 100})
+	order, ends, _ := f.pieces([]uint32{10, 11, 12, 13, 14, 15}, limits{bytes: 2 * (10 + objectBytes), pieces: 100})
 	if !slices.Equal(order, []uint32{13, 14, 10, 11, 12, 15}) || !slices.Equal(ends, []int{2, 5, 6}) {
 		t.Errorf("order %v, ends %v", order, ends)
 	}

@@ -43,9 +43,13 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 		p.Give, p.Want, p.Exchanges = uint64(len(s.give)), uint64(len(s.want.short)), true
 	})
 	ex := &exchange{session: s, outbox: newOutbox(s)}
+	defer func() { ex.inbox.closePartials() }()
 	ex.inbox = newInbox(s, ex.settle)
 	err := s.both(ctx, func(ctx context.Context) error {
 		telling.Wait()
+		if err := ex.inbox.tellPartials(); err != nil {
+			return err
+		}
 		if err := ex.begin(); err != nil {
 			return err
 		}
@@ -119,6 +123,10 @@ func (ex *exchange) read(ctx context.Context) error {
 			err = ex.negotiation.receive(f)
 		case wire.TypeCommon:
 			err = ex.agree(f.Body)
+		case wire.TypePartial:
+			err = ex.holds(f.Body)
+		case wire.TypePackBegin:
+			err = ex.inbox.begin(ctx, f.Body)
 		case wire.TypePack:
 			err = ex.inbox.data(ctx, f.Body)
 		case wire.TypePackEnd:
@@ -159,6 +167,23 @@ func (ex *exchange) agree(body []byte) error {
 			"run the same command again", ours.Objects, said.Objects)
 	}
 	ex.agreed = true
+	close(ex.outbox.told)
+	return nil
+}
+
+// holds takes what the peer holds of packs that were cut, which it says before what it takes for common.
+func (ex *exchange) holds(body []byte) error {
+	parts, err := wire.ParsePartials(body)
+	switch {
+	case err != nil:
+		return err
+	case ex.agreed || ex.outbox.partials != nil:
+		return errors.New("the peer tells its partial packs when it is too late")
+	}
+	ex.outbox.partials = make(map[uint64]wire.Partial)
+	for _, p := range parts {
+		ex.outbox.partials[p.Object] = p
+	}
 	return nil
 }
 

@@ -31,14 +31,16 @@ type inbox struct {
 	current *intake.Incoming // the pack that is coming in
 	number  uint32           // of the pack that comes next
 
-	mu      sync.Mutex // guards what follows, and want
-	stored  int
-	omitted int
-	kept    int
+	mu       sync.Mutex // guards what follows, and want
+	stored   int
+	omitted  int
+	kept     int
+	partials map[string]*intake.Partial // what we hold of packs that were cut, by object
 }
 
 func newInbox(s *session, settle func() error) *inbox {
-	return &inbox{s: s, settle: settle, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing)}
+	return &inbox{s: s, settle: settle, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing),
+		partials: make(map[string]*intake.Partial)}
 }
 
 // data takes a part of a pack.
@@ -48,24 +50,32 @@ func (b *inbox) data(ctx context.Context, body []byte) error {
 	}
 	b.s.o.Status.update(func(p *Progress) { p.BytesIn += uint64(len(body)) })
 	if b.current == nil {
-		if _, toCome := b.progress(); toCome == 0 {
-			return errors.New("the peer sends a pack, though it has given everything it announced")
+		if err := b.open(ctx); err != nil {
+			return err
 		}
-		select {
-		case b.slots <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		// A pack that has come whole is taken in even if the pipe breaks meanwhile: what has arrived stays arrived.
-		in, err := b.s.o.Store.Receive(b.s.outer, b.due())
-		if err != nil {
-			<-b.slots
-			return own("taking in a pack", err)
-		}
-		b.current = in
 	}
 	_, err := b.current.Write(body)
 	return err
+}
+
+// open makes ready for a pack.
+func (b *inbox) open(ctx context.Context) error {
+	if _, toCome := b.progress(); toCome == 0 {
+		return errors.New("the peer sends a pack, though it has given everything it announced")
+	}
+	select {
+	case b.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	// A pack that has come whole is taken in even if the pipe breaks meanwhile: what has arrived stays arrived.
+	in, err := b.s.o.Store.Receive(b.s.outer, b.due())
+	if err != nil {
+		<-b.slots
+		return own("taking in a pack", err)
+	}
+	b.current = in
+	return nil
 }
 
 // due is how many objects the next pack can hold.
@@ -83,6 +93,7 @@ func (b *inbox) takeBack(body []byte) error {
 	if b.current == nil {
 		return errors.New("the peer takes back a pack, but none is under way")
 	}
+	b.current.Forget()
 	b.drop()
 	return nil
 }
@@ -114,7 +125,9 @@ func (b *inbox) end(body []byte) error {
 		defer b.s.o.Status.do("checking what has come")()
 		if err := b.take(b.s.outer, pack, end); err != nil {
 			b.s.fail(err)
+			return
 		}
+		pack.Forget()
 	})
 	return nil
 }

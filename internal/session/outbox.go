@@ -22,6 +22,9 @@ type outbox struct {
 
 	refusals int // objects that the peer has refused; of the goroutine that sends
 
+	told     chan struct{}           // closed when the peer has told the partial packs that it holds
+	partials map[uint64]wire.Partial // these, by object; until told is closed, of the goroutine that reads, and then of that which sends
+
 	mu          sync.Mutex
 	pending     []objects.Piece          // packs to make, the last one first
 	outstanding map[uint32]objects.Piece // packs sent and not yet judged, by number
@@ -33,7 +36,7 @@ type outbox struct {
 }
 
 func newOutbox(s *session) *outbox {
-	return &outbox{s: s, outstanding: make(map[uint32]objects.Piece), wake: make(chan struct{}, 1)}
+	return &outbox{s: s, outstanding: make(map[uint32]objects.Piece), wake: make(chan struct{}, 1), told: make(chan struct{})}
 }
 
 // send sends everything and returns when the peer has stored it.
@@ -136,6 +139,11 @@ func (b *outbox) pop() (piece objects.Piece, ok bool) {
 func (b *outbox) sendPack(ctx context.Context, number uint32, piece objects.Piece) (sent bool, err error) {
 	s := b.s
 	begun := packFrames{s: s}
+	if piece.Large() && s.peer.Resume {
+		if begun.resumes, err = b.resume(ctx, piece); err != nil {
+			return false, err
+		}
+	}
 	frames := bufio.NewWriterSize(&begun, wire.MaxBody)
 	packed := s.o.Status.do("packing our objects")
 	packErr := objects.Pack(ctx, s.o.Store.Repo, piece, frames)
@@ -143,6 +151,13 @@ func (b *outbox) sendPack(ctx context.Context, number uint32, piece objects.Piec
 		packErr = frames.Flush()
 	}
 	packed()
+	if packErr == nil && begun.resumes != nil {
+		packErr = begun.resumes.whole()
+	}
+	if packErr == errOtherPack { // it has been forgotten: all of it goes
+		b.again(piece)
+		return false, nil
+	}
 	if packErr == nil {
 		b.mu.Lock()
 		b.outstanding[number] = piece // only now can the peer have a verdict
@@ -181,19 +196,32 @@ func (b *outbox) simplify(piece objects.Piece, reason string) bool {
 	default:
 		return false
 	}
+	b.again(piece)
+	return true
+}
+
+// again makes a piece the next one.
+func (b *outbox) again(piece objects.Piece) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pending = append(b.pending, piece)
-	return true
 }
 
 // packFrames writes what it is given as the body of frames, MaxBody bytes at most at a time.
 type packFrames struct {
-	s    *session
-	sent bool // something of a pack
+	s       *session
+	resumes *resumption // nil, or where a large pack begins
+	sent    bool        // something of a pack
 }
 
 func (w *packFrames) Write(p []byte) (n int, err error) {
+	if w.resumes != nil {
+		if n, err = w.resumes.pass(p); err != nil {
+			return n, err
+		}
+		w.sent = w.sent || w.resumes.begun
+		p = p[n:]
+	}
 	for part := range slices.Chunk(p, wire.MaxBody) {
 		w.sent = true
 		if err := w.s.write(wire.TypePack, part); err != nil {

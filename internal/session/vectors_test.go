@@ -53,6 +53,11 @@ func TestVectorsOfTheProtocol(t *testing.T) {
 	}
 	short, digest := key.Hash(tree)
 	mustHold("short  " + hex.EncodeToString(wire.AppendCount(nil, short)))
+	mustHold(strings.TrimSpace(spaced(frame(wire.TypePackBegin, wire.PackBegin{Offset: 4, Object: tree}.Append(nil)))))
+	sum := s.partialHash()
+	sum.Write([]byte("PACK"))
+	held := wire.Partial{Object: short, Bytes: 4, Sum: [32]byte(sum.Sum(nil))}
+	mustHold(strings.TrimSpace(spaced(frame(wire.TypePartial, wire.AppendPartial(nil, held)))))
 	s.common, s.digest = 1, digest
 	mustHold("digest " + hex.EncodeToString(wire.AppendCount(nil, digest)))
 	for server, who := range map[bool]string{false: "client", true: "server"} {

@@ -22,24 +22,26 @@ type Type byte
 
 // The messages. What follows the type is in the comment; integers are big-endian.
 const (
-	TypeHello    Type = 'H' // lines of text, see Hello
-	TypeRefs     Type = 'F' // lines, see Ref
-	TypeGo       Type = 'G' // uint64: a side that held has decided, and holds that many objects
-	TypeLeave    Type = 'Q' // empty: a side that held wants nothing
-	TypeSymbols  Type = 'Y' // coded symbols of the sender's set, see package reconcile
-	TypeList     Type = 'L' // short names of the sender's set, see package reconcile
-	TypeCommon   Type = 'C' // Common: what the sender takes for common
-	TypePack     Type = 'P' // bytes of the pack under way
-	TypePackEnd  Type = 'p' // PackEnd: the pack under way is whole
-	TypePackDrop Type = 'd' // empty: the pack under way is void, and its objects come again
-	TypeStored   Type = 'S' // uint32: the pack of that number is in the store
-	TypeRefused  Type = 'R' // Refused: the pack of that number is not
-	TypeOmitted  Type = 'O' // binary object names, at least one: announced, but the sender cannot read them
-	TypeKept     Type = 'K' // short names, at least one: announced, but the sender does not give them
-	TypeDone     Type = 'D' // uint64: everything announced has been stored, that many objects
-	TypeAlive    Type = 'A' // empty: the sender is there
-	TypeAbort    Type = 'X' // text: the sender gives up, and why
-	TypeBye      Type = 'B' // empty: the sender's last frame
+	TypeHello     Type = 'H' // lines of text, see Hello
+	TypeRefs      Type = 'F' // lines, see Ref
+	TypeGo        Type = 'G' // uint64: a side that held has decided, and holds that many objects
+	TypeLeave     Type = 'Q' // empty: a side that held wants nothing
+	TypeSymbols   Type = 'Y' // coded symbols of the sender's set, see package reconcile
+	TypeList      Type = 'L' // short names of the sender's set, see package reconcile
+	TypeCommon    Type = 'C' // Common: what the sender takes for common
+	TypePartial   Type = 'U' // Partial, one or more: what the sender holds of packs that were cut
+	TypePackBegin Type = 'N' // PackBegin: a large pack begins, perhaps in its middle
+	TypePack      Type = 'P' // bytes of the pack under way
+	TypePackEnd   Type = 'p' // PackEnd: the pack under way is whole
+	TypePackDrop  Type = 'd' // empty: the pack under way is void, and its objects come again
+	TypeStored    Type = 'S' // uint32: the pack of that number is in the store
+	TypeRefused   Type = 'R' // Refused: the pack of that number is not
+	TypeOmitted   Type = 'O' // binary object names, at least one: announced, but the sender cannot read them
+	TypeKept      Type = 'K' // short names, at least one: announced, but the sender does not give them
+	TypeDone      Type = 'D' // uint64: everything announced has been stored, that many objects
+	TypeAlive     Type = 'A' // empty: the sender is there
+	TypeAbort     Type = 'X' // text: the sender gives up, and why
+	TypeBye       Type = 'B' // empty: the sender's last frame
 )
 
 // Frame is one message as it stands on the wire.

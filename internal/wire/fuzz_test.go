@@ -99,6 +99,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add([]byte("0123456789abcdef"))
 	f.Add([]byte("0123456789abcdef0123"))
 	f.Add([]byte("0123456789abcdef0123456789abcdef"))
+	f.Add(bytes.Repeat([]byte("x"), 2*partialSize))
 	f.Add(bytes.Repeat([]byte("x"), MaxText+5))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		same := func(what string, got []byte, err error) {
@@ -115,7 +116,15 @@ func FuzzMessages(f *testing.F) {
 		for _, size := range []int{20, 32} {
 			refused, err := ParseRefused(body, size)
 			same("refusal", refused.Append(nil), err)
+			begin, err := ParsePackBegin(body, size)
+			same("pack begin", begin.Append(nil), err)
 		}
+		partials, err := ParsePartials(body)
+		var again []byte
+		for _, p := range partials {
+			again = AppendPartial(again, p)
+		}
+		same("partial packs", again, err)
 		number, err := ParseNumber(body)
 		same("number", AppendNumber(nil, number), err)
 		count, err := ParseCount(body)

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -54,6 +55,7 @@ type Hello struct {
 	Refs           int       // "refs": how many references the sender tells after its hello; optional, 0
 	Uncommitted    int       // "uncommitted": how many files of the sender have changes that nobody has committed; optional, 0
 	Hold           bool      // "hold": the peer waits for TypeGo or TypeLeave; optional
+	Resume         bool      // "resume": the sender knows TypePartial and TypePackBegin; optional
 }
 
 // Append appends the message's body to b.
@@ -71,6 +73,9 @@ func (h Hello) Append(b []byte) []byte {
 	}
 	if h.Hold {
 		b = append(b, "hold 1\n"...)
+	}
+	if h.Resume {
+		b = append(b, "resume 1\n"...)
 	}
 	return b
 }
@@ -145,6 +150,10 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 		if h.Hold = value == "1"; !h.Hold {
 			err = errors.New("not 1")
 		}
+	case "resume":
+		if h.Resume = value == "1"; !h.Resume {
+			err = errors.New("not 1")
+		}
 	default:
 		return false, nil
 	}
@@ -201,6 +210,56 @@ func ParseCommon(body []byte) (Common, error) {
 		return Common{}, badLength("common", len(body))
 	}
 	return Common{binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:])}, nil
+}
+
+// Partial is what a side holds of a pack that was cut.
+type Partial struct {
+	Object uint64 // short name of the object that the pack goes by
+	Bytes  uint64 // of the pack's beginning
+	Sum    [sha256.Size]byte
+}
+
+const partialSize = 8 + 8 + sha256.Size
+
+// MaxPartials is how many fit into one frame, and so how many a side can tell.
+const MaxPartials = MaxBody / partialSize
+
+// AppendPartial appends one to the message's body.
+func AppendPartial(b []byte, p Partial) []byte {
+	b = binary.BigEndian.AppendUint64(b, p.Object)
+	b = binary.BigEndian.AppendUint64(b, p.Bytes)
+	return append(b, p.Sum[:]...)
+}
+
+// ParsePartials reads the body of a TypePartial frame.
+func ParsePartials(body []byte) ([]Partial, error) {
+	if len(body) == 0 || len(body)%partialSize != 0 {
+		return nil, badLength("list of partial packs", len(body))
+	}
+	var all []Partial
+	for ; len(body) > 0; body = body[partialSize:] {
+		all = append(all, Partial{binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:]), [sha256.Size]byte(body[16:])})
+	}
+	return all, nil
+}
+
+// PackBegin begins a pack that its receiver can keep a part of.
+type PackBegin struct {
+	Offset uint64 // what comes begins behind so many bytes of the pack, which the receiver holds
+	Object []byte // binary name of the object that the pack goes by, one of those in it
+}
+
+// Append appends the message's body to b.
+func (m PackBegin) Append(b []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(b, m.Offset), m.Object...)
+}
+
+// ParsePackBegin reads the body of a TypePackBegin frame, in which names have the given size in bytes.
+func ParsePackBegin(body []byte, size int) (PackBegin, error) {
+	if len(body) != 8+size {
+		return PackBegin{}, badLength("pack begin", len(body))
+	}
+	return PackBegin{binary.BigEndian.Uint64(body), bytes.Clone(body[8:])}, nil
 }
 
 // PackEnd closes a pack.
