@@ -212,7 +212,9 @@ func TestTortureLiarsPartials(t *testing.T) {
 	s := newStock(t)
 	a, b := binaryName(s.names[0]), binaryName(s.names[1])
 	resumes := func(l *liar) { l.greeting = []string{"both", "push", "agent", "resume 1\nagent"} }
-	begin := func(offset uint64, object []byte) []byte { return wire.PackBegin{Offset: offset, Object: object}.Append(nil) }
+	begin := func(offset uint64, object []byte) []byte {
+		return wire.PackBegin{Offset: offset, Object: object}.Append(nil)
+	}
 	part := wire.AppendPartial(nil, wire.Partial{Object: 1, Bytes: 1 << 63})
 	lie := func(name, want string, do func(l *liar)) tale {
 		return tale{name: name, want: want, tell: func(l *liar) {
