@@ -30,13 +30,13 @@ func newSigner(t *testing.T) ssh.Signer {
 // open makes a pipe an SSH connection to whoever is there.
 func open(t *testing.T, pipe io.ReadWriteCloser, signer ssh.Signer) *tunnel.Conn {
 	ctx, timing := context.Background(), tunnel.Timing{Timeout: time.Minute}
-	role, err := tunnel.Elect(ctx, pipe, timing)
+	elected, role, err := tunnel.Elect(ctx, pipe, timing)
 	if err != nil {
 		t.Error(err)
 		pipe.Close()
 		return nil
 	}
-	conn, err := tunnel.Open(ctx, pipe, role, tunnel.Options{
+	conn, err := tunnel.Open(ctx, elected, role, tunnel.Options{
 		Signer: signer, Trusted: tunnel.AnyKey, Timing: timing, Channel: tunnel.PairChannel,
 	})
 	if err != nil {
@@ -80,6 +80,7 @@ func TestOverSSH(t *testing.T) {
 			t.Error(err)
 			return
 		}
+		conn.Write(nil) // the SSH server speaks first
 		heard, err := io.ReadAll(conn)
 		if err != nil {
 			t.Error(err)
@@ -94,6 +95,7 @@ func TestOverSSH(t *testing.T) {
 	if err := conn.Next(t.Context(), tunnel.SyncChannel); err != nil {
 		t.Fatal(err)
 	}
+	conn.Write(nil)
 	io.WriteString(conn, "a sync")
 	conn.CloseWrite()
 	if heard := <-said; heard != "a sync" {
@@ -116,6 +118,8 @@ func TestInBetween(t *testing.T) {
 		if alice == nil || bob == nil {
 			return
 		}
+		alice.Write(nil)
+		bob.Write(nil)
 		back := make(chan struct{})
 		go func() {
 			defer close(back)

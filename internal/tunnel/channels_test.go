@@ -53,36 +53,63 @@ func TestNextChannel(t *testing.T) {
 	}
 	talk(t, server, client, "the secret?")
 	talk(t, client, server, "the secret.")
-	// Whoever opens it waits for the other one, whose Next may come at any time.
+	// Whoever takes it waits for the other one, whose Next may come at any time.
 	next := make(chan error, 1)
 	go func() { next <- client.Next(t.Context(), SyncChannel) }()
 	if err := server.Next(t.Context(), SyncChannel); err != nil {
 		t.Fatal(err)
 	}
+	talk(t, server, client, "the greeting")
 	if err := <-next; err != nil {
 		t.Fatal(err)
 	}
 	var refused *ssh.OpenChannelError
-	if _, _, err := client.conn.OpenChannel(SyncChannel, nil); !errors.As(err, &refused) {
+	if _, _, err := server.conn.OpenChannel(SyncChannel, nil); !errors.As(err, &refused) {
 		t.Errorf("a third channel: %v", err)
 	}
 	exchange(t, server, client)
 }
 
-// A channel is opened only when the server asks for it, and only one of the type that it asks for.
-func TestNextChannelWaits(t *testing.T) {
+// A channel is taken only of the type that is waited for, and with a greeting of no more than its limit.
+func TestNextChannelIsTheOneWaitedFor(t *testing.T) {
 	_, client := unknown(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	enough := errors.New("enough")
 	cancel(enough)
 	if err := client.Next(ctx, SyncChannel); err != enough {
-		t.Errorf("a channel that the server has not asked for: %v", err)
+		t.Errorf("cancelled: %v", err)
 	}
+	for _, c := range []struct {
+		channelType string
+		greeting    int
+	}{{"other@aig.invalid", 1}, {SyncChannel, maxGreeting + 1}} {
+		server, client := unknown(t)
+		go server.conn.OpenChannel(c.channelType, make([]byte, c.greeting))
+		if err := client.Next(t.Context(), SyncChannel); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Read(make([]byte, 1)); err == nil {
+			t.Errorf("a channel of type %s with %d bytes of extra data was taken", c.channelType, c.greeting)
+		}
+	}
+}
 
-	server, client := unknown(t)
-	go client.Next(t.Context(), "other@aig.invalid")
-	if err := server.Next(t.Context(), SyncChannel); err == nil {
-		t.Error("a channel of another type was taken")
+// What a server says first opens the channel, and arrives whole, whether it fits into the opening or not.
+func TestGreeting(t *testing.T) {
+	for _, size := range []int{1, maxGreeting, maxGreeting + 1, 1 << 20} {
+		server, client := unknown(t)
+		if err := errors.Join(server.Next(t.Context(), SyncChannel), client.Next(t.Context(), SyncChannel)); err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() {
+			_, err := server.Write(make([]byte, size))
+			done <- errors.Join(err, server.CloseWrite())
+		}()
+		got, err := io.ReadAll(client)
+		if err := errors.Join(err, <-done); err != nil || len(got) != size {
+			t.Errorf("%d bytes of %d, %v", len(got), size, err)
+		}
 	}
 }
 

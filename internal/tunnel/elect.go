@@ -34,6 +34,8 @@ const (
 	Version = 1
 	// prefaceSize is the size in bytes of magic, version (uint32) and number (uint64), big-endian.
 	prefaceSize = len(magic) + 4 + 8
+	// identification begins SSH (RFC 4253, section 4.2). Its number says who opens channels, see [Conn.open].
+	identification = "SSH-2.0-aig_2"
 	// quoted is how many bytes the error message quotes of something that is no peer.
 	quoted = 64
 )
@@ -61,21 +63,46 @@ type Timing struct {
 	Timeout time.Duration // from there to the end of the election, and again for all of Open
 }
 
-// Elect exchanges prefaces over the pipe and returns our role. After an error the pipe is useless, and the caller closes it.
-func Elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing) (Role, error) {
-	var random [8]byte
-	rand.Read(random[:]) // never fails
-	return elect(ctx, pipe, timing, binary.BigEndian.Uint64(random[:]))
+// begun is a pipe on which SSH has begun before it knows its role.
+type begun struct {
+	io.ReadWriteCloser
+	sent  chan error // gets the outcome of sending the identification
+	first bool       // the next Write is that of the identification
 }
 
-func elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing, number uint64) (Role, error) {
+func (b *begun) Write(p []byte) (int, error) {
+	if !b.first {
+		return b.ReadWriteCloser.Write(p)
+	}
+	b.first = false
+	if string(p) != identification+"\r\n" {
+		return 0, fmt.Errorf("SSH begins with %q", p)
+	}
+	return len(p), <-b.sent
+}
+
+// Elect exchanges prefaces over the pipe. It returns our role, and the pipe for Open, on which SSH has begun: a side identifies itself in the
+// same way whatever its role, and doesn't wait for the other's preface to do so. After an error the pipe is useless, and the caller closes it.
+func Elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing) (io.ReadWriteCloser, Role, error) {
+	var random [8]byte
+	rand.Read(random[:]) // never fails
+	b := &begun{pipe, make(chan error, 1), true}
+	role, err := b.elect(ctx, timing, binary.BigEndian.Uint64(random[:]))
+	return b, role, err
+}
+
+func (b *begun) elect(ctx context.Context, timing Timing, number uint64) (Role, error) {
 	const forever = time.Duration(math.MaxInt64)
+	pipe := b.ReadWriteCloser
 	defer context.AfterFunc(ctx, func() { pipe.Close() })()
 	// Both sides speak at once, so the pipe may be one that takes a byte only when the other end reads.
 	sent := make(chan error, 1)
 	go func() {
 		_, err := pipe.Write(preface{Version, number}.append(nil))
-		sent <- err
+		if sent <- err; err == nil {
+			_, err = io.WriteString(pipe, identification+"\r\n")
+		}
+		b.sent <- err
 	}()
 	began := false
 	limit := time.AfterFunc(cmp.Or(timing.Wait, forever), func() { pipe.Close() })
@@ -86,6 +113,7 @@ func elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing, number u
 	})
 	if err != nil {
 		pipe.Close() // frees the goroutine
+		<-b.sent
 	}
 	if sendErr := <-sent; err == nil && sendErr != nil {
 		err = fmt.Errorf("sending the preface: %w", sendErr)

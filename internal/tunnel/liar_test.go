@@ -25,6 +25,7 @@ type liar struct {
 	client, server func(t *testing.T, pipe io.ReadWriteCloser, key ssh.Signer)
 	want           string // is in our error
 	within         time.Duration
+	greets         bool // it lies when the handshake is over
 }
 
 // lieTo tells a lie in a bubble with a clock of its own: no goroutine may be left at its end.
@@ -43,6 +44,9 @@ func lieTo(t *testing.T, l liar, role Role, tell func(*testing.T, io.ReadWriteCl
 		conn, err = Open(t.Context(), ours, role, Options{Signer: ourKey, Trusted: trusts(theirKey), Timing: Timing{Timeout: time.Minute}})
 		took = time.Since(start)
 		if err == nil {
+			if l.greets {
+				_, err = conn.Read(make([]byte, 1))
+			}
 			conn.Close()
 		}
 		theirs.Close()
@@ -265,6 +269,20 @@ func TestTortureLiarsSSHServer(t *testing.T) {
 			}
 		}), want: "was not over after 1m0s", within: timeout},
 	}
+	// Where its program is as new as ours, the server opens the channel.
+	greets := func(channelType string, size int) func(*testing.T, io.ReadWriteCloser, ssh.Signer) {
+		return serves(func(c *ssh.ServerConfig, _ ssh.Signer) { c.ServerVersion = identification }, func(conn ssh.Conn, _ <-chan ssh.NewChannel) {
+			conn.OpenChannel(channelType, make([]byte, size))
+		})
+	}
+	lies = append(lies,
+		liar{name: "a channel of another type", greets: true, server: greets(esc, 1), want: "it asked for one of type"},
+		liar{name: "a greeting beyond its limit", greets: true, server: greets(SyncChannel, maxGreeting+1), want: "with 16385 bytes of extra data"},
+		liar{name: "a greeting of 200 KB", greets: true, server: greets(SyncChannel, 200_000), want: "with 200000 bytes of extra data"},
+		liar{name: "the connection closed instead of a greeting", greets: true, server: serves(func(c *ssh.ServerConfig, _ ssh.Signer) {
+			c.ServerVersion = identification
+		}, func(conn ssh.Conn, _ <-chan ssh.NewChannel) { conn.Close() }), want: "EOF"},
+	)
 	rounds, longest := 0, time.Duration(0)
 	for _, l := range lies {
 		t.Run(l.name, func(t *testing.T) {

@@ -87,7 +87,7 @@ func TestElectHasAnEnd(t *testing.T) {
 				}
 			}()
 			start := time.Now()
-			_, err = Elect(t.Context(), ours, Timing{Timeout: timeout})
+			_, _, err = Elect(t.Context(), ours, Timing{Timeout: timeout})
 			took = time.Since(start)
 			time.Sleep(time.Minute)
 		})

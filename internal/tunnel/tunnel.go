@@ -69,13 +69,14 @@ func config(a ssh.Algorithms) ssh.Config {
 
 // Conn is the authenticated pipe. Its Read, Write and CloseWrite are those of its channel: the first, until Next opens another.
 type Conn struct {
-	ssh.Channel
+	channel         *channel
 	OwnKey, PeerKey ssh.PublicKey // PeerKey is set when the peer has proven to have it
 	Server          bool          // whether we are the SSH server
 
 	o        Options
 	refusal  error // why the key of the last key exchange is not the peer's
 	conn     ssh.Conn
+	opens    bool                // whether we open channels, see open
 	opened   chan ssh.NewChannel // by the peer: at most one waits for Next
 	services sync.WaitGroup      // goroutines that answer the peer until the connection is over
 	over     chan struct{}       // closed when the connection is over and why is set
@@ -85,6 +86,10 @@ type Conn struct {
 // serve answers what the peer asks for until the connection is over. A request without an answer would stall it.
 func (c *Conn) serve(conn ssh.Conn, chans <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
 	c.conn = conn
+	c.opens = c.Server
+	if !c.Server && !early(conn.ServerVersion()) || c.Server && !early(conn.ClientVersion()) {
+		c.opens = !c.Server
+	}
 	c.services.Go(func() {
 		ssh.DiscardRequests(requests)
 		sshguard.Drain(sshguard.Queue(conn)) // or Wait might never return
@@ -99,7 +104,7 @@ func (c *Conn) serve(conn ssh.Conn, chans <-chan ssh.NewChannel, requests <-chan
 // queue keeps a channel that the peer opens for Next, and refuses those that nobody will wait for.
 func (c *Conn) queue(chans <-chan ssh.NewChannel) {
 	defer close(c.opened)
-	over := !c.Server // only the client opens channels
+	over := c.opens
 	for newChannel := range chans {
 		if !over {
 			select {
@@ -119,7 +124,10 @@ func (c *Conn) queue(chans <-chan ssh.NewChannel) {
 // An error beside bytes is dropped: it only says that the peer has gone and can't be told that they were read. What it said
 // before is still to be read, and the next Read says why it has gone.
 func (c *Conn) Read(p []byte) (int, error) {
-	n, err := c.Channel.Read(p)
+	if err := c.wait(); err != nil {
+		return 0, err
+	}
+	n, err := c.channel.Read(p)
 	switch {
 	case n > 0:
 		return n, nil
@@ -149,8 +157,8 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Open authenticates the peer over a pipe on which Elect gave us role, and opens the first channel. The pipe belongs to the
-// Conn afterwards; after an error it is closed.
+// Open authenticates the peer over the pipe and in the role that Elect has returned. The pipe belongs to the Conn afterwards; after an
+// error it is closed.
 func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*Conn, error) {
 	c := &Conn{
 		OwnKey: o.Signer.PublicKey(), Server: role == Server, o: o,
@@ -179,7 +187,7 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*
 // Next closes the channel and opens the next one, of the given type, on the same connection. Both sides call it when they have
 // read what they expect. After an error the connection is useless.
 func (c *Conn) Next(ctx context.Context, channelType string) error {
-	c.Channel.Close()
+	c.channel.Close()
 	return c.inTime(ctx, c.conn, func() error { return c.open(channelType) })
 }
 
@@ -206,7 +214,7 @@ func (c *Conn) asClient(under netConn) error {
 		User:              "aig",
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(c.o.Signer)},
 		HostKeyCallback:   func(_ string, _ net.Addr, key ssh.PublicKey) error { return c.check(key) },
-		ClientVersion:     "SSH-2.0-aig",
+		ClientVersion:     identification,
 	})
 	if err != nil {
 		return c.handshakeError(err)
@@ -227,7 +235,7 @@ func (c *Conn) asServer(under netConn) error {
 		VerifiedPublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
 			return nil, c.check(key)
 		},
-		ServerVersion:       "SSH-2.0-aig",
+		ServerVersion:       identification,
 		PreAuthConnCallback: func(ssh.ServerPreAuthConn) { under.first.LookedAt() },
 	}
 	config.AddHostKey(c.o.Signer)
@@ -237,47 +245,6 @@ func (c *Conn) asServer(under netConn) error {
 	}
 	c.serve(conn, chans, requests)
 	return nil
-}
-
-// open makes a channel of the given type ours: the SSH client opens it, the server waits for it.
-func (c *Conn) open(channelType string) error {
-	what, get := "opening the channel", c.request
-	if c.Server {
-		what, get = "waiting for the peer to open the channel", c.accept
-	}
-	channel, requests, err := get(channelType)
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, ofPeer(err))
-	}
-	c.Channel = channel
-	c.services.Go(func() { ssh.DiscardRequests(requests) })
-	c.services.Go(func() { io.Copy(io.Discard, channel.Stderr()) }) // which would hold the window for ever
-	return nil
-}
-
-// request opens a channel of the given type.
-func (c *Conn) request(channelType string) (ssh.Channel, <-chan *ssh.Request, error) {
-	channel, requests, err := c.conn.OpenChannel(channelType, nil)
-	if err != nil && !errors.As(err, new(*ssh.OpenChannelError)) {
-		c.conn.Close()
-		<-c.over
-		err = cause(c.why) // x/crypto only says that there was no answer
-	}
-	return channel, requests, err
-}
-
-// accept takes the next channel that the peer opens, which must be of the given type.
-func (c *Conn) accept(channelType string) (ssh.Channel, <-chan *ssh.Request, error) {
-	newChannel, ok := <-c.opened
-	if !ok {
-		<-c.over
-		return nil, nil, cause(c.why)
-	}
-	if t := newChannel.ChannelType(); t != channelType || len(newChannel.ExtraData()) > 0 {
-		newChannel.Reject(ssh.UnknownChannelType, "only "+channelType+" without extra data")
-		return nil, nil, fmt.Errorf("it asked for one of type %.80q with %d bytes of extra data", t, len(newChannel.ExtraData()))
-	}
-	return newChannel.Accept()
 }
 
 var errKeysTwice = errors.New("it began a second key exchange before it could have seen the outcome of the first")

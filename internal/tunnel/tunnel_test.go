@@ -91,8 +91,16 @@ type opened struct {
 }
 
 func open(ctx context.Context, pipe io.ReadWriteCloser, o Options) (r opened) {
-	if r.role, r.err = Elect(ctx, pipe, timing); r.err == nil {
-		r.conn, r.err = Open(ctx, pipe, r.role, o)
+	var elected io.ReadWriteCloser
+	if elected, r.role, r.err = Elect(ctx, pipe, timing); r.err == nil {
+		r.conn, r.err = Open(ctx, elected, r.role, o)
+	}
+	if r.err == nil { // the channel opens with the first that the server says
+		if r.conn.Server {
+			_, r.err = r.conn.Write([]byte("!"))
+		} else {
+			_, r.err = r.conn.Read(make([]byte, 1))
+		}
 	}
 	return r
 }
@@ -302,7 +310,7 @@ func TestNotAPeer(t *testing.T) {
 		{"welcome\r\n" + string(preface{Version, 1}.append(nil)), `"welcome\r\n"`, false},
 		{strings.ReplaceAll(magic, "\n", "\r\n"), `"aig\x00\r\r\n`, false},
 	} {
-		_, err := Elect(t.Context(), stranger(t, c.says, c.leaves), timing)
+		_, _, err := Elect(t.Context(), stranger(t, c.says, c.leaves), timing)
 		if err == nil || !strings.Contains(err.Error(), c.quoted) {
 			t.Errorf("after %q: %v", c.says, err)
 		}
@@ -312,38 +320,44 @@ func TestNotAPeer(t *testing.T) {
 // The waits have names and ends: nobody comes, a preface stops half-way, the pipe ends before one, the caller gives up.
 func TestElectDoesNotHang(t *testing.T) {
 	quick := Timing{Wait: 20 * time.Millisecond, Timeout: 20 * time.Millisecond}
-	_, err := Elect(t.Context(), stranger(t, "", false), quick)
+	_, _, err := Elect(t.Context(), stranger(t, "", false), quick)
 	if !errors.Is(err, ErrWait) {
 		t.Errorf("nobody came: %v", err)
 	}
-	_, err = Elect(t.Context(), stranger(t, magic, false), Timing{Timeout: quick.Timeout})
+	_, _, err = Elect(t.Context(), stranger(t, magic, false), Timing{Timeout: quick.Timeout})
 	if err == nil || !strings.Contains(err.Error(), "20ms after the peer's first byte") {
 		t.Errorf("half a preface: %v", err)
 	}
-	_, err = Elect(t.Context(), stranger(t, "", true), timing)
+	_, _, err = Elect(t.Context(), stranger(t, "", true), timing)
 	if !errors.Is(err, ErrNoPeer) {
 		t.Errorf("an end: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err = Elect(ctx, stranger(t, "", false), timing); !errors.Is(err, context.Canceled) {
+	if _, _, err = Elect(ctx, stranger(t, "", false), timing); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
 
 // Equal numbers are a tie, and a later version of the preface is named, whichever number comes with it.
 func TestTieAndVersion(t *testing.T) {
+	elect := func(pipe io.ReadWriteCloser, number uint64) (Role, error) {
+		b := &begun{pipe, make(chan error, 1), true}
+		role, err := b.elect(t.Context(), timing, number)
+		pipe.Close()
+		return role, err
+	}
 	say := func(version uint32, number uint64) string { return string(preface{version, number}.append(nil)) }
-	_, err := elect(t.Context(), stranger(t, say(Version, 7), false), timing, 7)
+	_, err := elect(stranger(t, say(Version, 7), false), 7)
 	if err == nil || !strings.Contains(err.Error(), "tie") {
 		t.Errorf("tie: %v", err)
 	}
-	_, err = elect(t.Context(), stranger(t, say(Version+1, 7), false), timing, 7)
+	_, err = elect(stranger(t, say(Version+1, 7), false), 7)
 	if err == nil || !strings.Contains(err.Error(), "version 2") {
 		t.Errorf("version: %v", err)
 	}
 	for number, want := range map[uint64]Role{6: Server, 8: Client} {
-		role, err := elect(t.Context(), stranger(t, say(Version, number), false), timing, 7)
+		role, err := elect(stranger(t, say(Version, number), false), 7)
 		if err != nil || role != want {
 			t.Errorf("against %d: %v, %v", number, role, err)
 		}
