@@ -97,7 +97,7 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 	if err != nil {
 		return nil, err
 	}
-	v := refs.Vetting{Before: before, Check: s.store.Vet}
+	v := refs.Vetting{Whole: result.Whole, Before: before, Check: s.store.Vet}
 	// A person gets what there is in time, a script all or nothing.
 	late := func(err error) bool {
 		return err != nil && s.Branches != BranchPorcelain && errors.Is(ctx.Err(), context.DeadlineExceeded)
@@ -154,7 +154,7 @@ func (s *run) describe(ctx context.Context, report *branches.Report) error {
 
 // tips is what has come and is on no branch of either side.
 func (s *run) tips(ctx context.Context, report *branches.Report, result *session.Result, v refs.Vetting) (refs.Tips, error) {
-	if result.Received.Len() == 0 {
+	if len(result.Heads) == 0 {
 		return refs.Tips{}, nil
 	}
 	var theirs, whole []string
@@ -166,7 +166,7 @@ func (s *run) tips(ctx context.Context, report *branches.Report, result *session
 	for _, r := range result.PeerRefs {
 		theirs = append(theirs, r.OID, r.Peeled)
 	}
-	return refs.Dangling(ctx, s.store.Repo, result.Received, theirs, whole, v)
+	return refs.Dangling(ctx, s.store.Repo, result.Heads, theirs, whole, v)
 }
 
 // relate fills in the facts about those branches that are not the same on both sides.

@@ -1,7 +1,6 @@
 package branches_test
 
 import (
-	"encoding/hex"
 	"math"
 	"os"
 	"os/exec"
@@ -13,7 +12,6 @@ import (
 	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/intake"
-	"aig/internal/oid"
 	"aig/internal/refs"
 )
 
@@ -93,14 +91,13 @@ func (p *pair) report() *branches.Report {
 			whole = append(whole, b.Theirs)
 		}
 	}
-	came := oid.NewList(s.Repo.Format)
+	var came []string
 	for _, name := range received {
-		if b, err := hex.DecodeString(name); !strings.Contains(had, name) {
-			must(err)
-			came.Append(b)
+		if !strings.Contains(had, name) {
+			came = append(came, name)
 		}
 	}
-	tips, err := refs.Dangling(ctx, s.Repo, came, theirNames, whole, refs.Vetting{})
+	tips, err := refs.Dangling(ctx, s.Repo, p.ours.Heads(came...), theirNames, whole, refs.Vetting{})
 	must(err)
 	report.Tips, report.Broken = tips.Whole, tips.Broken
 	return report

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -94,6 +95,25 @@ func (r *Repo) Objects() string {
 func (r *Repo) ObjectDir() string {
 	r.t.Helper()
 	return r.Git("rev-parse", "--path-format=absolute", "--git-path", "objects")
+}
+
+// Heads is the commits among the named objects that are no parent of another of them.
+func (r *Repo) Heads(names ...string) (heads []string) {
+	r.t.Helper()
+	parents := make(map[string]bool)
+	for _, name := range names {
+		if r.Git("cat-file", "-t", name) != "commit" {
+			continue
+		}
+		heads = append(heads, name)
+		header, _, _ := strings.Cut(r.Git("cat-file", "commit", name), "\n\n")
+		for line := range strings.Lines(header) {
+			if parent, ok := strings.CutPrefix(line, "parent "); ok {
+				parents[strings.TrimSpace(parent)] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(heads, func(name string) bool { return parents[name] })
 }
 
 // LooseFile is where a loose object lies.

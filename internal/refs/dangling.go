@@ -1,17 +1,12 @@
 package refs
 
 import (
-	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"os"
 	"strings"
 
 	"aig/internal/git"
-	"aig/internal/oid"
 	"aig/internal/ref"
 )
 
@@ -22,16 +17,12 @@ type Tips struct {
 }
 
 // Dangling returns the received commits to which nothing points: no reference here, none of the peer's (theirs, object names), and
-// no other received commit. They are lost work, stashes, and what the peer's hidden references stand for. The received names are
-// ascending. whole is those of theirs whose history Relate has found complete.
-func Dangling(ctx context.Context, repo *git.Repo, received oid.Names, theirs, whole []string, v Vetting) (tips Tips, err error) {
-	commits, err := commitsAmong(ctx, repo, received)
-	if err != nil || commits.Len() == 0 {
-		return tips, err
-	}
-	candidates, err := unpointed(ctx, repo, commits, theirs)
-	if err != nil || len(candidates) == 0 {
-		return tips, err
+// no other received commit. They are lost work, stashes, and what the peer's hidden references stand for. heads is the received commits
+// that are no parent of another. whole is those of theirs whose history Relate has found complete.
+func Dangling(ctx context.Context, repo *git.Repo, heads, theirs, whole []string, v Vetting) (tips Tips, err error) {
+	candidates, err := unpointed(ctx, repo, heads, theirs)
+	if err != nil || len(candidates) == 0 || v.Whole {
+		return Tips{Whole: candidates}, err
 	}
 	// A reference may reach some of them through what was here before.
 	seen, broken := make(map[string]bool), make(map[string]bool)
@@ -71,74 +62,45 @@ func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string
 	return about, err
 }
 
-// commitsAmong returns the commits among ascending names.
-func commitsAmong(ctx context.Context, repo *git.Repo, names oid.Names) (*oid.List, error) {
-	commits := oid.NewList(repo.Format)
-	binary := make([]byte, repo.Format.Size())
-	err := objectTypes(ctx, repo, git.NameLines(names, 0), func(name []byte, kind string) error {
-		if kind != "commit" {
-			return nil
-		}
-		if err := repo.Format.Parse(binary, name); err != nil {
-			return err
-		}
-		if n := commits.Len(); n > 0 && bytes.Compare(commits.At(n-1), binary) >= 0 {
-			return fmt.Errorf("the received objects are out of order at %x", binary)
-		}
-		commits.Append(binary)
-		return nil
-	})
-	return commits, err
-}
-
-// unpointed returns the commits that are no other's parent and that no reference names, newest first.
-func unpointed(ctx context.Context, repo *git.Repo, commits *oid.List, theirs []string) ([]string, error) {
-	pointed := oid.NewBitmap(commits.Len(), nil)
-	name := make([]byte, repo.Format.Size())
-	point := func(digits []byte) (at int, found bool) {
-		if repo.Format.Parse(name, digits) != nil {
-			return 0, false
-		}
-		if at, found = commits.Search(name); found {
-			pointed.Add(uint32(at))
-		}
-		return at, found
-	}
-	for _, digits := range theirs {
-		point([]byte(digits))
+// unpointed returns the commits that no reference names, newest first.
+func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string) (left []string, err error) {
+	pointed := make(map[string]bool)
+	for _, name := range theirs {
+		pointed[name] = true
 	}
 	c := repo.Command(ctx, nil, "for-each-ref", "--format=%(objectname)")
-	if err := c.Lines(func(line []byte) error { point(line); return nil }); err != nil {
+	if err := c.Lines(func(line []byte) error { pointed[string(line)] = true; return nil }); err != nil {
 		return nil, err
 	}
-	// --no-walk reads only the given commits. A line is a commit and its parents.
-	var order []uint32
-	digits := hex.EncodedLen(repo.Format.Size())
-	// An empty GIT_SHALLOW_FILE makes git show the parents that a shallow repository cuts off: they may have come in.
 	shallow, err := shallowCommits(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	c = repo.Command(ctx, []string{"GIT_SHALLOW_FILE="}, "rev-list", "--no-walk=sorted", "--ignore-missing", "--parents", "--stdin")
-	c.Stdin = io.MultiReader(git.NameLines(commits, 0), strings.NewReader(shallow))
-	err = c.Lines(func(line []byte) error {
-		if err := repo.Format.Parse(name, line[:min(len(line), digits)]); err != nil {
-			return err
-		}
-		if at, found := commits.Search(name); found {
-			order = append(order, uint32(at))
-		}
-		for parent := range bytes.FieldsSeq(line[digits:]) {
-			point(parent)
-		}
-		return nil
-	})
-	var left []string
-	for _, at := range order {
-		if !pointed.Has(at) {
-			left = append(left, hex.EncodeToString(commits.At(int(at))))
+	if shallow != "" {
+		// An empty GIT_SHALLOW_FILE makes git show the parents that a shallow repository cuts off: they may have come in.
+		c := repo.Command(ctx, []string{"GIT_SHALLOW_FILE="}, "rev-list", "--no-walk", "--ignore-missing", "--parents", "--stdin")
+		c.Stdin = strings.NewReader(shallow)
+		if err := c.Lines(func(line []byte) error {
+			for _, parent := range strings.Fields(string(line))[1:] {
+				pointed[parent] = true
+			}
+			return nil
+		}); err != nil {
+			return nil, err
 		}
 	}
+	for _, name := range commits {
+		if !pointed[name] {
+			left = append(left, name)
+		}
+	}
+	if len(left) < 2 {
+		return left, nil
+	}
+	c = repo.Command(ctx, nil, "rev-list", "--no-walk=sorted", "--ignore-missing", "--stdin")
+	c.Stdin = strings.NewReader(onePerLine(left))
+	left = nil
+	err = c.Lines(func(line []byte) error { left = append(left, string(line)); return nil })
 	return left, err
 }
 

@@ -2,7 +2,6 @@ package refs
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -14,7 +13,6 @@ import (
 	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/objects"
-	"aig/internal/oid"
 	"aig/internal/ref"
 )
 
@@ -422,11 +420,7 @@ func TestRelatePartialClone(t *testing.T) {
 func dangling(t *testing.T, r *gittest.Repo, theirs ...string) []string {
 	t.Helper()
 	s := open(t, r)
-	names, err := objects.List(t.Context(), s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tips, err := Dangling(t.Context(), s, names, theirs, slices.DeleteFunc(slices.Clone(theirs), func(name string) bool { return !s.Format.IsName(name) }), Vetting{})
+	tips, err := Dangling(t.Context(), s, r.Heads(strings.Fields(r.Objects())...), theirs, slices.DeleteFunc(slices.Clone(theirs), func(name string) bool { return !s.Format.IsName(name) }), Vetting{})
 	if err != nil || len(tips.Broken) > 0 {
 		t.Fatal(tips.Broken, err)
 	}
@@ -482,25 +476,13 @@ func TestDanglingOddHistories(t *testing.T) {
 	lower := r.Commit("file", "content")
 	r.Commit("file", "more")
 	s := open(t, r)
-	received := func(names ...string) *oid.List {
-		slices.Sort(names)
-		list := oid.NewList(s.Format)
-		for _, name := range names {
-			b, err := hex.DecodeString(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			list.Append(b)
-		}
-		return list
-	}
-	tips, err := Dangling(t.Context(), s, received(lower), nil, nil, Vetting{})
+	tips, err := Dangling(t.Context(), s, r.Heads(lower), nil, nil, Vetting{})
 	if err != nil || len(tips.Whole)+len(tips.Broken) != 0 {
 		t.Errorf("below a branch: %v, %v", tips, err)
 	}
 	below := r.Git("commit-tree", "-m", "below", "HEAD^{tree}")
 	above := r.Git("commit-tree", "-p", below, "-m", "above", "HEAD^{tree}")
-	tips, err = Dangling(t.Context(), s, received(below), []string{above}, []string{above}, Vetting{})
+	tips, err = Dangling(t.Context(), s, r.Heads(below), []string{above}, []string{above}, Vetting{})
 	if err != nil || len(tips.Whole)+len(tips.Broken) != 0 {
 		t.Errorf("below the peer's: %v, %v", tips, err)
 	}
@@ -510,13 +492,13 @@ func TestDanglingOddHistories(t *testing.T) {
 	if err := os.Remove(r.LooseFile(parent)); err != nil {
 		t.Fatal(err)
 	}
-	tips, err = Dangling(t.Context(), s, received(lower, odd, whole), nil, nil, Vetting{})
+	tips, err = Dangling(t.Context(), s, r.Heads(lower, odd, whole), nil, nil, Vetting{})
 	if err != nil || !slices.Equal(tips.Whole, []string{whole}) || !slices.Equal(tips.Broken, []string{odd}) {
 		t.Errorf("incomplete: %+v, %v, want %s, and %s broken", tips, err, whole, odd)
 	}
 	// On top of a branch of the peer's whose history is incomplete too.
 	top := r.Git("commit-tree", "-p", odd, "-m", "top", "HEAD^{tree}")
-	tips, err = Dangling(t.Context(), s, received(top), []string{odd}, nil, Vetting{})
+	tips, err = Dangling(t.Context(), s, r.Heads(top), []string{odd}, nil, Vetting{})
 	if err != nil || len(tips.Whole) > 0 || !slices.Equal(tips.Broken, []string{top}) {
 		t.Errorf("on top of what is incomplete: %+v, %v", tips, err)
 	}
@@ -639,7 +621,7 @@ func TestVetting(t *testing.T) {
 	second := r.Git("commit-tree", "-m", "came in", "-p", first, first+"^{tree}")
 	var vetted []string
 	refuse := errors.New("hostile")
-	v := Vetting{before, func(_ context.Context, names []string) error { vetted = names; return refuse }}
+	v := Vetting{Before: before, Check: func(_ context.Context, names []string) error { vetted = names; return refuse }}
 	relations, err := Relate(t.Context(), s, []Pair{{"", second}}, v)
 	if err != nil || !strings.Contains(relations[0].Unknown, "git's checks refuse what it brings (hostile)") {
 		t.Errorf("%+v, %v", relations, err)

@@ -150,8 +150,8 @@ func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (m
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, err
+	if err != nil || v.Whole {
+		return unknown, err
 	}
 	err = sift(ctx, commits, func(names []string) error {
 		return walk(ctx, repo, names, nil, v, func([]byte) {})
@@ -168,6 +168,7 @@ func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (m
 // Vetting says what is checked of a history before a command is suggested that takes it. A tree and a file that it names may have
 // come in different runs, and so were never checked together.
 type Vetting struct {
+	Whole  bool                                              // everything that is here came in this run, and what it names too: nothing is walked
 	Before *oid.List                                         // what the store held before this run; nil for no vetting
 	Check  func(ctx context.Context, objects []string) error // of these
 }

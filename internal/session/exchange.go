@@ -18,6 +18,8 @@ type Result struct {
 	PeerUncommitted int       // files of the peer's with changes that nobody has committed, as it says
 	Sent            oid.Names // ascending
 	Received        oid.Names // ascending
+	Heads           []string  // of the received commits, those that are no parent of another; full hexadecimal names
+	Whole           bool      // what is received is all that the store holds, and so is everything that it names
 }
 
 // DryRunError says what would have moved.
@@ -62,7 +64,8 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 	if err != nil {
 		return nil, err
 	}
-	result := &Result{PeerRefs: s.peerRefs, PeerUncommitted: s.peer.Uncommitted, Sent: ex.outbox.sent(), Received: s.want.received()}
+	result := &Result{PeerRefs: s.peerRefs, PeerUncommitted: s.peer.Uncommitted, Sent: ex.outbox.sent(), Received: s.want.received(),
+		Heads: ex.inbox.links.heads(), Whole: ex.inbox.whole()}
 	if ours, theirs := ex.outbox.omitted(), ex.inbox.omitted; ours+theirs > 0 {
 		return result, &OmittedError{Ours: ours, Theirs: theirs}
 	}

@@ -298,6 +298,11 @@ func (b *inbox) keep(body []byte) error {
 	return b.settle()
 }
 
+// whole returns whether the store held nothing before, and holds everything now that it names.
+func (b *inbox) whole() bool {
+	return b.s.local.Len() == 0 && b.omitted == 0 && b.kept == 0 && !b.links.lacking
+}
+
 // progress tells how many objects have been stored, and how many are still to come. What has arrived counts only when it
 // has been installed too.
 func (b *inbox) progress() (stored, toCome int) {

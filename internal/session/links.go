@@ -23,7 +23,9 @@ type linkCheck struct {
 	mu      sync.Mutex
 	claimed []links.Kind          // what links say of each object that is to come, by its place in want
 	known   []links.Kind          // what it is, once it has come
+	parents oid.Bitmap            // the places of commits that are the parent of one that has come
 	absent  map[uint64]links.Kind // what links say of objects that are nowhere, by short name; maxAbsent at most
+	lacking bool                  // something that has come names such an object
 }
 
 // maxClaims bounds what the links of one pack may say of different objects: some 100 MiB. A pack with more is refused, and comes again
@@ -35,7 +37,7 @@ const maxAbsent = 1 << 21
 
 func newLinkCheck(s *session) *linkCheck {
 	n := len(s.want.short)
-	return &linkCheck{s: s, claimed: make([]links.Kind, n), known: make([]links.Kind, n), absent: make(map[uint64]links.Kind)}
+	return &linkCheck{s: s, claimed: make([]links.Kind, n), known: make([]links.Kind, n), parents: oid.NewBitmap(n, nil), absent: make(map[uint64]links.Kind)}
 }
 
 // claim is what a link says: that something is of a kind.
@@ -59,6 +61,8 @@ type packLinks struct {
 	places []uint64         // of these, in want
 	kinds  []links.Kind     // of these
 	claims map[claim][]byte // with the first object that makes it
+
+	parents []uint32 // places of the parents of its commits, as far as they were announced
 }
 
 // check returns a *intake.BadObject if an object of the pack, which has passed all other checks, is at odds with a link, or a
@@ -130,7 +134,21 @@ func (l *linkCheck) keep(p *packLinks, kinds map[uint64]links.Kind) {
 	}
 	for c := range p.claims {
 		l.note(c)
+		l.lacking = l.lacking || c.of == nowhere
 	}
+	for _, place := range p.parents {
+		l.parents.Add(place)
+	}
+}
+
+// heads returns the commits that have come and that are no parent of another, by full hexadecimal names.
+func (l *linkCheck) heads() (names []string) {
+	for i, kind := range l.known {
+		if kind == links.Commit && l.s.want.state[i] == came && !l.parents.Has(uint32(i)) {
+			names = append(names, hex.EncodeToString(l.s.want.name(i)))
+		}
+	}
+	return names
 }
 
 func (l *linkCheck) note(c claim) {
@@ -168,7 +186,16 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 	if err != nil || pointing.Len() == 0 {
 		return p, err
 	}
-	return p, pack.Links(pointing, l.sorter(func(from int, c claim) error {
+	commits := oid.NewBitmap(pointing.Len(), nil)
+	for i, at := 0, uint32(0); i < len(p.kinds); i++ {
+		if p.kinds[i] == links.Commit {
+			commits.Add(at)
+		}
+		if p.kinds[i] != links.Blob {
+			at++
+		}
+	}
+	sort := l.sorter(func(from int, c claim) error {
 		if _, made := p.claims[c]; !made {
 			p.claims[c] = pointing.At(from)
 		}
@@ -176,7 +203,15 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 			return &intake.PackError{Text: fmt.Sprintf("its objects name more than %d others", maxClaims)}
 		}
 		return nil
-	}))
+	})
+	return p, pack.Links(pointing, func(from int, target []byte, kind links.Kind) error {
+		if kind == links.Commit && commits.Has(uint32(from)) {
+			if place, announced := l.s.want.place(target); announced {
+				p.parents = append(p.parents, uint32(place))
+			}
+		}
+		return sort(from, target, kind)
+	})
 }
 
 // lookAtOurs finds what incomplete objects of our own store say of objects that aren't here. What references need is complete;

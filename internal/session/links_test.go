@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"aig/internal/gittest"
+	"aig/internal/oid"
 )
 
 const people = "author A <a@a> 1112911993 +0000\ncommitter A <a@a> 1112911993 +0000\n\nmessage\n"
@@ -234,4 +236,56 @@ func TestTooManyLinks(t *testing.T) {
 	a.repo.Commit("other", "content\n")
 	talk(t, a, b)
 	refuses(t, a, b, huge)
+}
+
+// What is received by an empty store is whole if everything that it names has come; and of its commits, the heads are those that are no
+// other's parent, also where a tag names them.
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	origin := gittest.New(t)
+	for _, content := range []string{"1", "2", "3"} {
+		origin.Commit("file", content)
+	}
+	origin.Git("tag", "-a", "-m", "tag", "v1", "HEAD~1")
+	lost := origin.Git("commit-tree", "-p", "HEAD~2", "-m", "lost", "HEAD^{tree}")
+	origin.Git("tag", "-a", "-m", "tag", "v2", lost)
+	shallow := *origin
+	shallow.Dir = t.TempDir()
+	origin.Git("clone", "-q", "--depth=2", "file://"+origin.Dir, shallow.Dir)
+	some := gittest.New(t)
+	some.Blobs("blob", 1)
+	for name, c := range map[string]struct {
+		from, to *gittest.Repo
+		keeps    bool
+		whole    bool
+	}{
+		"a first copy": {from: origin, to: gittest.New(t), whole: true},
+		"into a store": {from: origin, to: some},
+		"of a shallow": {from: &shallow, to: gittest.New(t)},
+		"with a rest":  {from: origin, to: gittest.New(t), keeps: true},
+	} {
+		a, b := &side{repo: c.from}, &side{repo: c.to}
+		pipeA, pipeB := gittest.Loopback(t)
+		oA, oB := a.options(t, t.Context()), b.options(t, t.Context())
+		oB.Server = true
+		if c.keeps {
+			oA.Offer = func(_ context.Context, _ *oid.List, lacks []uint32) ([]uint32, error) { return lacks[1:], nil }
+		}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			a.run(t.Context(), t, pipeA, oA)
+		}()
+		b.run(t.Context(), t, pipeB, oB)
+		<-done
+		if a.err != nil || b.err != nil {
+			t.Fatal(a.err, b.err)
+		}
+		slices.Sort(b.heads)
+		want := c.from.Heads(b.received...)
+		slices.Sort(want)
+		if b.whole != c.whole || !slices.Equal(b.heads, want) || len(want) == 0 {
+			t.Errorf("%s: whole %v, heads %v, want %v", name, b.whole, b.heads, want)
+		}
+	}
 }

@@ -26,6 +26,8 @@ type side struct {
 	warnings []string
 	sent     []string
 	received []string
+	heads    []string
+	whole    bool
 	err      error
 }
 
@@ -59,6 +61,7 @@ func (d *side) run(ctx context.Context, t *testing.T, pipe Pipe, o Options) {
 	if result.Left {
 		return
 	}
+	d.heads, d.whole = result.Heads, result.Whole
 	for i := range result.Sent.Len() {
 		d.sent = append(d.sent, hex.EncodeToString(result.Sent.At(i)))
 	}
