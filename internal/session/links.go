@@ -237,12 +237,12 @@ func (l *linkCheck) sorter(tell func(from int, c claim) error) func(from int, ta
 		target [32]byte
 		kind   links.Kind
 	}
-	var seen [1 << 14]link
+	seen := make([]link, 1<<16)
 	key := l.s.key()
 	return func(from int, target []byte, kind links.Kind) error {
 		now := link{kind: kind}
 		copy(now.target[:], target)
-		slot := &seen[(int(target[0])<<8|int(target[1]))%len(seen)]
+		slot := &seen[int(target[0])<<8|int(target[1])]
 		if *slot == now {
 			return nil
 		}
