@@ -15,13 +15,15 @@ const (
 	Symbols Mode = iota
 	// List is the short names of the whole set, in any order.
 	List
+	// Sorted is the same in ascending order, coded by differences. Either may come where a list is due.
+	Sorted
 )
 
 func (m Mode) String() string {
-	if m == List {
-		return "list"
+	if m == Symbols {
+		return "symbols"
 	}
-	return "symbols"
+	return "list"
 }
 
 // ErrUndecodable says that the peer has sent more symbols than any difference between sets of these sizes would take.
@@ -38,6 +40,8 @@ var ErrUndecodable = errors.New("the peer's symbols don't decode")
 //
 // What comes from a peer when this side is Finished already are symbols sent ahead; Receive checks and drops them.
 type Exchange struct {
+	Sorted bool // the peer knows sorted lists
+
 	set     *Set
 	peerLen int
 	mode    Mode // what is expected of the peer, and sent after the first block
@@ -85,7 +89,7 @@ func (x *Exchange) changeToList() error {
 	x.mode = List
 	x.decoder = decoder{}
 	x.list = newListReader(x.set, x.peerLen)
-	return x.list.receive(nil) // the empty list ends where it begins
+	return x.list.receive(0, nil) // the empty list ends where it begins
 }
 
 // Mode returns what the next batch from the peer has to be. It is List from the beginning or changes from Symbols to List
@@ -132,6 +136,12 @@ func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 		return dst, x.mode, 0
 	}
 	if x.symbolCredit() == 0 {
+		if x.Sorted {
+			x.set.sort()
+			dst, n = appendSorted(dst, x.set.Len(), n, func(i int) uint64 { return *x.set.at(int(x.set.order[x.listSent+i])) }, n*ShortSize)
+			x.listSent += n
+			return dst, Sorted, n
+		}
 		for i := range n {
 			dst = binary.BigEndian.AppendUint64(dst, *x.set.at(x.listSent + i))
 		}
@@ -176,15 +186,22 @@ func (x *Exchange) Receive(mode Mode, batch []byte) error {
 }
 
 func (x *Exchange) receive(mode Mode, batch []byte) error {
-	if mode != x.mode {
+	if mode != x.mode && (mode != Sorted || x.mode != List) {
 		return fmt.Errorf("%w: %s from the peer where %s are due", ErrContradiction, mode, x.mode)
 	}
-	if mode == List {
+	switch mode {
+	case List:
 		shorts, err := parseShorts(batch)
 		if err != nil {
 			return err
 		}
-		return x.list.receive(shorts)
+		return x.list.receive(shorts.len(), shorts.at)
+	case Sorted:
+		names, err := parseSorted(batch)
+		if err != nil {
+			return err
+		}
+		return x.list.receive(len(names), func(i int) uint64 { return names[i] })
 	}
 	symbols, err := parseSymbols(x.received, batch)
 	if err != nil {

@@ -23,12 +23,12 @@ func newListReader(set *Set, peerLen int) *listReader {
 }
 
 // receive takes in the next entries of the peer's list.
-func (l *listReader) receive(batch shorts) error {
-	if batch.len() > l.peerLen-l.received {
+func (l *listReader) receive(n int, at func(i int) uint64) error {
+	if n > l.peerLen-l.received {
 		return fmt.Errorf("%w: a list longer than the %d names announced", ErrContradiction, l.peerLen)
 	}
-	for i := range batch.len() {
-		short := batch.at(i)
+	for i := range n {
+		short := at(i)
 		index, ok, err := l.set.Index(short)
 		if err != nil {
 			return err
@@ -44,7 +44,7 @@ func (l *listReader) receive(batch shorts) error {
 		*word |= bit
 		l.known++
 	}
-	l.received += batch.len()
+	l.received += n
 	if l.received == l.peerLen {
 		return l.finish()
 	}

@@ -26,6 +26,7 @@ type Set struct {
 
 	// The index: names whose short name falls into bucket b stand, by their indices, in order[starts[b]:starts[b+1]].
 	starts, order []uint32
+	sorted        bool // order is by short names throughout
 }
 
 // ErrCollision says that two names of one set have the same short name, so that one XOR-ed with the other is nothing. Either
@@ -44,7 +45,7 @@ func (s *Set) Add(name []byte) {
 	s.grow(1)
 	*s.at(s.len) = s.first.add(&s.key, name)
 	s.len++
-	s.starts, s.order = nil, nil
+	s.starts, s.order, s.sorted = nil, nil, false
 }
 
 // AddPacked adds len(names)/size names of size bytes each that follow one another in names, on all cores. It panics if
@@ -68,7 +69,7 @@ func (s *Set) AddPacked(names []byte, size int) {
 		s.first.merge(f)
 	}
 	s.len = to
-	s.starts, s.order = nil, nil
+	s.starts, s.order, s.sorted = nil, nil, false
 }
 
 // grow makes room for n more short names.

@@ -17,7 +17,7 @@ func (s *session) sendHello(ctx context.Context) error {
 	hello := wire.Hello{
 		Oldest: oldestVersion, Newest: wire.Version, Agent: s.o.Agent,
 		Format: wire.AnyFormat, Direction: s.o.Direction,
-		Context: s.o.Context, Refs: len(s.untold), Hold: s.o.Hold != nil, Resume: true,
+		Context: s.o.Context, Refs: len(s.untold), Hold: s.o.Hold != nil, Sorted: true, Resume: true,
 	}
 	if s.o.Uncommitted != nil {
 		hello.Uncommitted = s.o.Uncommitted(ctx)

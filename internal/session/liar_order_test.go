@@ -69,7 +69,7 @@ func (p phase) at(what string, do func(l *liar), want string) tale {
 func TestTortureLiarsOrder(t *testing.T) {
 	v := newVictims(t, 20)
 	due := map[string]string{ // the messages that are in order there, apart from A and X; an ill-formed one is told elsewhere
-		"hello": "H", "references": "F", "references, to a side that holds": "F", "look": "GQ", "leave": "B", "negotiation": "YL",
+		"hello": "H", "references": "F", "references, to a side that holds": "F", "look": "GQ", "leave": "B", "negotiation": "YLM",
 		"packs": "YCUNPpdOSRDB", "verdict": "YCUNPpdOSRDB", "goodbye": "YCUNPpdOSRDB",
 	}
 	filled := map[string]string{"look": "Q", "leave": "B", "packs": "dB", "goodbye": "dB"} // messages that have no body
@@ -92,7 +92,7 @@ func TestTortureLiarsOrder(t *testing.T) {
 		raw("giving up with an escape", "000fX"+esc[:10], `the peer gave up: "\x1b[2J\r\n\x00`)
 		raw("giving up with 1,024 bytes", "0405X"+strings.Repeat("\x1b", 1024), `the peer gave up: "\x1b`)
 		raw("giving up with 1,025 bytes", "0406X"+strings.Repeat("\x1b", 1025), "a text of 1025 bytes")
-		for _, typ := range []byte("HFGQYLCUNPpdOSRDBE\x00\n\x1b\x7f\x80\xff") {
+		for _, typ := range []byte("HFGQYLMCUNPpdOSRDBE\x00\n\x1b\x7f\x80\xff") {
 			if strings.IndexByte(due[p.name], typ) >= 0 {
 				continue
 			}

@@ -158,7 +158,7 @@ func (l *liar) find(theirs int, names []string) wire.Common {
 	for !x.Finished() {
 		for x.Credit() > 0 {
 			batch, mode, _ := x.Next(nil, 512)
-			l.say(typeOf(mode), batch)
+			l.say(typeOf[mode], batch)
 		}
 		if x.Done() {
 			continue
@@ -177,13 +177,6 @@ func (l *liar) find(theirs int, names []string) wire.Common {
 	s := session{o: Options{Secret: l.conn.SessionID()}, common: len(names) - len(missing)}
 	s.digest = set.CommonDigest(missing, func(i uint32) []byte { return list.At(int(i)) })
 	return s.saidCommon(l.conn.Server)
-}
-
-func typeOf(mode reconcile.Mode) wire.Type {
-	if mode == reconcile.List {
-		return wire.TypeList
-	}
-	return wire.TypeSymbols
 }
 
 // common negotiates honestly and says what is common, honestly.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"aig/internal/reconcile"
@@ -13,6 +14,9 @@ import (
 
 // batchEntries is how many symbols or short names go into one frame at most.
 const batchEntries = wire.MaxBody / reconcile.CountedSize
+
+// typeOf is the messages that hold batches, by their mode.
+var typeOf = [...]wire.Type{reconcile.Symbols: wire.TypeSymbols, reconcile.List: wire.TypeList, reconcile.Sorted: wire.TypeSorted}
 
 // negotiation finds common, give and want. Nothing after it knows how they were found.
 type negotiation struct {
@@ -42,7 +46,9 @@ func newNegotiation(s *session) *negotiation {
 
 // begin starts the exchange, once the peer has said how many objects it holds.
 func (n *negotiation) begin() (err error) {
-	n.x, err = reconcile.NewExchange(n.set, int(n.s.peer.Objects))
+	if n.x, err = reconcile.NewExchange(n.set, int(n.s.peer.Objects)); err == nil {
+		n.x.Sorted = n.s.peer.Sorted
+	}
 	return err
 }
 
@@ -66,11 +72,7 @@ func (n *negotiation) write(context.Context) error {
 				return nil
 			}
 		default:
-			t := wire.TypeSymbols
-			if mode == reconcile.List {
-				t = wire.TypeList
-			}
-			if err := n.s.write(t, batch); err != nil {
+			if err := n.s.write(typeOf[mode], batch); err != nil {
 				return err
 			}
 		}
@@ -100,16 +102,12 @@ func (n *negotiation) done() bool {
 
 // receive takes one frame in. It may also come after the end: what the peer had sent ahead.
 func (n *negotiation) receive(f wire.Frame) error {
-	mode := reconcile.Symbols
-	switch f.Type {
-	case wire.TypeList:
-		mode = reconcile.List
-	case wire.TypeSymbols:
-	default:
+	mode := slices.Index(typeOf[:], f.Type)
+	if mode < 0 {
 		return unexpected(f, "its part of the negotiation")
 	}
 	n.mu.Lock()
-	err := n.x.Receive(mode, f.Body)
+	err := n.x.Receive(reconcile.Mode(mode), f.Body)
 	n.mu.Unlock()
 	notify(n.changed)
 	if errors.Is(err, reconcile.ErrCollision) {

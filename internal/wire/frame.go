@@ -28,6 +28,7 @@ const (
 	TypeLeave     Type = 'Q' // empty: a side that held wants nothing
 	TypeSymbols   Type = 'Y' // coded symbols of the sender's set, see package reconcile
 	TypeList      Type = 'L' // short names of the sender's set, see package reconcile
+	TypeSorted    Type = 'M' // the same, ascending and coded by their differences
 	TypeCommon    Type = 'C' // Common: what the sender takes for common
 	TypePartial   Type = 'U' // Partial, one or more: what the sender holds of packs that were cut
 	TypePackBegin Type = 'N' // PackBegin: a large pack begins, perhaps in its middle

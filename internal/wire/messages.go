@@ -55,6 +55,7 @@ type Hello struct {
 	Refs           int       // "refs": how many references the sender tells after its hello; optional, 0
 	Uncommitted    int       // "uncommitted": how many files of the sender have changes that nobody has committed; optional, 0
 	Hold           bool      // "hold": the peer waits for TypeGo or TypeLeave; optional
+	Sorted         bool      // "sorted": the sender knows TypeSorted; optional
 	Resume         bool      // "resume": the sender knows TypePartial and TypePackBegin; optional
 }
 
@@ -73,6 +74,9 @@ func (h Hello) Append(b []byte) []byte {
 	}
 	if h.Hold {
 		b = append(b, "hold 1\n"...)
+	}
+	if h.Sorted {
+		b = append(b, "sorted 1\n"...)
 	}
 	if h.Resume {
 		b = append(b, "resume 1\n"...)
@@ -148,6 +152,10 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 		}
 	case "hold":
 		if h.Hold = value == "1"; !h.Hold {
+			err = errors.New("not 1")
+		}
+	case "sorted":
+		if h.Sorted = value == "1"; !h.Sorted {
 			err = errors.New("not 1")
 		}
 	case "resume":

@@ -1,0 +1,128 @@
+package reconcile
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"slices"
+)
+
+// A sorted batch is short names in ascending order, coded by their differences: these are geometrically distributed, for which a code by
+// Golomb and Rice (R. F. Rice, "Some Practical Universal Noiseless Coding Techniques", JPL 1979) is within 0.03 bits of the best. A million names take
+// 5.7 bytes each, and ten million 5.3.
+//
+// It begins with the number of low bits k in a byte, the number of names in two, and the first name in eight. For each other name
+// follow the difference to the one before, less one, without its low k bits, as so many ones and a zero; then its low k bits. Zeros
+// fill up the last byte.
+const sortedHeader = 1 + 2 + ShortSize
+
+// maxSorted is how many names fit into a batch by its header.
+const maxSorted = 1<<16 - 1
+
+// bitWriter appends bits to bytes, the high ones first.
+type bitWriter struct {
+	b    []byte
+	free int // bits of the last byte
+}
+
+// put appends the low n bits of v.
+func (w *bitWriter) put(v uint64, n int) {
+	for n > 0 {
+		if w.free == 0 {
+			w.b, w.free = append(w.b, 0), 8
+		}
+		k := min(n, w.free)
+		part := v >> (n - k) & (1<<k - 1)
+		w.free, n = w.free-k, n-k
+		w.b[len(w.b)-1] |= byte(part << w.free)
+	}
+}
+
+// appendSorted appends a batch of ascending names to dst, for a set of that size. It takes n of them, or as many as fit
+// into about so many bytes, and returns how many.
+func appendSorted(dst []byte, size, n int, at func(i int) uint64, most int) ([]byte, int) {
+	k := max(64-bits.Len(uint(size)), 0)
+	begin := len(dst)
+	dst = append(dst, byte(k), 0, 0)
+	last := at(0)
+	w := bitWriter{b: binary.BigEndian.AppendUint64(dst, last)}
+	took := 1
+	for took < min(n, maxSorted) && len(w.b)-begin < most {
+		next := at(took)
+		gap := next - last - 1
+		for q := gap >> k; q > 0; q-- {
+			w.put(1, 1)
+		}
+		w.put(0, 1)
+		w.put(gap, k)
+		last = next
+		took++
+	}
+	binary.BigEndian.PutUint16(w.b[begin+1:], uint16(took))
+	return w.b, took
+}
+
+// bitReader takes bits from bytes, the high ones first.
+type bitReader struct {
+	b  []byte
+	at int // in bits
+}
+
+// take returns the next n bits; ok is false if there are less.
+func (r *bitReader) take(n int) (v uint64, ok bool) {
+	if n > 8*len(r.b)-r.at {
+		return 0, false
+	}
+	for n > 0 {
+		left := 8 - r.at%8
+		k := min(n, left)
+		v = v<<k | uint64(r.b[r.at/8]>>(left-k))&(1<<k-1)
+		r.at, n = r.at+k, n-k
+	}
+	return v, true
+}
+
+// parseSorted takes apart a sorted batch.
+func parseSorted(p []byte) ([]uint64, error) {
+	if len(p) < sortedHeader || p[0] > 63 || p[1] == 0 && p[2] == 0 {
+		return nil, fmt.Errorf("%w: a sorted list without a beginning", ErrMalformed)
+	}
+	k, n := int(p[0]), int(binary.BigEndian.Uint16(p[1:]))
+	last := binary.BigEndian.Uint64(p[3:])
+	r := bitReader{b: p[sortedHeader:]}
+	if n-1 > 8*len(r.b)/(k+1) {
+		return nil, fmt.Errorf("%w: a sorted list of %d names in %d bytes", ErrMalformed, n, len(p))
+	}
+	names := append(make([]uint64, 0, n), last)
+	for len(names) < n {
+		var q uint64
+		bit, ok := r.take(1)
+		for ; ok && bit == 1; bit, ok = r.take(1) {
+			q++
+		}
+		low, whole := r.take(k)
+		next := last + (q<<k | low) + 1
+		if !ok || !whole || q<<k>>k != q || next <= last {
+			return nil, fmt.Errorf("%w: a sorted list that ends or overflows", ErrMalformed)
+		}
+		names, last = append(names, next), next
+	}
+	left := 8*len(r.b) - r.at
+	if rest, _ := r.take(min(left, 8)); left >= 8 || rest != 0 {
+		return nil, fmt.Errorf("%w: something behind a sorted list", ErrMalformed)
+	}
+	return names, nil
+}
+
+// sort puts the names of each bucket of the index into ascending order, and so all of them.
+func (s *Set) sort() {
+	s.BuildIndex()
+	if s.sorted {
+		return
+	}
+	for b := range len(s.starts) - 1 {
+		slices.SortFunc(s.order[s.starts[b]:s.starts[b+1]], func(i, j uint32) int { return cmp.Compare(*s.at(int(i)), *s.at(int(j))) })
+	}
+	s.sorted = true
+}
