@@ -136,6 +136,11 @@ func (c *Conn) CloseWrite() error {
 func (c *Conn) use(ch *channel, opened ssh.Channel, requests <-chan *ssh.Request) {
 	ch.Channel = opened
 	close(ch.ready)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closing {
+		return
+	}
 	c.services.Go(func() { ssh.DiscardRequests(requests) })
 	c.services.Go(func() { io.Copy(io.Discard, opened.Stderr()) }) // which would hold the window for ever
 }

@@ -79,6 +79,8 @@ type Conn struct {
 	opens    bool                // whether we open channels, see open
 	opened   chan ssh.NewChannel // by the peer: at most one waits for Next
 	services sync.WaitGroup      // goroutines that answer the peer until the connection is over
+	mu       sync.Mutex          // guards closing
+	closing  bool                // nothing is added to services any more
 	over     chan struct{}       // closed when the connection is over and why is set
 	why      error
 }
@@ -152,6 +154,9 @@ func (c *Conn) SessionID() []byte { return c.conn.SessionID() }
 
 // Close ends the connection at once and closes the pipe below; what was not read is lost. It may be called again.
 func (c *Conn) Close() error {
+	c.mu.Lock()
+	c.closing = true
+	c.mu.Unlock()
 	err := c.conn.Close()
 	c.services.Wait()
 	return err
