@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -18,8 +19,9 @@ type channel struct {
 	ssh.Channel               // once it is ready
 	ready       chan struct{} // closed when it is open, or failed
 	failed      error
-	pending     string // the type of what the first Write opens, or ""
-	greeting    []byte // the peer's first message, as far as it is still to be read
+	asked       atomic.Bool // somebody is opening it, and closes ready whatever comes of it
+	pending     string      // the type of what the first Write opens, or ""
+	greeting    []byte      // the peer's first message, as far as it is still to be read
 }
 
 func (c *channel) Read(p []byte) (int, error) {
@@ -76,11 +78,19 @@ func (c *Conn) open(channelType string) error {
 		}
 		return err
 	}
+	ch.asked.Store(true)
 	c.services.Go(func() {
-		if err := c.accept(ch, channelType); err != nil && err != io.EOF {
-			ch.failed = fmt.Errorf(what, err)
-			close(ch.ready)
+		err := c.accept(ch, channelType)
+		switch {
+		case err == nil:
+			return
+		case err != io.EOF:
+			err = fmt.Errorf(what, err)
+		case broken(c.why) != nil:
+			err = broken(c.why)
 		}
+		ch.failed = err
+		close(ch.ready)
 	})
 	return nil
 }
@@ -90,14 +100,14 @@ func (c *Conn) wait() error {
 	select {
 	case <-c.channel.ready:
 	case <-c.over:
-		select {
-		case <-c.channel.ready: // what has come is still to be read
-		default:
+		if !c.channel.asked.Load() {
 			if err := broken(c.why); err != nil {
 				return err
 			}
 			return io.EOF
 		}
+		// The peer may have said all that it had to say before the channel is ours: that is still to be read.
+		<-c.channel.ready
 	}
 	return c.channel.failed
 }
@@ -147,6 +157,7 @@ func (c *Conn) use(ch *channel, opened ssh.Channel, requests <-chan *ssh.Request
 
 // request opens a channel of the given type.
 func (c *Conn) request(channelType string, greeting []byte) error {
+	c.channel.asked.Store(true)
 	opened, requests, err := c.conn.OpenChannel(channelType, greeting)
 	if err != nil && !errors.As(err, new(*ssh.OpenChannelError)) {
 		c.conn.Close()
@@ -154,7 +165,9 @@ func (c *Conn) request(channelType string, greeting []byte) error {
 		err = cause(c.why) // x/crypto only says that there was no answer
 	}
 	if err != nil {
-		return fmt.Errorf("opening the channel: %w", ofPeer(err))
+		c.channel.failed = fmt.Errorf("opening the channel: %w", ofPeer(err))
+		close(c.channel.ready)
+		return c.channel.failed
 	}
 	c.use(c.channel, opened, requests)
 	return nil
