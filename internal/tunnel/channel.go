@@ -1,6 +1,7 @@
 package tunnel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -17,11 +18,18 @@ const maxGreeting = 1 << 14
 // data (RFC 4254, section 5.1): so it needn't wait for the confirmation.
 type channel struct {
 	ssh.Channel               // once it is ready
+	kind        string        // its type
+	asked       atomic.Bool   // somebody is opening it, and closes ready whatever comes of it; until then the first Write does
 	ready       chan struct{} // closed when it is open, or failed
 	failed      error
-	asked       atomic.Bool // somebody is opening it, and closes ready whatever comes of it
-	pending     string      // the type of what the first Write opens, or ""
-	greeting    []byte      // the peer's first message, as far as it is still to be read
+	greeting    []byte // the peer's first message, as far as it is still to be read
+}
+
+// fail says to all who wait for the channel that it won't open. It returns the reason.
+func (c *channel) fail(err error) error {
+	c.failed = err
+	close(c.ready)
+	return err
 }
 
 func (c *channel) Read(p []byte) (int, error) {
@@ -55,45 +63,46 @@ func early(version []byte) bool {
 	return software == identification
 }
 
-// open makes a channel of the given type ours, soon: who reads or writes waits for it. The SSH server opens it: it is the first to know that the authentication has succeeded. Where
-// the peer's program is older, the client does, and there is no greeting.
+// open makes a channel of the given type ours, soon: who reads or writes waits for it. The SSH server opens it, for it is the first
+// to know that the authentication has succeeded. Where the peer's program is older, the client does, and there is no greeting.
 func (c *Conn) open(channelType string) error {
-	ch := &channel{ready: make(chan struct{})}
+	ch := &channel{kind: channelType, ready: make(chan struct{})}
 	c.channel = ch
-	switch {
-	case c.opens && c.Server:
-		ch.pending = channelType
-		return nil
-	case c.opens:
-		return c.request(channelType, nil)
+	if c.opens && c.Server {
+		return nil // by the first Write
 	}
-	const what = "waiting for the peer to open the channel: %w"
-	if c.Server {
-		err := c.accept(ch, channelType)
+	ch.asked.Store(true)
+	switch {
+	case c.opens:
+		return c.request(nil)
+	case c.Server:
+		err := c.accept()
 		if err == io.EOF {
 			err = ofPeer(cause(c.why))
 		}
 		if err != nil {
-			err = fmt.Errorf(what, err)
+			return ch.fail(notOpened(err))
 		}
-		return err
+		return nil
 	}
-	ch.asked.Store(true)
 	c.services.Go(func() {
-		err := c.accept(ch, channelType)
-		switch {
-		case err == nil:
-			return
-		case err != io.EOF:
-			err = fmt.Errorf(what, err)
-		case broken(c.why) != nil:
-			err = broken(c.why)
+		switch err := c.accept(); err {
+		case nil:
+		case io.EOF:
+			ch.fail(c.end())
+		default:
+			ch.fail(notOpened(err))
 		}
-		ch.failed = err
-		close(ch.ready)
 	})
 	return nil
 }
+
+func notOpened(err error) error {
+	return fmt.Errorf("waiting for the peer to open the channel: %w", err)
+}
+
+// end returns what a reader finds where the connection is over: why it broke, or io.EOF.
+func (c *Conn) end() error { return cmp.Or(broken(c.why), io.EOF) }
 
 // wait waits until the channel is open.
 func (c *Conn) wait() error {
@@ -101,10 +110,7 @@ func (c *Conn) wait() error {
 	case <-c.channel.ready:
 	case <-c.over:
 		if !c.channel.asked.Load() {
-			if err := broken(c.why); err != nil {
-				return err
-			}
-			return io.EOF
+			return c.end()
 		}
 		// The peer may have said all that it had to say before the channel is ours: that is still to be read.
 		<-c.channel.ready
@@ -114,21 +120,19 @@ func (c *Conn) wait() error {
 
 // Write writes to the channel. The SSH server's first Write opens it: both sides can say something at once, and until then the client waits.
 func (c *Conn) Write(p []byte) (int, error) {
-	pending := c.channel.pending
-	if pending == "" {
+	if c.channel.asked.Swap(true) {
 		if err := c.wait(); err != nil {
 			return 0, err
 		}
 		return c.channel.Write(p)
 	}
-	c.channel.pending = ""
 	if len(p) > maxGreeting {
-		if err := c.request(pending, nil); err != nil {
+		if err := c.request(nil); err != nil {
 			return 0, err
 		}
 		return c.channel.Write(p)
 	}
-	if err := c.request(pending, p); err != nil {
+	if err := c.request(p); err != nil {
 		return 0, err
 	}
 	return len(p), nil
@@ -143,9 +147,9 @@ func (c *Conn) CloseWrite() error {
 }
 
 // use makes an open channel ours.
-func (c *Conn) use(ch *channel, opened ssh.Channel, requests <-chan *ssh.Request) {
-	ch.Channel = opened
-	close(ch.ready)
+func (c *Conn) use(opened ssh.Channel, requests <-chan *ssh.Request) {
+	c.channel.Channel = opened
+	close(c.channel.ready)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closing {
@@ -155,26 +159,23 @@ func (c *Conn) use(ch *channel, opened ssh.Channel, requests <-chan *ssh.Request
 	c.services.Go(func() { io.Copy(io.Discard, opened.Stderr()) }) // which would hold the window for ever
 }
 
-// request opens a channel of the given type.
-func (c *Conn) request(channelType string, greeting []byte) error {
-	c.channel.asked.Store(true)
-	opened, requests, err := c.conn.OpenChannel(channelType, greeting)
+// request opens the channel.
+func (c *Conn) request(greeting []byte) error {
+	opened, requests, err := c.conn.OpenChannel(c.channel.kind, greeting)
 	if err != nil && !errors.As(err, new(*ssh.OpenChannelError)) {
 		c.conn.Close()
 		<-c.over
 		err = cause(c.why) // x/crypto only says that there was no answer
 	}
 	if err != nil {
-		c.channel.failed = fmt.Errorf("opening the channel: %w", ofPeer(err))
-		close(c.channel.ready)
-		return c.channel.failed
+		return c.channel.fail(fmt.Errorf("opening the channel: %w", ofPeer(err)))
 	}
-	c.use(c.channel, opened, requests)
+	c.use(opened, requests)
 	return nil
 }
 
-// accept takes the next channel that the peer opens, which must be of the given type. If the connection is over instead, it returns io.EOF.
-func (c *Conn) accept(ch *channel, channelType string) error {
+// accept takes the next channel that the peer opens, which must be of our channel's type. If the connection is over instead, it returns io.EOF.
+func (c *Conn) accept() error {
 	newChannel, ok := <-c.opened
 	if !ok {
 		<-c.over
@@ -184,15 +185,15 @@ func (c *Conn) accept(ch *channel, channelType string) error {
 	if !c.Server {
 		most = maxGreeting
 	}
-	if t := newChannel.ChannelType(); t != channelType || len(newChannel.ExtraData()) > most {
-		newChannel.Reject(ssh.UnknownChannelType, fmt.Sprintf("only %s with at most %d bytes of extra data", channelType, most))
+	if t := newChannel.ChannelType(); t != c.channel.kind || len(newChannel.ExtraData()) > most {
+		newChannel.Reject(ssh.UnknownChannelType, fmt.Sprintf("only %s with at most %d bytes of extra data", c.channel.kind, most))
 		return fmt.Errorf("it asked for one of type %.80q with %d bytes of extra data", t, len(newChannel.ExtraData()))
 	}
-	ch.greeting = newChannel.ExtraData()
+	c.channel.greeting = newChannel.ExtraData()
 	opened, requests, err := newChannel.Accept()
 	if err != nil {
 		return ofPeer(err)
 	}
-	c.use(ch, opened, requests)
+	c.use(opened, requests)
 	return nil
 }

@@ -136,9 +136,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	case err == io.EOF:
 		select {
 		case <-c.over:
-			if broken := broken(c.why); broken != nil {
-				err = broken
-			}
+			err = c.end()
 		case <-time.After(lastPacket):
 		}
 	}
