@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"aig/internal/git"
@@ -49,11 +50,14 @@ func (k Kind) String() string {
 	return strings.Join(names, " and a ")
 }
 
+// Git dies of some damaged objects, and what it has said until then is printed even if it was buffered. The next one begins behind
+// that object.
+
 // Kinds returns the type of each of the objects, 0 for one that can't be read. env goes on top of git's environment.
 func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
 	kinds := make([]Kind, 0, names.Len())
 	for len(kinds) < names.Len() {
-		c := repo.Command(ctx, env, "cat-file", "--batch-check=%(objecttype)")
+		c := repo.Command(ctx, env, "cat-file", "--buffer", "--batch-check=%(objecttype)")
 		c.Stdin = git.NameLines(names, len(kinds))
 		err := c.Lines(func(line []byte) error {
 			kinds = append(kinds, ParseKind(string(line))) // or it says that the object is missing
@@ -64,7 +68,7 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 			return nil, fmt.Errorf("git cat-file told the types of %d objects of %d", len(kinds), names.Len())
 		case err != nil && (ctx.Err() != nil || git.Stopped(err) || git.OfMachine(err)):
 			return nil, err
-		case err != nil: // it dies of some damaged objects
+		case err != nil:
 			kinds = append(kinds, 0)
 		}
 	}
@@ -75,9 +79,9 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 // says that the target is. What a submodule is at is no link, and an object that can't be read has none. The target is valid
 // until visit returns. Objects are read as a stream, whatever their size.
 func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, visit func(from int, target []byte, kind Kind) error) error {
-	l := reader{target: make([]byte, repo.Format.Size()), format: repo.Format, visit: visit}
+	l := reader{format: repo.Format, visit: visit}
 	for l.from < names.Len() {
-		if err := l.read(repo.Command(ctx, env, "cat-file", "--batch=%(objecttype) %(objectsize)"), names); err != nil {
+		if err := l.read(repo.Command(ctx, env, "cat-file", "--buffer", "--batch=%(objecttype) %(objectsize)"), names); err != nil {
 			return err
 		}
 	}
@@ -87,12 +91,11 @@ func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, vi
 // reader reads what `git cat-file --batch` says.
 type reader struct {
 	from   int // the object that comes next
-	target []byte
 	format oid.Format
 	visit  func(from int, target []byte, kind Kind) error
 }
 
-// read is one run of git, which dies of some damaged objects: the next one begins behind that.
+// read is one run of git.
 func (l *reader) read(c *git.Child, names oid.Names) error {
 	c.Stdin = git.NameLines(names, l.from)
 	out, err := c.StdoutPipe()
@@ -119,16 +122,17 @@ func (l *reader) read(c *git.Child, names oid.Names) error {
 }
 
 func (l *reader) answer(in, object *bufio.Reader) error {
-	header, err := in.ReadString('\n')
+	line, err := in.ReadSlice('\n')
 	if err != nil {
 		return io.ErrUnexpectedEOF
 	}
-	if strings.HasSuffix(header, " missing\n") {
+	header := string(line[:len(line)-1])
+	if strings.HasSuffix(header, " missing") {
 		return nil
 	}
-	var kind string
-	var size int64
-	if _, err := fmt.Sscanf(header, "%s %d\n", &kind, &size); err != nil {
+	kind, digits, _ := strings.Cut(header, " ")
+	size, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil || size < 0 {
 		return fmt.Errorf("git cat-file answered %q", header)
 	}
 	rest := &io.LimitedReader{R: in, N: size}
@@ -152,54 +156,58 @@ func (l *reader) answer(in, object *bufio.Reader) error {
 // refuse, if they are wanted, and git can't follow either.
 func (l *reader) tree(r *bufio.Reader) error {
 	for {
-		kind, err := modeKind(r)
-		if err != nil {
+		var m mode
+		path, err := r.ReadSlice(0)
+		for m.see(path); err == bufio.ErrBufferFull; m.see(path) {
+			path, err = r.ReadSlice(0)
+		}
+		target, cut := r.Peek(l.format.Size())
+		if err != nil || cut != nil || m.bad {
 			return nil
 		}
-		for err = bufio.ErrBufferFull; err == bufio.ErrBufferFull; {
-			_, err = r.ReadSlice(0)
-		}
-		if err != nil {
-			return nil
-		}
-		if _, err := io.ReadFull(r, l.target); err != nil {
-			return nil
-		}
-		if kind != 0 {
-			if err := l.visit(l.from, l.target, kind); err != nil {
+		if kind := m.kind(); kind != 0 {
+			if err := l.visit(l.from, target, kind); err != nil {
 				return err
 			}
+		}
+		r.Discard(len(target))
+	}
+}
+
+// mode is the mode of an entry as git reads it: of octal digits, however many, only the bits of the file type count.
+type mode struct {
+	bits       uint16
+	ended, bad bool
+}
+
+// see takes the beginning of an entry, or what follows it.
+func (m *mode) see(entry []byte) {
+	for _, c := range entry {
+		switch {
+		case m.ended:
+			return
+		case c >= '0' && c <= '7':
+			m.bits = m.bits<<3 | uint16(c-'0')
+		default:
+			m.ended, m.bad = true, c != ' '
 		}
 	}
 }
 
-// modeKind reads a mode as git does: of octal digits, however many, only the bits of the file type count. What is neither a
-// directory nor a file nor a symbolic link is a submodule.
-func modeKind(r *bufio.Reader) (Kind, error) {
-	var mode uint16
-	for {
-		switch c, err := r.ReadByte(); {
-		case err != nil:
-			return 0, err
-		case c >= '0' && c <= '7':
-			mode = mode<<3 | uint16(c-'0')
-			continue
-		case c != ' ':
-			return 0, fmt.Errorf("%q in a mode", c)
-		}
-		switch mode & 0o170000 {
-		case 0o040000:
-			return Tree, nil
-		case 0o100000, 0o120000:
-			return Blob, nil
-		}
-		return 0, nil
+// kind returns what the entry says that its target is. What is neither a directory nor a file nor a symbolic link is a submodule.
+func (m *mode) kind() Kind {
+	switch m.bits & 0o170000 {
+	case 0o040000:
+		return Tree
+	case 0o100000, 0o120000:
+		return Blob
 	}
+	return 0
 }
 
 // header reads the headers of a commit or a tag that are links; they come first (git-mktag(1), git-commit-tree(1)).
 func (l *reader) header(r *bufio.Reader) error {
-	tagged := false
+	target, tagged := make([]byte, l.format.Size()), false
 	for {
 		line, err := r.ReadSlice('\n')
 		if err != nil {
@@ -209,7 +217,7 @@ func (l *reader) header(r *bufio.Reader) error {
 		var kind Kind
 		switch string(key) {
 		case "object":
-			tagged = l.format.Parse(l.target, value) == nil
+			tagged = l.format.Parse(target, value) == nil
 			continue
 		case "type":
 			if kind = ParseKind(string(value)); !tagged {
@@ -220,10 +228,10 @@ func (l *reader) header(r *bufio.Reader) error {
 		case "parent":
 			kind = Commit
 		}
-		if kind == 0 || !tagged && l.format.Parse(l.target, value) != nil {
+		if kind == 0 || !tagged && l.format.Parse(target, value) != nil {
 			return nil
 		}
-		if err := l.visit(l.from, l.target, kind); err != nil || tagged {
+		if err := l.visit(l.from, target, kind); err != nil || tagged {
 			return err
 		}
 	}

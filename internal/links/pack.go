@@ -5,81 +5,133 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"os"
 	"slices"
+	"strconv"
 
 	"aig/internal/git"
 	"aig/internal/oid"
 )
 
-// All calls visit with each object that git sees, by env, in the order of the packs. Bases of deltas must be among them. The name is
-// valid until visit returns.
+// Packed calls visit with each object of a pack, in the order in which they lie there. path is that of the pack, without extension.
+// The name is valid until visit returns. The kind is 0 where that can't be read.
 //
-// A delta has the type of its base, so only whole objects are asked for theirs: git would walk through all of a delta chain for
-// each object of it, and somebody may have made one of any length.
-func All(ctx context.Context, repo *git.Repo, env []string, visit func(name []byte, kind Kind) error) error {
-	names, bases := oid.NewList(repo.Format), oid.NewList(repo.Format)
-	c := repo.Command(ctx, env, "cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch-check=%(objectname) %(deltabase)")
-	name := make([]byte, repo.Format.Size())
-	err := c.Lines(func(line []byte) error {
-		digits, base, _ := bytes.Cut(line, []byte(" "))
-		for list, digits := range map[*oid.List][]byte{names: digits, bases: base} {
-			if err := repo.Format.Parse(name, digits); err != nil {
-				return fmt.Errorf("git cat-file said %q: %w", line, err)
-			}
-			list.Append(name)
-		}
-		return nil
-	})
+// A delta has the type of its base. git would walk through all of a delta chain for each object of it, and somebody may have made one
+// of any length; so the types come from the pack itself, each step of a chain once.
+func Packed(ctx context.Context, repo *git.Repo, path string, visit func(name []byte, kind Kind) error) error {
+	p := pack{names: oid.NewList(repo.Format)}
+	if err := p.readIndex(ctx, repo, path+".idx"); err != nil {
+		return err
+	}
+	file, err := os.Open(path + ".pack")
 	if err != nil {
 		return err
 	}
-	head := heads(names, bases)
-	var whole []uint32
-	for i, h := range head {
-		if h == uint32(i) {
-			whole = append(whole, h)
+	defer file.Close()
+	kinds, bases := make([]Kind, p.names.Len()), make([]uint32, p.names.Len())
+	for i := range bases {
+		if kinds[i], bases[i], err = p.read(file, i); err != nil {
+			return err
 		}
 	}
-	kinds, err := Kinds(ctx, repo, env, oid.Selection{List: names, Index: whole})
-	if err != nil {
-		return err
-	}
-	for i, h := range head {
-		at, _ := slices.BinarySearch(whole, h)
-		if err := visit(names.At(i), kinds[at]); err != nil {
+	findHeads(bases)
+	for _, i := range p.order {
+		if err := visit(p.names.At(int(i)), kinds[bases[i]]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// heads returns, for each name, the position of the whole object at the end of its delta chain.
-func heads(names, bases *oid.List) []uint32 {
-	n := names.Len()
-	sorted, head := make([]uint32, n), make([]uint32, n)
-	for i := range sorted {
-		sorted[i] = uint32(i)
+// pack is what the index of a pack says.
+type pack struct {
+	names   *oid.List // ascending
+	offsets []int64   // of each, in the pack
+	order   []uint32  // positions in names, by offset
+}
+
+func (p *pack) readIndex(ctx context.Context, repo *git.Repo, path string) error {
+	idx, err := os.Open(path)
+	if err != nil {
+		return err
 	}
-	slices.SortFunc(sorted, func(a, b uint32) int { return bytes.Compare(names.At(int(a)), names.At(int(b))) })
-	for i := range head {
-		at, found := slices.BinarySearchFunc(sorted, bases.At(i), func(at uint32, base []byte) int {
-			return cmp.Compare(bytes.Compare(names.At(int(at)), base), 0)
+	defer idx.Close()
+	c := repo.Command(ctx, nil, "show-index", "--object-format="+string(repo.Format))
+	c.Stdin = idx
+	name := make([]byte, repo.Format.Size())
+	err = c.Lines(func(line []byte) error {
+		offset, rest, _ := bytes.Cut(line, []byte(" "))
+		digits, _, _ := bytes.Cut(rest, []byte(" "))
+		at, err := strconv.ParseInt(string(offset), 10, 64)
+		if err != nil || repo.Format.Parse(name, digits) != nil {
+			return fmt.Errorf("git show-index said %q", line)
+		}
+		p.names.Append(name)
+		p.order = append(p.order, uint32(len(p.order)))
+		p.offsets = append(p.offsets, at)
+		return nil
+	})
+	slices.SortFunc(p.order, func(a, b uint32) int { return int(p.offsets[a] - p.offsets[b]) })
+	return err
+}
+
+// read reads the beginning of an object in the pack (gitformat-pack(5), "Pack entry"): its type, or the base that it is a delta of.
+// An object that is no delta is its own base. One that can't be read is of no kind: git has seen all of a pack that comes in, but
+// packs that lie in a store go bad.
+func (p *pack) read(file io.ReaderAt, i int) (kind Kind, base uint32, err error) {
+	var buf [64]byte // more than two numbers, or a number and a name, take
+	if _, err := file.ReadAt(buf[:], p.offsets[i]); err != nil && err != io.EOF {
+		return 0, 0, err
+	}
+	in := buf[:]
+	next := func() (c byte) {
+		if len(in) > 0 {
+			c, in = in[0], in[1:]
+		}
+		return c
+	}
+	const more = 0x80 // another byte of the number follows
+	first := next()
+	for c := first; c&more != 0; { // the size
+		c = next()
+	}
+	switch entry := first >> 4 & 7; entry {
+	case 1, 2, 3, 4:
+		return 1 << (entry - 1), uint32(i), nil
+	case 6: // so far before, in bytes
+		c := next()
+		back := int64(c &^ more)
+		for c&more != 0 {
+			c = next()
+			back = (back+1)<<7 | int64(c&^more)
+		}
+		at, found := slices.BinarySearchFunc(p.order, p.offsets[i]-back, func(j uint32, offset int64) int {
+			return cmp.Compare(p.offsets[j], offset)
 		})
-		if head[i] = uint32(i); found { // else it is whole, and its base all zeros
-			head[i] = sorted[at]
+		if found {
+			return 0, p.order[at], nil
+		}
+	case 7: // by name
+		if at, found := p.names.Search(in[:min(len(in), p.names.Format().Size())]); found {
+			return 0, uint32(at), nil
 		}
 	}
+	return 0, uint32(i), nil
+}
+
+// findHeads replaces the base of each object by the whole object at the end of its delta chain.
+func findHeads(base []uint32) {
 	// Two that are deltas against each other, as a pack that has objects twice may have them, are as good as whole.
-	seen := make([]uint32, n) // by whom, plus one
-	for i := range head {
+	seen := make([]uint32, len(base)) // by whom, plus one
+	for i := range base {
 		end := uint32(i)
-		for end != head[end] && seen[end] != uint32(i)+1 {
-			end, seen[end] = head[end], uint32(i)+1
+		for end != base[end] && seen[end] != uint32(i)+1 {
+			end, seen[end] = base[end], uint32(i)+1
 		}
-		head[end] = end
+		base[end] = end
 		for at := uint32(i); at != end; { // whoever comes this way again has one step to go
-			at, head[at] = head[at], end
+			at, base[at] = base[at], end
 		}
 	}
-	return head
 }

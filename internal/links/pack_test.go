@@ -1,37 +1,67 @@
 package links
 
 import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
-	"aig/internal/oid"
+	"aig/internal/git"
+	"aig/internal/gittest"
 )
 
-// The head of a chain is found whatever the order, and there is an end where two are deltas against each other.
-func TestHeads(t *testing.T) {
-	list := func(letters string) *oid.List {
-		l := oid.NewList(oid.SHA1)
-		for _, c := range letters {
-			name := make([]byte, oid.SHA1.Size())
-			if c != '-' {
-				name[0] = byte(c)
-			}
-			l.Append(name)
+// What a pack says of its objects is what git says of them, whether deltas name their bases by offset or by name.
+func TestPacked(t *testing.T) {
+	for _, format := range []string{"sha1", "sha256"} {
+		for _, offsets := range []string{"true", "false"} {
+			t.Run(format+", offsets "+offsets, func(t *testing.T) {
+				r := gittest.New(t, "--object-format="+format)
+				var last string
+				for i := range 30 {
+					last = r.Commit("file", strings.Repeat(fmt.Sprintln("a line that most versions have, and one that's new"), 200)+fmt.Sprint(i))
+				}
+				r.Git("update-ref", "refs/heads/main", last)
+				r.Git("tag", "-a", "-m", "a tag", "v1", last)
+				r.Git("-c", "repack.useDeltaBaseOffset="+offsets, "repack", "-q", "-a", "-d", "-f")
+				repo, err := git.Open(context.Background(), git.Git{Dir: r.Dir, Env: r.Env})
+				if err != nil {
+					t.Fatal(err)
+				}
+				packs, _ := filepath.Glob(filepath.Join(repo.ObjectDir, "pack", "*.pack"))
+				if len(packs) != 1 {
+					t.Fatalf("packs: %q", packs)
+				}
+				var got []string
+				err = Packed(context.Background(), repo, strings.TrimSuffix(packs[0], ".pack"), func(name []byte, kind Kind) error {
+					got = append(got, hex.EncodeToString(name)+" "+kind.String())
+					return nil
+				})
+				want := strings.Split(r.Git("cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objecttype)"), "\n")
+				if slices.Sort(got); err != nil || !slices.Equal(got, want) {
+					t.Errorf("%v: %q, want %q", err, got, want)
+				}
+				if !strings.Contains(r.Git("verify-pack", "-v", packs[0]), "chain length = 2") {
+					t.Error("there are no chains of deltas")
+				}
+			})
 		}
-		return l
 	}
-	for _, c := range []struct {
-		names, bases string
-		want         []uint32
-	}{
-		{"", "", []uint32{}},
-		{"dcba", "cba-", []uint32{3, 3, 3, 3}},
-		{"abcd", "-abc", []uint32{0, 0, 0, 0}},
-		{"bcadx", "a--cz", []uint32{2, 1, 2, 1, 4}},
-		{"abc", "baa", []uint32{0, 0, 0}},
+}
+
+// The head of a chain is found whatever the order, and there is an end where two are deltas against each other.
+func TestFindHeads(t *testing.T) {
+	for _, c := range []struct{ bases, want []uint32 }{
+		{[]uint32{}, []uint32{}},
+		{[]uint32{1, 2, 3, 3}, []uint32{3, 3, 3, 3}},
+		{[]uint32{0, 0, 1, 2}, []uint32{0, 0, 0, 0}},
+		{[]uint32{2, 1, 2, 1, 4}, []uint32{2, 1, 2, 1, 4}},
+		{[]uint32{1, 0, 0}, []uint32{0, 0, 0}},
 	} {
-		if got := heads(list(c.names), list(c.bases)); !slices.Equal(got, c.want) {
-			t.Errorf("%s, %s: %v, want %v", c.names, c.bases, got, c.want)
+		if findHeads(c.bases); !slices.Equal(c.bases, c.want) {
+			t.Errorf("%v, want %v", c.bases, c.want)
 		}
 	}
 }
