@@ -3,9 +3,12 @@
 package objects
 
 import (
+	"context"
+	"encoding/hex"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,5 +141,33 @@ func TestListOfDamagedPacks(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What is looked through for links is what lies loose and in small packs; a pack that is too large for the bound is not begun.
+func TestPointing(t *testing.T) {
+	r := gittest.New(t)
+	r.Commit("large", "content")
+	blobs := r.Blobs("blob", 100)
+	large := append(blobs, strings.Fields(r.Git("rev-list", "--objects", "--no-object-names", "HEAD"))...)
+	r.GitIn(strings.Join(large, "\n"), "pack-objects", "-q", filepath.Join(r.ObjectDir(), "pack", "pack"))
+	r.Git("prune-packed", "-q")
+	packed := r.Commit("small", "packed")
+	r.Git("repack", "-q", "-d")
+	loose := r.Commit("loose", "content")
+	pointing, err := Pointing(context.Background(), open(t, r), 90)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got, want []string
+	for i := range pointing.Len() {
+		got = append(got, hex.EncodeToString(pointing.At(i)))
+	}
+	for _, commit := range []string{packed, loose} {
+		want = append(want, commit, r.Git("rev-parse", commit+"^{tree}"))
+	}
+	slices.Sort(got)
+	if slices.Sort(want); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,6 +52,19 @@ func Borrowed(ctx context.Context, repo *git.Repo, list *oid.List, among []uint3
 // own calls each with the hexadecimal name of every object in the store itself, not in an alternate: the loose ones first, then
 // pack by pack, the smallest first. An object may come more than once.
 func own(ctx context.Context, repo *git.Repo, each func(digits []byte) error) error {
+	if err := ownLoose(repo, each); err != nil {
+		return err
+	}
+	indexes, err := ownIndexes(repo)
+	for _, index := range indexes {
+		if err := eachOf(ctx, repo, index.path, each); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+func ownLoose(repo *git.Repo, each func(digits []byte) error) error {
 	dirs, err := os.ReadDir(repo.ObjectDir)
 	if err != nil {
 		return err
@@ -75,30 +87,32 @@ func own(ctx context.Context, repo *git.Repo, each func(digits []byte) error) er
 			}
 		}
 	}
-	return ownPacks(ctx, repo, each)
+	return nil
 }
 
-func ownPacks(ctx context.Context, repo *git.Repo, each func(digits []byte) error) error {
-	files, err := os.ReadDir(filepath.Join(repo.ObjectDir, "pack"))
+// index is the file that says what is in a pack.
+type index struct {
+	path string
+	size int64
+}
+
+// ownIndexes returns those of the store itself, the smallest first.
+func ownIndexes(repo *git.Repo) (indexes []index, err error) {
+	dir := filepath.Join(repo.ObjectDir, "pack")
+	files, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return nil, err
 	}
-	sizes := make(map[string]int64)
 	for _, file := range files {
 		if filepath.Ext(file.Name()) != ".idx" {
 			continue
 		}
 		if info, err := file.Info(); err == nil {
-			sizes[file.Name()] = info.Size()
+			indexes = append(indexes, index{filepath.Join(dir, file.Name()), info.Size()})
 		}
 	}
-	indexes := slices.SortedFunc(maps.Keys(sizes), func(a, b string) int { return cmp.Or(cmp.Compare(sizes[a], sizes[b]), cmp.Compare(a, b)) })
-	for _, index := range indexes {
-		if err := eachOf(ctx, repo, filepath.Join(repo.ObjectDir, "pack", index), each); err != nil {
-			return err
-		}
-	}
-	return nil
+	slices.SortFunc(indexes, func(a, b index) int { return cmp.Or(cmp.Compare(a.size, b.size), cmp.Compare(a.path, b.path)) })
+	return indexes, nil
 }
 
 func eachOf(ctx context.Context, repo *git.Repo, index string, each func(digits []byte) error) error {
@@ -141,31 +155,44 @@ func (m marks) of(among []uint32, marked bool) []uint32 {
 	return some
 }
 
-// maxPointing bounds, in objects, what Pointing looks through.
-const maxPointing = 1 << 16
-
-// Pointing returns the commits, trees and tags among the store's loose objects and those of its smallest packs, as far as these
-// are not more than maxPointing together. The large packs are what repacking has made of what references reach.
-func Pointing(ctx context.Context, repo *git.Repo) (*oid.List, error) {
-	enough := errors.New("enough")
-	candidates := oid.NewList(repo.Format)
+// Pointing returns the commits, trees and tags among the store's loose objects and in its smallest packs, as far as these together
+// have no more objects than most. The large packs are what repacking has made of what references reach.
+func Pointing(ctx context.Context, repo *git.Repo, most int) (*oid.List, error) {
+	loose, pointing := oid.NewList(repo.Format), oid.NewList(repo.Format)
 	name := make([]byte, repo.Format.Size())
-	err := own(ctx, repo, func(digits []byte) error {
-		if candidates.Len() == maxPointing {
-			return enough
-		}
+	err := ownLoose(repo, func(digits []byte) error {
 		err := repo.Format.Parse(name, digits)
-		candidates.Append(name)
+		if err == nil && loose.Len() < most {
+			loose.Append(name)
+		}
 		return err
 	})
-	if err != nil && err != enough {
+	if err != nil {
 		return nil, err
 	}
-	kinds, err := links.Kinds(ctx, repo, nil, candidates)
-	pointing := oid.NewList(repo.Format)
-	for i, kind := range kinds {
+	kinds, err := links.Kinds(ctx, repo, nil, loose)
+	if err != nil {
+		return nil, err
+	}
+	add := func(name []byte, kind links.Kind) error {
 		if kind != 0 && kind != links.Blob {
-			pointing.Append(candidates.At(i))
+			pointing.Append(name)
+		}
+		return nil
+	}
+	for i, kind := range kinds {
+		add(loose.At(i), kind)
+	}
+	indexes, err := ownIndexes(repo)
+	room := int64(most - loose.Len())
+	for _, index := range indexes {
+		// An index has a name, a checksum and an offset of each object (gitformat-pack(5)).
+		if room -= index.size / int64(repo.Format.Size()+4+4); room < 0 {
+			break
+		}
+		err := links.Packed(ctx, repo, strings.TrimSuffix(index.path, ".idx"), add)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a repack may have removed it
+			return nil, err
 		}
 	}
 	return pointing, err

@@ -35,6 +35,9 @@ const maxClaims = 1 << 20
 // maxAbsent bounds the objects that are nowhere of which is kept what links say: some 40 MiB. Partial clones have many.
 const maxAbsent = 1 << 21
 
+// maxPointing bounds the objects of our own store that are looked through for links.
+const maxPointing = 1 << 16
+
 func newLinkCheck(s *session) *linkCheck {
 	n := len(s.want.short)
 	return &linkCheck{s: s, claimed: make([]links.Kind, n), known: make([]links.Kind, n), parents: oid.NewBitmap(n, nil), absent: make(map[uint64]links.Kind)}
@@ -220,7 +223,7 @@ func (l *linkCheck) lookAtOurs(ctx context.Context) error {
 	if l.s.local.Len() == 0 {
 		return nil
 	}
-	names, err := objects.Pointing(ctx, l.s.o.Store.Repo)
+	names, err := objects.Pointing(ctx, l.s.o.Store.Repo, maxPointing)
 	if err != nil {
 		return err
 	}
