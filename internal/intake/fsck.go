@@ -204,12 +204,14 @@ const tooManyMissing = "the peer's trees name more .gitmodules and .gitattribute
 func (in *Incoming) checkSpecial(u *unchecked) error {
 	files := in.index.notes.missing
 	if len(u.files) > 0 {
-		for name, err := range in.Names() {
-			if err != nil {
-				return err
-			}
-			if file, ok := u.files[string(name)]; ok {
-				files[string(name)] |= file
+		names, err := in.Names()
+		if err != nil {
+			return err
+		}
+		for i := range names.Len() {
+			name := string(names.At(i))
+			if file, ok := u.files[name]; ok {
+				files[name] |= file
 			}
 		}
 	}

@@ -48,15 +48,8 @@ func takeIn(t *testing.T, to *gittest.Repo, pack []byte, n int) *Incoming {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := 0
-	for _, err := range in.Names() {
-		if err != nil {
-			t.Fatal(err)
-		}
-		names++
-	}
-	if names != n {
-		t.Errorf("%d objects of %d", names, n)
+	if names, err := in.Names(); err != nil || names.Len() != n {
+		t.Errorf("%d objects of %d: %v", names.Len(), n, err)
 	}
 	if err := in.Install(); err != nil {
 		t.Fatal(err)

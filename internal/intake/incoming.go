@@ -1,19 +1,18 @@
 package intake
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"aig/internal/git"
+	"aig/internal/links"
+	"aig/internal/oid"
 )
 
 // Incoming is one pack on its way into the store. It is indexed in a quarantine: a directory inside the object directory that git
@@ -28,11 +27,12 @@ type Incoming struct {
 	most   int // objects that it may hold
 	// header is that of the pack. It is held back from git until it is complete and good.
 	header  git.PackHeader
-	written int64    // bytes of the pack
-	bad     error    // what is wrong with the header
-	ended   bool     // git takes no more
-	pack    string   // path without extension, once indexed
-	partial *Partial // nil, or what keeps the pack if the link breaks
+	written int64       // bytes of the pack
+	bad     error       // what is wrong with the header
+	ended   bool        // git takes no more
+	pack    string      // path without extension, once indexed
+	listed  *links.Pack // nil, or what is in it
+	partial *Partial    // nil, or what keeps the pack if the link breaks
 }
 
 // PackError says what is wrong with a pack, apart from what git says.
@@ -207,63 +207,37 @@ func (in *Incoming) Objects() uint32 {
 	return n
 }
 
-// Names goes through the names of the objects of a finished pack, ascending, appended delta bases among them. A name is valid
-// until the next one. An error comes last, and is about the pack (OfPeer) or this side.
-func (in *Incoming) Names() iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		stopped := errors.New("stopped")
-		err := in.names(func(name []byte) error {
-			if !yield(name, nil) {
-				return stopped
-			}
-			return nil
-		})
-		if err != nil && err != stopped {
-			yield(nil, in.why(err))
-		}
-	}
-}
-
-func (in *Incoming) names(each func(name []byte) error) error {
-	idx, err := os.Open(in.pack + ".idx")
-	if err != nil {
-		return err
-	}
-	defer idx.Close()
-	c := in.store.Command(in.ctx, nil, "show-index", "--object-format="+string(in.store.Format))
-	c.Stdin = idx
-	// git appends the bases of a thin pack where the checksum (gitformat-pack(5)) was.
-	end := uint64(in.written) - uint64(in.store.Format.Size())
-	name := make([]byte, in.store.Format.Size())
-	came, appended := uint32(0), false
-	err = c.Lines(func(line []byte) error {
-		fields := bytes.Fields(line) // offset, name, checksum
-		if len(fields) < 2 {
-			return fmt.Errorf("git show-index said %q", line)
-		}
-		offset, err := strconv.ParseUint(string(fields[0]), 10, 63)
-		if err = errors.Join(err, in.store.Format.Parse(name, fields[1])); err != nil {
-			return err
-		}
-		if offset < end {
-			came++
-		} else {
-			appended = true
-		}
-		return each(name)
-	})
-	if err != nil {
-		return err
+// Names returns the names of the objects of a finished pack, ascending, appended delta bases among them. An error is about the pack
+// (OfPeer) or this side.
+func (in *Incoming) Names() (*oid.List, error) {
+	if err := in.list(); err != nil {
+		return nil, in.why(err)
 	}
 	file, err := os.Stat(in.pack + ".pack")
 	if err != nil {
-		return err
+		return nil, in.why(err)
+	}
+	// git appends the bases of a thin pack where the checksum (gitformat-pack(5)) was.
+	end := in.written - int64(in.store.Format.Size())
+	came := uint32(0)
+	for _, offset := range in.listed.Offsets {
+		if offset < end {
+			came++
+		}
 	}
 	// What came behind the end of the pack shows by where its objects lie.
-	if came != in.Objects() || !appended && file.Size() != in.written {
-		return &PackError{behindTheEnd}
+	if appended := int(came) < len(in.listed.Offsets); came != in.Objects() || !appended && file.Size() != in.written {
+		return nil, &PackError{behindTheEnd}
 	}
-	return nil
+	return in.listed.Names, nil
+}
+
+// list reads the index of a finished pack, once.
+func (in *Incoming) list() (err error) {
+	if in.listed == nil {
+		in.listed, err = links.OpenPack(in.ctx, in.store.Repo, in.pack)
+	}
+	return err
 }
 
 // Discard ends index-pack if it still runs, and removes what is left of the quarantine.

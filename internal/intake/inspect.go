@@ -10,9 +10,13 @@ func (in *Incoming) alone() []string {
 	return []string{"GIT_OBJECT_DIRECTORY=" + in.dir, "GIT_ALTERNATE_OBJECT_DIRECTORIES="}
 }
 
-// Kinds is [links.Packed] for a finished pack, bases of deltas that were appended to it among them.
+// Kinds is [links.Pack.Kinds] of a finished pack, bases of deltas that were appended to it among them.
 func (in *Incoming) Kinds(visit func(name []byte, kind links.Kind) error) error {
-	return in.why(links.Packed(in.ctx, in.store.Repo, in.pack, visit))
+	err := in.list()
+	if err == nil {
+		err = in.listed.Kinds(visit)
+	}
+	return in.why(err)
 }
 
 // Links is [links.Read] for objects of a finished pack.

@@ -25,12 +25,9 @@ func accept(t *testing.T, s *Store, pack []byte, want []string) error {
 	if err != nil {
 		return err
 	}
-	var got []string
-	for name, err := range in.Names() {
-		if err != nil {
-			return err
-		}
-		got = append(got, hex.EncodeToString(name))
+	got, err := namesOf(in)
+	if err != nil {
+		return err
 	}
 	if !slices.Equal(got, want) {
 		return &PackError{"it holds other objects than were announced"}
@@ -285,11 +282,7 @@ func testDamagedPacks(t *testing.T, format oid.Format) {
 		in, err := receive(t, store, damaged)
 		var got []string
 		if err == nil {
-			for name, nameErr := range in.Names() {
-				if err = nameErr; err == nil {
-					got = append(got, hex.EncodeToString(name))
-				}
-			}
+			got, err = namesOf(in)
 		}
 		in.Discard()
 		var git *git.Error

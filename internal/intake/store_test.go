@@ -66,6 +66,18 @@ func receive(t *testing.T, s *Store, pack []byte) (*Incoming, error) {
 	return in, in.Finish()
 }
 
+// namesOf returns the hexadecimal names of what a finished pack holds.
+func namesOf(in *Incoming) (names []string, err error) {
+	list, err := in.Names()
+	if err != nil {
+		return nil, err
+	}
+	for i := range list.Len() {
+		names = append(names, hex.EncodeToString(list.At(i)))
+	}
+	return names, nil
+}
+
 // A pack is in the store after Install and not before; nothing is left of the quarantine after Discard, in either case;
 // and a reader that is not git finds the object there.
 func TestQuarantine(t *testing.T) {
@@ -78,15 +90,8 @@ func TestQuarantine(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var names []string
-		for name, err := range in.Names() {
-			if err != nil {
-				t.Fatal(err)
-			}
-			names = append(names, hex.EncodeToString(name))
-		}
-		if !slices.Equal(names, []string{blob}) {
-			t.Errorf("the pack holds %v", names)
+		if names, err := namesOf(in); err != nil || !slices.Equal(names, []string{blob}) {
+			t.Errorf("the pack holds %v, %v", names, err)
 		}
 		if to.Objects() != "" {
 			t.Error("the object can be seen before it is installed")

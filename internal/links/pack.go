@@ -14,77 +14,111 @@ import (
 	"aig/internal/oid"
 )
 
-// Packed calls visit with each object of a pack, in the order in which they lie there. path is that of the pack, without extension.
-// The name is valid until visit returns. The kind is 0 where that can't be read.
+// Pack is what the index of a pack says.
+type Pack struct {
+	Path    string // without extension
+	Names   *oid.List
+	Offsets []int64 // of each, in the pack
+}
+
+// OpenPack reads the index of a pack, whose path has no extension.
+func OpenPack(ctx context.Context, repo *git.Repo, path string) (*Pack, error) {
+	idx, err := os.Open(path + ".idx")
+	if err != nil {
+		return nil, err
+	}
+	defer idx.Close()
+	p := &Pack{Path: path, Names: oid.NewList(repo.Format)}
+	c := repo.Command(ctx, nil, "show-index", "--object-format="+string(repo.Format))
+	c.Stdin = idx
+	name := make([]byte, repo.Format.Size())
+	err = c.Lines(func(line []byte) error {
+		digits, rest, _ := bytes.Cut(line, []byte(" "))
+		offset, err := strconv.ParseInt(string(digits), 10, 64)
+		digits, _, _ = bytes.Cut(rest, []byte(" ")) // a checksum follows
+		if err != nil || repo.Format.Parse(name, digits) != nil {
+			return fmt.Errorf("git show-index said %q", line)
+		}
+		p.Names.Append(name)
+		p.Offsets = append(p.Offsets, offset)
+		return nil
+	})
+	return p, err
+}
+
+// Kinds calls visit with each object of the pack, in the order in which they lie there. The kind is 0 where that can't be read.
 //
 // A delta has the type of its base. git would walk through all of a delta chain for each object of it, and somebody may have made one
 // of any length; so the types come from the pack itself, each step of a chain once.
-func Packed(ctx context.Context, repo *git.Repo, path string, visit func(name []byte, kind Kind) error) error {
-	p := pack{names: oid.NewList(repo.Format)}
-	if err := p.readIndex(ctx, repo, path+".idx"); err != nil {
-		return err
-	}
-	file, err := os.Open(path + ".pack")
+func (p *Pack) Kinds(visit func(name []byte, kind Kind) error) error {
+	file, err := os.Open(p.Path + ".pack")
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	kinds, bases := make([]Kind, p.names.Len()), make([]uint32, p.names.Len())
-	for i := range bases {
-		if kinds[i], bases[i], err = p.read(file, i); err != nil {
+	r := &packReader{Pack: p, file: file, order: make([]packed, len(p.Offsets))}
+	for i, offset := range p.Offsets {
+		r.order[i] = packed{offset, uint32(i)}
+	}
+	slices.SortFunc(r.order, func(a, b packed) int { return cmp.Compare(a.offset, b.offset) })
+	kinds, bases := make([]Kind, len(r.order)), make([]uint32, len(r.order))
+	for _, o := range r.order {
+		if kinds[o.at], bases[o.at], err = r.read(o); err != nil {
 			return err
 		}
 	}
 	findHeads(bases)
-	for _, i := range p.order {
-		if err := visit(p.names.At(int(i)), kinds[bases[i]]); err != nil {
+	for _, o := range r.order {
+		if err := visit(p.Names.At(int(o.at)), kinds[bases[o.at]]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// pack is what the index of a pack says.
-type pack struct {
-	names   *oid.List // ascending
-	offsets []int64   // of each, in the pack
-	order   []uint32  // positions in names, by offset
+// packed is an object of a pack.
+type packed struct {
+	offset int64
+	at     uint32 // in the names
 }
 
-func (p *pack) readIndex(ctx context.Context, repo *git.Repo, path string) error {
-	idx, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer idx.Close()
-	c := repo.Command(ctx, nil, "show-index", "--object-format="+string(repo.Format))
-	c.Stdin = idx
-	name := make([]byte, repo.Format.Size())
-	err = c.Lines(func(line []byte) error {
-		offset, rest, _ := bytes.Cut(line, []byte(" "))
-		digits, _, _ := bytes.Cut(rest, []byte(" "))
-		at, err := strconv.ParseInt(string(offset), 10, 64)
-		if err != nil || repo.Format.Parse(name, digits) != nil {
-			return fmt.Errorf("git show-index said %q", line)
+// packReader reads the beginnings of a pack's objects.
+type packReader struct {
+	*Pack
+	file   *os.File
+	order  []packed // ascending by offset
+	start  int64    // in the pack, of the window
+	window []byte
+}
+
+// windowSize is how much of a pack is read at a time, in bytes. maxHeader is more than two numbers, or a number and a name, take.
+const (
+	windowSize = 1 << 16
+	maxHeader  = 64
+)
+
+// header returns what is at an offset, of maxHeader bytes unless the pack ends before. Offsets ascend from call to call.
+func (r *packReader) header(offset int64) ([]byte, error) {
+	if r.window == nil || offset+maxHeader > r.start+int64(len(r.window)) {
+		r.window = slices.Grow(r.window[:0], windowSize)[:windowSize]
+		n, err := r.file.ReadAt(r.window, offset)
+		if err != nil && err != io.EOF {
+			return nil, err
 		}
-		p.names.Append(name)
-		p.order = append(p.order, uint32(len(p.order)))
-		p.offsets = append(p.offsets, at)
-		return nil
-	})
-	slices.SortFunc(p.order, func(a, b uint32) int { return int(p.offsets[a] - p.offsets[b]) })
-	return err
+		r.start, r.window = offset, r.window[:n]
+	}
+	rest := r.window[offset-r.start:]
+	return rest[:min(len(rest), maxHeader)], nil
 }
 
-// read reads the beginning of an object in the pack (gitformat-pack(5), "Pack entry"): its type, or the base that it is a delta of.
-// An object that is no delta is its own base. One that can't be read is of no kind: git has seen all of a pack that comes in, but
-// packs that lie in a store go bad.
-func (p *pack) read(file io.ReaderAt, i int) (kind Kind, base uint32, err error) {
-	var buf [64]byte // more than two numbers, or a number and a name, take
-	if _, err := file.ReadAt(buf[:], p.offsets[i]); err != nil && err != io.EOF {
+// read reads the beginning of an object (gitformat-pack(5), "Pack entry"): its type, or the base that it is a delta of. An object
+// that is no delta is its own base. One that can't be read is of no kind: git has seen all of a pack that comes in, but packs that lie
+// in a store go bad.
+func (r *packReader) read(o packed) (kind Kind, base uint32, err error) {
+	in, err := r.header(o.offset)
+	if err != nil {
 		return 0, 0, err
 	}
-	in := buf[:]
 	next := func() (c byte) {
 		if len(in) > 0 {
 			c, in = in[0], in[1:]
@@ -98,26 +132,26 @@ func (p *pack) read(file io.ReaderAt, i int) (kind Kind, base uint32, err error)
 	}
 	switch entry := first >> 4 & 7; entry {
 	case 1, 2, 3, 4:
-		return 1 << (entry - 1), uint32(i), nil
-	case 6: // so far before, in bytes
+		return 1 << (entry - 1), o.at, nil
+	case 6: // a delta, of what is so many bytes before
 		c := next()
 		back := int64(c &^ more)
 		for c&more != 0 {
 			c = next()
 			back = (back+1)<<7 | int64(c&^more)
 		}
-		at, found := slices.BinarySearchFunc(p.order, p.offsets[i]-back, func(j uint32, offset int64) int {
-			return cmp.Compare(p.offsets[j], offset)
-		})
+		at, found := slices.BinarySearchFunc(r.order, o.offset-back, func(o packed, offset int64) int { return cmp.Compare(o.offset, offset) })
 		if found {
-			return 0, p.order[at], nil
+			return 0, r.order[at].at, nil
 		}
-	case 7: // by name
-		if at, found := p.names.Search(in[:min(len(in), p.names.Format().Size())]); found {
-			return 0, uint32(at), nil
+	case 7: // a delta, of what has this name
+		if size := r.Names.Format().Size(); len(in) >= size {
+			if at, found := r.Names.Search(in[:size]); found {
+				return 0, uint32(at), nil
+			}
 		}
 	}
-	return 0, uint32(i), nil
+	return 0, o.at, nil
 }
 
 // findHeads replaces the base of each object by the whole object at the end of its delta chain.

@@ -14,7 +14,7 @@ import (
 )
 
 // What a pack says of its objects is what git says of them, whether deltas name their bases by offset or by name.
-func TestPacked(t *testing.T) {
+func TestPackKinds(t *testing.T) {
 	for _, format := range []string{"sha1", "sha256"} {
 		for _, offsets := range []string{"true", "false"} {
 			t.Run(format+", offsets "+offsets, func(t *testing.T) {
@@ -34,8 +34,12 @@ func TestPacked(t *testing.T) {
 				if len(packs) != 1 {
 					t.Fatalf("packs: %q", packs)
 				}
+				pack, err := OpenPack(context.Background(), repo, strings.TrimSuffix(packs[0], ".pack"))
+				if err != nil {
+					t.Fatal(err)
+				}
 				var got []string
-				err = Packed(context.Background(), repo, strings.TrimSuffix(packs[0], ".pack"), func(name []byte, kind Kind) error {
+				err = pack.Kinds(func(name []byte, kind Kind) error {
 					got = append(got, hex.EncodeToString(name)+" "+kind.String())
 					return nil
 				})

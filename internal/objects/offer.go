@@ -190,7 +190,10 @@ func Pointing(ctx context.Context, repo *git.Repo, most int) (*oid.List, error) 
 		if room -= index.size / int64(repo.Format.Size()+4+4); room < 0 {
 			break
 		}
-		err := links.Packed(ctx, repo, strings.TrimSuffix(index.path, ".idx"), add)
+		pack, err := links.OpenPack(ctx, repo, strings.TrimSuffix(index.path, ".idx"))
+		if err == nil {
+			err = pack.Kinds(add)
+		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a repack may have removed it
 			return nil, err
 		}

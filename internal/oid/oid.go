@@ -8,9 +8,11 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
+	"math/bits"
 	"sort"
 	"strings"
 )
@@ -110,7 +112,26 @@ func (l *List) At(i int) []byte {
 
 // Search finds name in an ascending list.
 func (l *List) Search(name []byte) (index int, found bool) {
-	return sort.Find(l.n, func(i int) int { return bytes.Compare(name, l.At(i)) })
+	return Find(l.n, binary.BigEndian.Uint64(name), func(i int) int { return bytes.Compare(name, l.At(i)) })
+}
+
+// Find is [sort.Find] where what is looked for is a hash, whose first bits are given, and so are the n elements: it begins where the
+// hash would stand if they were spread evenly. Where they are not, because somebody has made them up, it takes twice as many
+// steps as sort.Find.
+func Find(n int, hash uint64, cmp func(int) int) (index int, found bool) {
+	guess, _ := bits.Mul64(hash, uint64(n))
+	low, high := int(guess), int(guess)
+	for step := 8; low > 0 && cmp(low-1) <= 0; step *= 2 {
+		high = low - 1
+		low = max(0, high-step)
+	}
+	for step := 8; high < n && cmp(high) > 0; step *= 2 {
+		low = high + 1
+		high = min(n, high+step)
+	}
+	// What is below low is less, and what is at high is not.
+	index = low + sort.Search(high-low, func(i int) bool { return cmp(low+i) <= 0 })
+	return index, index < n && cmp(index) == 0
 }
 
 // Names is a sequence of names that can be gone through more than once.

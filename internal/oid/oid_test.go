@@ -2,7 +2,12 @@ package oid
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -32,6 +37,36 @@ func TestListKeepsAndFindsNames(t *testing.T) {
 				t.Errorf("%s: Search found absent %x at %d", f, name, at)
 			}
 			name[f.Size()-1] = 0
+		}
+	}
+}
+
+// Find finds what sort.Find does, wherever the elements stand, and the more quickly the more evenly they are spread.
+func TestFind(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, spread := range map[string]func(i, n int) uint64{
+		"random": func(int, int) uint64 { return random.Uint64() },
+		"low":    func(i, _ int) uint64 { return uint64(i) * 3 },
+		"high":   func(i, _ int) uint64 { return math.MaxUint64 - uint64(i)*3 },
+		"halves": func(i, n int) uint64 { return uint64(i%2)<<63 | uint64(i) },
+	} {
+		for _, n := range []int{0, 1, 2, 3, 100, 10_000} {
+			var list []uint64
+			for i := range n {
+				list = append(list, spread(i, n))
+			}
+			slices.Sort(list)
+			for _, wanted := range append(list, 0, 1, 1<<63-1, 1<<63, math.MaxUint64, random.Uint64()) {
+				want, there := slices.BinarySearch(list, wanted)
+				steps := 0
+				got, found := Find(n, wanted, func(i int) int { steps++; return cmp.Compare(wanted, list[i]) })
+				if got != want || found != there {
+					t.Fatalf("%d elements, %x: %d, %v; want %d, %v", n, wanted, got, found, want, there)
+				}
+				if most := 2*bits.Len(uint(n)) + 4; steps > most {
+					t.Fatalf("%d elements, %x: %d steps, more than %d", n, wanted, steps, most)
+				}
+			}
 		}
 	}
 }

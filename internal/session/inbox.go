@@ -189,15 +189,15 @@ func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (arrived []uint32
 			b.lose(arrived)
 		}
 	}()
-	var last []byte
-	for name, err := range pack.Names() { // a child of git's tells them, which may take its time: no lock is held
-		if err != nil {
-			return arrived, err
-		}
-		if bytes.Equal(name, last) {
+	names, err := pack.Names()
+	if err != nil {
+		return nil, err
+	}
+	for i := range names.Len() {
+		name := names.At(i)
+		if i > 0 && bytes.Equal(name, names.At(i-1)) {
 			return arrived, lie("object %x is in the pack twice", name)
 		}
-		last = append(last[:0], name...)
 		place, err := b.arrive(name)
 		if err == nil {
 			arrived = append(arrived, uint32(place))

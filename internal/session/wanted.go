@@ -2,6 +2,7 @@ package session
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -53,7 +54,7 @@ func (w *wanted) find(name []byte) (int, error) {
 }
 
 func (w *wanted) findShort(short uint64) (int, error) {
-	i, ok := slices.BinarySearch(w.short, short)
+	i, ok := w.search(short)
 	switch {
 	case !ok:
 		return 0, errors.New("was not announced")
@@ -65,7 +66,11 @@ func (w *wanted) findShort(short uint64) (int, error) {
 
 // place is where an announced object stands, whether it has come or not.
 func (w *wanted) place(name []byte) (int, bool) {
-	return slices.BinarySearch(w.short, w.key.Short(name))
+	return w.search(w.key.Short(name))
+}
+
+func (w *wanted) search(short uint64) (int, bool) {
+	return oid.Find(len(w.short), short, func(i int) int { return cmp.Compare(short, w.short[i]) })
 }
 
 func (w *wanted) name(i int) []byte {
