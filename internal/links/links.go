@@ -77,9 +77,10 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 
 // Read calls visit with each link of the given commits, trees and tags: from is the position of the object, kind what it
 // says that the target is. What a submodule is at is no link, and an object that can't be read has none. The target is valid
-// until visit returns. Objects are read as a stream, whatever their size.
+// until visit returns. Objects are read as a stream, whatever their size. What one tree says, visit may not hear again of
+// another.
 func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, visit func(from int, target []byte, kind Kind) error) error {
-	l := reader{format: repo.Format, visit: visit}
+	l := reader{format: repo.Format, visit: visit, told: make([]link, 1<<toldBits), trees: trees{size: repo.Format.Size(), last: make(map[string][]byte)}}
 	for l.from < names.Len() {
 		if err := l.read(repo.Command(ctx, env, "cat-file", "--buffer", "--batch=%(objecttype) %(objectsize)"), names); err != nil {
 			return err
@@ -93,6 +94,8 @@ type reader struct {
 	from   int // the object that comes next
 	format oid.Format
 	visit  func(from int, target []byte, kind Kind) error
+	trees  trees
+	told   []link // see tell
 }
 
 // read is one run of git.
@@ -150,59 +153,6 @@ func (l *reader) answer(in, object *bufio.Reader) error {
 		return io.ErrUnexpectedEOF
 	}
 	return nil
-}
-
-// tree reads the entries of a tree: a mode, a blank, a path, a NUL, a binary name. What isn't such an entry, git's own checks
-// refuse, if they are wanted, and git can't follow either.
-func (l *reader) tree(r *bufio.Reader) error {
-	for {
-		var m mode
-		path, err := r.ReadSlice(0)
-		for m.see(path); err == bufio.ErrBufferFull; m.see(path) {
-			path, err = r.ReadSlice(0)
-		}
-		target, cut := r.Peek(l.format.Size())
-		if err != nil || cut != nil || m.bad {
-			return nil
-		}
-		if kind := m.kind(); kind != 0 {
-			if err := l.visit(l.from, target, kind); err != nil {
-				return err
-			}
-		}
-		r.Discard(len(target))
-	}
-}
-
-// mode is the mode of an entry as git reads it: of octal digits, however many, only the bits of the file type count.
-type mode struct {
-	bits       uint16
-	ended, bad bool
-}
-
-// see takes the beginning of an entry, or what follows it.
-func (m *mode) see(entry []byte) {
-	for _, c := range entry {
-		switch {
-		case m.ended:
-			return
-		case c >= '0' && c <= '7':
-			m.bits = m.bits<<3 | uint16(c-'0')
-		default:
-			m.ended, m.bad = true, c != ' '
-		}
-	}
-}
-
-// kind returns what the entry says that its target is. What is neither a directory nor a file nor a symbolic link is a submodule.
-func (m *mode) kind() Kind {
-	switch m.bits & 0o170000 {
-	case 0o040000:
-		return Tree
-	case 0o100000, 0o120000:
-		return Blob
-	}
-	return 0
 }
 
 // header reads the headers of a commit or a tag that are links; they come first (git-mktag(1), git-commit-tree(1)).

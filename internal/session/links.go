@@ -233,23 +233,10 @@ func (l *linkCheck) lookAtOurs(ctx context.Context) error {
 	}))
 }
 
-// sorter returns a visitor of links that finds out what each is of. Most trees repeat what the one before has said: that is told
-// only once.
+// sorter returns a visitor of links that finds out what each is of.
 func (l *linkCheck) sorter(tell func(from int, c claim) error) func(from int, target []byte, kind links.Kind) error {
-	type link struct {
-		target [32]byte
-		kind   links.Kind
-	}
-	seen := make([]link, 1<<16)
 	key := l.s.key()
 	return func(from int, target []byte, kind links.Kind) error {
-		now := link{kind: kind}
-		copy(now.target[:], target)
-		slot := &seen[int(target[0])<<8|int(target[1])]
-		if *slot == now {
-			return nil
-		}
-		*slot = now
 		if place, announced := l.s.want.place(target); announced {
 			return tell(from, claim{coming, uint64(place), kind})
 		} else if at, found := l.s.local.Search(target); found {
