@@ -197,20 +197,18 @@ func (p *planner) measure(ctx context.Context, f *chains, names io.Reader) error
 	name := make([]byte, p.list.Format().Size())
 	// Its status doesn't matter: what it has not listed, for whatever reason, is given all the same.
 	c.Lines(func(line []byte) error {
-		fields := bytes.Fields(line)
-		if len(fields) < 3 { // "missing", for one
+		digits, rest, _ := bytes.Cut(line, []byte(" "))
+		onDisk, base, _ := bytes.Cut(rest, []byte(" "))
+		rank, found := p.rank(name, digits)
+		size, err := strconv.ParseInt(string(onDisk), 10, 64)
+		if !found || err != nil { // "missing", for one
 			return nil
 		}
-		rank, found := p.rank(name, fields[0])
-		size, err := strconv.ParseInt(string(fields[1]), 10, 64)
-		if !found || err != nil {
-			return nil
-		}
-		base, found := p.rank(name, fields[2]) // all zeros for none
+		baseRank, found := p.rank(name, base) // all zeros for none
 		if !found {
-			base = rank
+			baseRank = rank
 		}
-		f.add(rank, base, size)
+		f.add(rank, baseRank, size)
 		return nil
 	})
 	for rank := range p.give {
