@@ -134,6 +134,14 @@ func (r row) bytes() (toBob, fromBob int64) {
 		median(r.runs, func(m measurement) int64 { return m.fromBob })
 }
 
+// load gives the median of the processor time, and the most that others have taken, in cores.
+func (r row) load() (ours time.Duration, others float64) {
+	for _, m := range r.runs {
+		others = max(others, m.load.others.Seconds()/m.wall.Seconds())
+	}
+	return median(r.runs, func(m measurement) time.Duration { return m.load.ours }), others
+}
+
 // memory gives the peaks of all runs, the delayed one included, in which short-lived processes are seen best.
 func (r row) memory() (program, tree int64) {
 	runs := r.runs
@@ -171,7 +179,12 @@ func (b *bench) runCase(ctx context.Context, s store, c benchCase) (result, erro
 	}
 	tools := c.tools(b, s)
 	r.rows = make([]row, len(tools))
-	for range b.repeat {
+	start := time.Now()
+	for round := range b.repeat {
+		if round > 0 && b.bounded && time.Since(start) > longCase {
+			b.notes = append(b.notes, fmt.Sprintf("%s, %s: %d run(s), since each takes long (-repeat does not mind)", s.name, c.title, round))
+			break
+		}
 		for i, t := range tools {
 			r.rows[i].tool = t.name
 			m, err := b.runOnce(ctx, t, p, r.comparison, link{rate: b.rate})
@@ -194,6 +207,9 @@ func (b *bench) runCase(ctx context.Context, s store, c benchCase) (result, erro
 	}
 	return r, nil
 }
+
+// longCase is how long the runs of a case may have taken for another round to begin.
+const longCase = 30 * time.Second
 
 // runOnce runs a tool on copies of two stores, and verifies the outcome.
 func (b *bench) runOnce(ctx context.Context, t tool, p pair, c comparison, l link) (measurement, error) {
@@ -240,7 +256,12 @@ func (b *bench) runCut(ctx context.Context, s store) ([]cutResult, error) {
 	tools := b.withRsync(rsyncOne, b.aigSync(), gitFetchAll)
 	tools = b.withRsync(rsyncPartial, tools...)
 	results := make([]cutResult, len(tools))
-	for range b.repeat {
+	start := time.Now()
+	for round := range b.repeat {
+		if round > 0 && b.bounded && time.Since(start) > longCase {
+			b.notes = append(b.notes, fmt.Sprintf("%s, cut: %d run(s), since each takes long (-repeat does not mind)", s.name, round))
+			break
+		}
 		for i, t := range tools {
 			r := &results[i]
 			r.store, r.tool = s, t.name

@@ -35,6 +35,7 @@ type bench struct {
 	real    string        // path of a real history; may be empty
 	cases   []string      // names
 	repeat  int           // runs of each tool
+	bounded bool          // fewer where they take long
 	delay   time.Duration // one way, of the pipe that round trips are measured through
 	rate    int64         // bytes a second of the pipe; 0 is no limit
 	timeout time.Duration // of one command
@@ -81,7 +82,7 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	selected := flags.String("case", strings.Join(caseNames(), ","), "what to run, comma-separated")
 	flags.IntVar(&b.objects, "objects", 1_000_000, "size of the generated store; 0: none")
 	flags.StringVar(&b.real, "repo", os.Getenv("REPO"), "a real history to measure too (or $REPO)")
-	flags.IntVar(&b.repeat, "repeat", 3, "how often each tool runs; the table has medians")
+	flags.IntVar(&b.repeat, "repeat", 3, "how often each tool runs, where not given fewer times if it takes long; the table has medians")
 	flags.DurationVar(&b.delay, "delay", 200*time.Millisecond, "one-way delay of the pipe that round trips are measured through")
 	flags.Int64Var(&b.rate, "rate", 0, "bytes a second and direction of the pipe; 0: no limit")
 	flags.DurationVar(&b.timeout, "timeout", 30*time.Minute, "how long one command may take")
@@ -95,9 +96,10 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	if flags.NArg() > 0 {
 		return nil, fmt.Errorf("%q is no option", flags.Arg(0))
 	}
+	given := map[string]bool{}
+	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	b.bounded = !given["repeat"]
 	if *quick {
-		given := map[string]bool{}
-		flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 		for name, value := range map[string]string{"objects": "10000", "repeat": "1", "delay": "50ms"} {
 			if !given[name] {
 				if err := flags.Set(name, value); err != nil {

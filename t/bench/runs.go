@@ -33,6 +33,15 @@ type measurement struct {
 	toBob, fromBob   int64         // bytes through the pipe
 	hops             int           // see t/pipe
 	program, allTree int64         // peak memory, bytes; see memory
+	load             load
+}
+
+// load is processor time.
+type load struct{ ours, others time.Duration }
+
+func (l *load) add(before, after load) {
+	l.ours += after.ours - before.ours
+	l.others += max(0, after.others-before.others)
 }
 
 var errUncut = errors.New("the command succeeded over a pipe that was cut")
@@ -100,13 +109,14 @@ func (b *bench) runStep(ctx context.Context, t tool, s step, l link, m *measurem
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	start := time.Now()
+	before, start := readLoad(), time.Now()
 	failed := cmd.Run()
 	m.wall += time.Since(start)
 	// The pipe may outlive the command by a little, as that of an ssh does.
 	if err := reap(ctx); err != nil {
 		return err
 	}
+	m.load.add(before, readLoad())
 	if failed != nil {
 		said, _ := os.ReadFile(stderr.Name())
 		return fmt.Errorf("%s: %w: %q", strings.Join(s.args[:2], " "), failed, tail(string(said)))

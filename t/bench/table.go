@@ -35,7 +35,7 @@ func (b *bench) about(ctx context.Context) ([]string, error) {
 	if b.rate > 0 {
 		rate = fmt.Sprintf("of %s bytes a second and direction", thousands(b.rate))
 	}
-	return append(lines, fmt.Sprintf("a pipe %s; medians of %d runs in turn; round trips through %s one way", rate, b.repeat, b.delay)), nil
+	return append(lines, fmt.Sprintf("a pipe %s; medians of %d runs in turn, unless it is said below; round trips through %s one way", rate, b.repeat, b.delay)), nil
 }
 
 // system names the operating system as it names itself.
@@ -74,6 +74,8 @@ How to read it:
 
 - **seconds**: from the start of the command to its exit, both directions, the other side included. Two commands ran one
   after the other, and their times are added. **ours ÷ theirs**: below 1, ours is faster.
+- **CPU**: seconds of processor time of the whole run, both sides, git's children and the pipe. **others**: what everybody else on the
+  machine took meanwhile, in cores; the most of all runs. Much more than 0 there, and the row says little.
 - git aig-sync encrypts what goes through the pipe, and both sides prove who they are. Rows with "ssh" are the others'
   commands as they run between two machines, OpenSSH's client and server over the same pipe; those without ran bare, which
   spares them the round trips, bytes and time of a connection each.
@@ -96,25 +98,25 @@ func writeReport(w io.Writer, r report) {
 		fmt.Fprintf(w, "- %s\n", line)
 	}
 	if len(r.results) > 0 {
-		fmt.Fprint(w, "\n| store | case | tool | seconds | ours ÷ theirs | to Bob | from Bob | round trips, felt | counted | memory, program | all |\n")
-		fmt.Fprint(w, "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n")
+		fmt.Fprint(w, "\n| store | case | tool | seconds | ours ÷ theirs | CPU | others | to Bob | from Bob | round trips, felt | counted | memory, program | all |\n")
+		fmt.Fprint(w, "|---|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 		for _, result := range r.results {
 			writeResult(w, r.bench, result)
 		}
 	}
 	if len(r.cuts) > 0 {
 		fmt.Fprint(w, "\nAn empty store is filled, the link breaks after half of the bytes, and the same command runs again:\n\n")
-		fmt.Fprint(w, "| store | tool | seconds, uncut | second run | ours ÷ theirs | bytes from Bob, uncut | second run | share |\n")
-		fmt.Fprint(w, "|---|---|--:|--:|--:|--:|--:|--:|\n")
+		fmt.Fprint(w, "| store | tool | seconds, uncut | CPU | others | second run | CPU | others | ours ÷ theirs | bytes from Bob, uncut | second run | share |\n")
+		fmt.Fprint(w, "|---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n")
 		writeCuts(w, r.cuts)
 	}
 	for _, s := range r.sweeps {
 		fmt.Fprintf(w, "\nThe points of the plots against %s (%s):\n\n", s.axis, s.title)
-		fmt.Fprintf(w, "| %s | tool | seconds | ours ÷ theirs | bytes, both ways |\n|--:|---|--:|--:|--:|\n", s.axis)
+		fmt.Fprintf(w, "| %s | tool | seconds | ours ÷ theirs | CPU | others | bytes, both ways |\n|--:|---|--:|--:|--:|--:|--:|\n", s.axis)
 		for _, p := range s.points {
 			for _, row := range p.result.rows {
 				to, from := row.bytes()
-				fmt.Fprintf(w, "| %s | %s | %s | %s | %s |\n", thousands(p.at), row.tool, seconds(row), ratio(p.result.rows[0], row), thousands(to+from))
+				fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", thousands(p.at), row.tool, seconds(row), ratio(p.result.rows[0], row), loads(row), thousands(to+from))
 			}
 		}
 	}
@@ -136,8 +138,8 @@ func writeResult(w io.Writer, b *bench, r result) {
 		if p, t := row.memory(); memoryMeasured {
 			program, tree = mebibytes(p), mebibytes(t)
 		}
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", what, row.tool, seconds(row),
-			ratio(r.rows[0], row), thousands(to), thousands(from), felt, counted, program, tree)
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", what, row.tool, seconds(row),
+			ratio(r.rows[0], row), loads(row), thousands(to), thousands(from), felt, counted, program, tree)
 		what = " | "
 	}
 }
@@ -151,9 +153,18 @@ func writeCuts(w io.Writer, cuts []cutResult) {
 		}
 		_, uncut := c.uncut.bytes()
 		_, second := c.second.bytes()
-		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %.1f %% |\n", name, c.tool, seconds(c.uncut), seconds(c.second),
+		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s | %s | %s | %s | %.1f %% |\n", name, c.tool, seconds(c.uncut), loads(c.uncut), seconds(c.second), loads(c.second),
 			ratio(ours.second, c.second), thousands(uncut), thousands(second), 100*float64(second)/float64(uncut))
 	}
+}
+
+// loads gives two columns.
+func loads(r row) string {
+	if !memoryMeasured {
+		return "– | –"
+	}
+	ours, others := r.load()
+	return fmt.Sprintf("%.2f | %.2f", ours.Seconds(), others)
 }
 
 func seconds(r row) string { return fmt.Sprintf("%.2f", r.wall().Seconds()) }

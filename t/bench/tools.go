@@ -141,6 +141,12 @@ func (b *bench) prepareSSH(ctx context.Context) error {
 	script := fmt.Sprintf(`#!/bin/sh
 exec ssh -F none -i %s -o IdentityAgent=none -o UserKnownHostsFile=%s -o ProxyCommand='aig-test-pipe $AIG_BENCH_LINK --count "$AIG_BENCH_COUNT" --hops "$AIG_BENCH_HOPS" "exec %s -i -f %s"' "$@"
 `, key(b.aliceHome), filepath.Join(b.runs, "known_hosts"), sshd, filepath.Join(b.runs, "sshd_config"))
+	if os.Getuid() == 0 {
+		// Where sshd gives up its rights; it is there where sshd has run as a service.
+		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
+			return err
+		}
+	}
 	b.realSSH = filepath.Join(b.runs, "ssh-real")
 	if err := errors.Join(
 		os.WriteFile(filepath.Join(b.runs, "known_hosts"), append([]byte(host+" "), public...), 0o666),
