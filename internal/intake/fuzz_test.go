@@ -125,12 +125,12 @@ func FuzzSettings(f *testing.F) {
 				t.Errorf("%s: the error is %q", what, err)
 			}
 		}
-		input, _, err := g.ConfigSize(t.Context(), "aig.maxInputSize")
+		input, err := g.ConfigSize(t.Context(), "aig.maxInputSize", 0)
 		plain("input", err)
 		if err == nil && input < 0 {
 			t.Errorf("%q is taken for %d", size, input)
 		}
-		memory, _, err := g.ConfigSize(t.Context(), "aig.maxMemory")
+		memory, err := g.ConfigSize(t.Context(), "aig.maxMemory", 0)
 		plain("memory", err)
 		if err == nil && memory < 0 {
 			t.Errorf("%q is taken for %d", size, memory)

@@ -41,10 +41,10 @@ func Open(ctx context.Context, g git.Git) (*Store, error) {
 	if s.shared, s.exact, err = readShared(ctx, g); err != nil {
 		return nil, err
 	}
-	if s.maxPartial, err = readMaxPartial(ctx, g); err != nil {
+	if s.maxPartial, err = g.ConfigSize(ctx, "aig.maxPartial", defaultMaxPartial); err != nil {
 		return nil, err
 	}
-	s.maxInput, _, err = g.ConfigSize(ctx, "aig.maxInputSize")
+	s.maxInput, err = g.ConfigSize(ctx, "aig.maxInputSize", 0)
 	return s, err
 }
 
