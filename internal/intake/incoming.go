@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"aig/internal/git"
@@ -225,26 +223,10 @@ func (in *Incoming) Names() iter.Seq2[[]byte, error] {
 }
 
 func (in *Incoming) names(each func(name []byte) error) error {
-	idx, err := os.Open(in.pack + ".idx")
-	if err != nil {
-		return err
-	}
-	defer idx.Close()
-	c := in.store.Command(in.ctx, nil, "show-index", "--object-format="+string(in.store.Format))
-	c.Stdin = idx
 	// git appends the bases of a thin pack where the checksum (gitformat-pack(5)) was.
-	end := uint64(in.written) - uint64(in.store.Format.Size())
-	name := make([]byte, in.store.Format.Size())
+	end := in.written - int64(in.store.Format.Size())
 	came, appended := uint32(0), false
-	err = c.Lines(func(line []byte) error {
-		fields := bytes.Fields(line) // offset, name, checksum
-		if len(fields) < 2 {
-			return fmt.Errorf("git show-index said %q", line)
-		}
-		offset, err := strconv.ParseUint(string(fields[0]), 10, 63)
-		if err = errors.Join(err, in.store.Format.Parse(name, fields[1])); err != nil {
-			return err
-		}
+	err := in.store.ShowIndex(in.ctx, in.pack+".idx", func(offset int64, name []byte) error {
 		if offset < end {
 			came++
 		} else {

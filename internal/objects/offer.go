@@ -1,14 +1,11 @@
 package objects
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,8 +28,15 @@ func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32
 	}
 	c := repo.Command(ctx, nil, args...)
 	c.Stdin = strings.NewReader(strings.Join(append(tips, ""), "\n"))
-	reached := marks{list, oid.NewBitmap(list.Len(), nil), make([]byte, repo.Format.Size())}
-	if err := c.Lines(reached.mark); err != nil {
+	reached := marks{list, oid.NewBitmap(list.Len(), nil)}
+	name := make([]byte, repo.Format.Size())
+	err := c.Lines(func(digits []byte) error {
+		if err := repo.Format.Parse(name, digits); err != nil {
+			return err
+		}
+		return reached.mark(name)
+	})
+	if err != nil {
 		return nil, fmt.Errorf("finding out what our references reach: %w", err)
 	}
 	return reached.of(among, true), nil
@@ -43,20 +47,21 @@ func Borrowed(ctx context.Context, repo *git.Repo, list *oid.List, among []uint3
 	if alternates, err := Alternates(ctx, repo); len(among) == 0 || len(alternates) == 0 || err != nil {
 		return nil, err
 	}
-	ours := marks{list, oid.NewBitmap(list.Len(), nil), make([]byte, repo.Format.Size())}
+	ours := marks{list, oid.NewBitmap(list.Len(), nil)}
 	if err := own(ctx, repo, ours.mark); err != nil {
 		return nil, err
 	}
 	return ours.of(among, false), nil
 }
 
-// own calls each with the hexadecimal name of every object in the store itself, not in an alternate: the loose ones first, then
-// pack by pack, the smallest first. An object may come more than once.
-func own(ctx context.Context, repo *git.Repo, each func(digits []byte) error) error {
+// own calls each with the name of every object in the store itself, not in an alternate: the loose ones first, then pack by pack, the
+// smallest first. An object may come more than once.
+func own(ctx context.Context, repo *git.Repo, each func(name []byte) error) error {
 	dirs, err := os.ReadDir(repo.ObjectDir)
 	if err != nil {
 		return err
 	}
+	name := make([]byte, repo.Format.Size())
 	for _, dir := range dirs {
 		if len(dir.Name()) != 2 {
 			continue
@@ -66,8 +71,7 @@ func own(ctx context.Context, repo *git.Repo, each func(digits []byte) error) er
 			return err
 		}
 		for _, file := range files {
-			name := []byte(dir.Name() + file.Name())
-			if !repo.Format.IsName(string(name)) {
+			if repo.Format.Parse(name, []byte(dir.Name()+file.Name())) != nil {
 				continue // whatever it is that lies there
 			}
 			if err := each(name); err != nil {
@@ -78,56 +82,38 @@ func own(ctx context.Context, repo *git.Repo, each func(digits []byte) error) er
 	return ownPacks(ctx, repo, each)
 }
 
-func ownPacks(ctx context.Context, repo *git.Repo, each func(digits []byte) error) error {
+func ownPacks(ctx context.Context, repo *git.Repo, each func(name []byte) error) error {
 	files, err := os.ReadDir(filepath.Join(repo.ObjectDir, "pack"))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	sizes := make(map[string]int64)
+	var indexes []fs.FileInfo
 	for _, file := range files {
-		if filepath.Ext(file.Name()) != ".idx" {
-			continue
-		}
-		if info, err := file.Info(); err == nil {
-			sizes[file.Name()] = info.Size()
+		if info, err := file.Info(); err == nil && filepath.Ext(file.Name()) == ".idx" {
+			indexes = append(indexes, info)
 		}
 	}
-	indexes := slices.SortedFunc(maps.Keys(sizes), func(a, b string) int { return cmp.Or(cmp.Compare(sizes[a], sizes[b]), cmp.Compare(a, b)) })
+	slices.SortStableFunc(indexes, func(a, b fs.FileInfo) int { return cmp.Compare(a.Size(), b.Size()) })
 	for _, index := range indexes {
-		if err := eachOf(ctx, repo, filepath.Join(repo.ObjectDir, "pack", index), each); err != nil {
+		err := repo.ShowIndex(ctx, filepath.Join(repo.ObjectDir, "pack", index.Name()), func(_ int64, name []byte) error { return each(name) })
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func eachOf(ctx context.Context, repo *git.Repo, index string, each func(digits []byte) error) error {
-	f, err := os.Open(index)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	c := repo.Command(ctx, nil, "show-index", "--object-format="+string(repo.Format))
-	c.Stdin = f
-	return c.Lines(func(line []byte) error { // offset, name, checksum
-		_, line, _ = bytes.Cut(line, []byte(" "))
-		return each(line[:min(len(line), hex.EncodedLen(repo.Format.Size()))])
-	})
-}
-
 // marks is a set of objects of a list.
 type marks struct {
 	list *oid.List
 	set  oid.Bitmap
-	name []byte
 }
 
-func (m marks) mark(digits []byte) error {
-	err := m.list.Format().Parse(m.name, digits)
-	if at, found := m.list.Search(m.name); found && err == nil {
+func (m marks) mark(name []byte) error {
+	if at, found := m.list.Search(name); found {
 		m.set.Add(uint32(at))
 	}
-	return err
+	return nil
 }
 
 // of returns those of the positions that are marked, or that aren't.
@@ -149,14 +135,12 @@ const maxPointing = 1 << 16
 func Pointing(ctx context.Context, repo *git.Repo) (*oid.List, error) {
 	enough := errors.New("enough")
 	candidates := oid.NewList(repo.Format)
-	name := make([]byte, repo.Format.Size())
-	err := own(ctx, repo, func(digits []byte) error {
+	err := own(ctx, repo, func(name []byte) error {
 		if candidates.Len() == maxPointing {
 			return enough
 		}
-		err := repo.Format.Parse(name, digits)
 		candidates.Append(name)
-		return err
+		return nil
 	})
 	if err != nil && err != enough {
 		return nil, err
