@@ -204,13 +204,14 @@ const tooManyMissing = "the peer's trees name more .gitmodules and .gitattribute
 func (in *Incoming) checkSpecial(u *unchecked) error {
 	files := in.index.notes.missing
 	if len(u.files) > 0 {
-		for name, err := range in.Names() {
-			if err != nil {
-				return err
-			}
+		err := in.Names(func(name []byte) error {
 			if file, ok := u.files[string(name)]; ok {
 				files[string(name)] |= file
 			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	if len(files) == 0 {

@@ -49,11 +49,12 @@ func takeIn(t *testing.T, to *gittest.Repo, pack []byte, n int) *Incoming {
 		t.Fatal(err)
 	}
 	names := 0
-	for _, err := range in.Names() {
-		if err != nil {
-			t.Fatal(err)
-		}
+	err = in.Names(func([]byte) error {
 		names++
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	if names != n {
 		t.Errorf("%d objects of %d", names, n)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -205,24 +204,9 @@ func (in *Incoming) Objects() uint32 {
 	return n
 }
 
-// Names goes through the names of the objects of a finished pack, ascending, appended delta bases among them. A name is valid
-// until the next one. An error comes last, and is about the pack (OfPeer) or this side.
-func (in *Incoming) Names() iter.Seq2[[]byte, error] {
-	return func(yield func([]byte, error) bool) {
-		stopped := errors.New("stopped")
-		err := in.names(func(name []byte) error {
-			if !yield(name, nil) {
-				return stopped
-			}
-			return nil
-		})
-		if err != nil && err != stopped {
-			yield(nil, in.why(err))
-		}
-	}
-}
-
-func (in *Incoming) names(each func(name []byte) error) error {
+// Names calls each with the name of every object of a finished pack, ascending, appended delta bases among them. A name is valid until
+// each returns. What is wrong with the pack (OfPeer) is known only when it has returned.
+func (in *Incoming) Names(each func(name []byte) error) error {
 	// git appends the bases of a thin pack where the checksum (gitformat-pack(5)) was.
 	end := in.written - int64(in.store.Format.Size())
 	came, appended := uint32(0), false
@@ -235,11 +219,11 @@ func (in *Incoming) names(each func(name []byte) error) error {
 		return each(name)
 	})
 	if err != nil {
-		return err
+		return in.why(err)
 	}
 	file, err := os.Stat(in.pack + ".pack")
 	if err != nil {
-		return err
+		return in.why(err)
 	}
 	// What came behind the end of the pack shows by where its objects lie.
 	if came != in.Objects() || !appended && file.Size() != in.written {

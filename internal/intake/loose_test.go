@@ -109,16 +109,17 @@ func TestAppendedBases(t *testing.T) {
 			t.Fatal(err)
 		}
 		names, bases := 0, 0
-		for name, err := range in.Names() {
-			if err != nil {
-				t.Fatal(err)
-			}
+		err = in.Names(func(name []byte) error {
 			names++
 			if i, found := l.Search(name); !found {
 				t.Errorf("%x is none of ours", name)
 			} else if !slices.Contains(give, uint32(i)) {
 				bases++
 			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 		if bases == 0 || names != len(give)+bases || int(in.Objects()) != len(give) {
 			t.Errorf("%d names, %d objects, %d given, %d bases", names, in.Objects(), len(give), bases)

@@ -26,11 +26,12 @@ func accept(t *testing.T, s *Store, pack []byte, want []string) error {
 		return err
 	}
 	var got []string
-	for name, err := range in.Names() {
-		if err != nil {
-			return err
-		}
+	err = in.Names(func(name []byte) error {
 		got = append(got, hex.EncodeToString(name))
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	if !slices.Equal(got, want) {
 		return &PackError{"it holds other objects than were announced"}
@@ -285,11 +286,10 @@ func testDamagedPacks(t *testing.T, format oid.Format) {
 		in, err := receive(t, store, damaged)
 		var got []string
 		if err == nil {
-			for name, nameErr := range in.Names() {
-				if err = nameErr; err == nil {
-					got = append(got, hex.EncodeToString(name))
-				}
-			}
+			err = in.Names(func(name []byte) error {
+				got = append(got, hex.EncodeToString(name))
+				return nil
+			})
 		}
 		in.Discard()
 		var git *git.Error

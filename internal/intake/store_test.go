@@ -79,11 +79,12 @@ func TestQuarantine(t *testing.T) {
 			t.Fatal(err)
 		}
 		var names []string
-		for name, err := range in.Names() {
-			if err != nil {
-				t.Fatal(err)
-			}
+		err = in.Names(func(name []byte) error {
 			names = append(names, hex.EncodeToString(name))
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 		if !slices.Equal(names, []string{blob}) {
 			t.Errorf("the pack holds %v", names)

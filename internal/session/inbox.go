@@ -190,20 +190,21 @@ func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (arrived []uint32
 		}
 	}()
 	var last []byte
-	for name, err := range pack.Names() { // a child of git's tells them, which may take its time: no lock is held
-		if err != nil {
-			return arrived, err
-		}
+	err = pack.Names(func(name []byte) error { // a child of git's tells them, which may take its time: no lock is held
 		if bytes.Equal(name, last) {
-			return arrived, lie("object %x is in the pack twice", name)
+			return lie("object %x is in the pack twice", name)
 		}
 		last = append(last[:0], name...)
 		place, err := b.arrive(name)
 		if err == nil {
 			arrived = append(arrived, uint32(place))
 		} else if _, ours := b.s.local.Search(name); !ours {
-			return arrived, &packLie{err}
+			return &packLie{err}
 		}
+		return nil
+	})
+	if err != nil {
+		return arrived, err
 	}
 	if n := pack.Objects(); n != end.Objects || len(arrived) != int(n) {
 		return arrived, lie("the pack holds %d objects, of which %d were announced, and should hold %d",
