@@ -239,7 +239,7 @@ func (in *Incoming) checkSpecial(u *unchecked) error {
 func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err error) {
 	dir := filepath.Join(in.dir, "special")
 	if err := os.Mkdir(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("our store: %w", err)
+		return nil, err
 	}
 	x := in.store.index(in.ctx, dir, in.store.checks.option(), in.dir)
 	x.Stdin = bytes.NewReader(treePack(in.store.Format, files))

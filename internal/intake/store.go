@@ -4,7 +4,6 @@ package intake
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"sync/atomic"
 
 	"aig/internal/git"
@@ -19,8 +18,6 @@ type Store struct {
 	maxInput    int64        // bytes of all packs together; 0 is no limit
 	maxPartial  int64        // bytes of all partial packs together; 0 keeps none
 	input       atomic.Int64 // bytes that have come
-	shared      fs.FileMode  // see readShared
-	exact       bool
 	unchecked   unchecked
 }
 
@@ -36,9 +33,6 @@ func Open(ctx context.Context, g git.Git) (*Store, error) {
 		return nil, err
 	}
 	if s.unpackLimit, err = unpackLimit(ctx, g); err != nil {
-		return nil, err
-	}
-	if s.shared, s.exact, err = readShared(ctx, g); err != nil {
 		return nil, err
 	}
 	if s.maxPartial, err = g.ConfigSize(ctx, "aig.maxPartial", defaultMaxPartial); err != nil {
