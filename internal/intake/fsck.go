@@ -150,15 +150,14 @@ type indexer struct {
 	out, errors lineWriter
 }
 
-// index makes a git index-pack that writes into dir and sees the store and further object directories. check is its option for
-// checks, or "".
-func (s *Store) index(ctx context.Context, dir, check string, also ...string) *indexer {
+// index makes a git index-pack that writes into dir and sees the store and further object directories.
+func (s *Store) index(ctx context.Context, dir string, also ...string) *indexer {
 	// --fix-thin completes a thin pack by appending the delta bases, which are here.
 	args := []string{"index-pack", "--stdin", "--fix-thin"}
-	if check != "" {
-		args = append(args, check)
+	if s.check != "" {
+		args = append(args, s.check)
 	}
-	x := &indexer{Child: s.Command(ctx, s.quarantineEnv(dir, also...), args...), warning: s.Warning()}
+	x := &indexer{Child: s.Command(ctx, s.quarantineEnv(dir, also...), args...), warning: s.Warning}
 	x.notes = fsckNotes{format: s.Format, most: s.unchecked.most, missing: make(specialFiles)}
 	x.out.line, x.errors.line = x.notes.stdout, x.notes.stderr
 	x.Stdout = &x.out
@@ -241,7 +240,7 @@ func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err er
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return nil, err
 	}
-	x := in.store.index(in.ctx, dir, in.store.checks.option(), in.dir)
+	x := in.store.index(in.ctx, dir, in.dir)
 	x.Stdin = bytes.NewReader(treePack(in.store.Format, files))
 	if err := x.done(x.Run()); err != nil {
 		return nil, err

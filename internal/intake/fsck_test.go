@@ -135,7 +135,7 @@ func TestOnlyMissingSpecialFilesAreForgiven(t *testing.T) {
 	} {
 		for _, size := range []int{1, 7, 1 << 20} {
 			s := &Store{Repo: &git.Repo{Format: oid.SHA1}, unchecked: unchecked{most: defaultMaxUnchecked}}
-			x := s.index(t.Context(), t.TempDir(), "")
+			x := s.index(t.Context(), t.TempDir())
 			x.out.Write([]byte("pack\t" + name + "\n"))
 			for rest := said; rest != ""; {
 				n := min(size, len(rest))

@@ -79,7 +79,7 @@ func (s *Store) Receive(ctx context.Context, most int) (*Incoming, error) {
 	}
 	in := &Incoming{store: s, dir: dir, most: most}
 	in.ctx, in.cancel = context.WithCancel(ctx)
-	in.index = s.index(in.ctx, dir, s.checks.option())
+	in.index = s.index(in.ctx, dir)
 	if in.stdin, err = in.index.StdinPipe(); err == nil {
 		err = in.index.Start()
 	}

@@ -12,7 +12,9 @@ import (
 // Store is a repository's object store, which packs come into, for one run of a command.
 type Store struct {
 	*git.Repo
-	checks checks
+	// Warning is why severities of git's checks that are configured don't count, or "".
+	Warning string
+	check   string // the option by which git index-pack checks objects, or ""
 	// unpackLimit is the number of objects from which on a pack stays one, when it is taken in.
 	unpackLimit int64
 	maxInput    int64        // bytes of all packs together; 0 is no limit
@@ -29,7 +31,7 @@ func Open(ctx context.Context, g git.Git) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{Repo: repo, unchecked: unchecked{most: defaultMaxUnchecked, files: make(specialFiles)}}
-	if s.checks, err = readChecks(ctx, g); err != nil {
+	if s.check, s.Warning, err = readChecks(ctx, g); err != nil {
 		return nil, err
 	}
 	if s.unpackLimit, err = unpackLimit(ctx, g); err != nil {
