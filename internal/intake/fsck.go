@@ -5,10 +5,10 @@ import (
 	"compress/zlib"
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,31 +27,20 @@ const defaultMaxUnchecked = 1 << 16
 
 // unchecked is the special files that trees in the store name and that have not come, for as long as the store is open.
 type unchecked struct {
-	most  int        // of files
+	most  int        // how many
 	mu    sync.Mutex // also held from the check of a pack to its being in the store
 	files specialFiles
 }
 
-// specialFiles maps blobs, by their binary names, to the file names that trees give them.
-type specialFiles map[string]special
+// specialFile is a blob that trees name so.
+type specialFile struct{ blob, path string } // its binary name; .gitmodules or .gitattributes
 
-// special is one of the file names, or both.
-type special uint8
+type specialFiles map[specialFile]bool
 
 const (
-	modulesFile special = 1 << iota
-	attributesFile
+	modules    = ".gitmodules"
+	attributes = ".gitattributes"
 )
-
-func (s special) names() (names []string) {
-	if s&modulesFile != 0 {
-		names = append(names, ".gitmodules")
-	}
-	if s&attributesFile != 0 {
-		names = append(names, ".gitattributes")
-	}
-	return names
-}
 
 // fsckNotes is what matters of what git index-pack prints. A goroutine each reads its two streams.
 type fsckNotes struct {
@@ -64,7 +53,6 @@ type fsckNotes struct {
 	ended   bool       // all checks were made, and some failed
 	other   bool       // something else is wrong
 	behind  bool       // something came behind the end of the pack
-	many    bool       // more is missing than can be remembered
 }
 
 // stdout takes a line: first "pack<TAB><hash>", then names of missing .gitmodules. Between the two, git repeats what it happens to
@@ -76,7 +64,7 @@ func (n *fsckNotes) stdout(line []byte) {
 	switch {
 	case first && n.pack == "":
 		n.pack = string(hash)
-	case !n.add(line, modulesFile):
+	case !n.add(line, modules):
 		n.behind = true
 	}
 }
@@ -90,7 +78,7 @@ func (n *fsckNotes) stderr(line []byte) {
 	name, why, _ := bytes.Cut(rest, []byte(": "))
 	switch {
 	case isError && bytes.HasPrefix(why, []byte("gitattributesMissing: ")):
-		n.other = !n.add(name, attributesFile) || n.other
+		n.other = !n.add(name, attributes) || n.other
 	case isError && n.bad == nil && n.format.IsName(string(name)):
 		id, reason, _ := strings.Cut(string(why), ": ")
 		n.bad, n.other = &BadObject{string(name), id, reason}, true
@@ -102,16 +90,14 @@ func (n *fsckNotes) stderr(line []byte) {
 }
 
 // add notes a missing file; it returns false if the name is none. The caller holds mu.
-func (n *fsckNotes) add(name []byte, file special) bool {
+func (n *fsckNotes) add(name []byte, path string) bool {
 	binary := make([]byte, n.format.Size())
 	if n.format.Parse(binary, name) != nil {
 		return false
 	}
-	if _, known := n.missing[string(binary)]; !known && len(n.missing) >= n.most {
-		n.many = true
-		return true
+	if len(n.missing) <= n.most { // one more says that there are too many
+		n.missing[specialFile{string(binary), path}] = true
 	}
-	n.missing[string(binary)] |= file
 	return true
 }
 
@@ -182,13 +168,13 @@ func (x *indexer) done(err error) error {
 		}
 		return err
 	}
-	if len(x.notes.pack) != hex.EncodedLen(x.notes.format.Size()) || strings.Trim(x.notes.pack, "0123456789abcdef") != "" {
+	if !x.notes.format.IsName(x.notes.pack) { // it becomes a part of a path
 		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.notes.pack)
 	}
 	switch {
 	case x.notes.behind:
 		return &PackError{behindTheEnd}
-	case x.notes.many:
+	case len(x.notes.missing) > x.notes.most:
 		return &PackError{tooManyMissing}
 	}
 	return nil
@@ -204,8 +190,10 @@ func (in *Incoming) checkSpecial(u *unchecked) error {
 	files := in.index.notes.missing
 	if len(u.files) > 0 {
 		err := in.Names(func(name []byte) error {
-			if file, ok := u.files[string(name)]; ok {
-				files[string(name)] |= file
+			for _, path := range []string{modules, attributes} {
+				if file := (specialFile{string(name), path}); u.files[file] {
+					files[file] = true
+				}
 			}
 			return nil
 		})
@@ -220,16 +208,11 @@ func (in *Incoming) checkSpecial(u *unchecked) error {
 	if err != nil {
 		return err
 	}
-	for name, file := range files {
-		// It may be waited for under its other name still.
-		if u.files[name] &^= file; u.files[name] == 0 {
-			delete(u.files, name)
-		}
+	for file := range files {
+		delete(u.files, file)
 	}
-	for name, file := range missing {
-		if u.files[name] |= file; len(u.files) > u.most {
-			return &PackError{tooManyMissing}
-		}
+	if maps.Copy(u.files, missing); len(u.files) > u.most {
+		return &PackError{tooManyMissing}
 	}
 	return nil
 }
@@ -248,24 +231,20 @@ func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err er
 	return x.notes.missing, nil
 }
 
-// treePack returns a pack (gitformat-pack(5)) of a tree for each of the files' names.
+// treePack returns a pack (gitformat-pack(5)) of a tree for each of the files.
 func treePack(format oid.Format, files specialFiles) []byte {
 	var pack bytes.Buffer
-	var trees uint32
 	z := zlib.NewWriter(&pack) // one for all: each is a megabyte of memory, and the peer says how many files there are
 	pack.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x00")
-	for name, file := range files {
-		for _, path := range file.names() {
-			tree := "100644 " + path + "\x00" + name
-			// The type, 2, and the size: four bits here, and the rest in the next byte.
-			pack.Write([]byte{0x80 | 2<<4 | byte(len(tree)&15), byte(len(tree) >> 4)})
-			z.Reset(&pack)
-			io.WriteString(z, tree)
-			z.Close()
-			trees++
-		}
+	for file := range files {
+		tree := "100644 " + file.path + "\x00" + file.blob
+		// The type, 2, and the size: four bits here, and the rest in the next byte.
+		pack.Write([]byte{0x80 | 2<<4 | byte(len(tree)&15), byte(len(tree) >> 4)})
+		z.Reset(&pack)
+		io.WriteString(z, tree)
+		z.Close()
 	}
-	binary.BigEndian.PutUint32(pack.Bytes()[8:], trees)
+	binary.BigEndian.PutUint32(pack.Bytes()[8:], uint32(len(files)))
 	h := format.Hash()
 	h.Write(pack.Bytes())
 	return h.Sum(pack.Bytes())

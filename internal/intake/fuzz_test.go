@@ -55,9 +55,9 @@ func FuzzNotes(f *testing.F) {
 // allNamed checks that each special file that is waited for has a name and a use.
 func allNamed(t *testing.T, missing specialFiles) {
 	t.Helper()
-	for name, file := range missing {
-		if len(name) != 20 || file == 0 || file&^(modulesFile|attributesFile) != 0 {
-			t.Errorf("%q is missing as %d", name, file)
+	for file := range missing {
+		if len(file.blob) != 20 || file.path != modules && file.path != attributes {
+			t.Errorf("%q is missing", file)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -34,19 +35,18 @@ func TestNotesOfBothStreams(t *testing.T) {
 // A file that is missing under both of its names is noted under both, whichever comes first.
 func TestNotesOfTwoNames(t *testing.T) {
 	name := strings.Repeat("a1", 20)
-	modules := []byte(name)
-	attributes := []byte("error: object " + name + ": gitattributesMissing: unable to read .gitattributes blob")
+	said := []byte(name)
+	failed := []byte("error: object " + name + ": gitattributesMissing: unable to read .gitattributes blob")
 	for _, first := range []bool{true, false} {
-		n := &fsckNotes{format: oid.SHA1, most: 1, missing: make(specialFiles)}
+		n := &fsckNotes{format: oid.SHA1, most: 2, missing: make(specialFiles)}
 		if first {
-			n.stdout(modules)
+			n.stdout(said)
 		}
-		n.stderr(attributes)
-		n.stdout(modules)
-		for _, file := range n.missing {
-			if file != modulesFile|attributesFile || len(n.missing) != 1 {
-				t.Errorf("noted as %d", file)
-			}
+		n.stderr(failed)
+		n.stdout(said)
+		blob := strings.Repeat("\xa1", 20)
+		if want := (specialFiles{{blob, modules}: true, {blob, attributes}: true}); !maps.Equal(n.missing, want) {
+			t.Errorf("noted: %v", n.missing)
 		}
 	}
 }
