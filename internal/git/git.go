@@ -300,8 +300,7 @@ func (c *Child) Records(end byte, each func(record []byte) error) error {
 
 // ExitCode returns the status that a child has ended with, or -1.
 func ExitCode(err error) int {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ended := errors.AsType[*exec.ExitError](err); ended {
 		return exit.ExitCode()
 	}
 	return -1
@@ -309,8 +308,7 @@ func ExitCode(err error) int {
 
 // signalOf returns the signal that ended a child, or 0.
 func signalOf(err error) syscall.Signal {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ended := errors.AsType[*exec.ExitError](err); ended {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			return status.Signal()
 		}
@@ -329,6 +327,6 @@ func Stopped(err error) bool {
 
 // OfMachine reports whether err is a child's failure that is this machine's fault; see [Error.OfMachine].
 func OfMachine(err error) bool {
-	var failed *Error
-	return errors.As(err, &failed) && failed.OfMachine()
+	failed, ofGit := errors.AsType[*Error](err)
+	return ofGit && failed.OfMachine()
 }
