@@ -42,10 +42,14 @@ const (
 	attributes = ".gitattributes"
 )
 
-// fsckNotes is what matters of what git index-pack prints. A goroutine each reads its two streams.
-type fsckNotes struct {
-	format  oid.Format
-	most    int        // how many missing files are noted
+// indexer is a git index-pack, and what matters of what it prints. A goroutine each reads its two streams.
+type indexer struct {
+	*git.Child
+	format      oid.Format
+	most        int    // how many missing files are noted
+	warning     string // of the Store
+	out, errors lineWriter
+
 	mu      sync.Mutex // guards what follows, until the child has ended
 	pack    string     // the pack's hash, in hexadecimal digits
 	missing specialFiles
@@ -55,48 +59,63 @@ type fsckNotes struct {
 	behind  bool       // something came behind the end of the pack
 }
 
-// stdout takes a line: first "pack<TAB><hash>", then names of missing .gitmodules. Between the two, git repeats what it happens to
+// index makes a git index-pack that writes into dir and sees the store and further object directories.
+func (s *Store) index(ctx context.Context, dir string, also ...string) *indexer {
+	// --fix-thin completes a thin pack by appending the delta bases, which are here.
+	args := []string{"index-pack", "--stdin", "--fix-thin"}
+	if s.check != "" {
+		args = append(args, s.check)
+	}
+	x := &indexer{Child: s.Command(ctx, s.quarantineEnv(dir, also...), args...),
+		format: s.Format, most: s.unchecked.most, warning: s.Warning, missing: make(specialFiles)}
+	x.out.line, x.errors.line = x.noteOutput, x.noteError
+	x.Stdout = &x.out
+	x.CopyStderr(&x.errors)
+	return x
+}
+
+// noteOutput takes a line: first "pack<TAB><hash>", then names of missing .gitmodules. Between the two, git repeats what it happens to
 // have read behind the end of the pack.
-func (n *fsckNotes) stdout(line []byte) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (x *indexer) noteOutput(line []byte) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	hash, first := bytes.CutPrefix(line, []byte("pack\t"))
 	switch {
-	case first && n.pack == "":
-		n.pack = string(hash)
-	case !n.add(line, modules):
-		n.behind = true
+	case first && x.pack == "":
+		x.pack = string(hash)
+	case !x.add(line, modules):
+		x.behind = true
 	}
 }
 
-// stderr takes a line. A missing .gitattributes makes git fail at the very end, when the pack has been indexed and has passed every
+// noteError takes a line. A missing .gitattributes makes git fail at the very end, when the pack has been indexed and has passed every
 // other check. Only what is known to be harmless is forgiven.
-func (n *fsckNotes) stderr(line []byte) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (x *indexer) noteError(line []byte) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	rest, isError := bytes.CutPrefix(line, []byte("error: object "))
 	name, why, _ := bytes.Cut(rest, []byte(": "))
 	switch {
 	case isError && bytes.HasPrefix(why, []byte("gitattributesMissing: ")):
-		n.other = !n.add(name, attributes) || n.other
-	case isError && n.bad == nil && n.format.IsName(string(name)):
+		x.other = !x.add(name, attributes) || x.other
+	case isError && x.bad == nil && x.format.IsName(string(name)):
 		id, reason, _ := strings.Cut(string(why), ": ")
-		n.bad, n.other = &BadObject{string(name), id, reason}, true
+		x.bad, x.other = &BadObject{string(name), id, reason}, true
 	case string(line) == "fatal: "+git.FsckEnded:
-		n.ended = true
+		x.ended = true
 	case !bytes.HasPrefix(line, []byte("warning: ")):
-		n.other = true
+		x.other = true
 	}
 }
 
 // add notes a missing file; it returns false if the name is none. The caller holds mu.
-func (n *fsckNotes) add(name []byte, path string) bool {
-	binary := make([]byte, n.format.Size())
-	if n.format.Parse(binary, name) != nil {
+func (x *indexer) add(name []byte, path string) bool {
+	binary := make([]byte, x.format.Size())
+	if x.format.Parse(binary, name) != nil {
 		return false
 	}
-	if len(n.missing) <= n.most { // one more says that there are too many
-		n.missing[specialFile{string(binary), path}] = true
+	if len(x.missing) <= x.most { // one more says that there are too many
+		x.missing[specialFile{string(binary), path}] = true
 	}
 	return true
 }
@@ -128,53 +147,30 @@ func (w *lineWriter) close() {
 	}
 }
 
-// indexer is a git index-pack whose messages are understood.
-type indexer struct {
-	*git.Child
-	notes       fsckNotes
-	warning     string // of the Store
-	out, errors lineWriter
-}
-
-// index makes a git index-pack that writes into dir and sees the store and further object directories.
-func (s *Store) index(ctx context.Context, dir string, also ...string) *indexer {
-	// --fix-thin completes a thin pack by appending the delta bases, which are here.
-	args := []string{"index-pack", "--stdin", "--fix-thin"}
-	if s.check != "" {
-		args = append(args, s.check)
-	}
-	x := &indexer{Child: s.Command(ctx, s.quarantineEnv(dir, also...), args...), warning: s.Warning}
-	x.notes = fsckNotes{format: s.Format, most: s.unchecked.most, missing: make(specialFiles)}
-	x.out.line, x.errors.line = x.notes.stdout, x.notes.stderr
-	x.Stdout = &x.out
-	x.CopyStderr(&x.errors)
-	return x
-}
-
 // done returns how git ended, given its error. Missing special files are no failure.
 func (x *indexer) done(err error) error {
 	x.out.close()
 	x.errors.close()
-	if err != nil && (x.notes.other || !x.notes.ended) {
+	if err != nil && (x.other || !x.ended) {
 		failed := new(git.Error)
 		if !errors.As(err, &failed) || !failed.Rejected() {
 			return err
 		}
-		if x.notes.bad != nil {
-			err = x.notes.bad
+		if x.bad != nil {
+			err = x.bad
 		}
 		if x.warning != "" {
 			err = fmt.Errorf("%w (%s)", err, x.warning)
 		}
 		return err
 	}
-	if !x.notes.format.IsName(x.notes.pack) { // it becomes a part of a path
-		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.notes.pack)
+	if !x.format.IsName(x.pack) { // it becomes a part of a path
+		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.pack)
 	}
 	switch {
-	case x.notes.behind:
+	case x.behind:
 		return &PackError{behindTheEnd}
-	case len(x.notes.missing) > x.notes.most:
+	case len(x.missing) > x.most:
 		return &PackError{tooManyMissing}
 	}
 	return nil
@@ -183,11 +179,12 @@ func (x *indexer) done(err error) error {
 const tooManyMissing = "the peer's trees name more .gitmodules and .gitattributes that it has not sent than can be remembered"
 
 // checkSpecial checks the special files in the pack that trees in the store name, and those that the pack's trees name and that have
-// come into the store since it was indexed. It remembers those that are still missing. The caller holds u.mu.
+// come into the store since it was indexed. It remembers those that are still missing. The caller holds the mutex.
 //
 // git checks a file when it meets a tree that names it, so it is given a tree for each.
-func (in *Incoming) checkSpecial(u *unchecked) error {
-	files := in.index.notes.missing
+func (in *Incoming) checkSpecial() error {
+	u := &in.store.unchecked
+	files := in.index.missing
 	if len(u.files) > 0 {
 		err := in.Names(func(name []byte) error {
 			for _, path := range []string{modules, attributes} {
@@ -228,7 +225,7 @@ func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err er
 	if err := x.done(x.Run()); err != nil {
 		return nil, err
 	}
-	return x.notes.missing, nil
+	return x.missing, nil
 }
 
 // treePack returns a pack (gitformat-pack(5)) of a tree for each of the files.

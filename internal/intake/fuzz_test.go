@@ -24,9 +24,7 @@ func FuzzNotes(f *testing.F) {
 	f.Add([]byte(strings.Repeat("x", maxLine+9)), []byte("error: object \x1b: gitattributesMissing: "), uint8(200))
 	f.Fuzz(func(t *testing.T, stdout, stderr []byte, size uint8) {
 		understand := func(size int) (*indexer, error) {
-			x := &indexer{Child: new(git.Child)}
-			x.notes = fsckNotes{format: oid.SHA1, most: defaultMaxUnchecked, missing: make(specialFiles)}
-			x.out.line, x.errors.line = x.notes.stdout, x.notes.stderr
+			x := notStarted(t, defaultMaxUnchecked)
 			for part := range slices.Chunk(stdout, size) {
 				x.out.Write(part)
 			}
@@ -37,15 +35,15 @@ func FuzzNotes(f *testing.F) {
 		}
 		whole, err := understand(max(len(stdout), len(stderr), 1))
 		if err == nil {
-			if _, notHex := hex.DecodeString(whole.notes.pack); notHex != nil || len(whole.notes.pack) != 40 {
-				t.Errorf("the pack has the name %q", whole.notes.pack)
+			if _, notHex := hex.DecodeString(whole.pack); notHex != nil || len(whole.pack) != 40 {
+				t.Errorf("the pack has the name %q", whole.pack)
 			}
 		} else if strings.ContainsFunc(err.Error(), isControl) {
 			t.Errorf("the error is %q", err)
 		}
-		allNamed(t, whole.notes.missing)
+		allNamed(t, whole.missing)
 		parts, _ := understand(int(size) + 1)
-		a, b := &whole.notes, &parts.notes
+		a, b := whole, parts
 		if a.pack != b.pack || a.ended != b.ended || a.other != b.other || !maps.Equal(a.missing, b.missing) {
 			t.Errorf("whole: %q %v %v %v, in parts: %q %v %v %v", a.pack, a.ended, a.other, a.missing, b.pack, b.ended, b.other, b.missing)
 		}

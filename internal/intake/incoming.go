@@ -168,7 +168,7 @@ func (in *Incoming) Finish() error {
 	case err != nil:
 		return in.why(err)
 	}
-	in.pack = filepath.Join(in.dir, "pack", "pack-"+in.index.notes.pack)
+	in.pack = filepath.Join(in.dir, "pack", "pack-"+in.index.pack)
 	return nil
 }
 

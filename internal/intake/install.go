@@ -30,7 +30,7 @@ import (
 func (in *Incoming) Install() error {
 	in.store.unchecked.mu.Lock()
 	defer in.store.unchecked.mu.Unlock()
-	err := in.checkSpecial(&in.store.unchecked)
+	err := in.checkSpecial()
 	if err == nil {
 		names, small := in.small()
 		if !small || in.installLoose(names) != nil { // a pack goes in where anything is in the way of its objects
