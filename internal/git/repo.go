@@ -17,16 +17,13 @@ type Repo struct {
 	Format    oid.Format
 }
 
-// ErrNotRepository is Open's error outside a repository.
-var ErrNotRepository = errors.New("not a git repository (or any of the parent directories)")
-
 // Open finds the repository the way git does, from the directory and the environment of g.
 func Open(ctx context.Context, g Git) (*Repo, error) {
 	c := g.Command(ctx, nil, "rev-parse", "--show-object-format", "--path-format=absolute", "--git-path", "objects")
 	out, err := c.Output()
 	if failed, ofGit := errors.AsType[*Error](err); ofGit {
 		if strings.HasPrefix(failed.Said, "not a git repository (or any") {
-			return nil, ErrNotRepository
+			return nil, errors.New("not a git repository (or any of the parent directories)")
 		}
 		if _, dir, found := strings.Cut(failed.Said, "dubious ownership in repository at '"); found { // see git-config(1), safe.directory
 			err = fmt.Errorf("%w; if you trust it: git config --global --add safe.directory %s", err, ref.Shell(strings.TrimSuffix(dir, "'")))
