@@ -46,7 +46,8 @@ func (in *Incoming) Install() error {
 func (in *Incoming) installPack() error {
 	packDir := filepath.Join(in.store.ObjectDir, "pack")
 	if moveDir(filepath.Dir(in.pack), packDir) {
-		return syncDir(in.store.ObjectDir)
+		_, err := os.Lstat(filepath.Join(packDir, filepath.Base(in.pack)+".idx")) // it may have been swept
+		return errors.Join(err, syncDir(in.store.ObjectDir))
 	}
 	moved, err := in.movePack(packDir)
 	if err != nil {
