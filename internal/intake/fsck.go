@@ -45,9 +45,7 @@ const (
 // indexer is a git index-pack, and what matters of what it prints. A goroutine each reads its two streams.
 type indexer struct {
 	*git.Child
-	format      oid.Format
-	most        int    // how many missing files are noted
-	warning     string // of the Store
+	store       *Store
 	out, errors lineWriter
 
 	mu      sync.Mutex // guards what follows, until the child has ended
@@ -66,8 +64,7 @@ func (s *Store) index(ctx context.Context, dir string, also ...string) *indexer 
 	if s.check != "" {
 		args = append(args, s.check)
 	}
-	x := &indexer{Child: s.Command(ctx, s.quarantineEnv(dir, also...), args...),
-		format: s.Format, most: s.unchecked.most, warning: s.Warning, missing: make(specialFiles)}
+	x := &indexer{Child: s.Command(ctx, s.quarantineEnv(dir, also...), args...), store: s, missing: make(specialFiles)}
 	x.out.line, x.errors.line = x.noteOutput, x.noteError
 	x.Stdout = &x.out
 	x.CopyStderr(&x.errors)
@@ -98,7 +95,7 @@ func (x *indexer) noteError(line []byte) {
 	switch {
 	case isError && bytes.HasPrefix(why, []byte("gitattributesMissing: ")):
 		x.other = !x.add(name, attributes) || x.other
-	case isError && x.bad == nil && x.format.IsName(string(name)):
+	case isError && x.bad == nil && x.store.Format.IsName(string(name)):
 		id, reason, _ := strings.Cut(string(why), ": ")
 		x.bad, x.other = &BadObject{string(name), id, reason}, true
 	case string(line) == "fatal: "+git.FsckEnded:
@@ -110,11 +107,11 @@ func (x *indexer) noteError(line []byte) {
 
 // add notes a missing file; it returns false if the name is none. The caller holds mu.
 func (x *indexer) add(name []byte, path string) bool {
-	binary := make([]byte, x.format.Size())
-	if x.format.Parse(binary, name) != nil {
+	binary := make([]byte, x.store.Format.Size())
+	if x.store.Format.Parse(binary, name) != nil {
 		return false
 	}
-	if len(x.missing) <= x.most { // one more says that there are too many
+	if len(x.missing) <= x.store.unchecked.most { // one more says that there are too many
 		x.missing[specialFile{string(binary), path}] = true
 	}
 	return true
@@ -159,18 +156,18 @@ func (x *indexer) done(err error) error {
 		if x.bad != nil {
 			err = x.bad
 		}
-		if x.warning != "" {
-			err = fmt.Errorf("%w (%s)", err, x.warning)
+		if x.store.Warning != "" {
+			err = fmt.Errorf("%w (%s)", err, x.store.Warning)
 		}
 		return err
 	}
-	if !x.format.IsName(x.pack) { // it becomes a part of a path
+	if !x.store.Format.IsName(x.pack) { // it becomes a part of a path
 		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.pack)
 	}
 	switch {
 	case x.behind:
 		return &PackError{behindTheEnd}
-	case len(x.missing) > x.most:
+	case len(x.missing) > x.store.unchecked.most:
 		return &PackError{tooManyMissing}
 	}
 	return nil
