@@ -117,7 +117,7 @@ func quoteAlternate(path string) string {
 }
 
 // Write feeds the pack to git. Its only error is a *git.LimitError, which concerns all packs. What is wrong with this one, Finish
-// says; the rest of it is dropped.
+// or Names says; the rest of it is dropped.
 func (in *Incoming) Write(p []byte) (int, error) {
 	if in.partial != nil {
 		in.partial.keep(p)
@@ -229,7 +229,6 @@ func (in *Incoming) Discard() {
 	in.cancel()
 	if in.stdin != nil {
 		in.stdin.Close()
-		in.index.Process.Kill()
 		in.index.Wait()
 		in.stdin = nil
 	}
