@@ -38,19 +38,31 @@ func parseScope(name string) Scope {
 	return Scope(max(0, slices.Index([]string{"system", "global", "local", "worktree", "command"}, name)))
 }
 
-// Config returns the last value of a configuration variable; ok is false where it is not set. typ is a `git config --type`,
-// or "".
+// Config returns the last value of a configuration variable; ok is false where it is not set. typ as for ConfigAll.
 func (g Git) Config(ctx context.Context, key, typ string) (value string, ok bool, err error) {
-	values, err := g.config(ctx, "--get", key, typ)
+	values, err := g.ConfigAll(ctx, key, typ)
 	if len(values) == 0 {
 		return "", false, err
 	}
 	return values[len(values)-1], true, err
 }
 
-// ConfigAll returns every value of a multi-valued configuration variable; typ as for Config.
+// ConfigAll returns every value of a multi-valued configuration variable. typ is a `git config --type`, or "".
 func (g Git) ConfigAll(ctx context.Context, key, typ string) ([]string, error) {
-	return g.config(ctx, "--get-all", key, typ)
+	entries, err := g.settings().get(ctx, g, key)
+	if err != nil || len(entries) == 0 || typ == "" {
+		var values []string
+		for _, e := range entries {
+			values = append(values, e.value)
+		}
+		return values, err
+	}
+	// What a boolean, a path or a number is, git knows.
+	out, err := g.Command(ctx, nil, "config", "-z", "--type="+typ, "--get-all", key).Output()
+	if err != nil {
+		return nil, fmt.Errorf("configuration variable %s: %w", key, err)
+	}
+	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }
 
 // ConfigNarrowest returns the values of a multi-valued variable in the narrowest scope that sets it, and that scope; set is false
@@ -91,33 +103,6 @@ func (g Git) ConfigOf(ctx context.Context, keys ...string) ([]string, error) {
 		values = append(values, e.value)
 	}
 	return values, err
-}
-
-func (g Git) config(ctx context.Context, how, key, typ string) ([]string, error) {
-	if g.Settings != nil {
-		entries, err := g.Settings.get(ctx, g, key)
-		if err != nil || len(entries) == 0 || typ == "" {
-			var values []string
-			for _, e := range entries {
-				values = append(values, e.value)
-			}
-			return values, err
-		}
-		// What a boolean, a path or a number is, git knows.
-	}
-	args := []string{"config", "-z"}
-	if typ != "" {
-		args = append(args, "--type="+typ)
-	}
-	c := g.Command(ctx, nil, append(args, how, key)...)
-	out, err := c.Output()
-	if ExitCode(err) == 1 {
-		return nil, nil // git-config(1): the key is not set
-	}
-	if err != nil {
-		return nil, fmt.Errorf("configuration variable %s: %w", key, err)
-	}
-	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }
 
 // RemoteURL returns the URL that git fetch would use for a remote: the first one, with url.<base>.insteadOf applied. ok is false

@@ -79,7 +79,14 @@ func FuzzConfig(f *testing.F) {
 		}
 		settings := new(Settings)
 		for _, key := range []string{"aig.trust", "remote." + remote + ".url"} {
-			asked, err := Git{Dir: dir, Env: env}.ConfigAll(t.Context(), key, "")
+			out, err := Git{Dir: dir, Env: env}.Command(t.Context(), nil, "config", "-z", "--get-all", key).Output()
+			var asked []string
+			switch {
+			case err == nil:
+				asked = strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+			case ExitCode(err) == 1: // it is not set
+				err = nil
+			}
 			listed, listErr := Git{Dir: dir, Env: env, Settings: settings}.ConfigAll(t.Context(), key, "")
 			if listErr != nil && strings.ContainsFunc(listErr.Error(), isControl) {
 				t.Errorf("the error is %q", listErr)

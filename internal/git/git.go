@@ -5,6 +5,7 @@ package git
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,8 +163,7 @@ func MachineWords() []string {
 // OfMachine reports whether the machine is at fault (a full disk, permissions, a limit, a signal), not what git was given to
 // read. Git prints strerror(3) texts, which LC_ALL=C makes predictable, and a few of its own.
 func (e *Error) OfMachine() bool {
-	return signalOf(e.Err) != 0 || e.OutOfMemory() ||
-		e.Says(MachineWords()...)
+	return signalOf(e.Err) != 0 || e.OutOfMemory() || e.Says(MachineWords()...)
 }
 
 // Interrupted reports whether Ctrl-C ended git: the terminal signals git too, and git may hear of it first.
@@ -221,15 +221,10 @@ func (t *tail) last() string {
 			fatal = s
 		}
 	}
-	switch {
-	case fatal != "" && why != "":
+	if fatal != "" && why != "" {
 		return why + ": " + fatal
-	case fatal != "":
-		return fatal
-	case why != "":
-		return why
 	}
-	return line
+	return cmp.Or(fatal, why, line)
 }
 
 // promisors is a warning that says nothing new: git prints it in every partial clone.
@@ -258,24 +253,18 @@ func (g Git) WithoutLocalEnv(ctx context.Context, env []string) ([]string, error
 	if err != nil {
 		return nil, err
 	}
-	local := make(map[string]bool)
-	for _, name := range strings.Fields(string(out)) {
-		local[name] = true
-	}
-	var kept []string
-	for _, kv := range env {
-		if name, _, _ := strings.Cut(kv, "="); !local[name] {
-			kept = append(kept, kv)
-		}
-	}
-	return kept, nil
+	local := strings.Fields(string(out))
+	return slices.DeleteFunc(slices.Clone(env), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return slices.Contains(local, name)
+	}), nil
 }
 
 // Lines runs the child and calls each with every line of its output, without the line feed. The line is valid until each
 // returns. If each fails, the child ends and Lines returns that error.
 func (c *Child) Lines(each func(line []byte) error) error { return c.Records('\n', each) }
 
-// maxRecord is roughly the longest record that is taken. Longer ones are paths made up to fill the memory.
+// maxRecord is the longest record that is taken. Longer ones are paths made up to fill the memory.
 const maxRecord = 1 << 20
 
 // Records does what Lines does, for records that end in another byte than a line feed.
@@ -287,38 +276,31 @@ func (c *Child) Records(end byte, each func(record []byte) error) error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	r := bufio.NewReaderSize(out, 1<<16)
-	for {
-		var line []byte
-		line, err = r.ReadSlice(end)
-		for err == bufio.ErrBufferFull && len(line) < maxRecord {
-			var rest []byte
-			line = slices.Clone(line)
-			rest, err = r.ReadSlice(end)
-			line = append(line, rest...)
+	records := bufio.NewScanner(out)
+	records.Buffer(make([]byte, 1<<16), maxRecord)
+	records.Split(func(data []byte, _ bool) (int, []byte, error) {
+		if i := bytes.IndexByte(data, end); i >= 0 {
+			return i + 1, data[:i], nil
 		}
-		if err != nil { // at the end: what is cut short is no line, and the status tells
-			break
-		}
-		if err = each(line[:len(line)-1]); err != nil {
-			out.Close()
-			c.Wait() // it ends of its closed pipe
-			return err
-		}
+		return 0, nil, nil // at the end, what is cut short is no record, and the status tells
+	})
+	for err == nil && records.Scan() {
+		err = each(records.Bytes())
 	}
-	if err == bufio.ErrBufferFull {
-		out.Close()
-	}
-	if waited := c.Wait(); waited != nil || err == io.EOF {
+	out.Close() // if we have enough, it ends of its closed pipe
+	waited := c.Wait()
+	switch {
+	case err != nil:
+		return err
+	case waited != nil:
 		return waited
 	}
-	return err
+	return records.Err()
 }
 
 // ExitCode returns the status that a child has ended with, or -1.
 func ExitCode(err error) int {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ended := errors.AsType[*exec.ExitError](err); ended {
 		return exit.ExitCode()
 	}
 	return -1
@@ -326,8 +308,7 @@ func ExitCode(err error) int {
 
 // signalOf returns the signal that ended a child, or 0.
 func signalOf(err error) syscall.Signal {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ended := errors.AsType[*exec.ExitError](err); ended {
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 			return status.Signal()
 		}
@@ -346,6 +327,6 @@ func Stopped(err error) bool {
 
 // OfMachine reports whether err is a child's failure that is this machine's fault; see [Error.OfMachine].
 func OfMachine(err error) bool {
-	var failed *Error
-	return errors.As(err, &failed) && failed.OfMachine()
+	failed, ofGit := errors.AsType[*Error](err)
+	return ofGit && failed.OfMachine()
 }

@@ -2,7 +2,6 @@ package git
 
 import (
 	"bytes"
-	"errors"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -17,7 +16,7 @@ func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 // Outside a repository there is one error, and git's own words are kept for the rest.
 func TestOpenElsewhere(t *testing.T) {
 	dir := t.TempDir()
-	if _, err := Open(t.Context(), Git{Dir: dir, Env: append(gittest.Env(t), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))}); !errors.Is(err, ErrNotRepository) {
+	if _, err := Open(t.Context(), Git{Dir: dir, Env: append(gittest.Env(t), "GIT_CEILING_DIRECTORIES="+filepath.Dir(dir))}); err == nil || err.Error() != "not a git repository (or any of the parent directories)" {
 		t.Errorf("outside: %v", err)
 	}
 	_, err := Open(t.Context(), Git{Dir: dir, Env: append(gittest.Env(t), "GIT_DIR="+dir)})

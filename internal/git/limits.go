@@ -11,15 +11,6 @@ type LimitError struct{ Text string }
 
 func (e *LimitError) Error() string { return e.Text }
 
-// readMaxMemory reads aig.maxMemory. It is a quarter of the memory by default, since a few packs are indexed at a time.
-func readMaxMemory(ctx context.Context, g Git) (int64, error) {
-	n, ok, err := g.ConfigSize(ctx, "aig.maxMemory")
-	if !ok && err == nil {
-		n = machineMemory() / 4
-	}
-	return n, err
-}
-
 // AllowMemory returns a *LimitError if what we would have to remember about the peer doesn't fit into aig.maxMemory.
 func (r *Repo) AllowMemory(bytes uint64, what string) error {
 	if most := r.maxMemory; most > 0 && bytes > uint64(most) {
@@ -29,16 +20,17 @@ func (r *Repo) AllowMemory(bytes uint64, what string) error {
 	return nil
 }
 
-// ConfigSize returns the value of a variable that is a number of bytes, with git's suffixes k, m and g.
-func (g Git) ConfigSize(ctx context.Context, key string) (n int64, ok bool, err error) {
+// ConfigSize returns the value of a variable that is a number of bytes, with git's suffixes k, m and g; otherwise if it is not set.
+func (g Git) ConfigSize(ctx context.Context, key string, otherwise int64) (int64, error) {
 	v, ok, err := g.Config(ctx, key, "int")
 	if !ok || err != nil {
-		return 0, ok, err
+		return otherwise, err
 	}
-	if n, err = strconv.ParseInt(v, 10, 64); err != nil || n < 0 {
-		return 0, ok, fmt.Errorf("configuration variable %s: %q is no number of bytes from 0 on", key, v)
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("configuration variable %s: %q is no number of bytes from 0 on", key, v)
 	}
-	return n, ok, nil
+	return n, nil
 }
 
 // ByteSize formats a number of bytes for people, rounded down.

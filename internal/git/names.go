@@ -1,8 +1,13 @@
 package git
 
 import (
+	"bytes"
+	"context"
 	"encoding/hex"
+	"fmt"
 	"io"
+	"os"
+	"strconv"
 
 	"aig/internal/oid"
 )
@@ -43,5 +48,27 @@ func NameLines(names oid.Names, from int) io.Reader {
 		}
 		from++
 		return append(hex.AppendEncode(line, names.At(from-1)), '\n'), nil
+	})
+}
+
+// ShowIndex calls each with every object of a pack, by the pack's index: where in the pack it is, and its name, ascending. A name is
+// valid until each returns.
+func (r *Repo) ShowIndex(ctx context.Context, index string, each func(offset int64, name []byte) error) error {
+	file, err := os.Open(index)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	c := r.Command(ctx, nil, "show-index", "--object-format="+string(r.Format))
+	c.Stdin = file
+	name := make([]byte, r.Format.Size())
+	return c.Lines(func(line []byte) error {
+		number, rest, _ := bytes.Cut(line, []byte(" "))
+		digits, _, _ := bytes.Cut(rest, []byte(" ")) // a checksum follows
+		offset, err := strconv.ParseInt(string(number), 10, 64)
+		if err != nil || r.Format.Parse(name, digits) != nil {
+			return fmt.Errorf("git show-index said %q", line)
+		}
+		return each(offset, name)
 	})
 }

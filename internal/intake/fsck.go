@@ -5,10 +5,10 @@ import (
 	"compress/zlib"
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,36 +27,27 @@ const defaultMaxUnchecked = 1 << 16
 
 // unchecked is the special files that trees in the store name and that have not come, for as long as the store is open.
 type unchecked struct {
-	most  int        // of files
+	most  int        // how many
 	mu    sync.Mutex // also held from the check of a pack to its being in the store
 	files specialFiles
 }
 
-// specialFiles maps blobs, by their binary names, to the file names that trees give them.
-type specialFiles map[string]special
+// specialFile is a blob that trees name so.
+type specialFile struct{ blob, path string } // its binary name; .gitmodules or .gitattributes
 
-// special is one of the file names, or both.
-type special uint8
+type specialFiles map[specialFile]bool
 
 const (
-	modulesFile special = 1 << iota
-	attributesFile
+	modules    = ".gitmodules"
+	attributes = ".gitattributes"
 )
 
-func (s special) names() (names []string) {
-	if s&modulesFile != 0 {
-		names = append(names, ".gitmodules")
-	}
-	if s&attributesFile != 0 {
-		names = append(names, ".gitattributes")
-	}
-	return names
-}
+// indexer is a git index-pack, and what matters of what it prints. A goroutine each reads its two streams.
+type indexer struct {
+	*git.Child
+	store       *Store
+	out, errors lineWriter
 
-// fsckNotes is what matters of what git index-pack prints. A goroutine each reads its two streams.
-type fsckNotes struct {
-	format  oid.Format
-	most    int        // how many missing files are noted
 	mu      sync.Mutex // guards what follows, until the child has ended
 	pack    string     // the pack's hash, in hexadecimal digits
 	missing specialFiles
@@ -64,54 +55,65 @@ type fsckNotes struct {
 	ended   bool       // all checks were made, and some failed
 	other   bool       // something else is wrong
 	behind  bool       // something came behind the end of the pack
-	many    bool       // more is missing than can be remembered
 }
 
-// stdout takes a line: first "pack<TAB><hash>", then names of missing .gitmodules. Between the two, git repeats what it happens to
+// index makes a git index-pack that writes into dir and sees the store and further object directories.
+func (s *Store) index(ctx context.Context, dir string, also ...string) *indexer {
+	// --fix-thin completes a thin pack by appending the delta bases, which are here.
+	args := []string{"index-pack", "--stdin", "--fix-thin"}
+	if s.check != "" {
+		args = append(args, s.check)
+	}
+	x := &indexer{Child: s.Command(ctx, s.quarantineEnv(dir, also...), args...), store: s, missing: make(specialFiles)}
+	x.out.line, x.errors.line = x.noteOutput, x.noteError
+	x.Stdout = &x.out
+	x.CopyStderr(&x.errors)
+	return x
+}
+
+// noteOutput takes a line: first "pack<TAB><hash>", then names of missing .gitmodules. Between the two, git repeats what it happens to
 // have read behind the end of the pack.
-func (n *fsckNotes) stdout(line []byte) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (x *indexer) noteOutput(line []byte) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	hash, first := bytes.CutPrefix(line, []byte("pack\t"))
 	switch {
-	case first && n.pack == "":
-		n.pack = string(hash)
-	case !n.add(line, modulesFile):
-		n.behind = true
+	case first && x.pack == "":
+		x.pack = string(hash)
+	case !x.add(line, modules):
+		x.behind = true
 	}
 }
 
-// stderr takes a line. A missing .gitattributes makes git fail at the very end, when the pack has been indexed and has passed every
+// noteError takes a line. A missing .gitattributes makes git fail at the very end, when the pack has been indexed and has passed every
 // other check. Only what is known to be harmless is forgiven.
-func (n *fsckNotes) stderr(line []byte) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
+func (x *indexer) noteError(line []byte) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
 	rest, isError := bytes.CutPrefix(line, []byte("error: object "))
 	name, why, _ := bytes.Cut(rest, []byte(": "))
 	switch {
 	case isError && bytes.HasPrefix(why, []byte("gitattributesMissing: ")):
-		n.other = !n.add(name, attributesFile) || n.other
-	case isError && n.bad == nil && n.format.IsName(string(name)):
+		x.other = !x.add(name, attributes) || x.other
+	case isError && x.bad == nil && x.store.Format.IsName(string(name)):
 		id, reason, _ := strings.Cut(string(why), ": ")
-		n.bad, n.other = &BadObject{string(name), id, reason}, true
+		x.bad, x.other = &BadObject{string(name), id, reason}, true
 	case string(line) == "fatal: "+git.FsckEnded:
-		n.ended = true
+		x.ended = true
 	case !bytes.HasPrefix(line, []byte("warning: ")):
-		n.other = true
+		x.other = true
 	}
 }
 
 // add notes a missing file; it returns false if the name is none. The caller holds mu.
-func (n *fsckNotes) add(name []byte, file special) bool {
-	binary := make([]byte, n.format.Size())
-	if n.format.Parse(binary, name) != nil {
+func (x *indexer) add(name []byte, path string) bool {
+	binary := make([]byte, x.store.Format.Size())
+	if x.store.Format.Parse(binary, name) != nil {
 		return false
 	}
-	if _, known := n.missing[string(binary)]; !known && len(n.missing) >= n.most {
-		n.many = true
-		return true
+	if len(x.missing) <= x.store.unchecked.most { // one more says that there are too many
+		x.missing[specialFile{string(binary), path}] = true
 	}
-	n.missing[string(binary)] |= file
 	return true
 }
 
@@ -142,54 +144,30 @@ func (w *lineWriter) close() {
 	}
 }
 
-// indexer is a git index-pack whose messages are understood.
-type indexer struct {
-	*git.Child
-	notes       fsckNotes
-	warning     string // of the Store
-	out, errors lineWriter
-}
-
-// index makes a git index-pack that writes into dir and sees the store and further object directories. check is its option for
-// checks, or "".
-func (s *Store) index(ctx context.Context, dir, check string, also ...string) *indexer {
-	// --fix-thin completes a thin pack by appending the delta bases, which are here.
-	args := []string{"index-pack", "--stdin", "--fix-thin"}
-	if check != "" {
-		args = append(args, check)
-	}
-	x := &indexer{Child: s.Command(ctx, s.quarantineEnv(dir, also...), args...), warning: s.Warning()}
-	x.notes = fsckNotes{format: s.Format, most: s.unchecked.most, missing: make(specialFiles)}
-	x.out.line, x.errors.line = x.notes.stdout, x.notes.stderr
-	x.Stdout = &x.out
-	x.CopyStderr(&x.errors)
-	return x
-}
-
 // done returns how git ended, given its error. Missing special files are no failure.
 func (x *indexer) done(err error) error {
 	x.out.close()
 	x.errors.close()
-	if err != nil && (x.notes.other || !x.notes.ended) {
+	if err != nil && (x.other || !x.ended) {
 		failed := new(git.Error)
 		if !errors.As(err, &failed) || !failed.Rejected() {
 			return err
 		}
-		if x.notes.bad != nil {
-			err = x.notes.bad
+		if x.bad != nil {
+			err = x.bad
 		}
-		if x.warning != "" {
-			err = fmt.Errorf("%w (%s)", err, x.warning)
+		if x.store.Warning != "" {
+			err = fmt.Errorf("%w (%s)", err, x.store.Warning)
 		}
 		return err
 	}
-	if len(x.notes.pack) != hex.EncodedLen(x.notes.format.Size()) || strings.Trim(x.notes.pack, "0123456789abcdef") != "" {
-		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.notes.pack)
+	if !x.store.Format.IsName(x.pack) { // it becomes a part of a path
+		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.pack)
 	}
 	switch {
-	case x.notes.behind:
+	case x.behind:
 		return &PackError{behindTheEnd}
-	case x.notes.many:
+	case len(x.missing) > x.store.unchecked.most:
 		return &PackError{tooManyMissing}
 	}
 	return nil
@@ -198,20 +176,22 @@ func (x *indexer) done(err error) error {
 const tooManyMissing = "the peer's trees name more .gitmodules and .gitattributes that it has not sent than can be remembered"
 
 // checkSpecial checks the special files in the pack that trees in the store name, and those that the pack's trees name and that have
-// come into the store since it was indexed. It remembers those that are still missing. The caller holds u.mu.
+// come into the store since it was indexed. It remembers those that are still missing. The caller holds the mutex.
 //
 // git checks a file when it meets a tree that names it, so it is given a tree for each.
-func (in *Incoming) checkSpecial(u *unchecked) error {
-	files := in.index.notes.missing
+func (in *Incoming) checkSpecial() error {
+	u := &in.store.unchecked
+	files := in.index.missing
 	if len(u.files) > 0 {
 		names, err := in.Names()
 		if err != nil {
 			return err
 		}
 		for i := range names.Len() {
-			name := string(names.At(i))
-			if file, ok := u.files[name]; ok {
-				files[name] |= file
+			for _, path := range []string{modules, attributes} {
+				if file := (specialFile{string(names.At(i)), path}); u.files[file] {
+					files[file] = true
+				}
 			}
 		}
 	}
@@ -222,16 +202,11 @@ func (in *Incoming) checkSpecial(u *unchecked) error {
 	if err != nil {
 		return err
 	}
-	for name, file := range files {
-		// It may be waited for under its other name still.
-		if u.files[name] &^= file; u.files[name] == 0 {
-			delete(u.files, name)
-		}
+	for file := range files {
+		delete(u.files, file)
 	}
-	for name, file := range missing {
-		if u.files[name] |= file; len(u.files) > u.most {
-			return &PackError{tooManyMissing}
-		}
+	if maps.Copy(u.files, missing); len(u.files) > u.most {
+		return &PackError{tooManyMissing}
 	}
 	return nil
 }
@@ -240,34 +215,30 @@ func (in *Incoming) checkSpecial(u *unchecked) error {
 func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err error) {
 	dir := filepath.Join(in.dir, "special")
 	if err := os.Mkdir(dir, 0o777); err != nil {
-		return nil, fmt.Errorf("our store: %w", err)
+		return nil, err
 	}
-	x := in.store.index(in.ctx, dir, in.store.checks.option(), in.dir)
+	x := in.store.index(in.ctx, dir, in.dir)
 	x.Stdin = bytes.NewReader(treePack(in.store.Format, files))
 	if err := x.done(x.Run()); err != nil {
 		return nil, err
 	}
-	return x.notes.missing, nil
+	return x.missing, nil
 }
 
-// treePack returns a pack (gitformat-pack(5)) of a tree for each of the files' names.
+// treePack returns a pack (gitformat-pack(5)) of a tree for each of the files.
 func treePack(format oid.Format, files specialFiles) []byte {
 	var pack bytes.Buffer
-	var trees uint32
 	z := zlib.NewWriter(&pack) // one for all: each is a megabyte of memory, and the peer says how many files there are
 	pack.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x00")
-	for name, file := range files {
-		for _, path := range file.names() {
-			tree := "100644 " + path + "\x00" + name
-			// The type, 2, and the size: four bits here, and the rest in the next byte.
-			pack.Write([]byte{0x80 | 2<<4 | byte(len(tree)&15), byte(len(tree) >> 4)})
-			z.Reset(&pack)
-			io.WriteString(z, tree)
-			z.Close()
-			trees++
-		}
+	for file := range files {
+		tree := "100644 " + file.path + "\x00" + file.blob
+		// The type, 2, and the size: four bits here, and the rest in the next byte.
+		pack.Write([]byte{0x80 | 2<<4 | byte(len(tree)&15), byte(len(tree) >> 4)})
+		z.Reset(&pack)
+		io.WriteString(z, tree)
+		z.Close()
 	}
-	binary.BigEndian.PutUint32(pack.Bytes()[8:], trees)
+	binary.BigEndian.PutUint32(pack.Bytes()[8:], uint32(len(files)))
 	h := format.Hash()
 	h.Write(pack.Bytes())
 	return h.Sum(pack.Bytes())

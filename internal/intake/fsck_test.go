@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/oid"
 )
@@ -134,8 +133,7 @@ func TestOnlyMissingSpecialFilesAreForgiven(t *testing.T) {
 		miss + "error: inflate: data stream error\n" + last + strings.Repeat(miss, 1000): false,
 	} {
 		for _, size := range []int{1, 7, 1 << 20} {
-			s := &Store{Repo: &git.Repo{Format: oid.SHA1}, unchecked: unchecked{most: defaultMaxUnchecked}}
-			x := s.index(t.Context(), t.TempDir(), "")
+			x := notStarted(t, defaultMaxUnchecked)
 			x.out.Write([]byte("pack\t" + name + "\n"))
 			for rest := said; rest != ""; {
 				n := min(size, len(rest))

@@ -24,9 +24,7 @@ func FuzzNotes(f *testing.F) {
 	f.Add([]byte(strings.Repeat("x", maxLine+9)), []byte("error: object \x1b: gitattributesMissing: "), uint8(200))
 	f.Fuzz(func(t *testing.T, stdout, stderr []byte, size uint8) {
 		understand := func(size int) (*indexer, error) {
-			x := &indexer{Child: new(git.Child)}
-			x.notes = fsckNotes{format: oid.SHA1, most: defaultMaxUnchecked, missing: make(specialFiles)}
-			x.out.line, x.errors.line = x.notes.stdout, x.notes.stderr
+			x := notStarted(t, defaultMaxUnchecked)
 			for part := range slices.Chunk(stdout, size) {
 				x.out.Write(part)
 			}
@@ -37,15 +35,15 @@ func FuzzNotes(f *testing.F) {
 		}
 		whole, err := understand(max(len(stdout), len(stderr), 1))
 		if err == nil {
-			if _, notHex := hex.DecodeString(whole.notes.pack); notHex != nil || len(whole.notes.pack) != 40 {
-				t.Errorf("the pack has the name %q", whole.notes.pack)
+			if _, notHex := hex.DecodeString(whole.pack); notHex != nil || len(whole.pack) != 40 {
+				t.Errorf("the pack has the name %q", whole.pack)
 			}
 		} else if strings.ContainsFunc(err.Error(), isControl) {
 			t.Errorf("the error is %q", err)
 		}
-		allNamed(t, whole.notes.missing)
+		allNamed(t, whole.missing)
 		parts, _ := understand(int(size) + 1)
-		a, b := &whole.notes, &parts.notes
+		a, b := whole, parts
 		if a.pack != b.pack || a.ended != b.ended || a.other != b.other || !maps.Equal(a.missing, b.missing) {
 			t.Errorf("whole: %q %v %v %v, in parts: %q %v %v %v", a.pack, a.ended, a.other, a.missing, b.pack, b.ended, b.other, b.missing)
 		}
@@ -55,9 +53,9 @@ func FuzzNotes(f *testing.F) {
 // allNamed checks that each special file that is waited for has a name and a use.
 func allNamed(t *testing.T, missing specialFiles) {
 	t.Helper()
-	for name, file := range missing {
-		if len(name) != 20 || file == 0 || file&^(modulesFile|attributesFile) != 0 {
-			t.Errorf("%q is missing as %d", name, file)
+	for file := range missing {
+		if len(file.blob) != 20 || file.path != modules && file.path != attributes {
+			t.Errorf("%q is missing", file)
 		}
 	}
 }
@@ -125,12 +123,12 @@ func FuzzSettings(f *testing.F) {
 				t.Errorf("%s: the error is %q", what, err)
 			}
 		}
-		input, _, err := g.ConfigSize(t.Context(), "aig.maxInputSize")
+		input, err := g.ConfigSize(t.Context(), "aig.maxInputSize", 0)
 		plain("input", err)
 		if err == nil && input < 0 {
 			t.Errorf("%q is taken for %d", size, input)
 		}
-		memory, _, err := g.ConfigSize(t.Context(), "aig.maxMemory")
+		memory, err := g.ConfigSize(t.Context(), "aig.maxMemory", 0)
 		plain("memory", err)
 		if err == nil && memory < 0 {
 			t.Errorf("%q is taken for %d", size, memory)
@@ -140,13 +138,14 @@ func FuzzSettings(f *testing.F) {
 		if err == nil && n < 0 {
 			t.Errorf("%q is taken for %d", limit, n)
 		}
-		c, err := readChecks(t.Context(), g)
+		option, _, err := readChecks(t.Context(), g)
 		plain("severities", err)
-		if err == nil && c.severities != "" && c.severities != strings.ToLower(message)+"="+severity {
-			t.Errorf("%q=%q becomes %q", message, severity, c.severities)
+		severities := strings.TrimPrefix(strings.TrimPrefix(option, fsckOption), "=")
+		if err == nil && severities != "" && severities != strings.ToLower(message)+"="+severity {
+			t.Errorf("%q=%q becomes %q", message, severity, severities)
 		}
-		if strings.Trim(c.severities, "abcdefghijklmnopqrstuvwxyz0123456789=") != "" || strings.Count(c.severities, "=") > 1 {
-			t.Errorf("git gets %q", c.severities)
+		if strings.Trim(severities, "abcdefghijklmnopqrstuvwxyz0123456789=") != "" || strings.Count(severities, "=") > 1 {
+			t.Errorf("git gets %q", severities)
 		}
 	})
 }

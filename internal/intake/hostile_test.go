@@ -112,7 +112,7 @@ func needSeverities(t *testing.T) {
 	t.Helper()
 	to := gittest.New(t)
 	to.Git("config", "fetch.fsck.hasDotgit", "ignore")
-	if open(t, to).Warning() != "" {
+	if open(t, to).Warning != "" {
 		gittest.Skip(t, "this git is older than 2.44, and follows no fetch.fsck.<msg-id>")
 	}
 }
@@ -124,11 +124,11 @@ func TestSeveritiesNeedNewerGit(t *testing.T) {
 	to.Git("config", "fetch.fsck.hasDotgit", "ignore")
 	gittest.Instead(t, "index-pack", `case "$2" in --fsck-objects=*) exit 129;; esac; exec $git "$@"`)
 	store := open(t, to)
-	if !strings.Contains(store.Warning(), "2.44") {
-		t.Errorf("the warning is %q", store.Warning())
+	if !strings.Contains(store.Warning, "2.44") {
+		t.Errorf("the warning is %q", store.Warning)
 	}
 	ok, err := taken(t, to, store, hostileObjects()[".git"])
-	if ok || !strings.Contains(err.Error(), "hasDotgit: ") || !strings.Contains(err.Error(), store.Warning()) {
+	if ok || !strings.Contains(err.Error(), "hasDotgit: ") || !strings.Contains(err.Error(), store.Warning) {
 		t.Errorf("taken in: %v, %v", ok, err)
 	}
 	if err := accept(t, store, []byte("PACK\x00\x00\x00\x02\x00\x00\x00\x01x"), nil); err == nil || strings.Contains(err.Error(), "2.44") {

@@ -29,7 +29,6 @@ type Incoming struct {
 	header  git.PackHeader
 	written int64       // bytes of the pack
 	bad     error       // what is wrong with the header
-	ended   bool        // git takes no more
 	pack    string      // path without extension, once indexed
 	listed  *links.Pack // nil, or what is in it
 	partial *Partial    // nil, or what keeps the pack if the link breaks
@@ -67,10 +66,8 @@ const behindTheEnd = "there is more behind the end of the pack"
 
 // OfPeer reports whether an error of Finish or Names is about what the peer has sent, not about this side.
 func OfPeer(err error) bool {
-	var pack *PackError
-	var object *BadObject
-	var failed *git.Error
-	return errors.As(err, &pack) || errors.As(err, &object) || errors.As(err, &failed) && !failed.OfMachine()
+	failed, ofGit := errors.AsType[*git.Error](err)
+	return errors.As(err, new(*PackError)) || errors.As(err, new(*BadObject)) || ofGit && !failed.OfMachine()
 }
 
 // Receive opens a quarantine and starts git index-pack in it, for a pack of at most so many objects. The caller writes the pack,
@@ -82,13 +79,13 @@ func (s *Store) Receive(ctx context.Context, most int) (*Incoming, error) {
 	}
 	in := &Incoming{store: s, dir: dir, most: most}
 	in.ctx, in.cancel = context.WithCancel(ctx)
-	in.index = s.index(in.ctx, dir, s.checks.option())
+	in.index = s.index(in.ctx, dir)
 	if in.stdin, err = in.index.StdinPipe(); err == nil {
 		err = in.index.Start()
 	}
 	if err != nil {
 		in.cancel()
-		in.remove()
+		os.RemoveAll(dir)
 		return nil, err
 	}
 	return in, nil
@@ -123,7 +120,7 @@ func quoteAlternate(path string) string {
 }
 
 // Write feeds the pack to git. Its only error is a *git.LimitError, which concerns all packs. What is wrong with this one, Finish
-// says; the rest of it is dropped.
+// or Names says; the rest of it is dropped.
 func (in *Incoming) Write(p []byte) (int, error) {
 	if in.partial != nil {
 		in.partial.keep(p)
@@ -146,9 +143,8 @@ func (in *Incoming) Write(p []byte) (int, error) {
 }
 
 func (in *Incoming) feed(p []byte) {
-	if in.bad == nil && !in.ended {
-		_, err := in.stdin.Write(p)
-		in.ended = err != nil
+	if in.bad == nil {
+		in.stdin.Write(p) // that git took no more shows in Finish or in Names
 	}
 }
 
@@ -174,10 +170,8 @@ func (in *Incoming) Finish() error {
 		return in.bad
 	case err != nil:
 		return in.why(err)
-	case in.ended:
-		return &PackError{behindTheEnd}
 	}
-	in.pack = filepath.Join(in.dir, "pack", "pack-"+in.index.notes.pack)
+	in.pack = filepath.Join(in.dir, "pack", "pack-"+in.index.pack)
 	return nil
 }
 
@@ -187,15 +181,13 @@ var errSwept = errors.New("what was coming in has been removed, as git gc --prun
 
 // why returns err, or errSwept if that is what is behind it.
 func (in *Incoming) why(err error) error {
-	var failed *git.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.Is(err, errSwept), errors.Is(err, fs.ErrNotExist), errors.As(err, &failed) && failed.Says("No such file or directory"):
-		return errSwept // nobody else removes anything there
 	}
-	if _, gone := os.Lstat(in.dir); gone != nil {
-		return errSwept
+	failed, ofGit := errors.AsType[*git.Error](err)
+	_, gone := os.Lstat(in.dir)
+	if gone != nil || errors.Is(err, errSwept) || errors.Is(err, fs.ErrNotExist) || ofGit && failed.Says("No such file or directory") {
+		return errSwept // nobody else removes anything there
 	}
 	return err
 }
@@ -245,7 +237,6 @@ func (in *Incoming) Discard() {
 	in.cancel()
 	if in.stdin != nil {
 		in.stdin.Close()
-		in.index.Process.Kill()
 		in.index.Wait()
 		in.stdin = nil
 	}
@@ -253,10 +244,5 @@ func (in *Incoming) Discard() {
 		in.partial.Close()
 		in.store.Partials() // there may be too much of them now
 	}
-	in.remove()
-}
-
-func (in *Incoming) remove() {
-	// What can't be removed is left to git prune.
-	os.RemoveAll(in.dir)
+	os.RemoveAll(in.dir) // what can't be removed is left to git prune
 }

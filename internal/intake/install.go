@@ -9,11 +9,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"aig/internal/git"
+	"aig/internal/links"
+	"aig/internal/oid"
 )
 
 // Install moves a finished pack into the store or, if its objects are few and small, the objects themselves. It never replaces
@@ -26,28 +28,16 @@ import (
 // indexes, and their directory is synced here. Loose objects, by git's default, are left to the operating system, which may lose
 // them in a power failure.
 func (in *Incoming) Install() error {
-	err := in.why(in.install())
-	if errors.Is(err, errSwept) {
-		return fmt.Errorf("our store: %w", err)
-	}
-	return err
-}
-
-func (in *Incoming) install() error {
 	in.store.unchecked.mu.Lock()
 	defer in.store.unchecked.mu.Unlock()
-	if err := in.checkSpecial(&in.store.unchecked); err != nil {
-		return err
+	err := in.checkSpecial()
+	if err == nil {
+		names, small := in.small()
+		if !small || in.installLoose(names) != nil { // a pack goes in where anything is in the way of its objects
+			err = in.installPack()
+		}
 	}
-	few, small, err := in.small()
-	switch {
-	case err != nil:
-	case small:
-		err = in.installLoose(few)
-	default:
-		err = in.installPack()
-	}
-	if err != nil {
+	if err = in.why(err); err != nil && !OfPeer(err) {
 		err = fmt.Errorf("our store: %w", err)
 	}
 	return err
@@ -55,8 +45,9 @@ func (in *Incoming) install() error {
 
 func (in *Incoming) installPack() error {
 	packDir := filepath.Join(in.store.ObjectDir, "pack")
-	if err := in.store.makeDir(packDir); err != nil {
-		return err
+	if moveDir(filepath.Dir(in.pack), packDir) {
+		_, err := os.Lstat(filepath.Join(packDir, filepath.Base(in.pack)+".idx")) // it may have been swept
+		return errors.Join(err, syncDir(in.store.ObjectDir))
 	}
 	moved, err := in.movePack(packDir)
 	if err != nil {
@@ -96,45 +87,11 @@ func (in *Incoming) takeBack(packDir string, moved []string) {
 	}
 }
 
-// makeDir makes a directory inside the object directory if there is none, with the permissions that git would give it.
-func (s *Store) makeDir(dir string) error {
-	err := os.Mkdir(dir, 0o777)
-	if errors.Is(err, fs.ErrExist) {
-		return nil
-	}
-	if err != nil || s.shared == 0 {
-		return err
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	mode := info.Mode().Perm() | s.shared
-	if s.exact {
-		mode = s.shared
-	}
-	mode |= mode & 0o444 >> 2 // who may read may enter
-	if mode&0o060 != 0 {
-		mode |= fs.ModeSetgid
-	}
-	return os.Chmod(dir, mode)
-}
-
-// readShared reads core.sharedRepository: the permissions that are added to those that the umask leaves or, if exact, replace
-// them; 0 for none.
-func readShared(ctx context.Context, g git.Git) (shared fs.FileMode, exact bool, err error) {
-	value, _, err := g.Config(ctx, "core.sharedRepository", "")
-	switch value {
-	case "group", "1", "true", "yes", "on":
-		return 0o660, false, err
-	case "all", "world", "everybody", "2":
-		return 0o664, false, err
-	}
-	mode, parseErr := strconv.ParseUint(value, 8, 12)
-	if parseErr != nil || mode&0o600 != 0o600 { // "umask", or what git itself refuses
-		return 0, false, err
-	}
-	return fs.FileMode(mode) & 0o666, true, err
+// moveDir moves a directory of the quarantine, to which git has given the right permissions, into the store, if there is none of that
+// name.
+func moveDir(from, to string) bool {
+	_, err := os.Lstat(to)
+	return errors.Is(err, fs.ErrNotExist) && os.Rename(from, to) == nil
 }
 
 // moveNew moves a file, but never replaces one: what is in a store stays as it is, and a pack of the same name holds the same
@@ -218,43 +175,34 @@ func unpackLimit(ctx context.Context, g git.Git) (int64, error) {
 
 // small reports whether the finished pack is to be stored as loose objects. If so, it names all of them, appended delta bases among
 // them.
-func (in *Incoming) small() (names []string, small bool, err error) {
+func (in *Incoming) small() (names *oid.List, small bool) {
 	if int64(in.Objects()) >= in.store.unpackLimit {
-		return nil, false, nil
+		return nil, false
 	}
+	names = oid.NewList(in.store.Format)
+	name := make([]byte, in.store.Format.Size())
 	c := in.store.Command(in.ctx, in.alone(),
 		"cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objectsize)", "--buffer")
 	var total uint64
-	err = c.Lines(func(line []byte) error {
-		name, digits, _ := strings.Cut(string(line), " ")
-		size, err := strconv.ParseUint(digits, 10, 63)
-		if err != nil {
-			return err
+	err := c.Lines(func(line []byte) error {
+		digits, text, _ := bytes.Cut(line, []byte(" "))
+		size, err := strconv.ParseUint(string(text), 10, 63)
+		if err = errors.Join(err, in.store.Format.Parse(name, digits)); err == nil {
+			names.Append(name)
+			total += size
 		}
-		names = append(names, name)
-		if total += size; total > maxLooseBytes {
-			return errTooLarge
-		}
-		return nil
+		return err
 	})
-	switch {
-	case errors.Is(err, errTooLarge):
-		return nil, false, nil
-	case err == nil && len(names) < int(in.Objects()):
-		err = errSwept
-	}
-	return names, err == nil, err
+	return names, err == nil && total <= maxLooseBytes && names.Len() >= int(in.Objects())
 }
-
-var errTooLarge = errors.New("too large to be stored loose")
 
 // installLoose unpacks the finished pack of the named objects, and moves them into the store.
 //
 // They are unpacked inside the quarantine, into an object directory that sees the store but not the pack: git writes no object that it
 // finds elsewhere. So a delta base that was appended to a thin pack isn't written either.
-func (in *Incoming) installLoose(names []string) error {
-	dir := filepath.Join(in.dir, "loose")
-	if err := os.Mkdir(dir, 0o777); err != nil {
+func (in *Incoming) installLoose(names *oid.List) error {
+	loose := filepath.Join(in.dir, "loose")
+	if err := os.Mkdir(loose, 0o777); err != nil {
 		return err
 	}
 	pack, err := os.Open(in.pack + ".pack")
@@ -262,51 +210,37 @@ func (in *Incoming) installLoose(names []string) error {
 		return err
 	}
 	defer pack.Close()
-	c := in.store.Command(in.ctx, in.store.quarantineEnv(dir), "unpack-objects", "-q")
+	c := in.store.Command(in.ctx, in.store.quarantineEnv(loose), "unpack-objects", "-q")
 	c.Stdin = pack
 	if err := c.Run(); err != nil {
 		return err
 	}
-	var elsewhere strings.Builder
-	for _, name := range names {
-		err := in.store.moveInto(filepath.Join(in.store.ObjectDir, name[:2]), filepath.Join(dir, name[:2], name[2:]))
-		if errors.Is(err, fs.ErrNotExist) {
-			elsewhere.WriteString(name + "\n")
-		} else if err != nil {
-			return err
-		}
-	}
-	// What was not unpacked must be in the store; else it was swept.
-	c = in.store.Command(in.ctx, nil, "cat-file", "--batch-check=%(objectname)", "--buffer")
-	c.Stdin = strings.NewReader(elsewhere.String())
-	err = c.Lines(func(line []byte) error {
-		if bytes.HasSuffix(line, []byte(" missing")) {
-			return errSwept
-		}
-		return nil
-	})
+	dirs, err := os.ReadDir(loose)
 	if err != nil {
 		return err
 	}
-	return nil
-}
-
-// maxMoves is how often a directory is made again that somebody removes.
-const maxMoves = 100
-
-// moveInto moves a file into a directory of the object directory, making that if it isn't there. git prune-packed and git gc remove
-// such a directory when it is empty, between any two steps of ours.
-func (s *Store) moveInto(dir, from string) error {
-	for try := 1; ; try++ {
-		err := s.makeDir(dir)
-		if err == nil {
-			_, err = moveNew(from, filepath.Join(dir, filepath.Base(from)))
-		}
-		if !errors.Is(err, fs.ErrNotExist) || try == maxMoves {
-			return err
-		}
-		if _, err := os.Lstat(from); err != nil {
+	for _, dir := range dirs {
+		if err := moveLoose(filepath.Join(loose, dir.Name()), filepath.Join(in.store.ObjectDir, dir.Name())); err != nil {
 			return err
 		}
 	}
+	// What was unpacked, and what was not, may have been swept.
+	kinds, err := links.Kinds(in.ctx, in.store.Repo, nil, names)
+	if slices.Contains(kinds, 0) {
+		err = errSwept
+	}
+	return err
+}
+
+// moveLoose moves the loose objects of a directory.
+func moveLoose(from, to string) error {
+	if moveDir(from, to) {
+		return nil
+	}
+	files, err := os.ReadDir(from)
+	for _, file := range files {
+		_, moveErr := moveNew(filepath.Join(from, file.Name()), filepath.Join(to, file.Name()))
+		err = errors.Join(err, moveErr)
+	}
+	return err
 }

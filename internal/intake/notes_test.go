@@ -2,19 +2,27 @@ package intake
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
 
+	"aig/internal/git"
 	"aig/internal/oid"
 )
+
+// notStarted is a git index-pack that is yet to say something, of which so many missing files are noted.
+func notStarted(t *testing.T, most int) *indexer {
+	s := &Store{Repo: &git.Repo{Format: oid.SHA1}, unchecked: unchecked{most: most}}
+	return s.index(t.Context(), "")
+}
 
 // git writes to both of its streams at once, and nothing of it is lost. The race detector looks on.
 func TestNotesOfBothStreams(t *testing.T) {
 	const each = 1000
-	n := &fsckNotes{format: oid.SHA1, most: defaultMaxUnchecked, missing: make(specialFiles)}
+	n := notStarted(t, defaultMaxUnchecked)
 	var streams sync.WaitGroup
-	for stream, take := range []func([]byte){n.stdout, n.stderr} {
+	for stream, take := range []func([]byte){n.noteOutput, n.noteError} {
 		streams.Go(func() {
 			for i := range each {
 				line := fmt.Sprintf("%020x%020x", stream, i)
@@ -34,19 +42,18 @@ func TestNotesOfBothStreams(t *testing.T) {
 // A file that is missing under both of its names is noted under both, whichever comes first.
 func TestNotesOfTwoNames(t *testing.T) {
 	name := strings.Repeat("a1", 20)
-	modules := []byte(name)
-	attributes := []byte("error: object " + name + ": gitattributesMissing: unable to read .gitattributes blob")
+	said := []byte(name)
+	failed := []byte("error: object " + name + ": gitattributesMissing: unable to read .gitattributes blob")
 	for _, first := range []bool{true, false} {
-		n := &fsckNotes{format: oid.SHA1, most: 1, missing: make(specialFiles)}
+		n := notStarted(t, 2)
 		if first {
-			n.stdout(modules)
+			n.noteOutput(said)
 		}
-		n.stderr(attributes)
-		n.stdout(modules)
-		for _, file := range n.missing {
-			if file != modulesFile|attributesFile || len(n.missing) != 1 {
-				t.Errorf("noted as %d", file)
-			}
+		n.noteError(failed)
+		n.noteOutput(said)
+		blob := strings.Repeat("\xa1", 20)
+		if want := (specialFiles{{blob, modules}: true, {blob, attributes}: true}); !maps.Equal(n.missing, want) {
+			t.Errorf("noted: %v", n.missing)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"context"
 	"encoding/hex"
 	"io"
 	"io/fs"
@@ -9,8 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"aig/internal/git"
 )
 
 // Partial is the beginning of a large pack, kept in a file of the object directory while the pack comes in and, if the link breaks,
@@ -26,14 +23,6 @@ const partialPrefix = "tmp_aig_partial_"
 
 // defaultMaxPartial is as much as a slow link brings in a night or two.
 const defaultMaxPartial = 2 << 30
-
-func readMaxPartial(ctx context.Context, g git.Git) (int64, error) {
-	n, set, err := g.ConfigSize(ctx, "aig.maxPartial")
-	if !set {
-		n = defaultMaxPartial
-	}
-	return n, err
-}
 
 func (s *Store) partialPath(object []byte) string {
 	return filepath.Join(s.ObjectDir, partialPrefix+hex.EncodeToString(object))

@@ -11,48 +11,39 @@ import (
 	"aig/internal/git"
 )
 
-// checks says how git checks received objects.
-type checks struct {
-	wanted bool
-	// severities has the configured severities of git's messages and the lists of objects to skip, in the form that git index-pack
-	// --fsck-objects takes: id=severity,…
-	severities string
-	// ignored is true if severities are configured that this git can't follow.
-	ignored bool
-}
-
-// Warning returns why severities that are configured don't count, or "".
-func (s *Store) Warning() string {
-	if !s.checks.ignored {
-		return ""
-	}
-	return severityPrefix + "<msg-id> and " + severityPrefix + "skipList need git 2.44 or later: objects are checked as git does by default"
-}
-
 const (
 	severityPrefix = "fetch.fsck."
 	skipListKey    = "fetch.fsck.skiplist"
 )
 
-// readChecks reads whether and how received objects are checked: fetch.fsckObjects, else transfer.fsckObjects, and
-// fetch.fsck.<msg-id>, as for git fetch. But if neither of the first two is set they are checked, for they come from a peer.
-func readChecks(ctx context.Context, g git.Git) (checks, error) {
+// Not --strict: that rejects what points at something absent, as shallow and partial stores rightly do.
+const fsckOption = "--fsck-objects"
+
+// readChecks returns the option that makes git index-pack check received objects, "" for no checks, and why severities that are
+// configured don't count, if they don't. They are checked as for git fetch: fetch.fsckObjects, else transfer.fsckObjects, and
+// fetch.fsck.<msg-id>. But if neither of the first two is set they are checked, for they come from a peer.
+func readChecks(ctx context.Context, g git.Git) (option, warning string, err error) {
 	for _, key := range []string{"fetch.fsckObjects", "transfer.fsckObjects"} {
 		v, ok, err := g.Config(ctx, key, "bool")
-		if err != nil {
-			return checks{}, err
+		if err != nil || ok && v != "true" {
+			return "", "", err
 		}
 		if ok {
-			if v == "true" {
-				break
-			}
-			return checks{}, nil
+			break
 		}
 	}
-	c := checks{wanted: true}
+	severities, err := readSeverities(ctx, g)
+	if err != nil {
+		return "", "", err
+	}
+	return probe(ctx, g, severities)
+}
+
+// readSeverities returns the configured severities of git's messages and the lists of objects to skip, each as "<id>=<severity>".
+func readSeverities(ctx context.Context, g git.Git) ([]string, error) {
 	configured, err := g.ConfigBelow(ctx, severityPrefix)
 	if err != nil {
-		return c, err
+		return nil, err
 	}
 	var severities []string
 	for _, key := range slices.Sorted(maps.Keys(configured)) {
@@ -63,7 +54,7 @@ func readChecks(ctx context.Context, g git.Git) (checks, error) {
 			// A path with a comma or a space can't be said that way, and git fetch can't either.
 			lists, err := g.ConfigAll(ctx, key, "path")
 			if err != nil {
-				return c, err
+				return nil, err
 			}
 			for _, path := range lists {
 				severities = append(severities, "skiplist="+path)
@@ -72,45 +63,40 @@ func readChecks(ctx context.Context, g git.Git) (checks, error) {
 		case id == "gitmodulesmissing", id == "gitattributesmissing":
 			// That something is missing is no failure here, but must be heard of: see fsck.go.
 		case severity != "error" && severity != "warn" && severity != "ignore":
-			return c, fmt.Errorf("configuration variable %s: %q is none of error, warn and ignore", key, severity)
+			return nil, fmt.Errorf("configuration variable %s: %q is none of error, warn and ignore", key, severity)
 		default:
 			severities = append(severities, id+"="+severity)
 		}
 	}
-	return c, c.probe(ctx, g, severities)
+	return severities, nil
 }
 
 // probe lets git look at the severities, and drops what this git doesn't know, as git fetch does: another version may. A git
 // before 2.44 takes none with --fsck-objects; and with --strict, where it does, it rejects what shallow and partial stores
 // rightly have.
-func (c *checks) probe(ctx context.Context, g git.Git, severities []string) error {
+func probe(ctx context.Context, g git.Git, severities []string) (option, warning string, err error) {
 	for len(severities) > 0 {
-		c.severities = strings.Join(severities, ",")
+		option := fsckOption + "=" + strings.Join(severities, ",")
 		// The options are looked at first; then git fails, since that is no pack.
-		child := g.Command(ctx, nil, "index-pack", c.option(), os.DevNull)
+		child := g.Command(ctx, nil, "index-pack", option, os.DevNull)
 		status, said := git.ExitCode(child.Run()), child.Said()
-		c.severities = ""
-		if err := ctx.Err(); err != nil {
-			return err
+		id, isUnknown := strings.CutPrefix(said, "Unhandled message id: ")
+		known := slices.DeleteFunc(slices.Clone(severities), func(s string) bool { return isUnknown && strings.HasPrefix(s, id+"=") })
+		switch {
+		case ctx.Err() != nil:
+			return "", "", ctx.Err()
+		case status == badUsage:
+			return fsckOption, severityPrefix + "<msg-id> and " + severityPrefix + "skipList need git 2.44 or later: " +
+				"objects are checked as git does by default", nil
+		case len(known) < len(severities):
+			severities = known
+		case status == fatal && strings.Contains(said, os.DevNull):
+			return option, "", nil
+		default:
+			return "", "", fmt.Errorf("configuration variables %s*: git index-pack: %q", severityPrefix, said)
 		}
-		if status == badUsage {
-			c.ignored = true
-			return nil
-		}
-		n := len(severities)
-		if id, isUnknown := strings.CutPrefix(said, "Unhandled message id: "); isUnknown {
-			severities = slices.DeleteFunc(severities, func(s string) bool { return strings.HasPrefix(s, id+"=") })
-		}
-		if len(severities) < n {
-			continue
-		}
-		if status != fatal || !strings.Contains(said, os.DevNull) {
-			return fmt.Errorf("configuration variables %s*: git index-pack: %q", severityPrefix, said)
-		}
-		c.severities = strings.Join(severities, ",")
-		return nil
 	}
-	return nil
+	return fsckOption, "", nil
 }
 
 // Exit statuses of git.
@@ -118,15 +104,3 @@ const (
 	fatal    = 128
 	badUsage = 129
 )
-
-// option returns the option that makes git index-pack check what it indexes, or "".
-func (c checks) option() string {
-	switch {
-	case !c.wanted:
-		return ""
-	case c.severities == "":
-		// Not --strict: that rejects what points at something absent, as shallow and partial stores rightly do.
-		return "--fsck-objects"
-	}
-	return "--fsck-objects=" + c.severities
-}

@@ -4,7 +4,6 @@ package intake
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"sync/atomic"
 
 	"aig/internal/git"
@@ -13,14 +12,14 @@ import (
 // Store is a repository's object store, which packs come into, for one run of a command.
 type Store struct {
 	*git.Repo
-	checks checks
+	// Warning is why severities of git's checks that are configured don't count, or "".
+	Warning string
+	check   string // the option by which git index-pack checks objects, or ""
 	// unpackLimit is the number of objects from which on a pack stays one, when it is taken in.
 	unpackLimit int64
 	maxInput    int64        // bytes of all packs together; 0 is no limit
 	maxPartial  int64        // bytes of all partial packs together; 0 keeps none
 	input       atomic.Int64 // bytes that have come
-	shared      fs.FileMode  // see readShared
-	exact       bool
 	unchecked   unchecked
 }
 
@@ -32,26 +31,22 @@ func Open(ctx context.Context, g git.Git) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{Repo: repo, unchecked: unchecked{most: defaultMaxUnchecked, files: make(specialFiles)}}
-	if s.checks, err = readChecks(ctx, g); err != nil {
+	if s.check, s.Warning, err = readChecks(ctx, g); err != nil {
 		return nil, err
 	}
 	if s.unpackLimit, err = unpackLimit(ctx, g); err != nil {
 		return nil, err
 	}
-	if s.shared, s.exact, err = readShared(ctx, g); err != nil {
+	if s.maxPartial, err = g.ConfigSize(ctx, "aig.maxPartial", defaultMaxPartial); err != nil {
 		return nil, err
 	}
-	if s.maxPartial, err = readMaxPartial(ctx, g); err != nil {
-		return nil, err
-	}
-	s.maxInput, _, err = g.ConfigSize(ctx, "aig.maxInputSize")
+	s.maxInput, err = g.ConfigSize(ctx, "aig.maxInputSize", 0)
 	return s, err
 }
 
 // account counts n bytes of a pack, before they are used.
 func (s *Store) account(n int) error {
 	if all := s.input.Add(int64(n)); s.maxInput > 0 && all > s.maxInput {
-		s.input.Add(-int64(n))
 		return &git.LimitError{Text: fmt.Sprintf("the peer's packs are larger than aig.maxInputSize lets in, which is %s "+
 			"in one run (raise it; 0 is no limit)", git.ByteSize(s.maxInput))}
 	}

@@ -10,7 +10,7 @@ import (
 // Vet checks the trees among the named objects of the store, and the .gitmodules and .gitattributes that they name, as if
 // they came in now. What is missing of these is no error.
 func (s *Store) Vet(ctx context.Context, names []string) error {
-	if !s.checks.wanted {
+	if s.check == "" {
 		return nil
 	}
 	var trees strings.Builder
@@ -28,7 +28,7 @@ func (s *Store) Vet(ctx context.Context, names []string) error {
 		return err
 	}
 	// Nothing of this counts as the peer's.
-	apart := &Store{Repo: s.Repo, checks: s.checks, unchecked: unchecked{most: math.MaxInt}}
+	apart := &Store{Repo: s.Repo, check: s.check, Warning: s.Warning, unchecked: unchecked{most: math.MaxInt}}
 	in, err := apart.Receive(ctx, n)
 	if err != nil {
 		return err

@@ -1,14 +1,11 @@
 package links
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strconv"
 
 	"aig/internal/git"
 	"aig/internal/oid"
@@ -23,22 +20,8 @@ type Pack struct {
 
 // OpenPack reads the index of a pack, whose path has no extension.
 func OpenPack(ctx context.Context, repo *git.Repo, path string) (*Pack, error) {
-	idx, err := os.Open(path + ".idx")
-	if err != nil {
-		return nil, err
-	}
-	defer idx.Close()
 	p := &Pack{Path: path, Names: oid.NewList(repo.Format)}
-	c := repo.Command(ctx, nil, "show-index", "--object-format="+string(repo.Format))
-	c.Stdin = idx
-	name := make([]byte, repo.Format.Size())
-	err = c.Lines(func(line []byte) error {
-		digits, rest, _ := bytes.Cut(line, []byte(" "))
-		offset, err := strconv.ParseInt(string(digits), 10, 64)
-		digits, _, _ = bytes.Cut(rest, []byte(" ")) // a checksum follows
-		if err != nil || repo.Format.Parse(name, digits) != nil {
-			return fmt.Errorf("git show-index said %q", line)
-		}
+	err := repo.ShowIndex(ctx, path+".idx", func(offset int64, name []byte) error {
 		p.Names.Append(name)
 		p.Offsets = append(p.Offsets, offset)
 		return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"errors"
 	"slices"
 
 	"aig/internal/git"
@@ -19,10 +18,6 @@ const (
 	maxPathBytes = 4 << 20
 	// maxBases is how many preferred bases are of use: git pack-objects takes as many as its window has room for, 10 by default.
 	maxBases = 10
-	// A walk that prints more than maxWalk bytes, plus maxWalkObject for each object of the store, is broken off: a megabyte of
-	// trees, each inside the other, can have a gigabyte of paths.
-	maxWalk       = 64 << 20
-	maxWalkObject = 512
 )
 
 // hints has the paths of given objects in trees. git pack-objects looks for deltas among objects of similar paths, and for bases
@@ -80,7 +75,6 @@ type treeWalk struct {
 	order     []uint32   // as they came
 	bases     []uint32   // positions in list of the first boundary commits, newest first
 	name      []byte
-	room      int64 // how many more bytes may be printed
 }
 
 func newTreeWalk(p *planner) *treeWalk {
@@ -90,15 +84,11 @@ func newTreeWalk(p *planner) *treeWalk {
 		numbers: make(map[string]uint32),
 		left:    slices.Clone(p.given),
 		name:    make([]byte, p.list.Format().Size()),
-		room:    maxWalk + maxWalkObject*int64(p.list.Len()),
 	}
 }
 
 // line takes "<commit> <parent>..." or "<object> <path>". A path may contain any byte but a line feed, where rev-list cuts it.
 func (w *treeWalk) line(line []byte) error {
-	if w.room -= int64(len(line)) + 1; w.room < 0 {
-		return errors.New("git rev-list prints too much")
-	}
 	digits := hex.EncodedLen(len(w.name))
 	if err := w.list.Format().Parse(w.name, line[:min(digits, len(line))]); err != nil {
 		return err

@@ -1,10 +1,8 @@
 package objects
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -30,8 +28,15 @@ func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32
 	}
 	c := repo.Command(ctx, nil, args...)
 	c.Stdin = strings.NewReader(strings.Join(append(tips, ""), "\n"))
-	reached := marks{list, oid.NewBitmap(list.Len(), nil), make([]byte, repo.Format.Size())}
-	if err := c.Lines(reached.mark); err != nil {
+	reached := marks{list, oid.NewBitmap(list.Len(), nil)}
+	name := make([]byte, repo.Format.Size())
+	err := c.Lines(func(digits []byte) error {
+		if err := repo.Format.Parse(name, digits); err != nil {
+			return err
+		}
+		return reached.mark(name)
+	})
+	if err != nil {
 		return nil, fmt.Errorf("finding out what our references reach: %w", err)
 	}
 	return reached.of(among, true), nil
@@ -42,33 +47,34 @@ func Borrowed(ctx context.Context, repo *git.Repo, list *oid.List, among []uint3
 	if alternates, err := Alternates(ctx, repo); len(among) == 0 || len(alternates) == 0 || err != nil {
 		return nil, err
 	}
-	ours := marks{list, oid.NewBitmap(list.Len(), nil), make([]byte, repo.Format.Size())}
+	ours := marks{list, oid.NewBitmap(list.Len(), nil)}
 	if err := own(ctx, repo, ours.mark); err != nil {
 		return nil, err
 	}
 	return ours.of(among, false), nil
 }
 
-// own calls each with the hexadecimal name of every object in the store itself, not in an alternate: the loose ones first, then
+// own calls each with the name of every object in the store itself, not in an alternate: the loose ones first, then
 // pack by pack, the smallest first. An object may come more than once.
-func own(ctx context.Context, repo *git.Repo, each func(digits []byte) error) error {
+func own(ctx context.Context, repo *git.Repo, each func(name []byte) error) error {
 	if err := ownLoose(repo, each); err != nil {
 		return err
 	}
 	indexes, err := ownIndexes(repo)
 	for _, index := range indexes {
-		if err := eachOf(ctx, repo, index.path, each); err != nil {
+		if err := repo.ShowIndex(ctx, index.path, func(_ int64, name []byte) error { return each(name) }); err != nil {
 			return err
 		}
 	}
 	return err
 }
 
-func ownLoose(repo *git.Repo, each func(digits []byte) error) error {
+func ownLoose(repo *git.Repo, each func(name []byte) error) error {
 	dirs, err := os.ReadDir(repo.ObjectDir)
 	if err != nil {
 		return err
 	}
+	name := make([]byte, repo.Format.Size())
 	for _, dir := range dirs {
 		if len(dir.Name()) != 2 {
 			continue
@@ -78,8 +84,7 @@ func ownLoose(repo *git.Repo, each func(digits []byte) error) error {
 			return err
 		}
 		for _, file := range files {
-			name := []byte(dir.Name() + file.Name())
-			if !repo.Format.IsName(string(name)) {
+			if repo.Format.Parse(name, []byte(dir.Name()+file.Name())) != nil {
 				continue // whatever it is that lies there
 			}
 			if err := each(name); err != nil {
@@ -115,33 +120,17 @@ func ownIndexes(repo *git.Repo) (indexes []index, err error) {
 	return indexes, nil
 }
 
-func eachOf(ctx context.Context, repo *git.Repo, index string, each func(digits []byte) error) error {
-	f, err := os.Open(index)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	c := repo.Command(ctx, nil, "show-index", "--object-format="+string(repo.Format))
-	c.Stdin = f
-	return c.Lines(func(line []byte) error { // offset, name, checksum
-		_, line, _ = bytes.Cut(line, []byte(" "))
-		return each(line[:min(len(line), hex.EncodedLen(repo.Format.Size()))])
-	})
-}
-
 // marks is a set of objects of a list.
 type marks struct {
 	list *oid.List
 	set  oid.Bitmap
-	name []byte
 }
 
-func (m marks) mark(digits []byte) error {
-	err := m.list.Format().Parse(m.name, digits)
-	if at, found := m.list.Search(m.name); found && err == nil {
+func (m marks) mark(name []byte) error {
+	if at, found := m.list.Search(name); found {
 		m.set.Add(uint32(at))
 	}
-	return err
+	return nil
 }
 
 // of returns those of the positions that are marked, or that aren't.
@@ -159,13 +148,11 @@ func (m marks) of(among []uint32, marked bool) []uint32 {
 // have no more objects than most. The large packs are what repacking has made of what references reach.
 func Pointing(ctx context.Context, repo *git.Repo, most int) (*oid.List, error) {
 	loose, pointing := oid.NewList(repo.Format), oid.NewList(repo.Format)
-	name := make([]byte, repo.Format.Size())
-	err := ownLoose(repo, func(digits []byte) error {
-		err := repo.Format.Parse(name, digits)
-		if err == nil && loose.Len() < most {
+	err := ownLoose(repo, func(name []byte) error {
+		if loose.Len() < most {
 			loose.Append(name)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return nil, err

@@ -63,9 +63,7 @@ type errorKeeper struct {
 
 func (k *errorKeeper) Write(p []byte) (int, error) {
 	k.header.See(p)
-	n, err := k.w.Write(p)
-	if err != nil {
-		k.err = err
-	}
-	return n, err
+	var n int
+	n, k.err = k.w.Write(p) // after an error there is no other one
+	return n, k.err
 }

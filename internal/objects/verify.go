@@ -70,16 +70,12 @@ func verifyOne(r *bufio.Reader, format oid.Format, name []byte) (reason string, 
 	if err != nil {
 		return "", err
 	}
-	fields := strings.Fields(header)
-	if len(fields) == 2 && fields[1] == "missing" {
+	if strings.HasSuffix(header, " missing\n") {
 		return "missing", nil
 	}
-	var kind string
+	var digits, kind string
 	var size int64
-	if len(fields) != 3 || fields[0] != hex.EncodeToString(name) {
-		return "", fmt.Errorf("git cat-file answered %q", header)
-	}
-	if _, err := fmt.Sscanf(fields[1]+" "+fields[2], "%s %d", &kind, &size); err != nil {
+	if _, err := fmt.Sscanf(header, "%s %s %d\n", &digits, &kind, &size); err != nil || digits != hex.EncodeToString(name) {
 		return "", fmt.Errorf("git cat-file answered %q", header)
 	}
 	h := format.Hash()

@@ -52,7 +52,7 @@ func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string
 	about := make(map[string]ref.About)
 	c := repo.Command(ctx, nil, "log", "--no-walk=unsorted", "--ignore-missing", "--no-show-signature", "--no-mailmap", "--stdin",
 		"--format=%H%x00%an%x00%as%x00%ar%x00%s")
-	c.Stdin = strings.NewReader(onePerLine(commits))
+	c.Stdin = strings.NewReader(strings.Join(commits, "\n"))
 	err := c.Lines(func(line []byte) error {
 		if fields := strings.SplitN(string(line), "\x00", 5); len(fields) == 5 {
 			about[fields[0]] = ref.About{Author: fields[1], Date: fields[2], Age: fields[3], Subject: fields[4]}
@@ -98,7 +98,7 @@ func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string) (l
 		return left, nil
 	}
 	c = repo.Command(ctx, nil, "rev-list", "--no-walk=sorted", "--ignore-missing", "--stdin")
-	c.Stdin = strings.NewReader(onePerLine(left))
+	c.Stdin = strings.NewReader(strings.Join(left, "\n"))
 	left = nil
 	err = c.Lines(func(line []byte) error { left = append(left, string(line)); return nil })
 	return left, err
@@ -116,13 +116,4 @@ func shallowCommits(ctx context.Context, repo *git.Repo) (string, error) {
 		return "", nil
 	}
 	return string(names), err
-}
-
-func onePerLine(names []string) string {
-	var b strings.Builder
-	for _, name := range names {
-		b.WriteString(name)
-		b.WriteByte('\n')
-	}
-	return b.String()
 }

@@ -36,13 +36,20 @@ func List(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 	if hidden.hides(head.Target) {
 		head.Target = ""
 	}
-	if !hidden.hides("HEAD") && (head.OID != "" || head.Target != "") {
+	headShown := !hidden.hides("HEAD")
+	if headShown && head.OID != "" {
 		refs = slices.Insert(refs, 0, head)
 	}
-	if refs, err = present(ctx, repo, refs); err == nil && len(refs) > ref.Max {
+	if refs, err = present(ctx, repo, refs); err != nil {
+		return nil, err
+	}
+	if headShown && head.OID == "" && head.Target != "" { // there is no object yet that could be absent
+		refs = slices.Insert(refs, 0, head)
+	}
+	if len(refs) > ref.Max {
 		return nil, ErrTooMany
 	}
-	return refs, err
+	return refs, nil
 }
 
 // head returns HEAD: unborn, detached or neither. refs is what has just been listed, not necessarily every reference.
@@ -134,8 +141,6 @@ func forEachRef(ctx context.Context, repo *git.Repo, hidden hiddenRefs, under ..
 func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, error) {
 	asked := 0
 	ask := git.LineReader(func(line []byte) ([]byte, error) {
-		for ; asked < len(refs) && refs[asked].OID == ""; asked++ {
-		}
 		if asked == len(refs) {
 			return nil, io.EOF
 		}
@@ -143,24 +148,17 @@ func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, er
 		return fmt.Appendf(line, "%[1]s\n%[1]s^{}\n", refs[asked-1].OID), nil
 	})
 	kept := make([]ref.Ref, 0, len(refs))
-	left, absent, second := refs, false, false
-	unasked := func() {
-		for len(left) > 0 && left[0].OID == "" {
-			kept, left = append(kept, left[0]), left[1:]
-		}
-	}
+	answers, absent := 0, false
 	err := objectTypes(ctx, repo, ask, func(name []byte, kind string) error {
-		if unasked(); len(left) == 0 {
+		if answers == 2*len(refs) {
 			return fmt.Errorf("git cat-file said %q", name)
 		}
-		missing := kind == ""
-		if second = !second; second {
-			absent = missing
+		r := refs[answers/2]
+		if answers++; answers%2 == 1 {
+			absent = kind == ""
 			return nil
 		}
-		r := left[0]
-		left = left[1:]
-		if !missing && string(name) != r.OID && strings.HasPrefix(r.Name, "refs/tags/") {
+		if kind != "" && string(name) != r.OID && strings.HasPrefix(r.Name, "refs/tags/") {
 			r.Peeled = string(name)
 		}
 		if !absent {
@@ -171,7 +169,7 @@ func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, er
 	if failed := new(git.Error); errors.As(err, &failed) && !failed.OfMachine() {
 		return nil, fmt.Errorf("an object that one of them points to can't be read, git fsck names it: %w", err)
 	}
-	if unasked(); err == nil && len(left) > 0 {
+	if err == nil && answers < 2*len(refs) {
 		err = io.ErrUnexpectedEOF
 	}
 	return kept, err

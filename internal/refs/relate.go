@@ -37,7 +37,7 @@ func Relate(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) ([]Rel
 	if err != nil {
 		return nil, err
 	}
-	shallow, err := shallow(ctx, repo)
+	shallow, err := shallowCommits(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -54,19 +54,13 @@ func Relate(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) ([]Rel
 			if relations[i], err = compare(ctx, repo, p); err != nil {
 				return nil, err
 			}
-			if shallow && !relations[i].Related {
+			if shallow != "" && !relations[i].Related {
 				// The histories may meet behind what git can see.
 				relations[i] = Relation{Unknown: "this repository is shallow, and the histories don't meet in what it has"}
 			}
 		}
 	}
 	return relations, nil
-}
-
-func shallow(ctx context.Context, repo *git.Repo) (bool, error) {
-	c := repo.Command(ctx, nil, "rev-parse", "--is-shallow-repository")
-	out, err := c.Output()
-	return strings.HasPrefix(string(out), "true"), err
 }
 
 // compare counts what separates two commits. The history of theirs must be complete.
@@ -139,7 +133,7 @@ func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (m
 	slices.Sort(names)
 	names = slices.Compact(names)
 	var commits []string
-	err := objectTypes(ctx, repo, strings.NewReader(onePerLine(names)), func(name []byte, kind string) error {
+	err := objectTypes(ctx, repo, strings.NewReader(strings.Join(names, "\n")), func(name []byte, kind string) error {
 		switch kind {
 		case "commit":
 			commits = append(commits, string(name))
@@ -183,12 +177,11 @@ func (r *rejection) Unwrap() error { return r.error }
 func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, each func(name []byte)) error {
 	c := repo.Command(ctx, nil, "rev-list", "--objects", "--no-object-names", "--exclude-promisor-objects", "--ignore-missing",
 		"--stdin", "--not", "--all")
-	var in strings.Builder
-	in.WriteString(onePerLine(tips))
+	revisions := slices.Clone(tips)
 	for _, name := range ends {
-		in.WriteString("^" + name + "\n")
+		revisions = append(revisions, "^"+name)
 	}
-	c.Stdin = strings.NewReader(in.String())
+	c.Stdin = strings.NewReader(strings.Join(revisions, "\n"))
 	var old []string
 	binary := make([]byte, repo.Format.Size())
 	err := c.Lines(func(name []byte) error {

@@ -278,8 +278,8 @@ func (s *session) both(ctx context.Context, write, read func(context.Context) er
 // list reads our own store.
 func (s *session) list(ctx context.Context) error {
 	s.o.Status.Phase("listing our objects")
-	if s.o.Store != nil && s.o.Store.Warning() != "" {
-		s.o.Warn(s.o.Store.Warning())
+	if s.o.Store != nil && s.o.Store.Warning != "" {
+		s.o.Warn(s.o.Store.Warning)
 	}
 	list := s.o.Objects
 	if list == nil || s.o.Hold != nil {
