@@ -57,14 +57,14 @@ type indexer struct {
 	behind  bool       // something came behind the end of the pack
 }
 
-// index makes a git index-pack that writes into dir and sees the store and further object directories.
-func (s *Store) index(ctx context.Context, dir string, also ...string) *indexer {
+// index makes a git index-pack that writes where env says, and sees what that lets it see.
+func (s *Store) index(ctx context.Context, env []string) *indexer {
 	// --fix-thin completes a thin pack by appending the delta bases, which are here.
 	args := []string{"index-pack", "--stdin", "--fix-thin"}
 	if s.check != "" {
 		args = append(args, s.check)
 	}
-	x := &indexer{Child: s.Command(ctx, s.quarantineEnv(dir, also...), args...), store: s, missing: make(specialFiles)}
+	x := &indexer{Child: s.Command(ctx, env, args...), store: s, missing: make(specialFiles)}
 	x.out.line, x.errors.line = x.noteOutput, x.noteError
 	x.Stdout = &x.out
 	x.CopyStderr(&x.errors)
@@ -217,7 +217,7 @@ func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err er
 	if err := os.Mkdir(dir, 0o777); err != nil {
 		return nil, err
 	}
-	x := in.store.index(in.ctx, dir, in.dir)
+	x := in.store.index(in.ctx, in.store.quarantineEnv(dir, in.dir))
 	x.Stdin = bytes.NewReader(treePack(in.store.Format, files))
 	if err := x.done(x.Run()); err != nil {
 		return nil, err

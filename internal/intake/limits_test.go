@@ -62,7 +62,7 @@ func TestMaxInputSize(t *testing.T) {
 		}
 		store := open(t, to)
 		for i := range 3 {
-			in, err := store.Receive(t.Context(), 1<<20)
+			in, err := store.Receive(t.Context(), 1<<20, false)
 			if err != nil {
 				t.Fatal(err)
 			}

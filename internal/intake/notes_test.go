@@ -14,7 +14,7 @@ import (
 // notStarted is a git index-pack that is yet to say something, of which so many missing files are noted.
 func notStarted(t *testing.T, most int) *indexer {
 	s := &Store{Repo: &git.Repo{Format: oid.SHA1}, unchecked: unchecked{most: most}}
-	return s.index(t.Context(), "")
+	return s.index(t.Context(), nil)
 }
 
 // git writes to both of its streams at once, and nothing of it is lost. The race detector looks on.

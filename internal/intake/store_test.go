@@ -57,7 +57,7 @@ func pack(t *testing.T, s *Store, names oid.Selection) []byte {
 // receive takes a pack into the quarantine.
 func receive(t *testing.T, s *Store, pack []byte) (*Incoming, error) {
 	t.Helper()
-	in, err := s.Receive(t.Context(), 1<<20)
+	in, err := s.Receive(t.Context(), 1<<20, false)
 	if err != nil {
 		t.Fatal(err)
 	}

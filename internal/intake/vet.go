@@ -29,7 +29,7 @@ func (s *Store) Vet(ctx context.Context, names []string) error {
 	}
 	// Nothing of this counts as the peer's.
 	apart := &Store{Repo: s.Repo, check: s.check, Warning: s.Warning, unchecked: unchecked{most: math.MaxInt}}
-	in, err := apart.Receive(ctx, n)
+	in, err := apart.Receive(ctx, n, false)
 	if err != nil {
 		return err
 	}

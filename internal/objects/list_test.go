@@ -63,7 +63,7 @@ func receive(t *testing.T, repo *git.Repo, pack []byte) (*intake.Incoming, error
 	if err != nil {
 		t.Fatal(err)
 	}
-	in, err := s.Receive(t.Context(), 1<<20)
+	in, err := s.Receive(t.Context(), 1<<20, false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func (b *inbox) open(ctx context.Context) error {
 		return ctx.Err()
 	}
 	// A pack that has come whole is taken in even if the pipe breaks meanwhile: what has arrived stays arrived.
-	in, err := b.s.o.Store.Receive(b.s.outer, b.due())
+	in, err := b.s.o.Store.Receive(b.s.outer, b.due(), b.s.common == 0)
 	if err != nil {
 		<-b.slots
 		return own("taking in a pack", err)
