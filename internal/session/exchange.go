@@ -59,7 +59,7 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 	}, ex.read)
 	ex.inbox.workers.Wait()
 	if err == nil {
-		err = s.flushControls()
+		err = s.awaitParting()
 	}
 	if err != nil {
 		return nil, err
@@ -89,7 +89,7 @@ type exchange struct {
 func (ex *exchange) begin() error {
 	ex.mu.Lock()
 	ex.begun = true
-	err := ex.controls.post(wire.TypeCommon, ex.saidCommon(ex.o.Server).Append(nil))
+	err := ex.post(wire.TypeCommon, ex.saidCommon(ex.o.Server).Append(nil))
 	ex.mu.Unlock()
 	if err != nil {
 		return err
@@ -98,7 +98,7 @@ func (ex *exchange) begin() error {
 }
 
 // settle says done when everything has been stored, and goodbye when both sides are done: in this order, since controls
-// keeps it.
+// keep it.
 func (ex *exchange) settle() error {
 	ex.mu.Lock()
 	defer ex.mu.Unlock()
@@ -107,9 +107,9 @@ func (ex *exchange) settle() error {
 		return nil
 	}
 	ex.doneSent = true
-	err := ex.controls.post(wire.TypeDone, wire.AppendCount(nil, uint64(stored)))
+	err := ex.post(wire.TypeDone, wire.AppendCount(nil, uint64(stored)))
 	if err == nil && ex.doneGot {
-		err = ex.controls.post(wire.TypeBye, nil)
+		err = ex.post(wire.TypeBye, nil)
 	}
 	return err
 }
@@ -210,7 +210,7 @@ func (ex *exchange) done(body []byte) error {
 	}
 	ex.doneGot = true
 	if ex.doneSent {
-		return ex.controls.post(wire.TypeBye, nil)
+		return ex.post(wire.TypeBye, nil)
 	}
 	return nil
 }

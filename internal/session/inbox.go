@@ -168,7 +168,7 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	b.stored += int(end.Objects)
 	b.s.o.Status.update(func(p *Progress) { p.Got = uint64(b.stored) })
 	// Under the lock: whoever sees that this was the last pack posts our done, which must come behind it.
-	err = b.s.controls.post(wire.TypeStored, wire.AppendNumber(nil, end.Number))
+	err = b.s.post(wire.TypeStored, wire.AppendNumber(nil, end.Number))
 	b.mu.Unlock()
 	if err != nil {
 		return err
@@ -245,7 +245,7 @@ func (b *inbox) refuse(end wire.PackEnd, reason error) error {
 	case end.Objects == 1:
 		b.s.o.Warn("refused of the peer: " + reason.Error())
 	}
-	return b.s.controls.post(wire.TypeRefused, refused.Append(nil))
+	return b.s.post(wire.TypeRefused, refused.Append(nil))
 }
 
 // omit takes note of what the peer has announced and cannot give.

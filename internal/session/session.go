@@ -104,8 +104,9 @@ type session struct {
 
 	negotiation *negotiation
 
-	controls *controls
-	compared atomic.Bool // the two sides mean each other: their contexts are the same, and all else that the hellos say fits
+	controls chan wire.Frame // posted, and not yet written
+	parted   chan struct{}   // closed when our goodbye is written
+	compared atomic.Bool     // the two sides mean each other: their contexts are the same, and all else that the hellos say fits
 	failing  sync.Once
 	failed   chan struct{} // closed when failure is set
 	failure  error
@@ -123,15 +124,13 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	s := &session{
 		o: o, pipe: pipe, cancel: cancel, outer: outer,
 		in: wire.NewReader(&timed{pipe, o.Timeout}), out: wire.NewWriter(pipe),
-		failed:   make(chan struct{}),
-		controls: newControls(),
+		controls: make(chan wire.Frame, maxControls), parted: make(chan struct{}), failed: make(chan struct{}),
 	}
 	if s.o.Status == nil {
 		s.o.Status = new(Status)
 	}
 	var helpers sync.WaitGroup
 	helpers.Go(func() { s.writeControls(ctx) })
-	helpers.Go(func() { s.sayAlive(ctx) })
 	helpers.Go(func() {
 		select {
 		case <-outer.Done():
@@ -238,7 +237,7 @@ func (s *session) learn(ctx context.Context) error {
 
 // part ends a conversation in which nothing was wanted.
 func (s *session) part() (*Result, error) {
-	err := s.controls.post(wire.TypeBye, nil)
+	err := s.post(wire.TypeBye, nil)
 	if err == nil {
 		var body []byte
 		if body, err = s.expect(wire.TypeBye, "the peer's goodbye"); err == nil {
@@ -246,7 +245,7 @@ func (s *session) part() (*Result, error) {
 		}
 	}
 	if err == nil {
-		err = s.flushControls()
+		err = s.awaitParting()
 	}
 	if err != nil {
 		return nil, s.fail(err)
