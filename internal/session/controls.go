@@ -36,7 +36,7 @@ func (s *session) writeControls(ctx context.Context) {
 			return
 		}
 		if err := s.write(f.Type, f.Body); err != nil {
-			s.fail(&writeError{err})
+			s.fail(err)
 			return
 		}
 	}
@@ -48,8 +48,8 @@ func (s *session) awaitParting() error {
 	select {
 	case <-s.parted:
 		return nil
-	case <-s.failed:
-		return s.failure
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
 	}
 }
 

@@ -78,8 +78,14 @@ func unexpected(f wire.Frame, waitingFor string) error {
 // for in order to read may depend on it; such messages go through controls.
 func (s *session) write(t wire.Type, parts ...[]byte) error {
 	err := s.out.Write(t, parts...)
-	if err != nil {
-		return &pipeError{"while sending", err}
+	if err == nil {
+		return nil
 	}
-	return nil
+	// A pipe that takes no more bytes mostly means that the peer has gone, and its last words, which the reader finds, say
+	// why. The reader is given some time for it.
+	select {
+	case <-s.ctx.Done():
+	case <-time.After(lastWords):
+	}
+	return &pipeError{"while sending", err}
 }

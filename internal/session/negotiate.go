@@ -53,7 +53,7 @@ func (n *negotiation) begin() (err error) {
 }
 
 // write sends what there is credit for until the peer has what it needs.
-func (n *negotiation) write(context.Context) error {
+func (n *negotiation) write(ctx context.Context) error {
 	var batch []byte
 	for {
 		n.mu.Lock()
@@ -68,7 +68,7 @@ func (n *negotiation) write(context.Context) error {
 		case entries == 0:
 			select {
 			case <-n.changed:
-			case <-n.s.failed:
+			case <-ctx.Done():
 				return nil
 			}
 		default:

@@ -108,9 +108,8 @@ type session struct {
 	parted   chan struct{}   // closed when our goodbye is written
 	compared atomic.Bool     // the two sides mean each other: their contexts are the same, and all else that the hellos say fits
 	failing  sync.Once
-	failed   chan struct{} // closed when failure is set
-	failure  error
-	cancel   context.CancelFunc
+	ctx      context.Context // ends with the conversation; its cause is the failure
+	cancel   context.CancelCauseFunc
 	outer    context.Context // the caller's, which a broken pipe does not end
 }
 
@@ -120,11 +119,11 @@ type session struct {
 func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	outer := ctx
 	// Our own context outlives the caller's for as long as it takes to tell the peer.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(outer))
 	s := &session{
-		o: o, pipe: pipe, cancel: cancel, outer: outer,
+		o: o, pipe: pipe, ctx: ctx, cancel: cancel, outer: outer,
 		in: wire.NewReader(&timed{pipe, o.Timeout}), out: wire.NewWriter(pipe),
-		controls: make(chan wire.Frame, maxControls), parted: make(chan struct{}), failed: make(chan struct{}),
+		controls: make(chan wire.Frame, maxControls), parted: make(chan struct{}),
 	}
 	if s.o.Status == nil {
 		s.o.Status = new(Status)
@@ -138,16 +137,8 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 		case <-ctx.Done():
 		}
 	})
-	helpers.Go(func() {
-		<-ctx.Done()
-		select {
-		case <-s.failed:
-			s.pipe.Close() // frees whoever waits in Read or Write
-		default:
-		}
-	})
 	result, err := s.converse(ctx)
-	cancel()
+	cancel(nil)
 	helpers.Wait()
 	return result, err
 }
@@ -190,7 +181,7 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	defer telling.Wait()
 	telling.Go(func() {
 		if err := s.tell(ctx); err != nil {
-			s.fail(&writeError{err})
+			s.fail(err)
 		}
 	})
 	if err := s.learn(ctx); err != nil {
@@ -259,19 +250,14 @@ func (s *session) both(ctx context.Context, write, read func(context.Context) er
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		if err := write(ctx); err != nil {
-			s.fail(&writeError{err})
+			s.fail(err)
 		}
 	})
 	if err := read(ctx); err != nil {
 		s.fail(err)
 	}
 	writing.Wait()
-	select {
-	case <-s.failed:
-		return s.failure
-	default:
-		return nil
-	}
+	return context.Cause(ctx)
 }
 
 // list reads our own store.
