@@ -111,7 +111,7 @@ func (s *session) sayWhy(err error) {
 	// The write may wait for a peer that does not read.
 	timer := time.AfterFunc(lastWords, func() { s.pipe.Close() })
 	defer timer.Stop()
-	if s.out.Last(wire.TypeAbort, wire.AppendText(nil, s.toldReason(err))) == nil {
+	if s.out.Write(wire.TypeAbort, wire.AppendText(nil, s.toldReason(err))) == nil {
 		s.pipe.CloseWrite()
 	}
 }

@@ -10,12 +10,10 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-
-	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 )
 
 // MaxBody is the longest body of a frame in bytes: what a pkt-line can carry, less the type.
-const MaxBody = pktline.MaxPayloadSize - 1
+const MaxBody = 65516 - 1
 
 // Type says which message a frame holds.
 type Type byte
@@ -68,9 +66,6 @@ func NewReader(r io.Reader) *Reader { return &Reader{in: bufio.NewReaderSize(r, 
 
 // Next is the next frame, whose body is valid until the following call. An end of the stream is always an error, since
 // only TypeBye ends a conversation: io.ErrUnexpectedEOF, wherever it came.
-//
-// This is no pktline.Scanner, since that one takes payloads that begin with "ERR " for an error of git's, and hands on
-// their text raw.
 func (r *Reader) Next() (Frame, error) {
 	header := r.frame[:headerSize]
 	if err := r.fill(header); err != nil {
@@ -97,52 +92,34 @@ func (r *Reader) fill(p []byte) error {
 
 // Writer puts frames on a byte stream. It may be used by several goroutines: a frame is written whole.
 type Writer struct {
-	turn   chan struct{} // holds a token while nobody writes; whoever has waited longest gets it, also beside bulk
-	buffer *bufio.Writer
-	enc    *pktline.Encoder
-	frame  []byte
-	err    error
+	turn  chan struct{} // is full while somebody writes; whoever has waited longest is next, also beside bulk
+	out   io.Writer
+	frame []byte
+	err   error
 }
 
 // NewWriter makes a Writer, the only one of w.
-func NewWriter(w io.Writer) *Writer {
-	buffer := bufio.NewWriterSize(w, pktline.OversizePayloadMax+4)
-	writer := &Writer{turn: make(chan struct{}, 1), buffer: buffer, enc: pktline.NewEncoder(buffer)}
-	writer.turn <- struct{}{}
-	return writer
-}
+func NewWriter(w io.Writer) *Writer { return &Writer{turn: make(chan struct{}, 1), out: w} }
 
 // Write sends a frame of type t, whose body is the parts one after another, at most MaxBody bytes in all. After an
-// error every further call returns the same error.
+// error every further call returns the same error, and after TypeAbort, which is the last frame, io.ErrClosedPipe.
 func (w *Writer) Write(t Type, parts ...[]byte) error {
-	<-w.turn
-	defer func() { w.turn <- struct{}{} }()
-	return w.write(t, parts...)
-}
-
-// Last is Write for the last frame: whoever still waits for his turn gets an error, and nobody uses the stream any more.
-func (w *Writer) Last(t Type, parts ...[]byte) error {
-	<-w.turn
-	defer func() { w.turn <- struct{}{} }()
-	err := w.write(t, parts...)
-	if w.err == nil {
-		w.err = io.ErrClosedPipe
-	}
-	return err
-}
-
-// write is for who has the turn.
-func (w *Writer) write(t Type, parts ...[]byte) error {
+	w.turn <- struct{}{}
+	defer func() { <-w.turn }()
 	if w.err != nil {
 		return w.err
 	}
-	w.frame = append(w.frame[:0], byte(t))
+	w.frame = append(w.frame[:0], 0, 0, 0, 0, byte(t))
 	for _, p := range parts {
 		w.frame = append(w.frame, p...)
 	}
-	w.err = w.enc.Encode(w.frame)
-	if w.err == nil {
-		w.err = w.buffer.Flush()
+	if len(w.frame) > headerSize+1+MaxBody {
+		return fmt.Errorf("a frame of %d bytes is too long", len(w.frame))
+	}
+	copy(w.frame, fmt.Sprintf("%04x", len(w.frame)))
+	if _, w.err = w.out.Write(w.frame); w.err == nil && t == TypeAbort {
+		w.err = io.ErrClosedPipe
+		return nil
 	}
 	return w.err
 }

@@ -17,13 +17,12 @@ func FuzzFrames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		r := NewReader(bytes.NewReader(stream))
 		var again bytes.Buffer
-		w := NewWriter(&again)
 		for {
 			frame, err := r.Next()
 			if err != nil {
 				break
 			}
-			if err := w.Write(frame.Type, frame.Body); err != nil {
+			if err := NewWriter(&again).Write(frame.Type, frame.Body); err != nil {
 				t.Fatal(err)
 			}
 		}

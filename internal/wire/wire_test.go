@@ -48,11 +48,11 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// Behind the last frame nothing is written any more.
+// Behind an abort nothing is written any more.
 func TestLastFrame(t *testing.T) {
 	var stream bytes.Buffer
 	w := NewWriter(&stream)
-	if err := w.Last(TypeAbort, []byte("why")); err != nil {
+	if err := w.Write(TypeAbort, []byte("why")); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Write(TypeAlive); err == nil || stream.String() != "0008Xwhy" {
