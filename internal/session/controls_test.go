@@ -11,7 +11,7 @@ import (
 func TestControlsHaveALimit(t *testing.T) {
 	s := &session{controls: make(chan wire.Frame, maxControls)}
 	for i := range maxControls {
-		if err := s.post(wire.TypeStored, wire.AppendNumber(nil, uint32(i))); err != nil {
+		if err := s.post(wire.TypeStored, wire.Append(nil, uint32(i))); err != nil {
 			t.Fatalf("message %d: %v", i, err)
 		}
 	}

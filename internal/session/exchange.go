@@ -89,7 +89,7 @@ type exchange struct {
 func (ex *exchange) begin() error {
 	ex.mu.Lock()
 	ex.begun = true
-	err := ex.post(wire.TypeCommon, ex.saidCommon(ex.o.Server).Append(nil))
+	err := ex.post(wire.TypeCommon, wire.Append(nil, ex.saidCommon(ex.o.Server)))
 	ex.mu.Unlock()
 	if err != nil {
 		return err
@@ -107,7 +107,7 @@ func (ex *exchange) settle() error {
 		return nil
 	}
 	ex.doneSent = true
-	err := ex.post(wire.TypeDone, wire.AppendCount(nil, uint64(stored)))
+	err := ex.post(wire.TypeDone, wire.Append(nil, uint64(stored)))
 	if err == nil && ex.doneGot {
 		err = ex.post(wire.TypeBye, nil)
 	}
@@ -157,7 +157,7 @@ func (ex *exchange) read(ctx context.Context) error {
 
 // agree compares what the two sides take for common.
 func (ex *exchange) agree(body []byte) error {
-	said, err := wire.ParseCommon(body)
+	said, err := wire.Parse[wire.Common](body, "common")
 	switch ours, echo := ex.saidCommon(!ex.o.Server), ex.saidCommon(ex.o.Server); {
 	case err != nil:
 		return err
@@ -192,7 +192,7 @@ func (ex *exchange) holds(body []byte) error {
 
 // done takes the peer's word that it has stored everything we gave, which we know to be true or not.
 func (ex *exchange) done(body []byte) error {
-	count, err := wire.ParseCount(body)
+	count, err := wire.Parse[uint64](body, "count")
 	if err != nil {
 		return err
 	}

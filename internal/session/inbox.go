@@ -109,7 +109,7 @@ func (b *inbox) drop() {
 
 // end hands the pack under way to a goroutine of its own, so that the next one can come in meanwhile.
 func (b *inbox) end(body []byte) error {
-	end, err := wire.ParsePackEnd(body)
+	end, err := wire.Parse[wire.PackEnd](body, "pack end")
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	b.stored += int(end.Objects)
 	b.s.o.Status.update(func(p *Progress) { p.Got = uint64(b.stored) })
 	// Under the lock: whoever sees that this was the last pack posts our done, which must come behind it.
-	err = b.s.post(wire.TypeStored, wire.AppendNumber(nil, end.Number))
+	err = b.s.post(wire.TypeStored, wire.Append(nil, end.Number))
 	b.mu.Unlock()
 	if err != nil {
 		return err

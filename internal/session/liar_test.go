@@ -180,7 +180,9 @@ func (l *liar) find(theirs int, names []string) wire.Common {
 }
 
 // common negotiates honestly and says what is common, honestly.
-func (l *liar) common(names ...string) { l.say(wire.TypeCommon, l.negotiate(names...).Append(nil)) }
+func (l *liar) common(names ...string) {
+	l.say(wire.TypeCommon, wire.Append(nil, l.negotiate(names...)))
+}
 
 // give is common of a side that only gives.
 func (l *liar) give(names ...string) {
@@ -222,7 +224,7 @@ func (l *liar) pack(number uint32, objects uint32, pack []byte) {
 		l.say(wire.TypePack, part)
 		pack = pack[len(part):]
 	}
-	l.say(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: objects}.Append(nil))
+	l.say(wire.TypePackEnd, wire.Append(nil, wire.PackEnd{Number: number, Objects: objects}))
 }
 
 // victims is the store that all lies are told to, and what the liar has.
@@ -480,6 +482,6 @@ func figures(t *testing.T, what string, all []outcome, failed int) {
 // esc is what no message may show raw.
 const esc = "\x1b[2J\r\n\x00\u202e\xff"
 
-func count(n uint64) []byte { return wire.AppendCount(nil, n) }
+func count(n uint64) []byte { return wire.Append(nil, n) }
 
-func number(n uint32) []byte { return wire.AppendNumber(nil, n) }
+func number(n uint32) []byte { return wire.Append(nil, n) }

@@ -112,7 +112,7 @@ func (b *outbox) offer(ctx context.Context) ([]uint32, error) {
 	b.mu.Unlock()
 	s.o.Status.update(func(p *Progress) { p.Give = uint64(len(give)) })
 	key := s.key()
-	for part := range slices.Chunk(kept, wire.NamesPerFrame(8)) {
+	for part := range slices.Chunk(kept, wire.MaxBody/8) {
 		var body []byte
 		for _, at := range part {
 			body = binary.BigEndian.AppendUint64(body, key.Short(s.local.At(int(at))))
@@ -162,7 +162,7 @@ func (b *outbox) sendPack(ctx context.Context, number uint32, piece objects.Piec
 		b.mu.Lock()
 		b.outstanding[number] = piece // only now can the peer have a verdict
 		b.mu.Unlock()
-		return true, s.write(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: uint32(piece.Len())}.Append(nil))
+		return true, s.write(wire.TypePackEnd, wire.Append(nil, wire.PackEnd{Number: number, Objects: uint32(piece.Len())}))
 	}
 	if failed := ctx.Err(); failed != nil {
 		return false, failed
@@ -325,7 +325,7 @@ func (b *outbox) tellOmitted(bad ...uint32) error {
 	b.mu.Lock()
 	b.left = append(b.left, bad...)
 	b.mu.Unlock()
-	for part := range slices.Chunk(bad, wire.NamesPerFrame(b.s.local.Format().Size())) {
+	for part := range slices.Chunk(bad, wire.MaxBody/b.s.local.Format().Size()) {
 		var body []byte
 		for _, i := range part {
 			body = append(body, b.s.local.At(int(i))...)
@@ -344,7 +344,7 @@ func (b *outbox) verdict(f wire.Frame) error {
 	if f.Type == wire.TypeRefused {
 		refused, err = wire.ParseRefused(f.Body, b.s.local.Format().Size())
 	} else {
-		refused.Number, err = wire.ParseNumber(f.Body)
+		refused.Number, err = wire.Parse[uint32](f.Body, "number")
 	}
 	if err != nil {
 		return err

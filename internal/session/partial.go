@@ -51,7 +51,7 @@ func (b *inbox) tellPartials() error {
 		b.partials[string(object)] = p
 		b.mu.Unlock()
 		key := b.s.key()
-		body = wire.AppendPartial(body, wire.Partial{Object: key.Short(object), Bytes: uint64(p.Size), Sum: [sha256.Size]byte(sum.Sum(nil))})
+		body = wire.Append(body, wire.Partial{Object: key.Short(object), Bytes: uint64(p.Size), Sum: [sha256.Size]byte(sum.Sum(nil))})
 	}
 	if len(body) == 0 {
 		return nil

@@ -108,10 +108,10 @@ func FuzzMessages(f *testing.F) {
 				t.Errorf("%s: %q became %q", what, body, got)
 			}
 		}
-		end, err := ParsePackEnd(body)
-		same("pack end", end.Append(nil), err)
-		common, err := ParseCommon(body)
-		same("common", common.Append(nil), err)
+		end, err := Parse[PackEnd](body, "pack end")
+		same("pack end", Append(nil, end), err)
+		common, err := Parse[Common](body, "common")
+		same("common", Append(nil, common), err)
 		for _, size := range []int{20, 32} {
 			refused, err := ParseRefused(body, size)
 			same("refusal", refused.Append(nil), err)
@@ -121,13 +121,13 @@ func FuzzMessages(f *testing.F) {
 		partials, err := ParsePartials(body)
 		var again []byte
 		for _, p := range partials {
-			again = AppendPartial(again, p)
+			again = Append(again, p)
 		}
 		same("partial packs", again, err)
-		number, err := ParseNumber(body)
-		same("number", AppendNumber(nil, number), err)
-		count, err := ParseCount(body)
-		same("count", AppendCount(nil, count), err)
+		number, err := Parse[uint32](body, "number")
+		same("number", Append(nil, number), err)
+		count, err := Parse[uint64](body, "count")
+		same("count", Append(nil, count), err)
 		text, err := ParseText(body)
 		same("text", AppendText(nil, text), err)
 		for _, size := range []int{20, 32} {

@@ -206,20 +206,6 @@ type Common struct {
 	Digest  uint64 // reconcile.Key.Seal
 }
 
-// Append appends the message's body to b.
-func (m Common) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint64(b, m.Objects)
-	return binary.BigEndian.AppendUint64(b, m.Digest)
-}
-
-// ParseCommon reads the body of a TypeCommon frame.
-func ParseCommon(body []byte) (Common, error) {
-	if len(body) != 16 {
-		return Common{}, badLength("common", len(body))
-	}
-	return Common{binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:])}, nil
-}
-
 // Partial is what a side holds of a pack that was cut.
 type Partial struct {
 	Object uint64 // short name of the object that the pack goes by
@@ -227,28 +213,45 @@ type Partial struct {
 	Sum    [sha256.Size]byte
 }
 
+// PackEnd closes a pack.
+type PackEnd struct {
+	Number  uint32 // counts the sender's packs from 0; a dropped pack has no number
+	Objects uint32 // how many of the announced objects are in it
+}
+
+// fixed is the messages whose bodies have one size.
+type fixed interface {
+	uint32 | uint64 | Common | Partial | PackEnd
+}
+
+// Append appends the body of a message to b.
+func Append[T fixed](b []byte, message T) []byte {
+	b, _ = binary.Append(b, binary.BigEndian, message) // fails only where there is no one size
+	return b
+}
+
+// Parse reads the body of a message; what says in an error which it is.
+func Parse[T fixed](body []byte, what string) (message T, err error) {
+	if len(body) != binary.Size(message) {
+		return message, badLength(what, len(body))
+	}
+	_, err = binary.Decode(body, binary.BigEndian, &message)
+	return message, err
+}
+
 const partialSize = 8 + 8 + sha256.Size
 
 // MaxPartials is how many fit into one frame, and so how many a side can tell.
 const MaxPartials = MaxBody / partialSize
-
-// AppendPartial appends one to the message's body.
-func AppendPartial(b []byte, p Partial) []byte {
-	b = binary.BigEndian.AppendUint64(b, p.Object)
-	b = binary.BigEndian.AppendUint64(b, p.Bytes)
-	return append(b, p.Sum[:]...)
-}
 
 // ParsePartials reads the body of a TypePartial frame.
 func ParsePartials(body []byte) ([]Partial, error) {
 	if len(body) == 0 || len(body)%partialSize != 0 {
 		return nil, badLength("list of partial packs", len(body))
 	}
-	var all []Partial
-	for ; len(body) > 0; body = body[partialSize:] {
-		all = append(all, Partial{binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:]), [sha256.Size]byte(body[16:])})
-	}
-	return all, nil
+	all := make([]Partial, len(body)/partialSize)
+	_, err := binary.Decode(body, binary.BigEndian, all)
+	return all, err
 }
 
 // PackBegin begins a pack that its receiver can keep a part of.
@@ -259,7 +262,7 @@ type PackBegin struct {
 
 // Append appends the message's body to b.
 func (m PackBegin) Append(b []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(b, m.Offset), m.Object...)
+	return append(Append(b, m.Offset), m.Object...)
 }
 
 // ParsePackBegin reads the body of a TypePackBegin frame, in which names have the given size in bytes.
@@ -268,26 +271,6 @@ func ParsePackBegin(body []byte, size int) (PackBegin, error) {
 		return PackBegin{}, badLength("pack begin", len(body))
 	}
 	return PackBegin{binary.BigEndian.Uint64(body), bytes.Clone(body[8:])}, nil
-}
-
-// PackEnd closes a pack.
-type PackEnd struct {
-	Number  uint32 // counts the sender's packs from 0; a dropped pack has no number
-	Objects uint32 // how many of the announced objects are in it
-}
-
-// Append appends the message's body to b.
-func (m PackEnd) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint32(b, m.Number)
-	return binary.BigEndian.AppendUint32(b, m.Objects)
-}
-
-// ParsePackEnd reads the body of a TypePackEnd frame.
-func ParsePackEnd(body []byte) (PackEnd, error) {
-	if len(body) != 8 {
-		return PackEnd{}, badLength("pack end", len(body))
-	}
-	return PackEnd{binary.BigEndian.Uint32(body), binary.BigEndian.Uint32(body[4:])}, nil
 }
 
 // Refused says that a pack was not taken in.
@@ -299,8 +282,7 @@ type Refused struct {
 
 // Append appends the message's body to b.
 func (m Refused) Append(b []byte) []byte {
-	b = append(binary.BigEndian.AppendUint32(b, m.Number), m.Object...)
-	return AppendText(b, m.Reason)
+	return AppendText(append(Append(b, m.Number), m.Object...), m.Reason)
 }
 
 // ParseRefused reads the body of a TypeRefused frame, in which names have the given size in bytes.
@@ -310,28 +292,6 @@ func ParseRefused(body []byte, size int) (Refused, error) {
 	}
 	reason, err := ParseText(body[4+size:])
 	return Refused{binary.BigEndian.Uint32(body), bytes.Clone(body[4 : 4+size]), reason}, err
-}
-
-// AppendNumber appends the body of a message that is one uint32.
-func AppendNumber(b []byte, n uint32) []byte { return binary.BigEndian.AppendUint32(b, n) }
-
-// ParseNumber reads the body of a message that is one uint32.
-func ParseNumber(body []byte) (uint32, error) {
-	if len(body) != 4 {
-		return 0, badLength("number", len(body))
-	}
-	return binary.BigEndian.Uint32(body), nil
-}
-
-// AppendCount appends the body of a message that is one uint64.
-func AppendCount(b []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(b, n) }
-
-// ParseCount reads the body of a message that is one uint64.
-func ParseCount(body []byte) (uint64, error) {
-	if len(body) != 8 {
-		return 0, badLength("count", len(body))
-	}
-	return binary.BigEndian.Uint64(body), nil
 }
 
 // ParseEmpty reads the body of a message that has none.
@@ -369,9 +329,6 @@ func ParseNames(body []byte, size int) ([]byte, error) {
 	}
 	return body, nil
 }
-
-// NamesPerFrame is how many names of the given size in bytes fit into one frame.
-func NamesPerFrame(size int) int { return MaxBody / size }
 
 func badLength(what string, n int) error {
 	return fmt.Errorf("the peer sent a %s of %d bytes", what, n)
