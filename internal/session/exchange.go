@@ -29,14 +29,19 @@ func (e *DryRunError) Error() string { return "it was a dry run (--dry-run), in 
 
 // wouldMove is the end of a dry run.
 func (s *session) wouldMove(ctx context.Context) error {
-	give := s.give
-	if s.o.Offer != nil && len(give) > 0 {
-		var err error
-		if give, err = s.o.Offer(ctx, s.local, give); err != nil {
-			return err
-		}
+	give, err := s.offered(ctx)
+	if err != nil {
+		return err
 	}
 	return &DryRunError{len(give), len(s.want.short)}
+}
+
+// offered returns what is given of what the peer lacks.
+func (s *session) offered(ctx context.Context) ([]uint32, error) {
+	if s.o.Offer == nil || len(s.give) == 0 {
+		return s.give, nil
+	}
+	return s.o.Offer(ctx, s.local, s.give)
 }
 
 // exchange moves the objects, both ways at the same time, and says goodbye. Nothing is sent before the telling is over.
