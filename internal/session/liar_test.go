@@ -273,13 +273,13 @@ func (v *victims) names() (names []string) {
 }
 
 // tunnel is a tunnel between us and the liar over a pipe in memory.
-func (v *victims) tunnel(t *testing.T, role tunnel.Role) (ours, theirs *tunnel.Conn) {
+func (v *victims) tunnel(t *testing.T, server bool) (ours, theirs *tunnel.Conn) {
 	a, b := gittest.Pipe()
-	return v.tunnelOver(t, a, b, role)
+	return v.tunnelOver(t, a, b, server)
 }
 
 // tunnelOver is a tunnel over any pipe.
-func (v *victims) tunnelOver(t *testing.T, a, b io.ReadWriteCloser, role tunnel.Role) (ours, theirs *tunnel.Conn) {
+func (v *victims) tunnelOver(t *testing.T, a, b io.ReadWriteCloser, server bool) (ours, theirs *tunnel.Conn) {
 	trusts := func(key ssh.Signer) func(ssh.PublicKey) bool {
 		return func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.PublicKey().Marshal()) }
 	}
@@ -287,14 +287,10 @@ func (v *victims) tunnelOver(t *testing.T, a, b io.ReadWriteCloser, role tunnel.
 	opened := make(chan error, 1)
 	go func() {
 		var err error
-		theirs, err = tunnel.Open(t.Context(), b, role, tunnel.Options{Signer: v.keys[1], Trusted: trusts(v.keys[0]), Timing: timing})
+		theirs, err = tunnel.Open(t.Context(), b, server, tunnel.Options{Signer: v.keys[1], Trusted: trusts(v.keys[0]), Timing: timing})
 		opened <- err
 	}()
-	other := tunnel.Client
-	if role == tunnel.Client {
-		other = tunnel.Server
-	}
-	ours, err := tunnel.Open(t.Context(), a, other, tunnel.Options{Signer: v.keys[0], Trusted: trusts(v.keys[1]), Timing: timing})
+	ours, err := tunnel.Open(t.Context(), a, !server, tunnel.Options{Signer: v.keys[0], Trusted: trusts(v.keys[1]), Timing: timing})
 	if err := errors.Join(err, <-opened); err != nil {
 		t.Fatal(err)
 	}
@@ -310,8 +306,8 @@ type outcome struct {
 }
 
 // hear has a conversation with a liar.
-func (v *victims) hear(t *testing.T, lie tale, role tunnel.Role, timeout time.Duration) (out outcome) {
-	ours, theirs := v.tunnel(t, role)
+func (v *victims) hear(t *testing.T, lie tale, server bool, timeout time.Duration) (out outcome) {
+	ours, theirs := v.tunnel(t, server)
 	o := Options{
 		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Server: ours.Server, Agent: "victim", Timeout: timeout,
 		Objects: func(context.Context) (*oid.List, error) { return v.list, nil },
@@ -386,14 +382,14 @@ func (v *victims) tell(t *testing.T, lie tale) (outcomes []outcome) {
 	if lie.within == 0 {
 		lie.within = lieTimeout + lastWords
 	}
-	roles := []tunnel.Role{tunnel.Client, tunnel.Server}
+	servers := []bool{false, true}
 	if len(lie.name)%2 > 0 { // as good as any
-		slices.Reverse(roles)
+		slices.Reverse(servers)
 	}
-	for _, role := range roles[:gittest.Rounds(1, 2)] {
+	for _, server := range servers[:gittest.Rounds(1, 2)] {
 		var out outcome
 		grown := peak(t)
-		synctest.Test(t, func(t *testing.T) { out = v.hear(t, lie, role, lieTimeout) })
+		synctest.Test(t, func(t *testing.T) { out = v.hear(t, lie, server, lieTimeout) })
 		out.memory = grown()
 		v.check(t, lie, out)
 		outcomes = append(outcomes, out)
