@@ -44,7 +44,7 @@ type Exchange struct {
 
 	set     *Set
 	peerLen int
-	mode    Mode // what is expected of the peer, and sent after the first block
+	mode    Mode // what is expected of the peer, and sent after the first block: List from the beginning, or from then on, or never
 	err     error
 
 	decoder   decoder
@@ -61,14 +61,8 @@ type Exchange struct {
 }
 
 // NewExchange begins an exchange between a set, to which nothing is added any more, and that of a peer who has announced
-// peerLen names. Whether symbols or lists are exchanged follows from the two sizes.
-func NewExchange(set *Set, peerLen int) (*Exchange, error) {
-	if set.Len() > MaxLen {
-		return nil, fmt.Errorf("a set of %d names: at most %d can be compared", set.Len(), MaxLen)
-	}
-	if peerLen < 0 || peerLen > MaxLen {
-		return nil, fmt.Errorf("%w: a set of %d names, at most %d can be compared", ErrContradiction, peerLen, MaxLen)
-	}
+// peerLen names; each of them has MaxLen at most. Whether symbols or lists are exchanged follows from the two sizes.
+func NewExchange(set *Set, peerLen int) *Exchange {
 	x := &Exchange{
 		set:       set,
 		peerLen:   peerLen,
@@ -81,7 +75,7 @@ func NewExchange(set *Set, peerLen int) (*Exchange, error) {
 		x.window = 0
 		x.err = x.changeToList()
 	}
-	return x, x.err
+	return x
 }
 
 // changeToList stops the symbols and begins the lists.
@@ -91,10 +85,6 @@ func (x *Exchange) changeToList() error {
 	x.list = newListReader(x.set, x.peerLen)
 	return x.list.receive(0, nil) // the empty list ends where it begins
 }
-
-// Mode returns what the next batch from the peer has to be. It is List from the beginning or changes from Symbols to List
-// once, after the first block.
-func (x *Exchange) Mode() Mode { return x.mode }
 
 // Done tells whether the difference is known.
 func (x *Exchange) Done() bool {

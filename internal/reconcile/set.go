@@ -40,20 +40,9 @@ func NewSet(key Key) *Set { return &Set{key: key} }
 // Len returns the number of names added.
 func (s *Set) Len() int { return s.len }
 
-// Add adds a name; its index is the number of names added before. Names have to be distinct, see ErrCollision.
-func (s *Set) Add(name []byte) {
-	s.grow(1)
-	*s.at(s.len) = s.first.add(&s.key, name)
-	s.len++
-	s.starts, s.order, s.sorted = nil, nil, false
-}
-
-// AddPacked adds len(names)/size names of size bytes each that follow one another in names, on all cores. It panics if
-// len(names) is no multiple of size.
+// AddPacked adds names of size bytes each that follow one another in names, on all cores; the index of each is the number of
+// names added before. Names have to be distinct, see ErrCollision.
 func (s *Set) AddPacked(names []byte, size int) {
-	if size <= 0 || len(names)%size != 0 {
-		panic(fmt.Sprintf("reconcile: %d bytes are no names of %d bytes", len(names), size))
-	}
 	from, to := s.len, s.len+len(names)/size
 	s.grow(to - from)
 	// Each task fills the new part of one chunk, so that no two tasks write to the same.

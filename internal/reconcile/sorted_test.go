@@ -101,10 +101,7 @@ func TestExchangeOfSortedLists(t *testing.T) {
 		}
 		var x [2]*Exchange
 		for i, sets := range [][2]*Set{{a, b}, {b, a}} {
-			var err error
-			if x[i], err = NewExchange(sets[0], sets[1].Len()); err != nil {
-				t.Fatal(err)
-			}
+			x[i] = NewExchange(sets[0], sets[1].Len())
 			x[i].Sorted = sorted[i]
 		}
 		size := 0

@@ -142,7 +142,7 @@ func (l *liar) set(names []string) (*reconcile.Set, *oid.List) {
 			l.t.Error(err)
 		}
 		list.Append(binary)
-		set.Add(binary)
+		set.AddPacked(binary, len(binary))
 	}
 	return set, list
 }
@@ -150,11 +150,7 @@ func (l *liar) set(names []string) (*reconcile.Set, *oid.List) {
 // find finds the difference, honestly. The names are ascending.
 func (l *liar) find(theirs int, names []string) wire.Common {
 	set, list := l.set(names)
-	x, err := reconcile.NewExchange(set, theirs)
-	if err != nil {
-		l.t.Error(err)
-		return wire.Common{}
-	}
+	x := reconcile.NewExchange(set, theirs)
 	for !x.Finished() {
 		for x.Credit() > 0 {
 			batch, mode, _ := x.Next(nil, 512)

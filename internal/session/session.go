@@ -172,9 +172,7 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 			return s.part()
 		}
 	}
-	if err := s.negotiation.begin(); err != nil {
-		return nil, s.fail(err)
-	}
+	s.negotiation.begin()
 	// We may know the difference while the last that we have told is still on its way. It must not keep us from reading:
 	// the peer may be in the same position, and what both have sent ahead may fill the pipe both ways.
 	var telling sync.WaitGroup
