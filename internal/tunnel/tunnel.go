@@ -136,7 +136,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	case err == io.EOF:
 		select {
 		case <-c.over:
-			err = c.end()
+			err = c.end(io.EOF)
 		case <-time.After(lastPacket):
 		}
 	}
