@@ -41,7 +41,7 @@ type LinkOptions struct {
 // Link is an open transport, with or without a peer at its other end. Close it.
 type Link struct {
 	o      LinkOptions
-	pipe   transport.Pipe
+	pipe   io.ReadWriteCloser
 	shell  *transport.Transport   // nil for standard input and output
 	closed func()                 // nil, or what Close calls
 	exited func(code int)         // tells the trace that the transport has ended

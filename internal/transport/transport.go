@@ -37,19 +37,6 @@ type Options struct {
 	Grace time.Duration
 }
 
-// Pipe is what a transport and the standard streams have in common.
-type Pipe interface {
-	io.ReadWriteCloser
-
-	// CloseWrite ends the direction away from us: the other side reads what was written, then end of file.
-	CloseWrite() error
-}
-
-var (
-	_ Pipe = (*Transport)(nil)
-	_ Pipe = (*StandardPipe)(nil)
-)
-
 // Transport is a running shell expression. Its methods may be called from any goroutine. Close must be called, even if the
 // expression has ended by itself.
 type Transport struct {
@@ -147,14 +134,6 @@ func (t *Transport) Read(b []byte) (int, error) {
 func (t *Transport) Write(b []byte) (int, error) {
 	n, err := t.in.Write(b)
 	return n, explain(err)
-}
-
-// CloseWrite closes the transport's standard input. Reading goes on.
-func (t *Transport) CloseWrite() error {
-	if err := t.in.Close(); !errors.Is(err, os.ErrClosed) {
-		return explain(err)
-	}
-	return nil
 }
 
 // explain removes the name of our end of the pipe, which tells the user nothing.
