@@ -156,12 +156,7 @@ func (t *Transport) TakeTerminal() { t.proc.takeTerminal() }
 // process group has seen that, so this process should act as if it had got the signal too. It returns false while the
 // transport runs.
 func (t *Transport) Interrupted() bool {
-	select {
-	case <-t.proc.exited:
-		return t.proc.interrupted
-	default:
-		return false
-	}
+	return t.proc.ended(0) && t.proc.interrupted
 }
 
 // Ended waits for the transport to end by itself, within ctx and the grace, and returns how it did: "exit status 255",
@@ -183,6 +178,20 @@ func (t *Transport) Ended(ctx context.Context) (status string, ended bool) {
 	case <-timer.C:
 	}
 	return t.proc.status, true
+}
+
+// ended waits for the shell to end, for at most the grace, and returns whether it has.
+func (p *process) ended(grace time.Duration) bool {
+	select {
+	case <-p.exited:
+	case <-time.After(grace):
+	}
+	select { // on a busy machine it may be both
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
 }
 
 // Close ends the transport, and returns when nothing of it is left. It closes the transport's standard input, unblocks Read
