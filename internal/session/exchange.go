@@ -140,7 +140,7 @@ func (ex *exchange) read(ctx context.Context) error {
 		case wire.TypePackEnd:
 			err = ex.inbox.end(f.Body)
 		case wire.TypePackDrop:
-			err = ex.inbox.takeBack(f.Body)
+			err = ex.inbox.takeBack()
 		case wire.TypeOmitted:
 			err = ex.inbox.omit(f.Body)
 		case wire.TypeKept:
@@ -150,7 +150,7 @@ func (ex *exchange) read(ctx context.Context) error {
 		case wire.TypeDone:
 			err = ex.done(f.Body)
 		case wire.TypeBye:
-			return ex.bye(f.Body)
+			return ex.bye()
 		default:
 			err = unexpected(f, "a pack or a verdict")
 		}
@@ -221,10 +221,7 @@ func (ex *exchange) done(body []byte) error {
 }
 
 // bye takes the peer's goodbye, which is one only after both sides' done.
-func (ex *exchange) bye(body []byte) error {
-	if err := wire.ParseEmpty(body); err != nil {
-		return err
-	}
+func (ex *exchange) bye() error {
 	ex.mu.Lock()
 	defer ex.mu.Unlock()
 	if !ex.doneGot || !ex.doneSent {

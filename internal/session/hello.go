@@ -157,7 +157,7 @@ func (s *session) awaitGo() (goesOn bool, err error) {
 	}
 	switch f.Type {
 	case wire.TypeLeave:
-		return false, wire.ParseEmpty(f.Body)
+		return false, nil
 	case wire.TypeGo:
 		if s.peer.Objects, err = wire.Parse[uint64](f.Body, "count"); err == nil {
 			err = s.checkObjects()

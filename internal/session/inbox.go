@@ -86,10 +86,7 @@ func (b *inbox) due() int {
 }
 
 // takeBack drops the pack under way at the peer's wish.
-func (b *inbox) takeBack(body []byte) error {
-	if err := wire.ParseEmpty(body); err != nil {
-		return err
-	}
+func (b *inbox) takeBack() error {
 	if b.current == nil {
 		return errors.New("the peer takes back a pack, but none is under way")
 	}

@@ -45,9 +45,9 @@ func (s *session) next(waitingFor string) (wire.Frame, error) {
 			return f, &pipeError{"while waiting for " + waitingFor, err}
 		}
 		switch f.Type {
-		case wire.TypeAlive:
-			if err := wire.ParseEmpty(f.Body); err != nil {
-				return f, err
+		case wire.TypeAlive, wire.TypeBye, wire.TypePackDrop, wire.TypeLeave:
+			if len(f.Body) > 0 {
+				return f, fmt.Errorf("the peer sent a message without a body of %d bytes", len(f.Body))
 			}
 		case wire.TypeAbort:
 			reason, err := wire.ParseText(f.Body)
@@ -55,7 +55,8 @@ func (s *session) next(waitingFor string) (wire.Frame, error) {
 				return f, err
 			}
 			return f, &PeerError{reason}
-		default:
+		}
+		if f.Type != wire.TypeAlive {
 			return f, nil
 		}
 	}

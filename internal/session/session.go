@@ -228,10 +228,7 @@ func (s *session) learn(ctx context.Context) error {
 func (s *session) part() (*Result, error) {
 	err := s.post(wire.TypeBye, nil)
 	if err == nil {
-		var body []byte
-		if body, err = s.expect(wire.TypeBye, "the peer's goodbye"); err == nil {
-			err = wire.ParseEmpty(body)
-		}
+		_, err = s.expect(wire.TypeBye, "the peer's goodbye")
 	}
 	if err == nil {
 		err = s.awaitParting()

@@ -294,14 +294,6 @@ func ParseRefused(body []byte, size int) (Refused, error) {
 	return Refused{binary.BigEndian.Uint32(body), bytes.Clone(body[4 : 4+size]), reason}, err
 }
 
-// ParseEmpty reads the body of a message that has none.
-func ParseEmpty(body []byte) error {
-	if len(body) != 0 {
-		return badLength("message without a body", len(body))
-	}
-	return nil
-}
-
 // AppendText appends a text, cut to MaxText bytes and to whole characters.
 func AppendText(b []byte, text string) []byte {
 	if len(text) > MaxText {
