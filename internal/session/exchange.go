@@ -50,8 +50,12 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 		p.Give, p.Want, p.Exchanges = uint64(len(s.give)), uint64(len(s.want.short)), true
 	})
 	ex := &exchange{session: s, outbox: newOutbox(s)}
-	defer func() { ex.inbox.closePartials() }()
 	ex.inbox = newInbox(s, ex.settle)
+	defer func() {
+		for _, p := range ex.inbox.partials { // the peer has not gone on with these, which stay for another run
+			p.Close()
+		}
+	}()
 	err := s.both(ctx, func(ctx context.Context) error {
 		telling.Wait()
 		if err := ex.inbox.tellPartials(); err != nil {

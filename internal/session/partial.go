@@ -52,22 +52,13 @@ func (b *inbox) tellPartials() error {
 		b.partials[string(object)] = p
 		b.mu.Unlock()
 		key := b.s.key()
-		body = wire.Append(body, wire.Partial{Object: key.Short(object), Bytes: uint64(p.Size), Sum: [sha256.Size]byte(sum.Sum(nil))})
+		held := wire.Partial{Object: key.Short(object), Bytes: uint64(p.Size), Sum: [sha256.Size]byte(sum.Sum(nil))}
+		body = wire.Append(body, held)
 	}
 	if len(body) == 0 {
 		return nil
 	}
 	return b.s.write(wire.TypePartial, body)
-}
-
-// closePartials closes those that the peer has not gone on with. They stay for another run.
-func (b *inbox) closePartials() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, p := range b.partials {
-		p.Close()
-	}
-	clear(b.partials)
 }
 
 // begin begins a large pack, perhaps behind what we hold of it.
