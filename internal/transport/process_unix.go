@@ -133,7 +133,7 @@ type leader struct {
 	interrupted bool
 }
 
-// leaderScript exits when it reads a line. At end of file it does what process.end does, with [DefaultGrace]. leaderName tells
+// leaderScript exits when it reads a line. At end of file it does what process.end does, with defaultGrace. leaderName tells
 // the leader from the transport in a list of processes.
 const leaderScript = `read -r _ && exit; trap "" TERM; sleep 2; kill -TERM 0; kill -CONT 0; sleep 2; kill -KILL 0`
 const leaderName = "aig-leader"

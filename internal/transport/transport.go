@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// DefaultGrace is the value of [Options.Grace] if that is zero.
-const DefaultGrace = 2 * time.Second
+// defaultGrace is the value of [Options.Grace] if that is zero.
+const defaultGrace = 2 * time.Second
 
 // Options say what [Start] starts.
 type Options struct {
@@ -32,8 +32,7 @@ type Options struct {
 	// doesn't follow soon. Calls don't overlap. It must not call Close or Ended, which wait for it.
 	Stderr func(line string)
 
-	// Grace is how long the transport gets to end by itself, then after SIGTERM, then after SIGKILL. Zero means
-	// [DefaultGrace].
+	// Grace is how long the transport gets to end by itself, then after SIGTERM, then after SIGKILL. Zero means two seconds.
 	Grace time.Duration
 }
 
@@ -60,7 +59,7 @@ func Start(o Options) (*Transport, error) {
 		return nil, fmt.Errorf("transport: no shell to run it with: %w", err)
 	}
 	if o.Grace <= 0 {
-		o.Grace = DefaultGrace
+		o.Grace = defaultGrace
 	}
 
 	var ours, theirs [3]*os.File

@@ -99,7 +99,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add([]byte("0123456789abcdef0123"))
 	f.Add([]byte("0123456789abcdef0123456789abcdef"))
 	f.Add(bytes.Repeat([]byte("x"), 2*partialSize))
-	f.Add(bytes.Repeat([]byte("x"), MaxText+5))
+	f.Add(bytes.Repeat([]byte("x"), maxText+5))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		same := func(what string, got []byte, err error) {
 			if err != nil {

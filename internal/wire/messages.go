@@ -17,11 +17,11 @@ import (
 // Version is the version of the conversation that this program speaks; see Hello.
 const Version = 1
 
-// MaxText is the longest text of a Refused or TypeAbort message in bytes. It is shown quoted.
-const MaxText = 1024
+// maxText is the longest text of a Refused or TypeAbort message in bytes. It is shown quoted.
+const maxText = 1024
 
-// MaxContext is the longest context in bytes.
-const MaxContext = 128
+// maxContext is the longest context in bytes.
+const maxContext = 128
 
 // Direction says which way a side lets objects travel.
 type Direction string
@@ -168,14 +168,14 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 	return true, err
 }
 
-// CheckContext tells whether a word can be a context: 1 to MaxContext bytes of UTF-8 without control characters. Two
+// CheckContext tells whether a word can be a context: 1 to maxContext bytes of UTF-8 without control characters. Two
 // words are alike if their bytes are; nothing is folded or normalised.
 func CheckContext(word string) error {
 	switch {
 	case word == "":
 		return errors.New("the context is empty")
-	case len(word) > MaxContext:
-		return fmt.Errorf("a context has at most %d bytes, this one %d", MaxContext, len(word))
+	case len(word) > maxContext:
+		return fmt.Errorf("a context has at most %d bytes, this one %d", maxContext, len(word))
 	case !utf8.ValidString(word) || strings.ContainsFunc(word, unicode.IsControl):
 		return fmt.Errorf("a context is UTF-8 without control characters, and %q is not", word)
 	}
@@ -277,7 +277,7 @@ func ParsePackBegin(body []byte, size int) (PackBegin, error) {
 type Refused struct {
 	Number uint32
 	Object []byte // the binary name of the object that is to blame; the null name if it may be any
-	Reason string // at most MaxText bytes
+	Reason string // at most maxText bytes
 }
 
 // Append appends the message's body to b.
@@ -294,11 +294,11 @@ func ParseRefused(body []byte, size int) (Refused, error) {
 	return Refused{binary.BigEndian.Uint32(body), bytes.Clone(body[4 : 4+size]), reason}, err
 }
 
-// AppendText appends a text, cut to MaxText bytes and to whole characters.
+// AppendText appends a text, cut to maxText bytes and to whole characters.
 func AppendText(b []byte, text string) []byte {
-	if len(text) > MaxText {
-		end := MaxText
-		for MaxText-end < utf8.UTFMax-1 && !utf8.RuneStart(text[end]) {
+	if len(text) > maxText {
+		end := maxText
+		for maxText-end < utf8.UTFMax-1 && !utf8.RuneStart(text[end]) {
 			end--
 		}
 		text = text[:end]
@@ -308,7 +308,7 @@ func AppendText(b []byte, text string) []byte {
 
 // ParseText reads a text, which has not been checked for anything but its length.
 func ParseText(body []byte) (string, error) {
-	if len(body) > MaxText {
+	if len(body) > maxText {
 		return "", badLength("text", len(body))
 	}
 	return string(body), nil
