@@ -30,8 +30,7 @@ type Set struct {
 }
 
 // ErrCollision says that two names of one set have the same short name, so that one XOR-ed with the other is nothing. Either
-// a name was added twice, or n distinct names met with a chance of n*n/2^65: 1 in 400,000 for ten million of them. Another
-// key puts that right.
+// a name was added twice, or another key puts it right.
 var ErrCollision = errors.New("two names of our own set have the same short name")
 
 // NewSet returns an empty set.
@@ -130,10 +129,8 @@ func (s *Set) Index(short uint64) (index uint32, ok bool, err error) {
 }
 
 // CommonDigest returns a 64-bit digest of the names that both sets have: the XOR of the digests (see Key.Hash) of all names
-// but those of the given indices, the ones that only this set has. name returns the name of an index.
-//
-// Two sides that compare it after an exchange find out, but for a chance of 2^-64, whether they mean the same names by what
-// they believe common; two different names with one short name, of which the sums know nothing, are the reason.
+// but those of the given indices, the ones that only this set has. name returns the name of an index. Sides compare it, since
+// the sums know nothing of two different names with one short name.
 func (s *Set) CommonDigest(mine []uint32, name func(index uint32) []byte) uint64 {
 	d := s.first.digest
 	for _, i := range mine {
