@@ -110,7 +110,7 @@ func TestSurplus(t *testing.T) {
 // A list takes 8 bytes of memory for each foreign name, and leaves nothing behind for the garbage collector on the way.
 func TestListMemory(t *testing.T) {
 	const n = 1 << 20
-	x := NewExchange(NewSet(Key{}), n)
+	x := NewExchange(NewSet(Key{}), n, false)
 	if x.mode != List {
 		t.Fatal(x.mode)
 	}

@@ -22,7 +22,7 @@ func FuzzLists(f *testing.F) {
 	f.Add(uint16(2), []byte("same ---same ---"), uint8(7))
 	f.Add(uint16(1), []byte("short"), uint8(1))
 	f.Fuzz(func(t *testing.T, peerLen uint16, list []byte, batch uint8) {
-		x := NewExchange(own, int(peerLen))
+		x := NewExchange(own, int(peerLen), false)
 		if x.mode != List {
 			return // symbols are what FuzzReceive is for
 		}

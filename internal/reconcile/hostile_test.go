@@ -87,7 +87,7 @@ func TestHostileSymbols(t *testing.T) {
 		}, nil}, // one can announce what one likes: looks like 600 other names, which calls for lists
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			x := NewExchange(own, c.peerLen)
+			x := NewExchange(own, c.peerLen, false)
 			n, err := feed(x, c.next)
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v after %d symbols, want %v", err, n, c.want)
@@ -113,7 +113,7 @@ func TestFlippedBit(t *testing.T) {
 	for bit := range 30 * CountedSize * 8 {
 		flipped := bytes.Clone(honest)
 		flipped[bit/8] ^= 1 << (bit % 8)
-		a := NewExchange(p.a, p.b.Len())
+		a := NewExchange(p.a, p.b.Len(), false)
 		err := a.Receive(Symbols, flipped)
 		inCount := bit/8%CountedSize >= SymbolSize
 		switch {
@@ -148,7 +148,7 @@ func TestHostileLists(t *testing.T) {
 		{"symbols", 2, Symbols, []uint64{1, 2}, ErrContradiction},
 		{"empty batch", 2, List, nil, ErrMalformed},
 	} {
-		x := NewExchange(own, c.peerLen)
+		x := NewExchange(own, c.peerLen, false)
 		var batch []byte
 		for _, e := range c.entries {
 			batch = binary.BigEndian.AppendUint64(batch, e)
@@ -173,7 +173,7 @@ func FuzzReceive(f *testing.F) {
 	f.Add(uint16(600), uint16(0), bytes.Repeat([]byte{0xff}, 64))
 	f.Add(uint16(900), uint16(40), bytes.Repeat([]byte{7}, 4000))
 	f.Fuzz(func(t *testing.T, peerLen, at uint16, noise []byte) {
-		x := NewExchange(own, int(peerLen))
+		x := NewExchange(own, int(peerLen), false)
 		var stream []byte
 		for i := range uint64(6000) {
 			s := symbol{cell: cells[i%uint64(len(cells))]}

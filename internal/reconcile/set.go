@@ -26,7 +26,6 @@ type Set struct {
 
 	// The index: names whose short name falls into bucket b stand, by their indices, in order[starts[b]:starts[b+1]].
 	starts, order []uint32
-	sorted        bool // order is by short names throughout
 }
 
 // ErrCollision says that two names of one set have the same short name, so that one XOR-ed with the other is nothing. Either
@@ -57,7 +56,7 @@ func (s *Set) AddPacked(names []byte, size int) {
 		s.first.merge(f)
 	}
 	s.len = to
-	s.starts, s.order, s.sorted = nil, nil, false
+	s.starts, s.order = nil, nil
 }
 
 // grow makes room for n more short names.

@@ -145,7 +145,7 @@ func (p pipe) run(t testing.TB, a, b *Exchange) outcome {
 // exchanges begins an exchange between the two sets, on both sides.
 func (p *pair) exchanges(t testing.TB) (a, b *Exchange) {
 	t.Helper()
-	return NewExchange(p.a, p.b.Len()), NewExchange(p.b, p.a.Len())
+	return NewExchange(p.a, p.b.Len(), false), NewExchange(p.b, p.a.Len(), false)
 }
 
 // check fails the test unless both sides found the difference of the pair.

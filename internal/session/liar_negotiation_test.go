@@ -156,7 +156,7 @@ func TestTortureLiarsSymbols(t *testing.T) {
 		{name: "symbols that contradict each other", tell: func(l *liar) {
 			l.symbols(objects)
 			set, _ := l.set(v.names()[1:])
-			x := reconcile.NewExchange(set, objects)
+			x := reconcile.NewExchange(set, objects, false)
 			s, _, _ := x.Next(nil, reconcile.FirstBlock)
 			binary.BigEndian.PutUint16(s[plain:], objects) // it has one less
 			l.say(wire.TypeSymbols, s)

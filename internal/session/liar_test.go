@@ -150,7 +150,7 @@ func (l *liar) set(names []string) (*reconcile.Set, *oid.List) {
 // find finds the difference, honestly. The names are ascending.
 func (l *liar) find(theirs int, names []string) wire.Common {
 	set, list := l.set(names)
-	x := reconcile.NewExchange(set, theirs)
+	x := reconcile.NewExchange(set, theirs, false)
 	for !x.Finished() {
 		for x.Credit() > 0 {
 			batch, mode, _ := x.Next(nil, 512)

@@ -46,8 +46,7 @@ func newNegotiation(s *session) *negotiation {
 
 // begin starts the exchange, once the peer has said how many objects it holds.
 func (n *negotiation) begin() {
-	n.x = reconcile.NewExchange(n.set, int(n.s.peer.Objects))
-	n.x.Sorted = n.s.peer.Sorted
+	n.x = reconcile.NewExchange(n.set, int(n.s.peer.Objects), n.s.peer.Sorted)
 }
 
 // write sends what there is credit for until the peer has what it needs.

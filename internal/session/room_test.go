@@ -94,8 +94,8 @@ func TestMuchToTellAndNoRoom(t *testing.T) {
 // symbolsOf is the symbols of a set that another set needs to know the difference.
 func symbolsOf(t *testing.T, set, other *reconcile.Set) (symbols []byte) {
 	t.Helper()
-	a := reconcile.NewExchange(set, other.Len())
-	b := reconcile.NewExchange(other, set.Len())
+	a := reconcile.NewExchange(set, other.Len(), false)
+	b := reconcile.NewExchange(other, set.Len(), false)
 	for !a.Finished() || !b.Finished() {
 		for _, pair := range [][2]*reconcile.Exchange{{a, b}, {b, a}} {
 			batch, mode, n := pair[0].Next(nil, reconcile.FirstBlock)
