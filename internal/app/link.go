@@ -41,7 +41,7 @@ type LinkOptions struct {
 // Link is an open transport, with or without a peer at its other end. Close it.
 type Link struct {
 	o      LinkOptions
-	pipe   transport.Pipe
+	pipe   io.ReadWriteCloser
 	shell  *transport.Transport   // nil for standard input and output
 	closed func()                 // nil, or what Close calls
 	exited func(code int)         // tells the trace that the transport has ended
@@ -137,7 +137,7 @@ func (l *Link) MeetAnyone(ctx context.Context, prove func(*tunnel.Conn) error) (
 }
 
 func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error) {
-	pipe, role, err := tunnel.Elect(ctx, l.pipe, l.o.Timing)
+	pipe, server, err := tunnel.Elect(ctx, l.pipe, l.o.Timing)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 		l.o.Arrived()
 	}
 	o.Signer, o.Timing = l.o.Identity.Signer(), l.o.Timing
-	return tunnel.Open(ctx, pipe, role, o)
+	return tunnel.Open(ctx, pipe, server, o)
 }
 
 // Close ends the transport, gently before hard, and the use of our key.

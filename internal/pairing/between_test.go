@@ -30,13 +30,13 @@ func newSigner(t *testing.T) ssh.Signer {
 // open makes a pipe an SSH connection to whoever is there.
 func open(t *testing.T, pipe io.ReadWriteCloser, signer ssh.Signer) *tunnel.Conn {
 	ctx, timing := context.Background(), tunnel.Timing{Timeout: time.Minute}
-	elected, role, err := tunnel.Elect(ctx, pipe, timing)
+	elected, server, err := tunnel.Elect(ctx, pipe, timing)
 	if err != nil {
 		t.Error(err)
 		pipe.Close()
 		return nil
 	}
-	conn, err := tunnel.Open(ctx, elected, role, tunnel.Options{
+	conn, err := tunnel.Open(ctx, elected, server, tunnel.Options{
 		Signer: signer, Trusted: tunnel.AnyKey, Timing: timing, Channel: tunnel.PairChannel,
 	})
 	if err != nil {

@@ -167,11 +167,8 @@ func (d *decoder) remove(element cell) {
 	}
 }
 
-// finish checks the difference against the sizes of the sets and sorts it.
-//
-// How sure it is: an element that is none is recovered from an honest peer's symbols with a chance of 2^-64 for each sum
-// looked at, and something is missing although symbol 0 is explained with a chance of 2^-128. A hostile peer can say what it
-// likes about its own set, but whatever is believed is a difference that a set of the announced size can have.
+// finish checks the difference against the sizes of the sets and sorts it. A hostile peer can say what it likes about its own
+// set, but whatever is believed is a difference that a set of the announced size can have.
 func (d *decoder) finish() error {
 	d.blocks, d.todo = nil, nil
 	if !sortDistinct(d.mine) || !sortDistinct(d.theirs) {

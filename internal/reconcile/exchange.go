@@ -40,11 +40,10 @@ var ErrUndecodable = errors.New("the peer's symbols don't decode")
 //
 // What comes from a peer when this side is Finished already are symbols sent ahead; Receive checks and drops them.
 type Exchange struct {
-	Sorted bool // the peer knows sorted lists
-
 	set     *Set
 	peerLen int
-	mode    Mode // what is expected of the peer, and sent after the first block
+	sorted  bool // our list is sent as Sorted
+	mode    Mode // what is expected of the peer, and sent after the first block: List from the beginning, or from then on, or never
 	err     error
 
 	decoder   decoder
@@ -61,17 +60,13 @@ type Exchange struct {
 }
 
 // NewExchange begins an exchange between a set, to which nothing is added any more, and that of a peer who has announced
-// peerLen names. Whether symbols or lists are exchanged follows from the two sizes.
-func NewExchange(set *Set, peerLen int) (*Exchange, error) {
-	if set.Len() > MaxLen {
-		return nil, fmt.Errorf("a set of %d names: at most %d can be compared", set.Len(), MaxLen)
-	}
-	if peerLen < 0 || peerLen > MaxLen {
-		return nil, fmt.Errorf("%w: a set of %d names, at most %d can be compared", ErrContradiction, peerLen, MaxLen)
-	}
+// peerLen names; each of them has MaxLen at most. Whether symbols or lists are exchanged follows from the two sizes. sorted says
+// that the peer knows sorted lists.
+func NewExchange(set *Set, peerLen int, sorted bool) *Exchange {
 	x := &Exchange{
 		set:       set,
 		peerLen:   peerLen,
+		sorted:    sorted,
 		decoder:   decoder{set: set, peerLen: peerLen},
 		estimator: estimator{delta: int64(set.Len()) - int64(peerLen)},
 		limit:     FirstBlock,
@@ -81,20 +76,19 @@ func NewExchange(set *Set, peerLen int) (*Exchange, error) {
 		x.window = 0
 		x.err = x.changeToList()
 	}
-	return x, x.err
+	return x
 }
 
 // changeToList stops the symbols and begins the lists.
 func (x *Exchange) changeToList() error {
 	x.mode = List
 	x.decoder = decoder{}
+	if x.sorted {
+		x.set.sort()
+	}
 	x.list = newListReader(x.set, x.peerLen)
 	return x.list.receive(0, nil) // the empty list ends where it begins
 }
-
-// Mode returns what the next batch from the peer has to be. It is List from the beginning or changes from Symbols to List
-// once, after the first block.
-func (x *Exchange) Mode() Mode { return x.mode }
 
 // Done tells whether the difference is known.
 func (x *Exchange) Done() bool {
@@ -136,8 +130,7 @@ func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 		return dst, x.mode, 0
 	}
 	if x.symbolCredit() == 0 {
-		if x.Sorted {
-			x.set.sort()
+		if x.sorted {
 			dst, n = appendSorted(dst, x.set.Len(), n, func(i int) uint64 { return *x.set.at(int(x.set.order[x.listSent+i])) }, n*ShortSize)
 			x.listSent += n
 			return dst, Sorted, n

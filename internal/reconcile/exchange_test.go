@@ -41,8 +41,8 @@ func TestExchange(t *testing.T) {
 			a, b := p.exchanges(t)
 			pipe{batch: 100, delay: time.Second, bandwidth: 16 << 10}.run(t, a, b)
 			p.check(t, a, b)
-			if a.Mode() != c.mode || b.Mode() != c.mode {
-				t.Errorf("modes %v and %v, want %v", a.Mode(), b.Mode(), c.mode)
+			if a.mode != c.mode || b.mode != c.mode {
+				t.Errorf("modes %v and %v, want %v", a.mode, b.mode, c.mode)
 			}
 			if a.Stats().Needed != b.Stats().Needed || a.Stats().Estimate != b.Stats().Estimate {
 				t.Errorf("different views: %+v and %+v", a.Stats(), b.Stats())
@@ -110,9 +110,9 @@ func TestSurplus(t *testing.T) {
 // A list takes 8 bytes of memory for each foreign name, and leaves nothing behind for the garbage collector on the way.
 func TestListMemory(t *testing.T) {
 	const n = 1 << 20
-	x, err := NewExchange(NewSet(Key{}), n)
-	if err != nil || x.Mode() != List {
-		t.Fatalf("%v, %v", x.Mode(), err)
+	x := NewExchange(NewSet(Key{}), n, false)
+	if x.mode != List {
+		t.Fatal(x.mode)
 	}
 	batch := make([]byte, 4096*ShortSize)
 	var before, after runtime.MemStats

@@ -1,6 +1,10 @@
 package reconcile
 
-import "fmt"
+import (
+	"fmt"
+
+	"aig/internal/oid"
+)
 
 // maxRoom is for how many entries room is made at once.
 const maxRoom = 1 << 25
@@ -11,15 +15,14 @@ type listReader struct {
 	set      *Set
 	peerLen  int
 	received int
-	seen     []uint64 // a bit for each index
-	known    int      // bits set
+	seen     oid.Bitmap // the own names that have come
 	mine     []uint32
 	theirs   []uint64
 }
 
 func newListReader(set *Set, peerLen int) *listReader {
 	// Growing would leave two or three times the size behind. The system gives memory when it is used, not before.
-	return &listReader{set: set, peerLen: peerLen, seen: make([]uint64, (set.Len()+63)/64), theirs: make([]uint64, 0, min(peerLen, maxRoom))}
+	return &listReader{set: set, peerLen: peerLen, seen: oid.NewBitmap(set.Len(), nil), theirs: make([]uint64, 0, min(peerLen, maxRoom))}
 }
 
 // receive takes in the next entries of the peer's list.
@@ -37,12 +40,10 @@ func (l *listReader) receive(n int, at func(i int) uint64) error {
 			l.theirs = append(l.theirs, short)
 			continue
 		}
-		word, bit := &l.seen[index/64], uint64(1)<<(index%64)
-		if *word&bit != 0 {
+		if l.seen.Has(index) {
 			return fmt.Errorf("%w: a name twice in the list", ErrContradiction)
 		}
-		*word |= bit
-		l.known++
+		l.seen.Add(index)
 	}
 	l.received += n
 	if l.received == l.peerLen {
@@ -53,10 +54,11 @@ func (l *listReader) receive(n int, at func(i int) uint64) error {
 
 // finish finds the own names that were not in the list.
 func (l *listReader) finish() error {
-	l.mine = make([]uint32, 0, l.set.Len()-l.known)
-	for i := range l.set.Len() {
-		if l.seen[i/64]>>(i%64)&1 == 0 {
-			l.mine = append(l.mine, uint32(i))
+	known := l.peerLen - len(l.theirs)
+	l.mine = make([]uint32, 0, l.set.Len()-known)
+	for i := range uint32(l.set.Len()) {
+		if !l.seen.Has(i) {
+			l.mine = append(l.mine, i)
 		}
 	}
 	l.seen = nil

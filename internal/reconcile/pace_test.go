@@ -108,7 +108,7 @@ func trials(t *testing.T, seed uint64, n, d int, over pipe, check func(o outcome
 		a, b := p.exchanges(t)
 		o := over.run(t, a, b)
 		p.check(t, a, b)
-		if a.Mode() != Symbols {
+		if a.mode != Symbols {
 			t.Fatalf("%d differences: a list", d)
 		}
 		check(o, a.Stats(), b.Stats())

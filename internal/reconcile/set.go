@@ -26,12 +26,10 @@ type Set struct {
 
 	// The index: names whose short name falls into bucket b stand, by their indices, in order[starts[b]:starts[b+1]].
 	starts, order []uint32
-	sorted        bool // order is by short names throughout
 }
 
 // ErrCollision says that two names of one set have the same short name, so that one XOR-ed with the other is nothing. Either
-// a name was added twice, or n distinct names met with a chance of n*n/2^65: 1 in 400,000 for ten million of them. Another
-// key puts that right.
+// a name was added twice, or another key puts it right.
 var ErrCollision = errors.New("two names of our own set have the same short name")
 
 // NewSet returns an empty set.
@@ -40,20 +38,9 @@ func NewSet(key Key) *Set { return &Set{key: key} }
 // Len returns the number of names added.
 func (s *Set) Len() int { return s.len }
 
-// Add adds a name; its index is the number of names added before. Names have to be distinct, see ErrCollision.
-func (s *Set) Add(name []byte) {
-	s.grow(1)
-	*s.at(s.len) = s.first.add(&s.key, name)
-	s.len++
-	s.starts, s.order, s.sorted = nil, nil, false
-}
-
-// AddPacked adds len(names)/size names of size bytes each that follow one another in names, on all cores. It panics if
-// len(names) is no multiple of size.
+// AddPacked adds names of size bytes each that follow one another in names, on all cores; the index of each is the number of
+// names added before. Names have to be distinct, see ErrCollision.
 func (s *Set) AddPacked(names []byte, size int) {
-	if size <= 0 || len(names)%size != 0 {
-		panic(fmt.Sprintf("reconcile: %d bytes are no names of %d bytes", len(names), size))
-	}
 	from, to := s.len, s.len+len(names)/size
 	s.grow(to - from)
 	// Each task fills the new part of one chunk, so that no two tasks write to the same.
@@ -69,7 +56,7 @@ func (s *Set) AddPacked(names []byte, size int) {
 		s.first.merge(f)
 	}
 	s.len = to
-	s.starts, s.order, s.sorted = nil, nil, false
+	s.starts, s.order = nil, nil
 }
 
 // grow makes room for n more short names.
@@ -141,10 +128,8 @@ func (s *Set) Index(short uint64) (index uint32, ok bool, err error) {
 }
 
 // CommonDigest returns a 64-bit digest of the names that both sets have: the XOR of the digests (see Key.Hash) of all names
-// but those of the given indices, the ones that only this set has. name returns the name of an index.
-//
-// Two sides that compare it after an exchange find out, but for a chance of 2^-64, whether they mean the same names by what
-// they believe common; two different names with one short name, of which the sums know nothing, are the reason.
+// but those of the given indices, the ones that only this set has. name returns the name of an index. Sides compare it, since
+// the sums know nothing of two different names with one short name.
 func (s *Set) CommonDigest(mine []uint32, name func(index uint32) []byte) uint64 {
 	d := s.first.digest
 	for _, i := range mine {

@@ -136,12 +136,3 @@ func TestCommonDigest(t *testing.T) {
 		t.Error("a set with another name has the same digest")
 	}
 }
-
-func TestAddPackedPanics(t *testing.T) {
-	defer func() {
-		if recover() == nil {
-			t.Error("41 bytes were taken for names of 20")
-		}
-	}()
-	NewSet(Key{}).AddPacked(make([]byte, 41), 20)
-}

@@ -145,15 +145,7 @@ func (p pipe) run(t testing.TB, a, b *Exchange) outcome {
 // exchanges begins an exchange between the two sets, on both sides.
 func (p *pair) exchanges(t testing.TB) (a, b *Exchange) {
 	t.Helper()
-	a, err := NewExchange(p.a, p.b.Len())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err = NewExchange(p.b, p.a.Len())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a, b
+	return NewExchange(p.a, p.b.Len(), false), NewExchange(p.b, p.a.Len(), false)
 }
 
 // check fails the test unless both sides found the difference of the pair.
@@ -187,6 +179,9 @@ func needed(r *rand.Rand, d int) uint64 {
 	}
 	return dec.needed
 }
+
+// Add adds a name.
+func (s *Set) Add(name []byte) { s.AddPacked(name, len(name)) }
 
 // Stats is what an exchange took.
 type Stats struct {

@@ -101,11 +101,7 @@ func TestExchangeOfSortedLists(t *testing.T) {
 		}
 		var x [2]*Exchange
 		for i, sets := range [][2]*Set{{a, b}, {b, a}} {
-			var err error
-			if x[i], err = NewExchange(sets[0], sets[1].Len()); err != nil {
-				t.Fatal(err)
-			}
-			x[i].Sorted = sorted[i]
+			x[i] = NewExchange(sets[0], sets[1].Len(), sorted[i])
 		}
 		size := 0
 		for !x[0].Finished() || !x[1].Finished() {

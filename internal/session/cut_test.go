@@ -33,7 +33,7 @@ func (c *cutPipe) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		if f.Type == wire.TypePackEnd {
-			end, err := wire.ParsePackEnd(f.Body)
+			end, err := wire.Parse[wire.PackEnd](f.Body, "pack end")
 			if err != nil {
 				return 0, err
 			}

@@ -29,14 +29,19 @@ func (e *DryRunError) Error() string { return "it was a dry run (--dry-run), in 
 
 // wouldMove is the end of a dry run.
 func (s *session) wouldMove(ctx context.Context) error {
-	give := s.give
-	if s.o.Offer != nil && len(give) > 0 {
-		var err error
-		if give, err = s.o.Offer(ctx, s.local, give); err != nil {
-			return err
-		}
+	give, err := s.offered(ctx)
+	if err != nil {
+		return err
 	}
 	return &DryRunError{len(give), len(s.want.short)}
+}
+
+// offered returns what is given of what the peer lacks.
+func (s *session) offered(ctx context.Context) ([]uint32, error) {
+	if s.o.Offer == nil || len(s.give) == 0 {
+		return s.give, nil
+	}
+	return s.o.Offer(ctx, s.local, s.give)
 }
 
 // exchange moves the objects, both ways at the same time, and says goodbye. Nothing is sent before the telling is over.
@@ -45,8 +50,12 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 		p.Give, p.Want, p.Exchanges = uint64(len(s.give)), uint64(len(s.want.short)), true
 	})
 	ex := &exchange{session: s, outbox: newOutbox(s)}
-	defer func() { ex.inbox.closePartials() }()
 	ex.inbox = newInbox(s, ex.settle)
+	defer func() {
+		for _, p := range ex.inbox.partials { // the peer has not gone on with these, which stay for another run
+			p.Close()
+		}
+	}()
 	err := s.both(ctx, func(ctx context.Context) error {
 		telling.Wait()
 		if err := ex.inbox.tellPartials(); err != nil {
@@ -59,7 +68,7 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 	}, ex.read)
 	ex.inbox.workers.Wait()
 	if err == nil {
-		err = s.flushControls()
+		err = s.awaitParting()
 	}
 	if err != nil {
 		return nil, err
@@ -89,7 +98,7 @@ type exchange struct {
 func (ex *exchange) begin() error {
 	ex.mu.Lock()
 	ex.begun = true
-	err := ex.controls.post(wire.TypeCommon, ex.saidCommon(ex.o.Server).Append(nil))
+	err := ex.post(wire.TypeCommon, wire.Append(nil, ex.saidCommon(ex.o.Server)))
 	ex.mu.Unlock()
 	if err != nil {
 		return err
@@ -98,7 +107,7 @@ func (ex *exchange) begin() error {
 }
 
 // settle says done when everything has been stored, and goodbye when both sides are done: in this order, since controls
-// keeps it.
+// keep it.
 func (ex *exchange) settle() error {
 	ex.mu.Lock()
 	defer ex.mu.Unlock()
@@ -107,9 +116,9 @@ func (ex *exchange) settle() error {
 		return nil
 	}
 	ex.doneSent = true
-	err := ex.controls.post(wire.TypeDone, wire.AppendCount(nil, uint64(stored)))
+	err := ex.post(wire.TypeDone, wire.Append(nil, uint64(stored)))
 	if err == nil && ex.doneGot {
-		err = ex.controls.post(wire.TypeBye, nil)
+		err = ex.post(wire.TypeBye, nil)
 	}
 	return err
 }
@@ -135,7 +144,7 @@ func (ex *exchange) read(ctx context.Context) error {
 		case wire.TypePackEnd:
 			err = ex.inbox.end(f.Body)
 		case wire.TypePackDrop:
-			err = ex.inbox.takeBack(f.Body)
+			err = ex.inbox.takeBack()
 		case wire.TypeOmitted:
 			err = ex.inbox.omit(f.Body)
 		case wire.TypeKept:
@@ -145,7 +154,7 @@ func (ex *exchange) read(ctx context.Context) error {
 		case wire.TypeDone:
 			err = ex.done(f.Body)
 		case wire.TypeBye:
-			return ex.bye(f.Body)
+			return ex.bye()
 		default:
 			err = unexpected(f, "a pack or a verdict")
 		}
@@ -157,7 +166,7 @@ func (ex *exchange) read(ctx context.Context) error {
 
 // agree compares what the two sides take for common.
 func (ex *exchange) agree(body []byte) error {
-	said, err := wire.ParseCommon(body)
+	said, err := wire.Parse[wire.Common](body, "common")
 	switch ours, echo := ex.saidCommon(!ex.o.Server), ex.saidCommon(ex.o.Server); {
 	case err != nil:
 		return err
@@ -192,7 +201,7 @@ func (ex *exchange) holds(body []byte) error {
 
 // done takes the peer's word that it has stored everything we gave, which we know to be true or not.
 func (ex *exchange) done(body []byte) error {
-	count, err := wire.ParseCount(body)
+	count, err := wire.Parse[uint64](body, "count")
 	if err != nil {
 		return err
 	}
@@ -210,16 +219,13 @@ func (ex *exchange) done(body []byte) error {
 	}
 	ex.doneGot = true
 	if ex.doneSent {
-		return ex.controls.post(wire.TypeBye, nil)
+		return ex.post(wire.TypeBye, nil)
 	}
 	return nil
 }
 
 // bye takes the peer's goodbye, which is one only after both sides' done.
-func (ex *exchange) bye(body []byte) error {
-	if err := wire.ParseEmpty(body); err != nil {
-		return err
-	}
+func (ex *exchange) bye() error {
 	ex.mu.Lock()
 	defer ex.mu.Unlock()
 	if !ex.doneGot || !ex.doneSent {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -37,30 +38,14 @@ func (e *OmittedError) Error() string {
 	return strings.Join(what, "; ") + "; everything else is stored"
 }
 
-// writeError is a failure of our writing side, which may be an echo of what the peer is about to say.
-type writeError struct{ error }
-
-func (e *writeError) Unwrap() error { return e.error }
-
 // fail ends the conversation with its first failure, tells the peer, and returns what the failure is.
 func (s *session) fail(err error) error {
-	var ofWriter *writeError
-	if errors.As(err, &ofWriter) && isPipe(err) {
-		// A pipe that takes no more bytes mostly means that the peer has gone, and its last words, which the reader
-		// finds, say why. The reader is given some time for it.
-		select {
-		case <-s.failed:
-		case <-time.After(lastWords):
-		}
-	}
 	s.failing.Do(func() {
-		s.failure = err
-		close(s.failed)
+		s.cancel(err)
 		s.sayWhy(err)
-		s.cancel()
+		s.pipe.Close() // frees whoever waits in Read or Write
 	})
-	<-s.failed
-	return s.failure
+	return context.Cause(s.ctx)
 }
 
 // ownError is a failure of this side, on this machine. It may name paths, and what it says in detail is not for the peer.
@@ -126,7 +111,7 @@ func (s *session) sayWhy(err error) {
 	// The write may wait for a peer that does not read.
 	timer := time.AfterFunc(lastWords, func() { s.pipe.Close() })
 	defer timer.Stop()
-	if s.out.Last(wire.TypeAbort, wire.AppendText(nil, s.toldReason(err))) == nil {
+	if s.out.Write(wire.TypeAbort, wire.AppendText(nil, s.toldReason(err))) == nil {
 		s.pipe.CloseWrite()
 	}
 }

@@ -52,7 +52,7 @@ func (p *unwritable) Close() error {
 // if it comes soon; else that writing failed.
 func TestReasonBehindABrokenPipe(t *testing.T) {
 	var abort bytes.Buffer
-	if err := wire.NewWriter(&abort).Last(wire.TypeAbort, wire.AppendText(nil, "no room")); err != nil {
+	if err := wire.NewWriter(&abort).Write(wire.TypeAbort, wire.AppendText(nil, "no room")); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {

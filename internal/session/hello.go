@@ -141,7 +141,7 @@ func (s *session) hold(ctx context.Context) (goesOn bool, err error) {
 	if err := s.list(ctx); err != nil {
 		return false, err
 	}
-	if err := s.write(wire.TypeGo, wire.AppendCount(nil, uint64(s.local.Len()))); err != nil {
+	if err := s.write(wire.TypeGo, wire.Append(nil, uint64(s.local.Len()))); err != nil {
 		return false, err
 	}
 	s.negotiation = newNegotiation(s)
@@ -157,9 +157,9 @@ func (s *session) awaitGo() (goesOn bool, err error) {
 	}
 	switch f.Type {
 	case wire.TypeLeave:
-		return false, wire.ParseEmpty(f.Body)
+		return false, nil
 	case wire.TypeGo:
-		if s.peer.Objects, err = wire.ParseCount(f.Body); err == nil {
+		if s.peer.Objects, err = wire.Parse[uint64](f.Body, "count"); err == nil {
 			err = s.checkObjects()
 		}
 		return err == nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"aig/internal/git"
@@ -60,7 +61,10 @@ func (b *inbox) data(ctx context.Context, body []byte) error {
 
 // open makes ready for a pack.
 func (b *inbox) open(ctx context.Context) error {
-	if _, toCome := b.progress(); toCome == 0 {
+	b.mu.Lock()
+	due := b.s.want.left
+	b.mu.Unlock()
+	if due == 0 {
 		return errors.New("the peer sends a pack, though it has given everything it announced")
 	}
 	select {
@@ -69,7 +73,7 @@ func (b *inbox) open(ctx context.Context) error {
 		return ctx.Err()
 	}
 	// A pack that has come whole is taken in even if the pipe breaks meanwhile: what has arrived stays arrived.
-	in, err := b.s.o.Store.Receive(b.s.outer, b.due(), b.s.common == 0)
+	in, err := b.s.o.Store.Receive(b.s.outer, due, b.s.common == 0)
 	if err != nil {
 		<-b.slots
 		return own("taking in a pack", err)
@@ -78,18 +82,8 @@ func (b *inbox) open(ctx context.Context) error {
 	return nil
 }
 
-// due is how many objects the next pack can hold.
-func (b *inbox) due() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.s.want.left
-}
-
 // takeBack drops the pack under way at the peer's wish.
-func (b *inbox) takeBack(body []byte) error {
-	if err := wire.ParseEmpty(body); err != nil {
-		return err
-	}
+func (b *inbox) takeBack() error {
 	if b.current == nil {
 		return errors.New("the peer takes back a pack, but none is under way")
 	}
@@ -109,7 +103,7 @@ func (b *inbox) drop() {
 
 // end hands the pack under way to a goroutine of its own, so that the next one can come in meanwhile.
 func (b *inbox) end(body []byte) error {
-	end, err := wire.ParsePackEnd(body)
+	end, err := wire.Parse[wire.PackEnd](body, "pack end")
 	if err != nil {
 		return err
 	}
@@ -142,7 +136,6 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	if err == nil {
 		arrived, err = b.check(pack, end)
 	}
-	var untrue *packLie
 	var limit *git.LimitError
 	var failed *git.Error
 	var bad *intake.BadObject
@@ -153,7 +146,7 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 			b.lose(arrived)
 			return b.refuse(end, err)
 		}
-	case intake.OfPeer(err) || errors.As(err, &untrue):
+	case intake.OfPeer(err):
 		return b.refuse(end, err)
 	case !errors.As(err, &limit):
 		err = own("our store", err)
@@ -168,7 +161,7 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	b.stored += int(end.Objects)
 	b.s.o.Status.update(func(p *Progress) { p.Got = uint64(b.stored) })
 	// Under the lock: whoever sees that this was the last pack posts our done, which must come behind it.
-	err = b.s.controls.post(wire.TypeStored, wire.AppendNumber(nil, end.Number))
+	err = b.s.post(wire.TypeStored, wire.Append(nil, end.Number))
 	b.mu.Unlock()
 	if err != nil {
 		return err
@@ -176,10 +169,10 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	return b.settle()
 }
 
-// packLie says how a pack is not what was announced.
-type packLie struct{ error }
-
-func lie(format string, args ...any) error { return &packLie{fmt.Errorf(format, args...)} }
+// lie says how a pack is not what was announced.
+func lie(format string, args ...any) error {
+	return &intake.PackError{Text: fmt.Sprintf(format, args...)}
+}
 
 // check compares a pack with what was announced: nothing more, nothing less than it says, nothing twice. The index of a
 // thin pack also has the bases that git has added to it; those are ours already.
@@ -202,7 +195,7 @@ func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (arrived []uint32
 		if err == nil {
 			arrived = append(arrived, uint32(place))
 		} else if _, ours := b.s.local.Search(name); !ours {
-			return arrived, &packLie{err}
+			return arrived, lie("%v", err)
 		}
 	}
 	if n := pack.Objects(); n != end.Objects || len(arrived) != int(n) {
@@ -245,55 +238,51 @@ func (b *inbox) refuse(end wire.PackEnd, reason error) error {
 	case end.Objects == 1:
 		b.s.o.Warn("refused of the peer: " + reason.Error())
 	}
-	return b.s.controls.post(wire.TypeRefused, refused.Append(nil))
+	return b.s.post(wire.TypeRefused, refused.Append(nil))
 }
 
 // omit takes note of what the peer has announced and cannot give.
 func (b *inbox) omit(body []byte) error {
-	size := b.s.local.Format().Size()
-	names, err := wire.ParseNames(body, size)
-	if err != nil {
-		return err
-	}
-	var warnings []string
-	b.mu.Lock()
-	for ; len(names) > 0 && err == nil; names = names[size:] {
-		var place int
-		if place, err = b.s.want.find(names[:size]); err == nil {
-			b.s.want.leaveOut(place)
-			if b.omitted++; b.omitted <= maxWarned {
-				warnings = append(warnings, fmt.Sprintf("the peer leaves out its object %x", names[:size]))
-			}
+	return b.leaveOut("omits", body, b.s.local.Format().Size(), b.s.want.find, func(name []byte) {
+		if b.omitted++; b.omitted <= maxWarned {
+			b.s.o.Warn(fmt.Sprintf("the peer leaves out its object %x", name))
 		}
-	}
-	b.mu.Unlock()
-	for _, w := range warnings {
-		b.s.o.Warn(w)
-	}
-	if err != nil {
-		return fmt.Errorf("the peer omits what it cannot: %w", err)
-	}
-	return b.settle()
+	})
 }
 
 // keep takes note of what the peer has announced and does not give.
 func (b *inbox) keep(body []byte) error {
-	short, err := wire.ParseNames(body, 8)
+	find := func(name []byte) (int, error) {
+		place, err := b.s.want.findShort(binary.BigEndian.Uint64(name))
+		if err != nil {
+			err = fmt.Errorf("an object %w", err)
+		}
+		return place, err
+	}
+	return b.leaveOut("keeps", body, 8, find, func([]byte) {
+		b.kept++
+		b.s.o.Status.update(func(p *Progress) { p.Want-- })
+	})
+}
+
+// leaveOut notes each of the objects in a list that do not come.
+func (b *inbox) leaveOut(does string, body []byte, size int, find func(name []byte) (int, error), note func(name []byte)) error {
+	names, err := wire.ParseNames(body, size)
 	if err != nil {
 		return err
 	}
 	b.mu.Lock()
-	for ; len(short) > 0 && err == nil; short = short[8:] {
+	for name := range slices.Chunk(names, size) {
 		var place int
-		if place, err = b.s.want.findShort(binary.BigEndian.Uint64(short)); err == nil {
-			b.s.want.leaveOut(place)
-			b.kept++
+		if place, err = find(name); err != nil {
+			break
 		}
+		b.s.want.leaveOut(place)
+		note(name)
 	}
-	b.s.o.Status.update(func(p *Progress) { p.Want = uint64(len(b.s.want.short) - b.kept) })
 	b.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("the peer keeps what it cannot: an object %w", err)
+		return fmt.Errorf("the peer %s what it cannot: %w", does, err)
 	}
 	return b.settle()
 }

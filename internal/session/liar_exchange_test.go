@@ -121,7 +121,7 @@ func TestTortureLiarsPacks(t *testing.T) {
 		}, want: "sends a pack, though it has given everything it announced"},
 		{name: "the end of no pack", tell: func(l *liar) {
 			l.give(a)
-			l.say(wire.TypePackEnd, wire.PackEnd{Number: 0, Objects: 1}.Append(nil))
+			l.say(wire.TypePackEnd, wire.Append(nil, wire.PackEnd{Number: 0, Objects: 1}))
 		}, want: "ended pack 0 where pack 0 is due"},
 		{name: "pack 2^32-1 first", tell: func(l *liar) {
 			l.give(a)

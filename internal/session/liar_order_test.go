@@ -96,9 +96,13 @@ func TestTortureLiarsOrder(t *testing.T) {
 			if strings.IndexByte(due[p.name], typ) >= 0 {
 				continue
 			}
+			body := []byte("x")
+			if strings.IndexByte("QBd", typ) >= 0 { // which have none
+				body = nil
+			}
 			// One after the other in one lie would only show the first.
 			lies = append(lies, p.at("a message of type "+strconv.QuoteRune(rune(typ)), func(l *liar) {
-				l.say(wire.Type(typ), []byte("x"))
+				l.say(wire.Type(typ), body)
 				l.conn.CloseWrite()
 			}, "the peer sent a message of type"))
 		}

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"aig/internal/gittest"
-	"aig/internal/tunnel"
 )
 
 // made is a pack that is written by hand, and the names of its objects.
@@ -183,7 +182,7 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 				l.judged()
 			}}
 			grown := peak(t)
-			out := v.hear(t, lie, tunnel.Client, lieTimeout) // in real time, which git takes
+			out := v.hear(t, lie, false, lieTimeout) // in real time, which git takes
 			out.memory = grown()
 			v.check(t, lie, out)
 			figures(t, "packs beyond "+setting, []outcome{out}, 0)

@@ -13,7 +13,6 @@ import (
 
 	"aig/internal/gittest"
 	"aig/internal/oid"
-	"aig/internal/tunnel"
 	"aig/internal/wire"
 )
 
@@ -86,21 +85,18 @@ func TestTortureLiarsSlow(t *testing.T) {
 	for i, lie := range lies {
 		telling.Go(func() {
 			t.Run(lie.name, func(t *testing.T) {
-				role := tunnel.Client
-				if i%2 > 0 {
-					role = tunnel.Server
-				}
+				server := i%2 > 0
 				lie.within = timeout + lastWords + 30*time.Second // other processes may be at work here
-				out := v.hear(t, lie, role, timeout)
+				out := v.hear(t, lie, server, timeout)
 				v.verdict(t, lie, out)
 				note(t, out)
 			})
 		})
 	}
-	for _, role := range []tunnel.Role{tunnel.Client, tunnel.Server} {
+	for _, server := range []bool{false, true} {
 		telling.Go(func() {
 			t.Run("never reads what SSH has to say", func(t *testing.T) {
-				out := v.unreadSSH(t, role, timeout)
+				out := v.unreadSSH(t, server, timeout)
 				v.verdict(t, tale{want: silent, within: timeout + lastWords + 30*time.Second}, out)
 				note(t, out)
 			})
@@ -118,8 +114,8 @@ func TestTortureLiarsSlow(t *testing.T) {
 }
 
 // unreadSSH is a conversation with a peer that asks for answers of SSH's, and never reads them.
-func (v *victims) unreadSSH(t *testing.T, role tunnel.Role, timeout time.Duration) (out outcome) {
-	ours, liar := v.bare(t, ssh.Config{}, role, lieTimeout)
+func (v *victims) unreadSSH(t *testing.T, server bool, timeout time.Duration) (out outcome) {
+	ours, liar := v.bare(t, ssh.Config{}, server, lieTimeout)
 	resume := liar.pipe.stop()
 	var talking sync.WaitGroup
 	talking.Go(func() {

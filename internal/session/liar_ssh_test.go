@@ -62,7 +62,7 @@ func (s *stoppable) stop() (resume func()) {
 }
 
 // bare is a tunnel of ours to a liar without one.
-func (v *victims) bare(t *testing.T, config ssh.Config, role tunnel.Role, timeout time.Duration) (*tunnel.Conn, *bareSSH) {
+func (v *victims) bare(t *testing.T, config ssh.Config, server bool, timeout time.Duration) (*tunnel.Conn, *bareSSH) {
 	a, b := gittest.Pipe()
 	liar := &bareSSH{pipe: &stoppable{ReadWriteCloser: b}}
 	counts := func(ssh.PublicKey) bool {
@@ -75,7 +75,7 @@ func (v *victims) bare(t *testing.T, config ssh.Config, role tunnel.Role, timeou
 			var chans <-chan ssh.NewChannel
 			var requests, channelRequests <-chan *ssh.Request
 			conn := testConn{liar.pipe}
-			if role == tunnel.Client {
+			if !server {
 				liar.Conn, chans, requests, err = ssh.NewClientConn(conn, "", &ssh.ClientConfig{Config: config,
 					Auth: []ssh.AuthMethod{ssh.PublicKeys(v.keys[1])}, HostKeyCallback: func(string, net.Addr, ssh.PublicKey) error {
 						counts(nil)
@@ -91,7 +91,7 @@ func (v *victims) bare(t *testing.T, config ssh.Config, role tunnel.Role, timeou
 				return err
 			}
 			go ssh.DiscardRequests(requests)
-			if role == tunnel.Client {
+			if !server {
 				liar.channel, channelRequests, err = liar.OpenChannel("sync@aig.invalid", nil)
 			} else {
 				liar.channel, channelRequests, err = (<-chans).Accept()
@@ -108,11 +108,7 @@ func (v *victims) bare(t *testing.T, config ssh.Config, role tunnel.Role, timeou
 			return nil
 		}()
 	}()
-	other := tunnel.Client
-	if role == tunnel.Client {
-		other = tunnel.Server
-	}
-	ours, err := tunnel.Open(t.Context(), a, other, tunnel.Options{
+	ours, err := tunnel.Open(t.Context(), a, !server, tunnel.Options{
 		Signer: v.keys[0], Trusted: counts, Timing: tunnel.Timing{Timeout: timeout},
 	})
 	if err := errors.Join(err, <-opened); err != nil {
@@ -132,8 +128,8 @@ type sshTale struct {
 }
 
 // beside has a conversation with a peer whose SSH lies, and returns what came of it.
-func (v *victims) beside(t *testing.T, lie sshTale, theirs *intake.Store, role tunnel.Role, timeout time.Duration) (out outcome) {
-	ours, liar := v.bare(t, lie.config, role, timeout)
+func (v *victims) beside(t *testing.T, lie sshTale, theirs *intake.Store, server bool, timeout time.Duration) (out outcome) {
+	ours, liar := v.bare(t, lie.config, server, timeout)
 	o := Options{
 		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Server: ours.Server, Agent: "victim", Timeout: timeout,
 		Objects: func(context.Context) (*oid.List, error) { return v.list, nil }, Common: func(uint64) {}, Warn: func(string) {},
@@ -264,9 +260,9 @@ func TestTortureLiarsSSH(t *testing.T) {
 	failed := 0
 	for i, lie := range lies {
 		ok := t.Run(lie.name, func(t *testing.T) {
-			for _, role := range []tunnel.Role{tunnel.Client, tunnel.Server}[:gittest.Rounds(1, 2)] {
+			for _, server := range []bool{false, true}[:gittest.Rounds(1, 2)] {
 				if i%2 > 0 {
-					role = tunnel.Client + tunnel.Server - role
+					server = !server
 				}
 				v, them := newVictims(t, 3), newStock(t)
 				store, err := intake.Open(t.Context(), git.Git{Dir: them.repo.Dir, Env: them.repo.Env})
@@ -275,7 +271,7 @@ func TestTortureLiarsSSH(t *testing.T) {
 				}
 				grown := peak(t)
 				var out outcome
-				synctest.Test(t, func(t *testing.T) { out = v.beside(t, lie, store, role, lieTimeout) })
+				synctest.Test(t, func(t *testing.T) { out = v.beside(t, lie, store, server, lieTimeout) })
 				out.memory = grown()
 				v.check(t, tale{want: lie.want, within: lieTimeout, stores: lie.want == ""}, out)
 				if lie.want == "" && v.repo.Objects() != them.repo.Objects() {

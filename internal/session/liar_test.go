@@ -142,7 +142,7 @@ func (l *liar) set(names []string) (*reconcile.Set, *oid.List) {
 			l.t.Error(err)
 		}
 		list.Append(binary)
-		set.Add(binary)
+		set.AddPacked(binary, len(binary))
 	}
 	return set, list
 }
@@ -150,11 +150,7 @@ func (l *liar) set(names []string) (*reconcile.Set, *oid.List) {
 // find finds the difference, honestly. The names are ascending.
 func (l *liar) find(theirs int, names []string) wire.Common {
 	set, list := l.set(names)
-	x, err := reconcile.NewExchange(set, theirs)
-	if err != nil {
-		l.t.Error(err)
-		return wire.Common{}
-	}
+	x := reconcile.NewExchange(set, theirs, false)
 	for !x.Finished() {
 		for x.Credit() > 0 {
 			batch, mode, _ := x.Next(nil, 512)
@@ -180,7 +176,9 @@ func (l *liar) find(theirs int, names []string) wire.Common {
 }
 
 // common negotiates honestly and says what is common, honestly.
-func (l *liar) common(names ...string) { l.say(wire.TypeCommon, l.negotiate(names...).Append(nil)) }
+func (l *liar) common(names ...string) {
+	l.say(wire.TypeCommon, wire.Append(nil, l.negotiate(names...)))
+}
 
 // give is common of a side that only gives.
 func (l *liar) give(names ...string) {
@@ -222,7 +220,7 @@ func (l *liar) pack(number uint32, objects uint32, pack []byte) {
 		l.say(wire.TypePack, part)
 		pack = pack[len(part):]
 	}
-	l.say(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: objects}.Append(nil))
+	l.say(wire.TypePackEnd, wire.Append(nil, wire.PackEnd{Number: number, Objects: objects}))
 }
 
 // victims is the store that all lies are told to, and what the liar has.
@@ -271,13 +269,13 @@ func (v *victims) names() (names []string) {
 }
 
 // tunnel is a tunnel between us and the liar over a pipe in memory.
-func (v *victims) tunnel(t *testing.T, role tunnel.Role) (ours, theirs *tunnel.Conn) {
+func (v *victims) tunnel(t *testing.T, server bool) (ours, theirs *tunnel.Conn) {
 	a, b := gittest.Pipe()
-	return v.tunnelOver(t, a, b, role)
+	return v.tunnelOver(t, a, b, server)
 }
 
 // tunnelOver is a tunnel over any pipe.
-func (v *victims) tunnelOver(t *testing.T, a, b io.ReadWriteCloser, role tunnel.Role) (ours, theirs *tunnel.Conn) {
+func (v *victims) tunnelOver(t *testing.T, a, b io.ReadWriteCloser, server bool) (ours, theirs *tunnel.Conn) {
 	trusts := func(key ssh.Signer) func(ssh.PublicKey) bool {
 		return func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.PublicKey().Marshal()) }
 	}
@@ -285,14 +283,10 @@ func (v *victims) tunnelOver(t *testing.T, a, b io.ReadWriteCloser, role tunnel.
 	opened := make(chan error, 1)
 	go func() {
 		var err error
-		theirs, err = tunnel.Open(t.Context(), b, role, tunnel.Options{Signer: v.keys[1], Trusted: trusts(v.keys[0]), Timing: timing})
+		theirs, err = tunnel.Open(t.Context(), b, server, tunnel.Options{Signer: v.keys[1], Trusted: trusts(v.keys[0]), Timing: timing})
 		opened <- err
 	}()
-	other := tunnel.Client
-	if role == tunnel.Client {
-		other = tunnel.Server
-	}
-	ours, err := tunnel.Open(t.Context(), a, other, tunnel.Options{Signer: v.keys[0], Trusted: trusts(v.keys[1]), Timing: timing})
+	ours, err := tunnel.Open(t.Context(), a, !server, tunnel.Options{Signer: v.keys[0], Trusted: trusts(v.keys[1]), Timing: timing})
 	if err := errors.Join(err, <-opened); err != nil {
 		t.Fatal(err)
 	}
@@ -308,8 +302,8 @@ type outcome struct {
 }
 
 // hear has a conversation with a liar.
-func (v *victims) hear(t *testing.T, lie tale, role tunnel.Role, timeout time.Duration) (out outcome) {
-	ours, theirs := v.tunnel(t, role)
+func (v *victims) hear(t *testing.T, lie tale, server bool, timeout time.Duration) (out outcome) {
+	ours, theirs := v.tunnel(t, server)
 	o := Options{
 		Store: v.store, Direction: wire.Both, Secret: ours.SessionID(), Server: ours.Server, Agent: "victim", Timeout: timeout,
 		Objects: func(context.Context) (*oid.List, error) { return v.list, nil },
@@ -384,14 +378,14 @@ func (v *victims) tell(t *testing.T, lie tale) (outcomes []outcome) {
 	if lie.within == 0 {
 		lie.within = lieTimeout + lastWords
 	}
-	roles := []tunnel.Role{tunnel.Client, tunnel.Server}
+	servers := []bool{false, true}
 	if len(lie.name)%2 > 0 { // as good as any
-		slices.Reverse(roles)
+		slices.Reverse(servers)
 	}
-	for _, role := range roles[:gittest.Rounds(1, 2)] {
+	for _, server := range servers[:gittest.Rounds(1, 2)] {
 		var out outcome
 		grown := peak(t)
-		synctest.Test(t, func(t *testing.T) { out = v.hear(t, lie, role, lieTimeout) })
+		synctest.Test(t, func(t *testing.T) { out = v.hear(t, lie, server, lieTimeout) })
 		out.memory = grown()
 		v.check(t, lie, out)
 		outcomes = append(outcomes, out)
@@ -480,6 +474,6 @@ func figures(t *testing.T, what string, all []outcome, failed int) {
 // esc is what no message may show raw.
 const esc = "\x1b[2J\r\n\x00\u202e\xff"
 
-func count(n uint64) []byte { return wire.AppendCount(nil, n) }
+func count(n uint64) []byte { return wire.Append(nil, n) }
 
-func number(n uint32) []byte { return wire.AppendNumber(nil, n) }
+func number(n uint32) []byte { return wire.Append(nil, n) }

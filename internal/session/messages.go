@@ -45,9 +45,9 @@ func (s *session) next(waitingFor string) (wire.Frame, error) {
 			return f, &pipeError{"while waiting for " + waitingFor, err}
 		}
 		switch f.Type {
-		case wire.TypeAlive:
-			if err := wire.ParseEmpty(f.Body); err != nil {
-				return f, err
+		case wire.TypeAlive, wire.TypeBye, wire.TypePackDrop, wire.TypeLeave:
+			if len(f.Body) > 0 {
+				return f, fmt.Errorf("the peer sent a message without a body of %d bytes", len(f.Body))
 			}
 		case wire.TypeAbort:
 			reason, err := wire.ParseText(f.Body)
@@ -55,7 +55,8 @@ func (s *session) next(waitingFor string) (wire.Frame, error) {
 				return f, err
 			}
 			return f, &PeerError{reason}
-		default:
+		}
+		if f.Type != wire.TypeAlive {
 			return f, nil
 		}
 	}
@@ -78,8 +79,14 @@ func unexpected(f wire.Frame, waitingFor string) error {
 // for in order to read may depend on it; such messages go through controls.
 func (s *session) write(t wire.Type, parts ...[]byte) error {
 	err := s.out.Write(t, parts...)
-	if err != nil {
-		return &pipeError{"while sending", err}
+	if err == nil {
+		return nil
 	}
-	return nil
+	// A pipe that takes no more bytes mostly means that the peer has gone, and its last words, which the reader finds, say
+	// why. The reader is given some time for it.
+	select {
+	case <-s.ctx.Done():
+	case <-time.After(lastWords):
+	}
+	return &pipeError{"while sending", err}
 }

@@ -45,15 +45,12 @@ func newNegotiation(s *session) *negotiation {
 }
 
 // begin starts the exchange, once the peer has said how many objects it holds.
-func (n *negotiation) begin() (err error) {
-	if n.x, err = reconcile.NewExchange(n.set, int(n.s.peer.Objects)); err == nil {
-		n.x.Sorted = n.s.peer.Sorted
-	}
-	return err
+func (n *negotiation) begin() {
+	n.x = reconcile.NewExchange(n.set, int(n.s.peer.Objects), n.s.peer.Sorted)
 }
 
 // write sends what there is credit for until the peer has what it needs.
-func (n *negotiation) write(context.Context) error {
+func (n *negotiation) write(ctx context.Context) error {
 	var batch []byte
 	for {
 		n.mu.Lock()
@@ -68,7 +65,7 @@ func (n *negotiation) write(context.Context) error {
 		case entries == 0:
 			select {
 			case <-n.changed:
-			case <-n.s.failed:
+			case <-ctx.Done():
 				return nil
 			}
 		default:

@@ -20,19 +20,27 @@ const maxWarned = 100
 type outbox struct {
 	s *session
 
-	refusals int // objects that the peer has refused; of the goroutine that sends
-
 	told     chan struct{}           // closed when the peer has told the partial packs that it holds
 	partials map[uint64]wire.Partial // these, by object; until told is closed, of the goroutine that reads, and then of that which sends
 
+	// Of the goroutine that sends:
+	pending  []objects.Piece // packs to make, the last one first
+	number   uint32          // of the pack that is sent next
+	refusals int             // objects that the peer has refused
+	kept     int             // objects that are not offered
+
 	mu          sync.Mutex
-	pending     []objects.Piece          // packs to make, the last one first
 	outstanding map[uint32]objects.Piece // packs sent and not yet judged, by number
-	refused     []wire.Refused
+	refused     []refusal
 	storedCount int
 	left        []uint32      // objects that are omitted or kept
-	kept        int           // of these, not offered
 	wake        chan struct{} // holds a token when a verdict has come
+}
+
+// refusal is a pack that the peer has refused, and what it says.
+type refusal struct {
+	piece objects.Piece
+	wire.Refused
 }
 
 func newOutbox(s *session) *outbox {
@@ -46,36 +54,29 @@ func (b *outbox) send(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	pieces, err := objects.Plan(ctx, b.s.o.Store.Repo, b.s.local, give)
+	b.pending, err = objects.Plan(ctx, b.s.o.Store.Repo, b.s.local, give)
 	planned()
 	if err != nil {
 		return own("planning our packs", err)
 	}
-	slices.Reverse(pieces)
-	b.pending = pieces
-	var number uint32
+	slices.Reverse(b.pending)
 	for {
 		b.mu.Lock()
-		refused := b.refused
+		refused, waiting := b.refused, len(b.outstanding)
 		b.refused = nil
-		piece, more := b.pop()
-		waiting := len(b.outstanding)
 		b.mu.Unlock()
 		for _, r := range refused {
 			if err := b.reconsider(ctx, r); err != nil {
 				return err
 			}
 		}
-		switch {
-		case more:
-			sent, err := b.sendPack(ctx, number, piece)
-			if err != nil {
+		switch last := len(b.pending) - 1; {
+		case last >= 0:
+			piece := b.pending[last]
+			b.pending = b.pending[:last]
+			if err := b.sendPack(ctx, piece); err != nil {
 				return err
 			}
-			if sent {
-				number++
-			}
-		case len(refused) > 0: // look again
 		case waiting > 0:
 			select {
 			case <-b.wake:
@@ -91,95 +92,83 @@ func (b *outbox) send(ctx context.Context) error {
 // offer returns what is given of what the peer lacks, and tells it the short names of the rest.
 func (b *outbox) offer(ctx context.Context) ([]uint32, error) {
 	s := b.s
-	if s.o.Offer == nil || len(s.give) == 0 {
-		return s.give, nil
+	give, err := s.offered(ctx)
+	if err != nil || len(give) == len(s.give) {
+		return give, err
 	}
-	give, err := s.o.Offer(ctx, s.local, s.give)
-	if err != nil {
-		return nil, err
-	}
-	var kept []uint32
-	next := 0
-	for _, at := range s.give {
-		if next < len(give) && give[next] == at {
-			next++
-		} else {
-			kept = append(kept, at)
-		}
-	}
-	b.mu.Lock()
-	b.left, b.kept = kept, len(kept)
-	b.mu.Unlock()
 	s.o.Status.update(func(p *Progress) { p.Give = uint64(len(give)) })
+	offered := oid.NewBitmap(s.local.Len(), give)
+	kept := slices.DeleteFunc(slices.Clone(s.give), offered.Has)
+	b.kept = len(kept)
 	key := s.key()
-	for part := range slices.Chunk(kept, wire.NamesPerFrame(8)) {
+	return give, b.leave(wire.TypeKept, kept, 8, func(body, name []byte) []byte {
+		return binary.BigEndian.AppendUint64(body, key.Short(name))
+	})
+}
+
+// leave tells the peer that objects don't come, each by as many bytes. They are noted first, since the peer may be done by it.
+func (b *outbox) leave(t wire.Type, left []uint32, size int, appendName func(body, name []byte) []byte) error {
+	b.mu.Lock()
+	b.left = append(b.left, left...)
+	b.mu.Unlock()
+	for part := range slices.Chunk(left, wire.MaxBody/size) {
 		var body []byte
-		for _, at := range part {
-			body = binary.BigEndian.AppendUint64(body, key.Short(s.local.At(int(at))))
+		for _, i := range part {
+			body = appendName(body, b.s.local.At(int(i)))
 		}
-		if err := s.write(wire.TypeKept, body); err != nil {
-			return nil, err
+		if err := b.s.write(t, body); err != nil {
+			return err
 		}
 	}
-	return give, nil
+	return nil
 }
 
-func (b *outbox) pop() (piece objects.Piece, ok bool) {
-	if len(b.pending) == 0 {
-		return piece, false
-	}
-	last := len(b.pending) - 1
-	piece = b.pending[last]
-	b.pending = b.pending[:last]
-	return piece, true
+// omit leaves out objects that were announced.
+func (b *outbox) omit(bad ...uint32) error {
+	return b.leave(wire.TypeOmitted, bad, b.s.local.Format().Size(), func(body, name []byte) []byte { return append(body, name...) })
 }
 
-// sendPack sends one pack; sent is false where it had to be dropped, because some object could not be read. Those are
-// then omitted, and the others are pending again.
-func (b *outbox) sendPack(ctx context.Context, number uint32, piece objects.Piece) (sent bool, err error) {
+// sendPack sends one pack. If some object can't be read, it is dropped: those are then omitted, and the others are pending
+// again.
+func (b *outbox) sendPack(ctx context.Context, piece objects.Piece) error {
 	s := b.s
-	begun := packFrames{s: s}
-	if piece.Large() && s.peer.Resume {
-		if begun.resumes, err = b.resume(ctx, piece); err != nil {
-			return false, err
-		}
+	frames, err := b.begin(ctx, piece)
+	if err != nil {
+		return err
 	}
-	frames := bufio.NewWriterSize(&begun, wire.MaxBody)
+	buffer := bufio.NewWriterSize(frames, wire.MaxBody)
 	packed := s.o.Status.do("packing our objects")
-	packErr := objects.Pack(ctx, s.o.Store.Repo, piece, frames)
-	if packErr == nil {
-		packErr = frames.Flush()
+	err = objects.Pack(ctx, s.o.Store.Repo, piece, buffer)
+	if err == nil {
+		err = buffer.Flush()
 	}
 	packed()
-	if packErr == nil && begun.resumes != nil {
-		packErr = begun.resumes.whole()
-	}
-	if packErr == errOtherPack { // it has been forgotten: all of it goes
-		b.again(piece)
-		return false, nil
-	}
-	if packErr == nil {
+	switch {
+	case err == nil && frames.sent:
 		b.mu.Lock()
-		b.outstanding[number] = piece // only now can the peer have a verdict
+		b.outstanding[b.number] = piece // only now can the peer have a verdict
 		b.mu.Unlock()
-		return true, s.write(wire.TypePackEnd, wire.PackEnd{Number: number, Objects: uint32(piece.Len())}.Append(nil))
+		end := wire.PackEnd{Number: b.number, Objects: uint32(piece.Len())}
+		b.number++
+		return s.write(wire.TypePackEnd, wire.Append(nil, end))
+	case err == nil || err == errOtherPack: // what the peer holds has been forgotten: all of it goes
+		b.pending = append(b.pending, piece)
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case isPipe(err):
+		return err
 	}
-	if failed := ctx.Err(); failed != nil {
-		return false, failed
-	}
-	if isPipe(packErr) {
-		return false, packErr
-	}
-	if begun.sent {
+	if frames.sent {
 		if err := s.write(wire.TypePackDrop); err != nil {
-			return false, err
+			return err
 		}
 	}
-	found, err := b.omit(ctx, piece.Index())
-	if err == nil && found == 0 && !b.simplify(piece, packErr.Error()) {
-		err = own("packing our objects", packErr)
+	found, verifyErr := b.omitBad(ctx, piece.Index())
+	if verifyErr == nil && found == 0 && !b.simplify(piece, err.Error()) {
+		return own("packing our objects", err)
 	}
-	return false, err
+	return verifyErr
 }
 
 // simplify makes a pack pending again whose objects are sound: without bases, since it may be one of these that can't be
@@ -196,41 +185,8 @@ func (b *outbox) simplify(piece objects.Piece, reason string) bool {
 	default:
 		return false
 	}
-	b.again(piece)
-	return true
-}
-
-// again makes a piece the next one.
-func (b *outbox) again(piece objects.Piece) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.pending = append(b.pending, piece)
-}
-
-// packFrames writes what it is given as the body of frames, MaxBody bytes at most at a time.
-type packFrames struct {
-	s       *session
-	resumes *resumption // nil, or where a large pack begins
-	sent    bool        // something of a pack
-}
-
-func (w *packFrames) Write(p []byte) (n int, err error) {
-	if w.resumes != nil {
-		if n, err = w.resumes.pass(p); err != nil {
-			return n, err
-		}
-		w.sent = w.sent || w.resumes.begun
-		p = p[n:]
-	}
-	for part := range slices.Chunk(p, wire.MaxBody) {
-		w.sent = true
-		if err := w.s.write(wire.TypePack, part); err != nil {
-			return n, err
-		}
-		n += len(part)
-		w.s.o.Status.update(func(p *Progress) { p.BytesOut += uint64(len(part)) })
-	}
-	return n, nil
+	return true
 }
 
 // reconsider makes a refused pack again, until what the peer refuses is alone and can be left out. If the refusal names an
@@ -238,22 +194,18 @@ func (w *packFrames) Write(p []byte) (n int, err error) {
 // that can't be read; then a copy from our packs. What is left is one of the objects, in one half or the other.
 //
 // Each refusal makes a pack simpler or smaller, so this has an end.
-func (b *outbox) reconsider(ctx context.Context, r wire.Refused) error {
-	b.mu.Lock()
-	piece := b.outstanding[r.Number]
-	delete(b.outstanding, r.Number)
-	b.mu.Unlock()
-	list := piece.Index()
+func (b *outbox) reconsider(ctx context.Context, r refusal) error {
+	list := r.piece.Index()
 	if at, found := b.s.local.Search(r.Object); found && slices.Contains(list, uint32(at)) {
 		return b.leaveOut(list, uint32(at), r.Reason)
 	}
-	if piece.Thin() {
-		b.simplify(piece, r.Reason)
+	if r.piece.Thin() {
+		b.simplify(r.piece, r.Reason)
 		return nil
 	}
-	found, err := b.omit(ctx, list)
+	found, err := b.omitBad(ctx, list)
 	switch {
-	case err != nil || found > 0 || b.simplify(piece, r.Reason):
+	case err != nil || found > 0 || b.simplify(r.piece, r.Reason):
 		return err
 	case len(list) == 1:
 		return b.leaveOut(list, list[0], r.Reason)
@@ -271,7 +223,7 @@ func (b *outbox) leaveOut(list []uint32, bad uint32, reason string) error {
 	case b.refusals == maxWarned+1:
 		b.s.o.Warn("the peer refuses more of our objects; the next ones are not named")
 	}
-	if err := b.tellOmitted(bad); err != nil {
+	if err := b.omit(bad); err != nil {
 		return err
 	}
 	rest := slices.DeleteFunc(slices.Clone(list), func(i uint32) bool { return i == bad })
@@ -281,8 +233,6 @@ func (b *outbox) leaveOut(list []uint32, bad uint32, reason string) error {
 
 // retry makes the objects of each list pending again.
 func (b *outbox) retry(lists ...[]uint32) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	for _, list := range lists {
 		if len(list) > 0 {
 			b.pending = append(b.pending, objects.NewPiece(b.s.local, list))
@@ -290,9 +240,9 @@ func (b *outbox) retry(lists ...[]uint32) {
 	}
 }
 
-// omit reads every object of the list, tells the peer and the user which ones cannot be given, and makes the others
+// omitBad reads every object of the list, tells the peer and the user which ones cannot be given, and makes the others
 // pending again.
-func (b *outbox) omit(ctx context.Context, list []uint32) (found int, err error) {
+func (b *outbox) omitBad(ctx context.Context, list []uint32) (found int, err error) {
 	s := b.s
 	reasons := make(map[uint32]string)
 	err = objects.Verify(ctx, s.o.Store.Repo, oid.Selection{List: s.local, Index: list}, func(i int, reason string) {
@@ -313,28 +263,11 @@ func (b *outbox) omit(ctx context.Context, list []uint32) (found int, err error)
 			good = append(good, i)
 		}
 	}
-	if err := b.tellOmitted(bad...); err != nil {
+	if err := b.omit(bad...); err != nil {
 		return 0, err
 	}
 	b.retry(good)
 	return len(bad), nil
-}
-
-// tellOmitted tells the peer that objects don't come. They are noted first, since the peer may be done by it.
-func (b *outbox) tellOmitted(bad ...uint32) error {
-	b.mu.Lock()
-	b.left = append(b.left, bad...)
-	b.mu.Unlock()
-	for part := range slices.Chunk(bad, wire.NamesPerFrame(b.s.local.Format().Size())) {
-		var body []byte
-		for _, i := range part {
-			body = append(body, b.s.local.At(int(i))...)
-		}
-		if err := b.s.write(wire.TypeOmitted, body); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // verdict takes the peer's word on one pack. It does not wait: the reader must go on while send is writing.
@@ -344,7 +277,7 @@ func (b *outbox) verdict(f wire.Frame) error {
 	if f.Type == wire.TypeRefused {
 		refused, err = wire.ParseRefused(f.Body, b.s.local.Format().Size())
 	} else {
-		refused.Number, err = wire.ParseNumber(f.Body)
+		refused.Number, err = wire.Parse[uint32](f.Body, "number")
 	}
 	if err != nil {
 		return err
@@ -352,13 +285,13 @@ func (b *outbox) verdict(f wire.Frame) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	piece, ok := b.outstanding[refused.Number]
-	if !ok || slices.ContainsFunc(b.refused, func(r wire.Refused) bool { return r.Number == refused.Number }) {
+	if !ok {
 		return fmt.Errorf("the peer has a verdict on pack %d, which waits for none", refused.Number)
 	}
+	delete(b.outstanding, refused.Number)
 	if f.Type == wire.TypeRefused {
-		b.refused = append(b.refused, refused)
+		b.refused = append(b.refused, refusal{piece, refused})
 	} else {
-		delete(b.outstanding, refused.Number)
 		b.storedCount += piece.Len()
 		b.s.o.Status.update(func(p *Progress) { p.Given = uint64(b.storedCount) })
 	}
@@ -377,12 +310,6 @@ func (b *outbox) omitted() int { return len(b.left) - b.kept }
 
 // sent is the names of what was given, once send has returned.
 func (b *outbox) sent() oid.Names {
-	if len(b.left) > 0 {
-		left := make(map[uint32]bool, len(b.left))
-		for _, i := range b.left {
-			left[i] = true
-		}
-		return oid.Selection{List: b.s.local, Index: slices.DeleteFunc(b.s.give, func(i uint32) bool { return left[i] })}
-	}
-	return oid.Selection{List: b.s.local, Index: b.s.give}
+	left := oid.NewBitmap(b.s.local.Len(), b.left)
+	return oid.Selection{List: b.s.local, Index: slices.DeleteFunc(b.s.give, left.Has)}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 
 	"aig/internal/git"
 	"aig/internal/objects"
@@ -51,22 +52,13 @@ func (b *inbox) tellPartials() error {
 		b.partials[string(object)] = p
 		b.mu.Unlock()
 		key := b.s.key()
-		body = wire.AppendPartial(body, wire.Partial{Object: key.Short(object), Bytes: uint64(p.Size), Sum: [sha256.Size]byte(sum.Sum(nil))})
+		held := wire.Partial{Object: key.Short(object), Bytes: uint64(p.Size), Sum: [sha256.Size]byte(sum.Sum(nil))}
+		body = wire.Append(body, held)
 	}
 	if len(body) == 0 {
 		return nil
 	}
 	return b.s.write(wire.TypePartial, body)
-}
-
-// closePartials closes those that the peer has not gone on with. They stay for another run.
-func (b *inbox) closePartials() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, p := range b.partials {
-		p.Close()
-	}
-	clear(b.partials)
 }
 
 // begin begins a large pack, perhaps behind what we hold of it.
@@ -107,53 +99,62 @@ func (b *inbox) begin(ctx context.Context, body []byte) error {
 // errOtherPack says that the peer holds the beginning of another pack than ours.
 var errOtherPack = errors.New("the peer holds the beginning of another pack")
 
-// resumption is how a large pack begins: behind what the peer holds of it, if that is what we make too.
-type resumption struct {
-	s      *session
-	object []byte
+// packFrames writes a pack as the bodies of frames. A large one begins behind what the peer holds of it, if that is what we
+// make too.
+type packFrames struct {
+	s    *session
+	sent bool // something of the pack, if only that it begins
+
+	// Of a large one:
+	object []byte // by which it goes
 	held   wire.Partial
 	left   uint64 // of the held bytes, to be compared
 	sum    hash.Hash
-	begun  bool // the peer has been told
 }
 
-// resume returns how a piece begins, once the peer has said what it holds. That is used once.
-func (b *outbox) resume(ctx context.Context, piece objects.Piece) (*resumption, error) {
+// begin returns where a pack is to be written. What the peer holds of a large one is used once, as soon as it has said so.
+func (b *outbox) begin(ctx context.Context, piece objects.Piece) (*packFrames, error) {
+	w := &packFrames{s: b.s}
+	if !piece.Large() || !b.s.peer.Resume {
+		return w, nil
+	}
 	select {
 	case <-b.told:
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	r := &resumption{s: b.s, object: b.s.local.At(int(piece.Index()[0])), sum: b.s.partialHash()}
+	w.object = b.s.local.At(int(piece.Index()[0]))
 	key := b.s.key()
-	short := key.Short(r.object)
-	r.held = b.partials[short]
+	short := key.Short(w.object)
+	w.held = b.partials[short]
 	delete(b.partials, short)
-	r.left = r.held.Bytes
-	return r, nil
+	w.left, w.sum = w.held.Bytes, b.s.partialHash()
+	return w, nil
 }
 
-// pass takes those bytes that the peer holds, and tells it where the others begin.
-func (r *resumption) pass(p []byte) (n int, err error) {
-	if r.begun {
-		return 0, nil
+func (w *packFrames) Write(p []byte) (n int, err error) {
+	if w.object != nil && !w.sent {
+		n = int(min(w.left, uint64(len(p))))
+		w.sum.Write(p[:n])
+		if w.left -= uint64(n); w.left > 0 {
+			return n, nil
+		}
+		if w.held.Bytes > 0 && !hmac.Equal(w.sum.Sum(nil), w.held.Sum[:]) {
+			return 0, errOtherPack
+		}
+		w.sent = true
+		begin := wire.PackBegin{Offset: w.held.Bytes, Object: w.object}
+		if err := w.s.write(wire.TypePackBegin, begin.Append(nil)); err != nil {
+			return n, err
+		}
 	}
-	n = int(min(r.left, uint64(len(p))))
-	r.sum.Write(p[:n])
-	if r.left -= uint64(n); r.left > 0 {
-		return n, nil
+	for part := range slices.Chunk(p[n:], wire.MaxBody) {
+		w.sent = true
+		if err := w.s.write(wire.TypePack, part); err != nil {
+			return n, err
+		}
+		n += len(part)
+		w.s.o.Status.update(func(p *Progress) { p.BytesOut += uint64(len(part)) })
 	}
-	if r.held.Bytes > 0 && !hmac.Equal(r.sum.Sum(nil), r.held.Sum[:]) {
-		return 0, errOtherPack
-	}
-	r.begun = true
-	return n, r.s.write(wire.TypePackBegin, wire.PackBegin{Offset: r.held.Bytes, Object: r.object}.Append(nil))
-}
-
-// whole returns errOtherPack if the pack has ended within what the peer holds.
-func (r *resumption) whole() error {
-	if !r.begun {
-		return errOtherPack
-	}
-	return nil
+	return n, nil
 }

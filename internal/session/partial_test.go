@@ -215,13 +215,13 @@ func TestTortureLiarsPartials(t *testing.T) {
 	begin := func(offset uint64, object []byte) []byte {
 		return wire.PackBegin{Offset: offset, Object: object}.Append(nil)
 	}
-	part := wire.AppendPartial(nil, wire.Partial{Object: 1, Bytes: 1 << 63})
+	part := wire.Append(nil, wire.Partial{Object: 1, Bytes: 1 << 63})
 	lie := func(name, want string, do func(l *liar)) tale {
 		return tale{name: name, want: want, tell: func(l *liar) {
 			resumes(l)
 			common := l.negotiate(s.names...)
 			do(l)
-			l.say(wire.TypeCommon, common.Append(nil))
+			l.say(wire.TypeCommon, wire.Append(nil, common))
 			l.conn.CloseWrite()
 		}}
 	}
@@ -253,7 +253,7 @@ func TestTortureLiarsPartials(t *testing.T) {
 			l.greeting = []string{"agent", "resume 1\nagent"}
 			common := l.negotiate(v.names()...)
 			l.say(wire.TypePartial, part)
-			l.say(wire.TypeCommon, common.Append(nil))
+			l.say(wire.TypeCommon, wire.Append(nil, common))
 			l.part(0)
 		}},
 		{name: "begun, taken back, and given without", stores: true, tell: func(l *liar) {

@@ -36,10 +36,10 @@ func TestMuchToTellAndNoRoom(t *testing.T) {
 		name[0], name[1], name[2] = byte(i>>16), byte(i>>8), byte(i) // ascending
 		if i < common || i%2 == 0 {
 			ours.Append(name)
-			ourSet.Add(name)
+			ourSet.AddPacked(name, len(name))
 		}
 		if i < common || i%2 == 1 {
-			theirs.Add(name)
+			theirs.AddPacked(name, len(name))
 		}
 	}
 	symbols := symbolsOf(t, theirs, ourSet)
@@ -94,14 +94,8 @@ func TestMuchToTellAndNoRoom(t *testing.T) {
 // symbolsOf is the symbols of a set that another set needs to know the difference.
 func symbolsOf(t *testing.T, set, other *reconcile.Set) (symbols []byte) {
 	t.Helper()
-	a, err := reconcile.NewExchange(set, other.Len())
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := reconcile.NewExchange(other, set.Len())
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := reconcile.NewExchange(set, other.Len(), false)
+	b := reconcile.NewExchange(other, set.Len(), false)
 	for !a.Finished() || !b.Finished() {
 		for _, pair := range [][2]*reconcile.Exchange{{a, b}, {b, a}} {
 			batch, mode, n := pair[0].Next(nil, reconcile.FirstBlock)

@@ -104,12 +104,12 @@ type session struct {
 
 	negotiation *negotiation
 
-	controls *controls
-	compared atomic.Bool // the two sides mean each other: their contexts are the same, and all else that the hellos say fits
+	controls chan wire.Frame // posted, and not yet written
+	parted   chan struct{}   // closed when our goodbye is written
+	compared atomic.Bool     // the two sides mean each other: their contexts are the same, and all else that the hellos say fits
 	failing  sync.Once
-	failed   chan struct{} // closed when failure is set
-	failure  error
-	cancel   context.CancelFunc
+	ctx      context.Context // ends with the conversation; its cause is the failure
+	cancel   context.CancelCauseFunc
 	outer    context.Context // the caller's, which a broken pipe does not end
 }
 
@@ -119,19 +119,17 @@ type session struct {
 func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	outer := ctx
 	// Our own context outlives the caller's for as long as it takes to tell the peer.
-	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(outer))
 	s := &session{
-		o: o, pipe: pipe, cancel: cancel, outer: outer,
+		o: o, pipe: pipe, ctx: ctx, cancel: cancel, outer: outer,
 		in: wire.NewReader(&timed{pipe, o.Timeout}), out: wire.NewWriter(pipe),
-		failed:   make(chan struct{}),
-		controls: newControls(),
+		controls: make(chan wire.Frame, maxControls), parted: make(chan struct{}),
 	}
 	if s.o.Status == nil {
 		s.o.Status = new(Status)
 	}
 	var helpers sync.WaitGroup
 	helpers.Go(func() { s.writeControls(ctx) })
-	helpers.Go(func() { s.sayAlive(ctx) })
 	helpers.Go(func() {
 		select {
 		case <-outer.Done():
@@ -139,16 +137,8 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 		case <-ctx.Done():
 		}
 	})
-	helpers.Go(func() {
-		<-ctx.Done()
-		select {
-		case <-s.failed:
-			s.pipe.Close() // frees whoever waits in Read or Write
-		default:
-		}
-	})
 	result, err := s.converse(ctx)
-	cancel()
+	cancel(nil)
 	helpers.Wait()
 	return result, err
 }
@@ -182,16 +172,14 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 			return s.part()
 		}
 	}
-	if err := s.negotiation.begin(); err != nil {
-		return nil, s.fail(err)
-	}
+	s.negotiation.begin()
 	// We may know the difference while the last that we have told is still on its way. It must not keep us from reading:
 	// the peer may be in the same position, and what both have sent ahead may fill the pipe both ways.
 	var telling sync.WaitGroup
 	defer telling.Wait()
 	telling.Go(func() {
 		if err := s.tell(ctx); err != nil {
-			s.fail(&writeError{err})
+			s.fail(err)
 		}
 	})
 	if err := s.learn(ctx); err != nil {
@@ -238,15 +226,12 @@ func (s *session) learn(ctx context.Context) error {
 
 // part ends a conversation in which nothing was wanted.
 func (s *session) part() (*Result, error) {
-	err := s.controls.post(wire.TypeBye, nil)
+	err := s.post(wire.TypeBye, nil)
 	if err == nil {
-		var body []byte
-		if body, err = s.expect(wire.TypeBye, "the peer's goodbye"); err == nil {
-			err = wire.ParseEmpty(body)
-		}
+		_, err = s.expect(wire.TypeBye, "the peer's goodbye")
 	}
 	if err == nil {
-		err = s.flushControls()
+		err = s.awaitParting()
 	}
 	if err != nil {
 		return nil, s.fail(err)
@@ -260,19 +245,14 @@ func (s *session) both(ctx context.Context, write, read func(context.Context) er
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		if err := write(ctx); err != nil {
-			s.fail(&writeError{err})
+			s.fail(err)
 		}
 	})
 	if err := read(ctx); err != nil {
 		s.fail(err)
 	}
 	writing.Wait()
-	select {
-	case <-s.failed:
-		return s.failure
-	default:
-		return nil
-	}
+	return context.Cause(ctx)
 }
 
 // list reads our own store.

@@ -12,7 +12,6 @@ import (
 	"aig/internal/gittest"
 	"aig/internal/oid"
 	"aig/internal/ref"
-	"aig/internal/tunnel"
 	"aig/internal/wire"
 )
 
@@ -84,7 +83,7 @@ func TestTortureSlowLink(t *testing.T) {
 	}
 	const rate, timeout = 45_000, 4 * time.Second
 	a, b := slowly(rate)
-	ours, theirs := v.tunnelOver(t, a, b, tunnel.Client)
+	ours, theirs := v.tunnelOver(t, a, b, false)
 	took = both(t, [2]Pipe{ours, theirs}, timeout, told(4<<20))
 	ours.Close()
 	theirs.Close()

@@ -34,8 +34,8 @@ func TestVectorsOfTheProtocol(t *testing.T) {
 	hello.Context = "summer holiday"
 	mustHold(strings.ReplaceAll(string(frame(wire.TypeHello, hello.Append(nil))), "\n", "␊"))
 	for _, f := range [][]byte{
-		frame(wire.TypePackEnd, wire.PackEnd{Number: 3, Objects: 18}.Append(nil)),
-		frame(wire.TypeDone, wire.AppendCount(nil, 18)),
+		frame(wire.TypePackEnd, wire.Append(nil, wire.PackEnd{Number: 3, Objects: 18})),
+		frame(wire.TypeDone, wire.Append(nil, uint64(18))),
 		frame(wire.TypeAlive, nil),
 	} {
 		mustHold(strings.TrimSpace(spaced(f)))
@@ -52,16 +52,16 @@ func TestVectorsOfTheProtocol(t *testing.T) {
 		t.Fatal(err)
 	}
 	short, digest := key.Hash(tree)
-	mustHold("short  " + hex.EncodeToString(wire.AppendCount(nil, short)))
+	mustHold("short  " + hex.EncodeToString(wire.Append(nil, short)))
 	mustHold(strings.TrimSpace(spaced(frame(wire.TypePackBegin, wire.PackBegin{Offset: 4, Object: tree}.Append(nil)))))
 	sum := s.partialHash()
 	sum.Write([]byte("PACK"))
 	held := wire.Partial{Object: short, Bytes: 4, Sum: [32]byte(sum.Sum(nil))}
-	mustHold(strings.TrimSpace(spaced(frame(wire.TypePartial, wire.AppendPartial(nil, held)))))
+	mustHold(strings.TrimSpace(spaced(frame(wire.TypePartial, wire.Append(nil, held)))))
 	s.common, s.digest = 1, digest
-	mustHold("digest " + hex.EncodeToString(wire.AppendCount(nil, digest)))
+	mustHold("digest " + hex.EncodeToString(wire.Append(nil, digest)))
 	for server, who := range map[bool]string{false: "client", true: "server"} {
-		mustHold("by the " + who + ":\n\n```\n" + strings.TrimSpace(spaced(frame(wire.TypeCommon, s.saidCommon(server).Append(nil)))))
+		mustHold("by the " + who + ":\n\n```\n" + strings.TrimSpace(spaced(frame(wire.TypeCommon, wire.Append(nil, s.saidCommon(server))))))
 	}
 }
 

@@ -244,10 +244,10 @@ type man struct {
 func (m *man) meet(ctx context.Context, e end, signer ssh.Signer) {
 	timing := tunnel.Timing{Wait: hangs, Timeout: 5 * time.Second}
 	pipe := joined(e)
-	elected, role, err := tunnel.Elect(ctx, pipe, timing)
+	elected, server, err := tunnel.Elect(ctx, pipe, timing)
 	if err == nil {
 		var conn *tunnel.Conn
-		conn, err = tunnel.Open(ctx, elected, role, tunnel.Options{Signer: signer, Timing: timing, Trusted: func(key ssh.PublicKey) bool {
+		conn, err = tunnel.Open(ctx, elected, server, tunnel.Options{Signer: signer, Timing: timing, Trusted: func(key ssh.PublicKey) bool {
 			m.shown = ssh.FingerprintSHA256(key)
 			return true
 		}})

@@ -90,7 +90,7 @@ func echo() error {
 	if _, err := io.Copy(p, p); err != nil {
 		return err
 	}
-	if err := p.CloseWrite(); err != nil {
+	if err := p.Close(); err != nil {
 		return err
 	}
 	// What is opened now must not become standard output.
@@ -103,5 +103,5 @@ func echo() error {
 	if f.Fd() <= 2 {
 		return fmt.Errorf("a new file became descriptor %d", f.Fd())
 	}
-	return p.Close()
+	return nil
 }

@@ -77,12 +77,10 @@ func (p *process) reap() {
 
 // describe words a wait status as package os does.
 func describe(ws unix.WaitStatus) string {
-	switch {
-	case ws.Signaled():
+	if ws.Signaled() {
 		return fmt.Sprintf("signal: %v", ws.Signal())
-	default:
-		return fmt.Sprintf("exit status %d", ws.ExitStatus())
 	}
+	return fmt.Sprintf("exit status %d", ws.ExitStatus())
 }
 
 // signal sends sig to the process group and returns whether the group had a process to get it. The group's number stays taken
@@ -94,7 +92,7 @@ func (p *process) signal(sig unix.Signal) bool {
 // end ends the process group; the pipe has been closed already. It is called once.
 func (p *process) end(grace time.Duration) error {
 	close(p.ending)
-	p.awaitShell(grace)
+	p.ended(grace)
 	p.leader.dismiss()
 	for _, sig := range []unix.Signal{unix.SIGTERM, unix.SIGKILL} {
 		if !p.signal(sig) {
@@ -103,24 +101,10 @@ func (p *process) end(grace time.Duration) error {
 		p.signal(unix.SIGCONT) // a stopped process gets SIGTERM only then
 		p.awaitGroup(grace)
 	}
-	if !p.awaitShell(grace) {
+	if !p.ended(grace) {
 		return fmt.Errorf("transport: process %d does not end, even if killed", p.pid)
 	}
 	return nil
-}
-
-// awaitShell waits for the shell to end, for at most the grace, and returns whether it has.
-func (p *process) awaitShell(grace time.Duration) bool {
-	select {
-	case <-p.exited:
-	case <-time.After(grace):
-	}
-	select { // on a busy machine it may be both
-	case <-p.exited:
-		return true
-	default:
-		return false
-	}
 }
 
 // awaitGroup waits until the process group is empty, for at most the grace. A process that isn't our child can't be waited
@@ -149,7 +133,7 @@ type leader struct {
 	interrupted bool
 }
 
-// leaderScript exits when it reads a line. At end of file it does what process.end does, with [DefaultGrace]. leaderName tells
+// leaderScript exits when it reads a line. At end of file it does what process.end does, with defaultGrace. leaderName tells
 // the leader from the transport in a list of processes.
 const leaderScript = `read -r _ && exit; trap "" TERM; sleep 2; kill -TERM 0; kill -CONT 0; sleep 2; kill -KILL 0`
 const leaderName = "aig-leader"

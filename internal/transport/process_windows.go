@@ -38,21 +38,14 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 
 // end gives the shell time to end by itself, then kills it.
 func (p *process) end(grace time.Duration) error {
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	select {
-	case <-p.exited:
+	if p.ended(grace) {
 		return nil
-	case <-timer.C:
 	}
 	p.proc.Kill()
-	timer.Reset(grace)
-	select {
-	case <-p.exited:
-		return nil
-	case <-timer.C:
+	if !p.ended(grace) {
 		return fmt.Errorf("transport: process %d does not end, even if killed", p.proc.Pid)
 	}
+	return nil
 }
 
 func (p *process) takeTerminal() {}

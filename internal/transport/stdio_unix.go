@@ -38,8 +38,7 @@ func (p *StandardPipe) Read(b []byte) (int, error) {
 	return p.in.file.Read(b)
 }
 
-// Write writes to the output. A broken pipe is an error and no signal. After Close or CloseWrite the error is
-// [os.ErrClosed].
+// Write writes to the output. A broken pipe is an error and no signal. After Close the error is [os.ErrClosed].
 func (p *StandardPipe) Write(b []byte) (int, error) {
 	if p.out.err != nil {
 		return 0, p.out.err
@@ -52,11 +51,8 @@ func (p *StandardPipe) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// CloseWrite closes the output. The other side sees end of file: on a socket at once, else when no other process holds the
-// output open.
-func (p *StandardPipe) CloseWrite() error { return p.out.close(true) }
-
-// Close closes both directions and unblocks Read and Write.
+// Close closes both directions and unblocks Read and Write. The other side sees end of file: on a socket at once, else when no
+// other process holds the output open.
 func (p *StandardPipe) Close() error {
 	return errors.Join(p.out.close(true), p.in.close(false))
 }

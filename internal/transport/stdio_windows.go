@@ -16,9 +16,6 @@ func (p *StandardPipe) Read(b []byte) (int, error) { return p.in.Read(b) }
 // Write writes to the output.
 func (p *StandardPipe) Write(b []byte) (int, error) { return p.out.Write(b) }
 
-// CloseWrite closes the output.
-func (p *StandardPipe) CloseWrite() error { return p.out.Close() }
-
 // Close closes both.
 func (p *StandardPipe) Close() error {
 	p.out.Close()

@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// DefaultGrace is the value of [Options.Grace] if that is zero.
-const DefaultGrace = 2 * time.Second
+// defaultGrace is the value of [Options.Grace] if that is zero.
+const defaultGrace = 2 * time.Second
 
 // Options say what [Start] starts.
 type Options struct {
@@ -32,23 +32,9 @@ type Options struct {
 	// doesn't follow soon. Calls don't overlap. It must not call Close or Ended, which wait for it.
 	Stderr func(line string)
 
-	// Grace is how long the transport gets to end by itself, then after SIGTERM, then after SIGKILL. Zero means
-	// [DefaultGrace].
+	// Grace is how long the transport gets to end by itself, then after SIGTERM, then after SIGKILL. Zero means two seconds.
 	Grace time.Duration
 }
-
-// Pipe is what a transport and the standard streams have in common.
-type Pipe interface {
-	io.ReadWriteCloser
-
-	// CloseWrite ends the direction away from us: the other side reads what was written, then end of file.
-	CloseWrite() error
-}
-
-var (
-	_ Pipe = (*Transport)(nil)
-	_ Pipe = (*StandardPipe)(nil)
-)
 
 // Transport is a running shell expression. Its methods may be called from any goroutine. Close must be called, even if the
 // expression has ended by itself.
@@ -73,7 +59,7 @@ func Start(o Options) (*Transport, error) {
 		return nil, fmt.Errorf("transport: no shell to run it with: %w", err)
 	}
 	if o.Grace <= 0 {
-		o.Grace = DefaultGrace
+		o.Grace = defaultGrace
 	}
 
 	var ours, theirs [3]*os.File
@@ -149,14 +135,6 @@ func (t *Transport) Write(b []byte) (int, error) {
 	return n, explain(err)
 }
 
-// CloseWrite closes the transport's standard input. Reading goes on.
-func (t *Transport) CloseWrite() error {
-	if err := t.in.Close(); !errors.Is(err, os.ErrClosed) {
-		return explain(err)
-	}
-	return nil
-}
-
 // explain removes the name of our end of the pipe, which tells the user nothing.
 func explain(err error) error {
 	if err == nil || err == io.EOF {
@@ -177,12 +155,7 @@ func (t *Transport) TakeTerminal() { t.proc.takeTerminal() }
 // process group has seen that, so this process should act as if it had got the signal too. It returns false while the
 // transport runs.
 func (t *Transport) Interrupted() bool {
-	select {
-	case <-t.proc.exited:
-		return t.proc.interrupted
-	default:
-		return false
-	}
+	return t.proc.ended(0) && t.proc.interrupted
 }
 
 // Ended waits for the transport to end by itself, within ctx and the grace, and returns how it did: "exit status 255",
@@ -204,6 +177,20 @@ func (t *Transport) Ended(ctx context.Context) (status string, ended bool) {
 	case <-timer.C:
 	}
 	return t.proc.status, true
+}
+
+// ended waits for the shell to end, for at most the grace, and returns whether it has.
+func (p *process) ended(grace time.Duration) bool {
+	select {
+	case <-p.exited:
+	case <-time.After(grace):
+	}
+	select { // on a busy machine it may be both
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
 }
 
 // Close ends the transport, and returns when nothing of it is left. It closes the transport's standard input, unblocks Read

@@ -78,7 +78,7 @@ func (c *Conn) open(channelType string) error {
 	case c.Server:
 		err := c.accept()
 		if err == io.EOF {
-			err = ofPeer(cause(c.why))
+			err = ofPeer(c.end(errEnded))
 		}
 		if err != nil {
 			return ch.fail(notOpened(err))
@@ -89,7 +89,7 @@ func (c *Conn) open(channelType string) error {
 		switch err := c.accept(); err {
 		case nil:
 		case io.EOF:
-			ch.fail(c.end())
+			ch.fail(c.end(io.EOF))
 		default:
 			ch.fail(notOpened(err))
 		}
@@ -101,8 +101,8 @@ func notOpened(err error) error {
 	return fmt.Errorf("waiting for the peer to open the channel: %w", err)
 }
 
-// end returns what a reader finds where the connection is over: why it broke, or io.EOF.
-func (c *Conn) end() error { return cmp.Or(broken(c.why), io.EOF) }
+// end returns why a connection that is over broke, or else what its mere end is.
+func (c *Conn) end(clean error) error { return cmp.Or(broken(c.why), clean) }
 
 // wait waits until the channel is open.
 func (c *Conn) wait() error {
@@ -110,7 +110,7 @@ func (c *Conn) wait() error {
 	case <-c.channel.ready:
 	case <-c.over:
 		if !c.channel.asked.Load() {
-			return c.end()
+			return c.end(io.EOF)
 		}
 		// The peer may have said all that it had to say before the channel is ours: that is still to be read.
 		<-c.channel.ready
@@ -165,7 +165,7 @@ func (c *Conn) request(greeting []byte) error {
 	if err != nil && !errors.As(err, new(*ssh.OpenChannelError)) {
 		c.conn.Close()
 		<-c.over
-		err = cause(c.why) // x/crypto only says that there was no answer
+		err = c.end(errEnded) // x/crypto only says that there was no answer
 	}
 	if err != nil {
 		return c.channel.fail(fmt.Errorf("opening the channel: %w", ofPeer(err)))

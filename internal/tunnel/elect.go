@@ -17,15 +17,6 @@ import (
 	"time"
 )
 
-// Role is a side's part in the SSH connection. Nothing after the handshake depends on it.
-type Role int
-
-// The roles. The side with the larger number is the server.
-const (
-	Client Role = iota + 1
-	Server
-)
-
 const (
 	// magic begins a preface. The line ends, the NUL and the ^Z show a pipe that alters bytes, as a terminal does, here and
 	// not later.
@@ -81,17 +72,18 @@ func (b *begun) Write(p []byte) (int, error) {
 	return len(p), <-b.sent
 }
 
-// Elect exchanges prefaces over the pipe. It returns our role, and the pipe for Open, on which SSH has begun: a side identifies itself in the
-// same way whatever its role, and doesn't wait for the other's preface to do so. After an error the pipe is useless, and the caller closes it.
-func Elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing) (io.ReadWriteCloser, Role, error) {
+// Elect exchanges prefaces over the pipe. It returns whether we are the SSH server, which is the side with the larger number, and the pipe for
+// Open, on which SSH has begun: a side identifies itself in the same way whatever its role, and doesn't wait for the other's preface to do so.
+// After an error the pipe is useless, and the caller closes it.
+func Elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing) (begins io.ReadWriteCloser, server bool, err error) {
 	var random [8]byte
 	rand.Read(random[:]) // never fails
 	b := &begun{pipe, make(chan error, 1), true}
-	role, err := b.elect(ctx, timing, binary.BigEndian.Uint64(random[:]))
-	return b, role, err
+	server, err = b.elect(ctx, timing, binary.BigEndian.Uint64(random[:]))
+	return b, server, err
 }
 
-func (b *begun) elect(ctx context.Context, timing Timing, number uint64) (Role, error) {
+func (b *begun) elect(ctx context.Context, timing Timing, number uint64) (server bool, err error) {
 	const forever = time.Duration(math.MaxInt64)
 	pipe := b.ReadWriteCloser
 	defer context.AfterFunc(ctx, func() { pipe.Close() })()
@@ -120,27 +112,25 @@ func (b *begun) elect(ctx context.Context, timing Timing, number uint64) (Role, 
 	}
 	switch inTime := limit.Stop(); {
 	case ctx.Err() != nil:
-		return 0, context.Cause(ctx)
+		return false, context.Cause(ctx)
 	case !inTime && !began:
-		return 0, fmt.Errorf("%w within %s", ErrWait, timing.Wait)
+		return false, fmt.Errorf("%w within %s", ErrWait, timing.Wait)
 	case !inTime:
-		return 0, fmt.Errorf("the election was not over %s after the peer's first byte: the link or the other side is stuck",
+		return false, fmt.Errorf("the election was not over %s after the peer's first byte: the link or the other side is stuck",
 			timing.Timeout)
 	case err == io.EOF:
-		return 0, ErrNoPeer
+		return false, ErrNoPeer
 	case !began:
-		return 0, fmt.Errorf("%w: %w", ErrNoPeer, err)
+		return false, fmt.Errorf("%w: %w", ErrNoPeer, err)
 	case err != nil:
-		return 0, err
+		return false, err
 	case peer.version != Version:
-		return 0, fmt.Errorf("the peer speaks version %d of the preface and this program version %d: "+
+		return false, fmt.Errorf("the peer speaks version %d of the preface and this program version %d: "+
 			"the older of the two must be updated", peer.version, Version)
 	case peer.number == number:
-		return 0, errors.New("the election is a tie: the transport echoes our own bytes back")
-	case peer.number > number:
-		return Client, nil
+		return false, errors.New("the election is a tie: the transport echoes our own bytes back")
 	}
-	return Server, nil
+	return number > peer.number, nil
 }
 
 // readPreface reads a preface, and calls began at its first byte. The first wrong byte ends it. The error is io.EOF if there is none.

@@ -114,13 +114,8 @@ func broken(why error) error {
 	return fmt.Errorf("the SSH connection with the peer failed: %w", ofPeer(why))
 }
 
-// cause returns why a connection was over before there was a channel.
-func cause(why error) error {
-	if err := broken(why); err != nil {
-		return err
-	}
-	return errors.New("the connection ended")
-}
+// errEnded says that a connection simply ended where it must not.
+var errEnded = errors.New("the connection ended")
 
 type pipeFailure struct{ error }
 

@@ -38,7 +38,7 @@ func TestAskerLearnsNothing(t *testing.T) {
 		ours, theirs := gittest.Loopback(t)
 		ended := make(chan error, 1)
 		go func() {
-			_, err := Open(t.Context(), ours, Server, Options{Signer: signer(t, "ed25519"), Trusted: trusts(trusted), Timing: timing})
+			_, err := Open(t.Context(), ours, true, Options{Signer: signer(t, "ed25519"), Trusted: trusts(trusted), Timing: timing})
 			ended <- err
 		}()
 		a := &asker{key: key.PublicKey()}
@@ -104,14 +104,14 @@ func TestWeakKeys(t *testing.T) {
 		{"RSA with SHA-256", rsaKey(t, 2048, ssh.KeyAlgoRSASHA256), ""},
 		{"Ed25519", signer(t, "ed25519"), ""},
 	} {
-		for _, role := range []Role{Client, Server} {
+		for _, server := range []bool{false, true} {
 			ours, theirs := gittest.Loopback(t)
 			ourKey := signer(t, "ed25519")
 			told := make(chan struct{})
 			go func() { // the peer, with any algorithm that there is
 				defer close(told)
 				insecure, supported := ssh.InsecureAlgorithms(), ssh.SupportedAlgorithms()
-				if role == Server {
+				if server {
 					conn, chans, requests, err := ssh.NewClientConn(testConn{theirs}, "", &ssh.ClientConfig{
 						User: "aig", Auth: []ssh.AuthMethod{ssh.PublicKeys(test.key)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
 					})
@@ -139,14 +139,14 @@ func TestWeakKeys(t *testing.T) {
 					conn.Wait()
 				}
 			}()
-			conn, err := Open(t.Context(), ours, role, Options{Signer: ourKey, Trusted: trusts(test.key), Timing: timing})
+			conn, err := Open(t.Context(), ours, server, Options{Signer: ourKey, Trusted: trusts(test.key), Timing: timing})
 			if err == nil {
 				conn.Close()
 			}
 			theirs.Close()
 			<-told
 			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {
-				t.Errorf("%s, we are %v: %v, want %q", test.name, role, err, test.want)
+				t.Errorf("%s, we are server %v: %v, want %q", test.name, server, err, test.want)
 			}
 		}
 	}
@@ -155,12 +155,12 @@ func TestWeakKeys(t *testing.T) {
 // What we offer, in either role, is what x/crypto/ssh holds for secure, and has what docs/protocol.md says that everybody has.
 func TestOffer(t *testing.T) {
 	supported := ssh.SupportedAlgorithms()
-	for _, role := range []Role{Client, Server} {
+	for _, server := range []bool{false, true} {
 		ours, theirs := gittest.Loopback(t)
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
-			Open(t.Context(), ours, role, Options{Signer: rsaKey(t, 2048, ssh.KeyAlgoRSASHA512), Trusted: trusts(signer(t, "ed25519")), Timing: timing})
+			Open(t.Context(), ours, server, Options{Signer: rsaKey(t, 2048, ssh.KeyAlgoRSASHA512), Trusted: trusts(signer(t, "ed25519")), Timing: timing})
 		}()
 		io.WriteString(theirs, "SSH-2.0-x\r\n")
 		r := bufio.NewReader(theirs)
@@ -182,7 +182,7 @@ func TestOffer(t *testing.T) {
 			Rest                                             []byte `ssh:"rest"`
 		}
 		if err != nil || ssh.Unmarshal(packet, &offer) != nil {
-			t.Fatalf("as %v: no offer: %v", role, err)
+			t.Fatalf("as server %v: no offer: %v", server, err)
 		}
 		for _, kind := range []struct {
 			name             string
@@ -195,12 +195,12 @@ func TestOffer(t *testing.T) {
 			{"MAC", append(offer.MACsOut, offer.MACsIn...), supported.MACs, ""},
 		} {
 			if kind.must != "" && !slices.Contains(kind.offered, kind.must) {
-				t.Errorf("as %v: no %s %s", role, kind.name, kind.must)
+				t.Errorf("as server %v: no %s %s", server, kind.name, kind.must)
 			}
 			for _, name := range kind.offered {
 				extension := strings.HasPrefix(name, "ext-info-") || strings.HasPrefix(name, "kex-strict-") // RFC 8308; Terrapin
 				if !extension && !slices.Contains(kind.allowed, name) {
-					t.Errorf("as %v: %s %s", role, kind.name, name)
+					t.Errorf("as server %v: %s %s", server, kind.name, name)
 				}
 			}
 		}

@@ -19,7 +19,7 @@ func TestTortureLiarsKeysTwice(t *testing.T) {
 	rounds := gittest.Rounds(50, 5000)
 	for round := range rounds {
 		pipe, theirs := gittest.Loopback(t)
-		role := [2]Role{Client, Server}[round%2]
+		server := round%2 == 1
 		told := make(chan struct{})
 		go func() {
 			defer close(told)
@@ -29,7 +29,7 @@ func TestTortureLiarsKeysTwice(t *testing.T) {
 					clear(conn.Lists)
 					return conn.Queue(conn.Offer()[1:], sshtest.KexInit)
 				}
-				if role == Server {
+				if server {
 					conn.Exchange()
 				} else {
 					conn.Answer(peers)
@@ -37,13 +37,13 @@ func TestTortureLiarsKeysTwice(t *testing.T) {
 			}
 			io.Copy(io.Discard, theirs)
 		}()
-		conn, err := Open(t.Context(), pipe, role, Options{Signer: ours, Trusted: trusts(peers), Timing: timing})
+		conn, err := Open(t.Context(), pipe, server, Options{Signer: ours, Trusted: trusts(peers), Timing: timing})
 		if err == nil {
 			conn.Close()
 			t.Fatal("it was let in")
 		}
 		if !strings.Contains(err.Error(), "SSH handshake") && !strings.Contains(err.Error(), "the pipe ended") {
-			t.Fatalf("as role %d: %v", role, err)
+			t.Fatalf("as server %v: %v", server, err)
 		}
 		<-told
 		theirs.Close()
@@ -80,7 +80,7 @@ func TestTortureLiarsQueue(t *testing.T) {
 			told <- err
 			io.Copy(io.Discard, theirs)
 		}()
-		conn, err := Open(t.Context(), pipe, Server, Options{Signer: ours, Trusted: trusts(peers), Timing: timing})
+		conn, err := Open(t.Context(), pipe, true, Options{Signer: ours, Trusted: trusts(peers), Timing: timing})
 		if handshake := <-told; handshake != nil {
 			t.Fatalf("%v, and %v", handshake, err)
 		}

@@ -136,7 +136,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	case err == io.EOF:
 		select {
 		case <-c.over:
-			err = c.end()
+			err = c.end(io.EOF)
 		case <-time.After(lastPacket):
 		}
 	}
@@ -160,11 +160,11 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Open authenticates the peer over the pipe and in the role that Elect has returned. The pipe belongs to the Conn afterwards; after an
+// Open authenticates the peer over the pipe that Elect has returned, as the SSH server or client. The pipe belongs to the Conn afterwards; after an
 // error it is closed.
-func Open(ctx context.Context, pipe io.ReadWriteCloser, role Role, o Options) (*Conn, error) {
+func Open(ctx context.Context, pipe io.ReadWriteCloser, server bool, o Options) (*Conn, error) {
 	c := &Conn{
-		OwnKey: o.Signer.PublicKey(), Server: role == Server, o: o,
+		OwnKey: o.Signer.PublicKey(), Server: server, o: o,
 		opened: make(chan ssh.NewChannel, 1), over: make(chan struct{}),
 	}
 	handshake := c.asClient

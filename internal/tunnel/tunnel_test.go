@@ -85,15 +85,15 @@ func trusts(trusted ssh.Signer) func(ssh.PublicKey) bool {
 var timing = Timing{Timeout: 10 * time.Second}
 
 type opened struct {
-	conn *Conn
-	role Role
-	err  error
+	conn   *Conn
+	server bool
+	err    error
 }
 
 func open(ctx context.Context, pipe io.ReadWriteCloser, o Options) (r opened) {
 	var elected io.ReadWriteCloser
-	if elected, r.role, r.err = Elect(ctx, pipe, timing); r.err == nil {
-		r.conn, r.err = Open(ctx, elected, r.role, o)
+	if elected, r.server, r.err = Elect(ctx, pipe, timing); r.err == nil {
+		r.conn, r.err = Open(ctx, elected, r.server, o)
 	}
 	if r.err == nil { // the channel opens with the first that the server says
 		if r.conn.Server {
@@ -121,20 +121,20 @@ func TestPeersMeet(t *testing.T) {
 	for _, kinds := range [][2]string{{"ed25519", "ed25519"}, {"ed25519", "rsa"}, {"rsa", "ecdsa"}, {"ecdsa", "token"}} {
 		t.Run(kinds[0]+" "+kinds[1], func(t *testing.T) {
 			keyA, keyB := signer(t, kinds[0]), signer(t, kinds[1])
-			roles := make(map[Role]bool)
+			roles := make(map[bool]bool)
 			for range 100 { // until either has been the server: each time with probability 1/2
 				a, b := pair(t, Options{Signer: keyA, Trusted: trusts(keyB), Timing: timing}, Options{Signer: keyB, Trusted: trusts(keyA), Timing: timing})
 				if a.err != nil || b.err != nil {
 					t.Fatalf("%v; %v", a.err, b.err)
 				}
-				if a.role == b.role {
+				if a.server == b.server {
 					t.Fatal("both sides have one role")
 				}
 				if !bytes.Equal(a.conn.SessionID(), b.conn.SessionID()) || len(a.conn.SessionID()) < 32 {
 					t.Fatal("the sides do not agree on the session")
 				}
 				exchange(t, a.conn, b.conn)
-				if roles[a.role] = true; len(roles) == 2 {
+				if roles[a.server] = true; len(roles) == 2 {
 					return
 				}
 			}
@@ -174,20 +174,20 @@ func exchange(t *testing.T, a, b *Conn) {
 // it saw, and the other one hears which TRUST line was missing.
 func TestWrongKey(t *testing.T) {
 	keyA, keyB, other := signer(t, "ed25519"), signer(t, "ed25519"), signer(t, "ed25519")
-	roles := make(map[Role]bool)
+	roles := make(map[bool]bool)
 	for range 100 {
 		a, b := pair(t, Options{Signer: keyA, Trusted: trusts(other), Timing: timing}, Options{Signer: keyB, Trusted: trusts(keyA), Timing: timing})
 		var untrusted *UntrustedError
 		if !errors.As(a.err, &untrusted) || untrusted.Fingerprint != ssh.FingerprintSHA256(keyB.PublicKey()) {
-			t.Fatalf("as %v, the side that mistrusts: %v", a.role, a.err)
+			t.Fatalf("as server %v, the side that mistrusts: %v", a.server, a.err)
 		}
 		if text := a.err.Error(); !strings.HasPrefix(text, "somebody else may have taken the token") || strings.Contains(text, "TRUST=") {
 			t.Fatalf("a stranger's key is offered as one to trust: %s", text)
 		}
 		if b.err == nil || !strings.Contains(b.err.Error(), "TRUST="+ssh.FingerprintSHA256(keyB.PublicKey())) {
-			t.Fatalf("as %v, the side that is not trusted: %v", b.role, b.err)
+			t.Fatalf("as server %v, the side that is not trusted: %v", b.server, b.err)
 		}
-		if roles[a.role] = true; len(roles) == 2 {
+		if roles[a.server] = true; len(roles) == 2 {
 			return
 		}
 	}
@@ -341,11 +341,11 @@ func TestElectDoesNotHang(t *testing.T) {
 
 // Equal numbers are a tie, and a later version of the preface is named, whichever number comes with it.
 func TestTieAndVersion(t *testing.T) {
-	elect := func(pipe io.ReadWriteCloser, number uint64) (Role, error) {
+	elect := func(pipe io.ReadWriteCloser, number uint64) (bool, error) {
 		b := &begun{pipe, make(chan error, 1), true}
-		role, err := b.elect(t.Context(), timing, number)
+		server, err := b.elect(t.Context(), timing, number)
 		pipe.Close()
-		return role, err
+		return server, err
 	}
 	say := func(version uint32, number uint64) string { return string(preface{version, number}.append(nil)) }
 	_, err := elect(stranger(t, say(Version, 7), false), 7)
@@ -356,10 +356,10 @@ func TestTieAndVersion(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "version 2") {
 		t.Errorf("version: %v", err)
 	}
-	for number, want := range map[uint64]Role{6: Server, 8: Client} {
-		role, err := elect(stranger(t, say(Version, number), false), 7)
-		if err != nil || role != want {
-			t.Errorf("against %d: %v, %v", number, role, err)
+	for number, want := range map[uint64]bool{6: true, 8: false} {
+		server, err := elect(stranger(t, say(Version, number), false), 7)
+		if err != nil || server != want {
+			t.Errorf("against %d: %v, %v", number, server, err)
 		}
 	}
 }

@@ -97,42 +97,22 @@ func (r *Reader) fill(p []byte) error {
 
 // Writer puts frames on a byte stream. It may be used by several goroutines: a frame is written whole.
 type Writer struct {
-	turn   chan struct{} // holds a token while nobody writes; whoever has waited longest gets it, also beside bulk
+	turn   chan struct{} // is full while somebody writes; whoever has waited longest is next, also beside bulk
 	buffer *bufio.Writer
-	enc    *pktline.Encoder
 	frame  []byte
 	err    error
 }
 
 // NewWriter makes a Writer, the only one of w.
 func NewWriter(w io.Writer) *Writer {
-	buffer := bufio.NewWriterSize(w, pktline.OversizePayloadMax+4)
-	writer := &Writer{turn: make(chan struct{}, 1), buffer: buffer, enc: pktline.NewEncoder(buffer)}
-	writer.turn <- struct{}{}
-	return writer
+	return &Writer{turn: make(chan struct{}, 1), buffer: bufio.NewWriterSize(w, pktline.OversizePayloadMax+4)}
 }
 
 // Write sends a frame of type t, whose body is the parts one after another, at most MaxBody bytes in all. After an
-// error every further call returns the same error.
+// error every further call returns the same error, and after TypeAbort, which is the last frame, io.ErrClosedPipe.
 func (w *Writer) Write(t Type, parts ...[]byte) error {
-	<-w.turn
-	defer func() { w.turn <- struct{}{} }()
-	return w.write(t, parts...)
-}
-
-// Last is Write for the last frame: whoever still waits for his turn gets an error, and nobody uses the stream any more.
-func (w *Writer) Last(t Type, parts ...[]byte) error {
-	<-w.turn
-	defer func() { w.turn <- struct{}{} }()
-	err := w.write(t, parts...)
-	if w.err == nil {
-		w.err = io.ErrClosedPipe
-	}
-	return err
-}
-
-// write is for who has the turn.
-func (w *Writer) write(t Type, parts ...[]byte) error {
+	w.turn <- struct{}{}
+	defer func() { <-w.turn }()
 	if w.err != nil {
 		return w.err
 	}
@@ -140,9 +120,12 @@ func (w *Writer) write(t Type, parts ...[]byte) error {
 	for _, p := range parts {
 		w.frame = append(w.frame, p...)
 	}
-	w.err = w.enc.Encode(w.frame)
-	if w.err == nil {
+	if w.err = pktline.NewEncoder(w.buffer).Encode(w.frame); w.err == nil {
 		w.err = w.buffer.Flush()
+	}
+	if w.err == nil && t == TypeAbort {
+		w.err = io.ErrClosedPipe
+		return nil
 	}
 	return w.err
 }

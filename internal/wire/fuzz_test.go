@@ -17,13 +17,12 @@ func FuzzFrames(f *testing.F) {
 	f.Fuzz(func(t *testing.T, stream []byte) {
 		r := NewReader(bytes.NewReader(stream))
 		var again bytes.Buffer
-		w := NewWriter(&again)
 		for {
 			frame, err := r.Next()
 			if err != nil {
 				break
 			}
-			if err := w.Write(frame.Type, frame.Body); err != nil {
+			if err := NewWriter(&again).Write(frame.Type, frame.Body); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -100,7 +99,7 @@ func FuzzMessages(f *testing.F) {
 	f.Add([]byte("0123456789abcdef0123"))
 	f.Add([]byte("0123456789abcdef0123456789abcdef"))
 	f.Add(bytes.Repeat([]byte("x"), 2*partialSize))
-	f.Add(bytes.Repeat([]byte("x"), MaxText+5))
+	f.Add(bytes.Repeat([]byte("x"), maxText+5))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		same := func(what string, got []byte, err error) {
 			if err != nil {
@@ -109,10 +108,10 @@ func FuzzMessages(f *testing.F) {
 				t.Errorf("%s: %q became %q", what, body, got)
 			}
 		}
-		end, err := ParsePackEnd(body)
-		same("pack end", end.Append(nil), err)
-		common, err := ParseCommon(body)
-		same("common", common.Append(nil), err)
+		end, err := Parse[PackEnd](body, "pack end")
+		same("pack end", Append(nil, end), err)
+		common, err := Parse[Common](body, "common")
+		same("common", Append(nil, common), err)
 		for _, size := range []int{20, 32} {
 			refused, err := ParseRefused(body, size)
 			same("refusal", refused.Append(nil), err)
@@ -122,13 +121,13 @@ func FuzzMessages(f *testing.F) {
 		partials, err := ParsePartials(body)
 		var again []byte
 		for _, p := range partials {
-			again = AppendPartial(again, p)
+			again = Append(again, p)
 		}
 		same("partial packs", again, err)
-		number, err := ParseNumber(body)
-		same("number", AppendNumber(nil, number), err)
-		count, err := ParseCount(body)
-		same("count", AppendCount(nil, count), err)
+		number, err := Parse[uint32](body, "number")
+		same("number", Append(nil, number), err)
+		count, err := Parse[uint64](body, "count")
+		same("count", Append(nil, count), err)
 		text, err := ParseText(body)
 		same("text", AppendText(nil, text), err)
 		for _, size := range []int{20, 32} {

@@ -17,11 +17,11 @@ import (
 // Version is the version of the conversation that this program speaks; see Hello.
 const Version = 1
 
-// MaxText is the longest text of a Refused or TypeAbort message in bytes. It is shown quoted.
-const MaxText = 1024
+// maxText is the longest text of a Refused or TypeAbort message in bytes. It is shown quoted.
+const maxText = 1024
 
-// MaxContext is the longest context in bytes.
-const MaxContext = 128
+// maxContext is the longest context in bytes.
+const maxContext = 128
 
 // Direction says which way a side lets objects travel.
 type Direction string
@@ -168,14 +168,14 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 	return true, err
 }
 
-// CheckContext tells whether a word can be a context: 1 to MaxContext bytes of UTF-8 without control characters. Two
+// CheckContext tells whether a word can be a context: 1 to maxContext bytes of UTF-8 without control characters. Two
 // words are alike if their bytes are; nothing is folded or normalised.
 func CheckContext(word string) error {
 	switch {
 	case word == "":
 		return errors.New("the context is empty")
-	case len(word) > MaxContext:
-		return fmt.Errorf("a context has at most %d bytes, this one %d", MaxContext, len(word))
+	case len(word) > maxContext:
+		return fmt.Errorf("a context has at most %d bytes, this one %d", maxContext, len(word))
 	case !utf8.ValidString(word) || strings.ContainsFunc(word, unicode.IsControl):
 		return fmt.Errorf("a context is UTF-8 without control characters, and %q is not", word)
 	}
@@ -206,20 +206,6 @@ type Common struct {
 	Digest  uint64 // reconcile.Key.Seal
 }
 
-// Append appends the message's body to b.
-func (m Common) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint64(b, m.Objects)
-	return binary.BigEndian.AppendUint64(b, m.Digest)
-}
-
-// ParseCommon reads the body of a TypeCommon frame.
-func ParseCommon(body []byte) (Common, error) {
-	if len(body) != 16 {
-		return Common{}, badLength("common", len(body))
-	}
-	return Common{binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:])}, nil
-}
-
 // Partial is what a side holds of a pack that was cut.
 type Partial struct {
 	Object uint64 // short name of the object that the pack goes by
@@ -227,28 +213,45 @@ type Partial struct {
 	Sum    [sha256.Size]byte
 }
 
+// PackEnd closes a pack.
+type PackEnd struct {
+	Number  uint32 // counts the sender's packs from 0; a dropped pack has no number
+	Objects uint32 // how many of the announced objects are in it
+}
+
+// fixed is the messages whose bodies have one size.
+type fixed interface {
+	uint32 | uint64 | Common | Partial | PackEnd
+}
+
+// Append appends the body of a message to b.
+func Append[T fixed](b []byte, message T) []byte {
+	b, _ = binary.Append(b, binary.BigEndian, message) // fails only where there is no one size
+	return b
+}
+
+// Parse reads the body of a message; what says in an error which it is.
+func Parse[T fixed](body []byte, what string) (message T, err error) {
+	if len(body) != binary.Size(message) {
+		return message, badLength(what, len(body))
+	}
+	_, err = binary.Decode(body, binary.BigEndian, &message)
+	return message, err
+}
+
 const partialSize = 8 + 8 + sha256.Size
 
 // MaxPartials is how many fit into one frame, and so how many a side can tell.
 const MaxPartials = MaxBody / partialSize
-
-// AppendPartial appends one to the message's body.
-func AppendPartial(b []byte, p Partial) []byte {
-	b = binary.BigEndian.AppendUint64(b, p.Object)
-	b = binary.BigEndian.AppendUint64(b, p.Bytes)
-	return append(b, p.Sum[:]...)
-}
 
 // ParsePartials reads the body of a TypePartial frame.
 func ParsePartials(body []byte) ([]Partial, error) {
 	if len(body) == 0 || len(body)%partialSize != 0 {
 		return nil, badLength("list of partial packs", len(body))
 	}
-	var all []Partial
-	for ; len(body) > 0; body = body[partialSize:] {
-		all = append(all, Partial{binary.BigEndian.Uint64(body), binary.BigEndian.Uint64(body[8:]), [sha256.Size]byte(body[16:])})
-	}
-	return all, nil
+	all := make([]Partial, len(body)/partialSize)
+	_, err := binary.Decode(body, binary.BigEndian, all)
+	return all, err
 }
 
 // PackBegin begins a pack that its receiver can keep a part of.
@@ -259,7 +262,7 @@ type PackBegin struct {
 
 // Append appends the message's body to b.
 func (m PackBegin) Append(b []byte) []byte {
-	return append(binary.BigEndian.AppendUint64(b, m.Offset), m.Object...)
+	return append(Append(b, m.Offset), m.Object...)
 }
 
 // ParsePackBegin reads the body of a TypePackBegin frame, in which names have the given size in bytes.
@@ -270,37 +273,16 @@ func ParsePackBegin(body []byte, size int) (PackBegin, error) {
 	return PackBegin{binary.BigEndian.Uint64(body), bytes.Clone(body[8:])}, nil
 }
 
-// PackEnd closes a pack.
-type PackEnd struct {
-	Number  uint32 // counts the sender's packs from 0; a dropped pack has no number
-	Objects uint32 // how many of the announced objects are in it
-}
-
-// Append appends the message's body to b.
-func (m PackEnd) Append(b []byte) []byte {
-	b = binary.BigEndian.AppendUint32(b, m.Number)
-	return binary.BigEndian.AppendUint32(b, m.Objects)
-}
-
-// ParsePackEnd reads the body of a TypePackEnd frame.
-func ParsePackEnd(body []byte) (PackEnd, error) {
-	if len(body) != 8 {
-		return PackEnd{}, badLength("pack end", len(body))
-	}
-	return PackEnd{binary.BigEndian.Uint32(body), binary.BigEndian.Uint32(body[4:])}, nil
-}
-
 // Refused says that a pack was not taken in.
 type Refused struct {
 	Number uint32
 	Object []byte // the binary name of the object that is to blame; the null name if it may be any
-	Reason string // at most MaxText bytes
+	Reason string // at most maxText bytes
 }
 
 // Append appends the message's body to b.
 func (m Refused) Append(b []byte) []byte {
-	b = append(binary.BigEndian.AppendUint32(b, m.Number), m.Object...)
-	return AppendText(b, m.Reason)
+	return AppendText(append(Append(b, m.Number), m.Object...), m.Reason)
 }
 
 // ParseRefused reads the body of a TypeRefused frame, in which names have the given size in bytes.
@@ -312,41 +294,11 @@ func ParseRefused(body []byte, size int) (Refused, error) {
 	return Refused{binary.BigEndian.Uint32(body), bytes.Clone(body[4 : 4+size]), reason}, err
 }
 
-// AppendNumber appends the body of a message that is one uint32.
-func AppendNumber(b []byte, n uint32) []byte { return binary.BigEndian.AppendUint32(b, n) }
-
-// ParseNumber reads the body of a message that is one uint32.
-func ParseNumber(body []byte) (uint32, error) {
-	if len(body) != 4 {
-		return 0, badLength("number", len(body))
-	}
-	return binary.BigEndian.Uint32(body), nil
-}
-
-// AppendCount appends the body of a message that is one uint64.
-func AppendCount(b []byte, n uint64) []byte { return binary.BigEndian.AppendUint64(b, n) }
-
-// ParseCount reads the body of a message that is one uint64.
-func ParseCount(body []byte) (uint64, error) {
-	if len(body) != 8 {
-		return 0, badLength("count", len(body))
-	}
-	return binary.BigEndian.Uint64(body), nil
-}
-
-// ParseEmpty reads the body of a message that has none.
-func ParseEmpty(body []byte) error {
-	if len(body) != 0 {
-		return badLength("message without a body", len(body))
-	}
-	return nil
-}
-
-// AppendText appends a text, cut to MaxText bytes and to whole characters.
+// AppendText appends a text, cut to maxText bytes and to whole characters.
 func AppendText(b []byte, text string) []byte {
-	if len(text) > MaxText {
-		end := MaxText
-		for MaxText-end < utf8.UTFMax-1 && !utf8.RuneStart(text[end]) {
+	if len(text) > maxText {
+		end := maxText
+		for maxText-end < utf8.UTFMax-1 && !utf8.RuneStart(text[end]) {
 			end--
 		}
 		text = text[:end]
@@ -356,7 +308,7 @@ func AppendText(b []byte, text string) []byte {
 
 // ParseText reads a text, which has not been checked for anything but its length.
 func ParseText(body []byte) (string, error) {
-	if len(body) > MaxText {
+	if len(body) > maxText {
 		return "", badLength("text", len(body))
 	}
 	return string(body), nil
@@ -369,9 +321,6 @@ func ParseNames(body []byte, size int) ([]byte, error) {
 	}
 	return body, nil
 }
-
-// NamesPerFrame is how many names of the given size in bytes fit into one frame.
-func NamesPerFrame(size int) int { return MaxBody / size }
 
 func badLength(what string, n int) error {
 	return fmt.Errorf("the peer sent a %s of %d bytes", what, n)

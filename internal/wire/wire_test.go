@@ -48,11 +48,11 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// Behind the last frame nothing is written any more.
+// Behind an abort nothing is written any more.
 func TestLastFrame(t *testing.T) {
 	var stream bytes.Buffer
 	w := NewWriter(&stream)
-	if err := w.Last(TypeAbort, []byte("why")); err != nil {
+	if err := w.Write(TypeAbort, []byte("why")); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.Write(TypeAlive); err == nil || stream.String() != "0008Xwhy" {
@@ -107,7 +107,7 @@ func TestHello(t *testing.T) {
 // A context is text that can stand on a line and be shown; a hello without one has none, and says so by saying nothing.
 func TestHelloContext(t *testing.T) {
 	const plain = "versions 1 1\nobject-format sha1\ndirection both\nobjects 0\nagent x\n"
-	for _, word := range []string{"", "holiday", " two words ", "Übung ☃ \u202e", strings.Repeat("w", MaxContext)} {
+	for _, word := range []string{"", "holiday", " two words ", "Übung ☃ \u202e", strings.Repeat("w", maxContext)} {
 		want := Hello{Oldest: 1, Newest: 1, Format: "sha1", Direction: Both, Agent: "x", Context: word}
 		body := want.Append(nil)
 		if h, err := ParseHello(body); err != nil || h != want {
@@ -117,7 +117,7 @@ func TestHelloContext(t *testing.T) {
 			t.Errorf("%q is said as %q", word, body)
 		}
 	}
-	for _, word := range []string{"", "a\tb", "a\x00", "a\x7f", "a\u0085b", "a\xff", strings.Repeat("w", MaxContext+1)} {
+	for _, word := range []string{"", "a\tb", "a\x00", "a\x7f", "a\u0085b", "a\xff", strings.Repeat("w", maxContext+1)} {
 		if CheckContext(word) == nil {
 			t.Errorf("%q can be a context", word)
 		}
@@ -175,11 +175,11 @@ func TestTextIsCut(t *testing.T) {
 		text string
 		want int
 	}{
-		{strings.Repeat("x", MaxText), MaxText},
-		{strings.Repeat("x", MaxText+1), MaxText},
-		{strings.Repeat("x", MaxText-1) + "…", MaxText - 1},
-		{strings.Repeat("x", MaxText-3) + "…x", MaxText},
-		{strings.Repeat("\x80", MaxText+9), MaxText - 3}, // no character at all
+		{strings.Repeat("x", maxText), maxText},
+		{strings.Repeat("x", maxText+1), maxText},
+		{strings.Repeat("x", maxText-1) + "…", maxText - 1},
+		{strings.Repeat("x", maxText-3) + "…x", maxText},
+		{strings.Repeat("\x80", maxText+9), maxText - 3}, // no character at all
 	} {
 		if got := AppendText(nil, c.text); string(got) != c.text[:c.want] {
 			t.Errorf("%d bytes are cut to %d, not %d", len(c.text), len(got), c.want)
