@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"aig/internal/command"
 	"aig/internal/git"
 	"aig/internal/identity"
@@ -29,11 +31,11 @@ type LinkOptions struct {
 	// Request is what the transport has to ask a switchboard for, in its environment; see [pairing.Secret.Meeting].
 	Request []string
 	// Said, if not nil, may keep a line of the transport's from Stderr, by returning true.
-	Said     func(line string) bool
-	Git      git.Git
-	Identity *identity.Identity
-	Trust    identity.Trust
-	Timing   tunnel.Timing
+	Said   func(line string) bool
+	Git    git.Git
+	Signer ssh.Signer // our key
+	Trust  identity.Trust
+	Timing tunnel.Timing
 	// Arrived is called when the peer has come, before it is known to be the right one.
 	Arrived func()
 }
@@ -87,21 +89,20 @@ func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit boo
 	if err != nil {
 		return nil, err
 	}
-	id, err := identity.Load(ctx, identity.Options{File: c.Settings.Identity})
+	signer, err := identity.Load(ctx, c.Settings.Identity, identity.AskPassphrase)
 	if err != nil {
 		return nil, err
 	}
-	w := &waiting{screen: s, transport: c.Transport, fingerprint: id.Fingerprint(), over: c.Quiet || !s.IsTerminal()}
+	w := &waiting{screen: s, transport: c.Transport, fingerprint: ssh.FingerprintSHA256(signer.PublicKey()), over: c.Quiet || !s.IsTerminal()}
 	link, err := Open(ctx, LinkOptions{
 		Transport: c.Transport, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: s, Git: g, Request: c.Settings.request,
-		Identity: id, Trust: trust, Timing: c.timing(), Said: w.said,
+		Signer: signer, Trust: trust, Timing: c.timing(), Said: w.said,
 		Arrived: func() {
 			w.stop()
 			arrived()
 		},
 	})
 	if err != nil {
-		id.Close()
 		return nil, err
 	}
 	link.closed = w.stop
@@ -148,16 +149,15 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 	if l.o.Arrived != nil {
 		l.o.Arrived()
 	}
-	o.Signer, o.Timing = l.o.Identity.Signer(), l.o.Timing
+	o.Signer, o.Timing = l.o.Signer, l.o.Timing
 	return tunnel.Open(ctx, pipe, role, o)
 }
 
-// Close ends the transport, gently before hard, and the use of our key.
+// Close ends the transport, gently before hard.
 func (l *Link) Close() error {
 	if l.closed != nil {
 		l.closed()
 	}
-	l.o.Identity.Close()
 	err := l.pipe.Close()
 	if l.shell != nil {
 		l.exited(-1) // how, is of no interest any more
@@ -169,7 +169,7 @@ func (l *Link) Close() error {
 const ownKeyTrusted = "the key that you trust is your own"
 
 // trustsOwn returns whether our own key is one of those that the peer may have, as it is right where both sides have one key.
-func (l *Link) trustsOwn() bool { return l.o.Trust.Contains(l.o.Identity.Signer().PublicKey()) }
+func (l *Link) trustsOwn() bool { return l.o.Trust.Contains(l.o.Signer.PublicKey()) }
 
 // Explain adds to an error what it needs to be understood.
 func (l *Link) Explain(err error) error {

@@ -41,21 +41,20 @@ func Pair(ctx context.Context, c Config, o PairOptions) error {
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	id, err := identity.Load(ctx, identity.Options{File: p.Settings.Identity})
+	signer, err := identity.Load(ctx, p.Settings.Identity, identity.AskPassphrase)
 	if err != nil {
 		return err
 	}
-	defer id.Close()
 	code, err := p.code(ctx)
 	if err != nil {
 		return err
 	}
-	link, err := p.open(ctx, id, code)
+	link, err := p.open(ctx, signer, code)
 	if err != nil {
 		return err
 	}
 	defer link.Close()
-	return link.Explain(p.meet(ctx, link, id, code))
+	return link.Explain(p.meet(ctx, link, code))
 }
 
 type pairer struct {
@@ -144,7 +143,7 @@ func (p *pairer) typed(ctx context.Context) (string, error) {
 }
 
 // open starts the transport with what it has to ask a switchboard for.
-func (p *pairer) open(ctx context.Context, id *identity.Identity, code pairing.Code) (*Link, error) {
+func (p *pairer) open(ctx context.Context, signer ssh.Signer, code pairing.Code) (*Link, error) {
 	expression, request := p.Transport, cmp.Or(code.Token, "new")
 	switch {
 	case p.Alone:
@@ -154,7 +153,7 @@ func (p *pairer) open(ctx context.Context, id *identity.Identity, code pairing.C
 	}
 	o := LinkOptions{
 		Transport: expression, Request: []string{"AIG_REQUEST=" + request}, Stderr: p.screen, Git: p.git,
-		Identity: id, Timing: p.timing(), Arrived: func() { p.arrived(ctx) },
+		Signer: signer, Timing: p.timing(), Arrived: func() { p.arrived(ctx) },
 	}
 	if p.Side == pairing.Invite {
 		if p.Alone {
@@ -188,7 +187,7 @@ func (p *pairer) arrived(ctx context.Context) {
 }
 
 // meet pairs with whoever comes, and goes on to the sync.
-func (p *pairer) meet(ctx context.Context, link *Link, id *identity.Identity, code pairing.Code) error {
+func (p *pairer) meet(ctx context.Context, link *Link, code pairing.Code) error {
 	defer p.run.end()
 	var peer pairing.Peer
 	conn, err := link.MeetAnyone(ctx, func(conn *tunnel.Conn) error {

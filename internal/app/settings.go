@@ -77,5 +77,5 @@ func (s *Settings) completeRequest(ctx context.Context, git git.Git, remote stri
 
 // fingerprint returns that of our own key.
 func (s Settings) fingerprint(ctx context.Context) (string, error) {
-	return identity.PublicFingerprint(ctx, identity.Options{File: s.Identity})
+	return identity.PublicFingerprint(ctx, s.Identity, identity.AskPassphrase)
 }
