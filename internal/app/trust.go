@@ -25,7 +25,7 @@ import (
 func (c Config) trusted(ctx context.Context, g git.Git, remote string, byGit bool, stderr io.Writer) (identity.Trust, error) {
 	texts, err := c.chooseTrust(ctx, g, remote, byGit, stderr)
 	if err != nil {
-		return identity.Trust{}, err
+		return nil, err
 	}
 	return identity.ParseTrust(texts)
 }

@@ -35,13 +35,12 @@ func Load(ctx context.Context, file string, prompt Prompt) (ssh.Signer, error) {
 	if k.ready != nil {
 		return k.ready, nil
 	}
-	agent := environmentAgent()
 	if k.public != nil {
-		_, err = agent.choose(ctx, ssh.FingerprintSHA256(k.public))
+		_, err = fromAgent(ctx, ssh.FingerprintSHA256(k.public))
 	}
 	switch {
 	case k.public != nil && err == nil:
-		return agent.signer(ctx, k.public)
+		return restrict(&agentSigner{ctx, k.public})
 	case k.private == nil:
 		return nil, fmt.Errorf("your key: %s can only be used from the SSH agent: %w", k.publicName, err)
 	}
@@ -72,7 +71,7 @@ func PublicFingerprint(ctx context.Context, file string, prompt Prompt) (string,
 // find returns the key's file, or the like for a key that only the agent has.
 func find(ctx context.Context, file string) (*keyFile, error) {
 	if strings.HasPrefix(file, prefix) {
-		k, err := environmentAgent().choose(ctx, file)
+		k, err := fromAgent(ctx, file)
 		if err != nil {
 			err = fmt.Errorf("your key: from the SSH agent: %w", err)
 		}
@@ -89,9 +88,8 @@ func find(ctx context.Context, file string) (*keyFile, error) {
 	if exists(usual) {
 		return readKeyFile(usual)
 	}
-	k, agentErr := environmentAgent().choose(ctx, "")
-	var many *manyKeysError
-	if agentErr == nil || errors.As(agentErr, &many) || ctx.Err() != nil {
+	k, agentErr := fromAgent(ctx, "")
+	if agentErr == nil || errors.Is(agentErr, errManyKeys) || ctx.Err() != nil {
 		return k, agentErr
 	}
 	for _, other := range others {
