@@ -9,18 +9,10 @@ import (
 
 	"aig/internal/app"
 	"aig/internal/command"
-	"aig/internal/trace"
 	"aig/internal/version"
 )
 
-func main() {
-	t := trace.New(os.Environ(), os.Args)
-	status := command.Main(os.Stderr, func(ctx context.Context) error {
-		return run(ctx, os.Args[1:], app.Config{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Trace: t})
-	})
-	t.Exit(status)
-	os.Exit(status)
-}
+func main() { os.Exit(app.Main(run)) }
 
 // run takes the arguments; c holds what the process has been given.
 func run(ctx context.Context, args []string, c app.Config) error {

@@ -76,6 +76,16 @@ const (
 	BranchesOff     BranchReport = "off"       // nobody, and the peer is told no references of ours either
 )
 
+// Main runs a command with its arguments and what the process has been given, and returns the exit status.
+func Main(run func(ctx context.Context, args []string, c Config) error) int {
+	t := trace.New()
+	status := command.Main(os.Stderr, func(ctx context.Context) error {
+		return run(ctx, os.Args[1:], Config{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Trace: t})
+	})
+	t.Exit(status)
+	return status
+}
+
 func (c Config) git() git.Git {
 	return git.Git{Dir: c.Dir, Env: c.Env, Settings: new(git.Settings), Trace: c.Trace}
 }
