@@ -32,9 +32,9 @@ func parse(args []string, c app.Config) (options, error) {
 	var refs string
 	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the usage text is our own
-	flags.StringArrayVar(&o.Settings.Trust, "trust", nil, "")
-	flags.StringVar(&o.Settings.Identity, "identity", "", "")
-	flags.StringVar(&o.Settings.Context, "context", "", "")
+	flags.StringArrayVar(&o.Trust, "trust", nil, "")
+	flags.StringVar(&o.Identity, "identity", "", "")
+	flags.StringVar(&o.Context, "context", "", "")
 	flags.BoolVar(&fingerprint, "fingerprint", false, "")
 	flags.BoolVar(&pull, "pull", false, "")
 	flags.BoolVar(&push, "push", false, "")
@@ -75,7 +75,7 @@ func parse(args []string, c app.Config) (options, error) {
 		return o, nil
 	}
 	if flags.Changed("context") { // an empty word must not pass for none
-		if err := wire.CheckContext(o.Settings.Context); err != nil {
+		if err := wire.CheckContext(o.Context); err != nil {
 			return o, fmt.Errorf("--context: %w", err)
 		}
 	}
@@ -146,7 +146,7 @@ func parse(args []string, c app.Config) (options, error) {
 		switch {
 		case o.DryRun:
 			return o, errors.New("--dry-run makes no sense here: pairing writes a remote")
-		case len(o.Settings.Trust) > 0:
+		case len(o.Trust) > 0:
 			return o, errors.New("--trust makes no sense here: it is the pairing that finds out whom to trust")
 		}
 	} else if (o.pair != app.PairOptions{}) {

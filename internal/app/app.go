@@ -27,9 +27,13 @@ type Config struct {
 	// Transport is a shell expression that leads to the peer. For Sync it may also be "-", for Stdin and Stdout, or the
 	// name of a remote whose URL is aig::<transport>.
 	Transport string
-	Settings  Settings
+	Identity  string        // our private key's file; "" is as configured
+	Trust     []string      // fingerprints; nil is as configured
+	Context   string        // the word that both sides must give alike; "" is as configured
 	Wait      time.Duration // for the peer to come; 0 is as configured, below 0 is without end
 	Timeout   time.Duration // how long nothing may move once it has come
+
+	request []string // what the transport of a paired remote has to ask a switchboard for, in its environment
 
 	// For Sync alone:
 	Direction wire.Direction
@@ -105,14 +109,6 @@ func (c Config) getenv(name string) string {
 	return value
 }
 
-// Fingerprint returns the fingerprint of the user's own key.
-func Fingerprint(ctx context.Context, c Config) (string, error) {
-	if err := c.Settings.complete(ctx, c.git(), c.getenv, ""); err != nil {
-		return "", err
-	}
-	return c.Settings.fingerprint(ctx)
-}
-
 // converse has the conversation with the peer of an open link. o holds what differs between the two commands.
 func converse(ctx context.Context, c Config, link *Link, s *screen.Screen, o session.Options) (*session.Result, error) {
 	conn, err := link.Meet(ctx)
@@ -120,29 +116,11 @@ func converse(ctx context.Context, c Config, link *Link, s *screen.Screen, o ses
 		return nil, err
 	}
 	defer conn.Close()
-	o.Context, o.Timeout = c.Settings.Context, c.Timeout
+	o.Context, o.Timeout = c.Context, c.Timeout
 	o.Secret, o.Server = conn.SessionID(), conn.Server
 	o.Agent = "aig/" + version.Version
 	o.Warn = func(line string) { fmt.Fprintf(s, "warning: %s\n", command.OneLine(line)) }
 	return session.Run(ctx, conn, o)
-}
-
-// helperWait is how long a peer is waited for where git has started us and no person looks on: git's own housekeeping
-// (git maintenance, git fetch --all) holds its locks meanwhile.
-const helperWait = time.Minute
-
-// completeWait fills in how long to wait for the peer, which is otherwise where nothing says it.
-func (c *Config) completeWait(otherwise time.Duration) (err error) {
-	switch {
-	case c.Wait != 0:
-	case c.Settings.wait == "":
-		c.Wait = otherwise
-	default:
-		if c.Wait, err = time.ParseDuration(c.Settings.wait); err != nil || c.Wait < 0 {
-			return fmt.Errorf("configuration variable aig.wait or remote.<name>.aigWait: %q is no duration such as 90s or 2h", c.Settings.wait)
-		}
-	}
-	return nil
 }
 
 func (c Config) timing() tunnel.Timing {

@@ -64,9 +64,9 @@ func newPerson(t *testing.T) *person {
 // config is a run of that person's, who trusts the others.
 func (p *person) config(trusted ...*person) Config {
 	c := Config{Dir: p.Dir, Env: p.Env, Timeout: DefaultTimeout, Direction: wire.Both}
-	c.Settings.Identity = p.key
+	c.Identity = p.key
 	for _, other := range trusted {
-		c.Settings.Trust = append(c.Settings.Trust, other.fingerprint)
+		c.Trust = append(c.Trust, other.fingerprint)
 	}
 	return c
 }
@@ -261,10 +261,7 @@ func TestWait(t *testing.T) {
 		if tt.byGit {
 			otherwise = helperWait
 		}
-		if err := c.Settings.complete(t.Context(), c.git(), c.getenv, "bob"); err != nil {
-			t.Fatal(err)
-		}
-		err := c.completeWait(otherwise)
+		err := c.completeWait(t.Context(), c.git(), "bob", otherwise)
 		if tt.wrong != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.wrong) {
 				t.Errorf("%+v: error %v", tt, err)
@@ -288,9 +285,9 @@ func TestFailures(t *testing.T) {
 			`with exit status 255: "no route to \x1b"`},
 		{"a token is no last word", func(c *Config) { c.Transport = "echo 17e58 >&2; exit 255" }, "came, with exit status 255"},
 		{"no peer", func(c *Config) { c.Transport = "echo HTTP/1.1 400" }, `HTTP/1.1 400`},
-		{"nobody trusted", func(c *Config) { c.Settings.Trust = nil }, "no peer's key is trusted"},
-		{"no fingerprint", func(c *Config) { c.Settings.Trust = []string{"nonsense"} }, `"nonsense"`},
-		{"no key", func(c *Config) { c.Settings.Identity = "/nowhere/key" }, "/nowhere/key"},
+		{"nobody trusted", func(c *Config) { c.Trust = nil }, "no peer's key is trusted"},
+		{"no fingerprint", func(c *Config) { c.Trust = []string{"nonsense"} }, `"nonsense"`},
+		{"no key", func(c *Config) { c.Identity = "/nowhere/key" }, "/nowhere/key"},
 		{"no repository", func(c *Config) { c.Dir = "/" }, "repository"},
 		{"a wait", func(c *Config) { c.Transport, c.Wait = "exec sleep 100", time.Millisecond }, "within 1ms: remote.<name>.aigWait"},
 	} {

@@ -59,14 +59,14 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	if r.err != nil {
 		return remotehelper.Listing{}, r.err
 	}
-	if err := r.Settings.complete(ctx, r.git, r.getenv, r.name); err != nil {
+	if err := r.complete(ctx, r.git, r.name); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	otherwise := helperWait
 	if r.screen.IsTerminal() {
 		otherwise = 0
 	}
-	if err := r.completeWait(otherwise); err != nil {
+	if err := r.completeWait(ctx, r.git, r.name, otherwise); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	var err error

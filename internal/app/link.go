@@ -89,13 +89,13 @@ func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit boo
 	if err != nil {
 		return nil, err
 	}
-	signer, err := identity.Load(ctx, c.Settings.Identity, identity.AskPassphrase)
+	signer, err := identity.Load(ctx, c.Identity, identity.AskPassphrase)
 	if err != nil {
 		return nil, err
 	}
 	w := &waiting{screen: s, transport: c.Transport, fingerprint: ssh.FingerprintSHA256(signer.PublicKey()), over: c.Quiet || !s.IsTerminal()}
 	link, err := Open(ctx, LinkOptions{
-		Transport: c.Transport, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: s, Git: g, Request: c.Settings.request,
+		Transport: c.Transport, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: s, Git: g, Request: c.request,
 		Signer: signer, Trust: trust, Timing: c.timing(), Said: w.said,
 		Arrived: func() {
 			w.stop()

@@ -41,7 +41,7 @@ func Pair(ctx context.Context, c Config, o PairOptions) error {
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	signer, err := identity.Load(ctx, p.Settings.Identity, identity.AskPassphrase)
+	signer, err := identity.Load(ctx, p.Identity, identity.AskPassphrase)
 	if err != nil {
 		return err
 	}
@@ -67,7 +67,7 @@ type pairer struct {
 
 // prepare finds out beforehand whatever would make the pairing fail in the end.
 func (p *pairer) prepare(ctx context.Context) error {
-	if err := p.Settings.complete(ctx, p.git, p.getenv, ""); err != nil {
+	if err := p.complete(ctx, p.git, ""); err != nil {
 		return err
 	}
 	// git remote add asks for the same.

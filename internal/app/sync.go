@@ -27,7 +27,7 @@ import (
 // that both sides hold everything and have said so.
 func Sync(ctx context.Context, c Config) error {
 	git := c.git()
-	remote, err := c.complete(ctx, git)
+	remote, err := c.completeAll(ctx, git)
 	if err != nil {
 		return err
 	}
@@ -52,9 +52,9 @@ func Sync(ctx context.Context, c Config) error {
 	return link.Explain(s.sync(ctx, link))
 }
 
-// complete fills in from the environment and the configuration what the user's words leave open. It returns the name of
+// completeAll fills in from the environment and the configuration what the user's words leave open. It returns the name of
 // the remote that c.Transport stood for, or "".
-func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err error) {
+func (c *Config) completeAll(ctx context.Context, git git.Git) (remote string, err error) {
 	if c.Transport != "-" {
 		url, ok, err := git.RemoteURL(ctx, c.Transport)
 		if err != nil {
@@ -70,10 +70,10 @@ func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err 
 			return "", fmt.Errorf("there is no remote %q whose address begins with aig::, and no program of that name", c.Transport)
 		}
 	}
-	if err := c.Settings.complete(ctx, git, c.getenv, remote); err != nil {
+	if err := c.complete(ctx, git, remote); err != nil {
 		return "", err
 	}
-	if err := c.completeWait(0); err != nil {
+	if err := c.completeWait(ctx, git, remote, 0); err != nil {
 		return "", err
 	}
 	if c.Give == GiveAsConfigured {
@@ -85,26 +85,17 @@ func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err 
 			return "", err
 		}
 	}
-	if tell, err := boolean(ctx, git, "aig.refs", true); err != nil {
-		return "", err
-	} else if !tell && c.Branches == BranchText {
+	tell, _, err := git.Config(ctx, "aig.refs", "bool")
+	if tell == "false" && c.Branches == BranchText {
 		c.Branches = BranchesOff
 	}
-	return remote, nil
-}
-
-// boolean returns a configuration variable.
-func boolean(ctx context.Context, g git.Git, key string, otherwise bool) (bool, error) {
-	value, set, err := g.Config(ctx, key, "bool")
-	if !set {
-		return otherwise, err
-	}
-	return value == "true", err
+	return remote, err
 }
 
 // takeSnapshot makes a commit of what isn't committed, if asked to.
 func (s *run) takeSnapshot(ctx context.Context) error {
-	wanted, err := boolean(ctx, s.store.Repo.Git, "aig.snapshot", false)
+	configured, _, err := s.store.Repo.Config(ctx, "aig.snapshot", "bool")
+	wanted := configured == "true"
 	if s.Snapshot != nil {
 		wanted = *s.Snapshot
 	}

@@ -31,8 +31,8 @@ func (c Config) trusted(ctx context.Context, g git.Git, remote string, byGit boo
 }
 
 func (c Config) chooseTrust(ctx context.Context, g git.Git, remote string, byGit bool, stderr io.Writer) ([]string, error) {
-	if len(c.Settings.Trust) > 0 {
-		return c.Settings.Trust, nil
+	if len(c.Trust) > 0 {
+		return c.Trust, nil
 	}
 	submodule := (remote != "" || byGit) && g.IsSubmodule(ctx)
 	if remote != "" {
@@ -121,7 +121,7 @@ func (c Config) allowedByUser(ctx context.Context, g git.Git) bool {
 
 // tellTrust prints the line that the other side needs.
 func (c Config) tellTrust(ctx context.Context, stderr io.Writer) error {
-	fp, err := c.Settings.fingerprint(ctx)
+	fp, err := c.fingerprint(ctx)
 	if err == nil {
 		fmt.Fprintf(stderr, "AIG_TRUST=%s\n", fp)
 	}
