@@ -81,7 +81,7 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	}()
 	select {
 	case offer := <-r.offered:
-		return remotehelper.Listing{ObjectFormat: string(offer.Format), Refs: offer.Refs}, nil
+		return remotehelper.Listing(offer), nil
 	case <-r.over:
 		return remotehelper.Listing{}, r.err
 	case <-ctx.Done():
