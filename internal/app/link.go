@@ -24,25 +24,20 @@ import (
 
 // LinkOptions is what it takes to reach a peer.
 type LinkOptions struct {
-	// Transport is a shell expression, or "-": then Stdin and Stdout are the pipe.
-	Transport     string
-	Stdin, Stdout *os.File
-	Stderr        io.Writer // gets what the transport says, a line each, quoted
-	// Request is what the transport has to ask a switchboard for, in its environment; see [pairing.Secret.Meeting].
-	Request []string
-	// Said, if not nil, may keep a line of the transport's from Stderr, by returning true.
-	Said   func(line string) bool
+	Config // of which Transport, Stdin, Stdout, Wait and Timeout count
 	Git    git.Git
 	Signer ssh.Signer // our key
 	Trust  identity.Trust
-	Timing tunnel.Timing
+	// Screen gets what the transport says, a line each, quoted. Said, if not nil, may keep a line from it, by returning true.
+	Screen io.Writer
+	Said   func(line string) bool
 	// Arrived is called when the peer has come, before it is known to be the right one.
 	Arrived func()
 }
 
 // Link is an open transport, with or without a peer at its other end. Close it.
 type Link struct {
-	o      LinkOptions
+	LinkOptions
 	pipe   transport.Pipe
 	shell  *transport.Transport   // nil for standard input and output
 	closed func()                 // nil, or what Close calls
@@ -55,23 +50,23 @@ type Link struct {
 // Open starts the transport.
 func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 	if o.Transport == "-" {
-		return &Link{o: o, pipe: transport.Stdio(o.Stdin, o.Stdout)}, nil
+		return &Link{LinkOptions: o, pipe: transport.Stdio(o.Stdin, o.Stdout)}, nil
 	}
 	// A `git -C ../other …` in the expression must find its own repository.
 	env, err := o.Git.WithoutLocalEnv(ctx, o.Git.Env)
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{o: o, exited: o.Git.Trace.Child("transport", []string{"sh", "-c", o.Transport})}
+	l := &Link{LinkOptions: o, exited: o.Git.Trace.Child("transport", []string{"sh", "-c", o.Transport})}
 	l.shell, err = transport.Start(transport.Options{
 		Expression: o.Transport,
-		Env:        slices.Concat(env, o.Git.Trace.Env(), o.Request),
+		Env:        slices.Concat(env, o.Git.Trace.Env(), o.request),
 		Stderr: func(line string) {
 			if words := strings.TrimSpace(line); words != "" && !pairing.IsToken(words) {
 				l.last.Store(&words)
 			}
 			if o.Said == nil || !o.Said(line) {
-				io.WriteString(o.Stderr, transport.Shown(line))
+				io.WriteString(o.Screen, transport.Shown(line))
 			}
 		},
 	})
@@ -95,8 +90,7 @@ func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit boo
 	}
 	w := &waiting{screen: s, transport: c.Transport, fingerprint: ssh.FingerprintSHA256(signer.PublicKey()), over: c.Quiet || !s.IsTerminal()}
 	link, err := Open(ctx, LinkOptions{
-		Transport: c.Transport, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: s, Git: g, Request: c.request,
-		Signer: signer, Trust: trust, Timing: c.timing(), Said: w.said,
+		Config: c, Git: g, Signer: signer, Trust: trust, Screen: s, Said: w.said,
 		Arrived: func() {
 			w.stop()
 			arrived()
@@ -117,7 +111,7 @@ func (l *Link) Meet(ctx context.Context) (*tunnel.Conn, error) {
 	if l.met != nil {
 		return l.met, l.met.Next(ctx, tunnel.SyncChannel)
 	}
-	conn, err := l.meet(ctx, tunnel.Options{Trusted: l.o.Trust.Contains})
+	conn, err := l.meet(ctx, tunnel.Options{Trusted: l.Trust.Contains})
 	l.known = err == nil
 	return conn, err
 }
@@ -138,7 +132,7 @@ func (l *Link) MeetAnyone(ctx context.Context, prove func(*tunnel.Conn) error) (
 }
 
 func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error) {
-	pipe, role, err := tunnel.Elect(ctx, l.pipe, l.o.Timing)
+	pipe, role, err := tunnel.Elect(ctx, l.pipe, l.timing())
 	if err != nil {
 		return nil, err
 	}
@@ -146,10 +140,10 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 		l.shell.TakeTerminal() // the time in which it may ask questions is over
 	}
 	l.last.Store(nil)
-	if l.o.Arrived != nil {
-		l.o.Arrived()
+	if l.Arrived != nil {
+		l.Arrived()
 	}
-	o.Signer, o.Timing = l.o.Signer, l.o.Timing
+	o.Signer, o.Timing = l.Signer, l.timing()
 	return tunnel.Open(ctx, pipe, role, o)
 }
 
@@ -169,7 +163,7 @@ func (l *Link) Close() error {
 const ownKeyTrusted = "the key that you trust is your own"
 
 // trustsOwn returns whether our own key is one of those that the peer may have, as it is right where both sides have one key.
-func (l *Link) trustsOwn() bool { return l.o.Trust.Contains(l.o.Signer.PublicKey()) }
+func (l *Link) trustsOwn() bool { return l.Trust.Contains(l.Signer.PublicKey()) }
 
 // Explain adds to an error what it needs to be understood.
 func (l *Link) Explain(err error) error {
@@ -185,7 +179,7 @@ func (l *Link) again(err error) error {
 	if err == nil || !strings.Contains(err.Error(), "command again") {
 		return err
 	}
-	words := strings.Fields(l.o.Transport)
+	words := strings.Fields(l.Transport)
 	switch last := strings.Trim(words[len(words)-1], `"'`); {
 	case pairing.IsToken(last):
 		return fmt.Errorf("%w (with a new token: this one is spent)", err)

@@ -62,7 +62,6 @@ type pairer struct {
 	*run
 	git    git.Git
 	remote *remoteConfig
-	told   sync.Once // the user has been told the code
 }
 
 // prepare finds out beforehand whatever would make the pairing fail in the end.
@@ -144,46 +143,36 @@ func (p *pairer) typed(ctx context.Context) (string, error) {
 
 // open starts the transport with what it has to ask a switchboard for.
 func (p *pairer) open(ctx context.Context, signer ssh.Signer, code pairing.Code) (*Link, error) {
-	expression, request := p.Transport, cmp.Or(code.Token, "new")
+	o := LinkOptions{Config: p.Config, Git: p.git, Signer: signer, Screen: p.screen}
+	if !p.NoSync {
+		o.Arrived = func() { p.arrived(ctx) }
+	}
+	tell := sync.OnceFunc(func() {
+		fmt.Fprintf(p.screen, "tell %s this code: %s\nwaiting for %s …\n", p.Name, code, p.Name)
+	})
+	request := cmp.Or(code.Token, "new")
+	switch {
+	case p.Alone && p.Side == pairing.Invite:
+		tell()
+	case p.Side == pairing.Invite:
+		o.Said = func(line string) bool {
+			line = strings.TrimSpace(line)
+			if !pairing.IsToken(line) {
+				return false
+			}
+			code.Token = line
+			tell()
+			return true
+		}
+	}
 	switch {
 	case p.Alone:
 		request = ""
-	case !strings.Contains(expression, "AIG_REQUEST"):
-		expression += " $AIG_REQUEST"
+	case !strings.Contains(o.Transport, "AIG_REQUEST"):
+		o.Transport += " $AIG_REQUEST"
 	}
-	o := LinkOptions{
-		Transport: expression, Request: []string{"AIG_REQUEST=" + request}, Stderr: p.screen, Git: p.git,
-		Signer: signer, Timing: p.timing(), Arrived: func() { p.arrived(ctx) },
-	}
-	if p.Side == pairing.Invite {
-		if p.Alone {
-			p.tell(code)
-		} else {
-			o.Said = func(line string) bool {
-				line = strings.TrimSpace(line)
-				if !pairing.IsToken(line) {
-					return false
-				}
-				p.tell(pairing.Code{Token: line, Secret: code.Secret})
-				return true
-			}
-		}
-	}
+	o.request = []string{"AIG_REQUEST=" + request}
 	return Open(ctx, o)
-}
-
-// tell tells the user the code, and what to wait for.
-func (p *pairer) tell(code pairing.Code) {
-	p.told.Do(func() {
-		fmt.Fprintf(p.screen, "tell %s this code: %s\nwaiting for %s …\n", p.Name, code, p.Name)
-	})
-}
-
-// arrived begins what a sync needs, if one follows.
-func (p *pairer) arrived(ctx context.Context) {
-	if !p.NoSync {
-		p.run.arrived(ctx)
-	}
 }
 
 // meet pairs with whoever comes, and goes on to the sync.
@@ -198,8 +187,7 @@ func (p *pairer) meet(ctx context.Context, link *Link, code pairing.Code) error 
 	if err != nil {
 		return err
 	}
-	fingerprint := ssh.FingerprintSHA256(conn.PeerKey)
-	shown := fingerprint
+	shown := ssh.FingerprintSHA256(conn.PeerKey)
 	if peer.Name != "" {
 		shown += fmt.Sprintf(", %q", peer.Name)
 	}

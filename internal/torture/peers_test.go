@@ -30,7 +30,6 @@ import (
 	"aig/internal/ref"
 	"aig/internal/refs"
 	"aig/internal/session"
-	"aig/internal/tunnel"
 	"aig/internal/wire"
 )
 
@@ -252,8 +251,8 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 	}
 	arrived := false
 	link, err := app.Open(ctx, app.LinkOptions{
-		Transport: "-", Stdin: e.in, Stdout: e.out, Stderr: io.Discard, Git: s.children(),
-		Signer: s.signer, Trust: s.trust, Timing: tunnel.Timing{Wait: timeout, Timeout: timeout},
+		Config: app.Config{Transport: "-", Stdin: e.in, Stdout: e.out, Wait: timeout, Timeout: timeout},
+		Git:    s.children(), Signer: s.signer, Trust: s.trust, Screen: io.Discard,
 		Arrived: func() {
 			arrived = true
 			go func() {
