@@ -20,7 +20,7 @@ type Listing struct {
 // maxWarnings bounds what a peer with many bad names can write on the user's terminal, in lines.
 const maxWarnings = 8
 
-// sift returns the listing as git may read it, HEAD first and the rest ascending, and says on stderr what it left out. The
+// sift returns the listing as git may read it, ascending, so that HEAD comes before refs/…, and says on stderr what it left out. The
 // peer may have a million references: it works in place.
 func sift(l Listing, stderr io.Writer) Listing {
 	warn := warner{w: stderr}
@@ -41,7 +41,7 @@ func sift(l Listing, stderr io.Writer) Listing {
 		}
 		return false
 	})
-	slices.SortStableFunc(l.Refs, func(a, b ref.Ref) int { return compareNames(a, b.Name) })
+	slices.SortStableFunc(l.Refs, func(a, b ref.Ref) int { return strings.Compare(a.Name, b.Name) })
 	l.Refs = slices.CompactFunc(l.Refs, func(a, b ref.Ref) bool {
 		if a.Name == b.Name {
 			warn.say("left out a reference of the peer's, %.200q: it is listed twice", b.Name)
@@ -56,25 +56,12 @@ func sift(l Listing, stderr io.Writer) Listing {
 		}
 		// git takes a symbolic reference's value from the target's line, and from a line of its own only. So a target that
 		// isn't listed (hidden, left out), is symbolic itself or has another value makes this one a plain reference.
-		at, listed := slices.BinarySearchFunc(l.Refs, r.Target, compareNames)
+		at, listed := slices.BinarySearchFunc(l.Refs, r.Target, func(r ref.Ref, name string) int { return strings.Compare(r.Name, name) })
 		if !listed || l.Refs[at].Target != "" || l.Refs[at].OID != r.OID {
 			r.Target = ""
 		}
 	}
 	return l
-}
-
-// compareNames orders references by name, and HEAD before all others.
-func compareNames(r ref.Ref, name string) int {
-	switch {
-	case r.Name == name:
-		return 0
-	case r.Name == "HEAD":
-		return -1
-	case name == "HEAD":
-		return 1
-	}
-	return strings.Compare(r.Name, name)
 }
 
 // write answers "list" with a listing that was sifted.
