@@ -66,7 +66,7 @@ type pairer struct {
 
 // prepare finds out beforehand whatever would make the pairing fail in the end.
 func (p *pairer) prepare(ctx context.Context) error {
-	if err := p.complete(ctx, p.git, ""); err != nil {
+	if err := p.completeSync(ctx, p.git, ""); err != nil {
 		return err
 	}
 	// git remote add asks for the same.

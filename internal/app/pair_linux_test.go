@@ -110,6 +110,18 @@ func TestPair(t *testing.T) {
 	}
 }
 
+// The sync after a pairing heeds the configuration as any other does.
+func TestPairHeedsConfiguration(t *testing.T) {
+	alice, bob := newPerson(t), newPerson(t)
+	alice.Commit("a", "of Alice")
+	alice.GitIn("of no commit", "hash-object", "-w", "--stdin")
+	alice.Git("config", "aig.give", "reachable")
+	a, b := pair(t, alice, bob, PairOptions{}, func(code string) string { return code })
+	if a.err != nil || b.err != nil || a.stdout != "= 0\n> 3\n< 0\n.\n" {
+		t.Errorf("%v, %v\n%s", a.err, b.err, a.stdout)
+	}
+}
+
 // What can't be paired is refused before anything starts.
 func TestPairRefuses(t *testing.T) {
 	p := newPerson(t)

@@ -84,6 +84,30 @@ func (c *Config) completeWait(ctx context.Context, g git.Git, remote string, oth
 	return nil
 }
 
+// completeSync fills in all that a sync depends on.
+func (c *Config) completeSync(ctx context.Context, g git.Git, remote string) error {
+	if err := c.complete(ctx, g, remote); err != nil {
+		return err
+	}
+	if err := c.completeWait(ctx, g, remote, 0); err != nil {
+		return err
+	}
+	if c.Give == GiveAsConfigured {
+		give, set, err := g.Config(ctx, "aig.give", "")
+		if c.Give = Give(give); err == nil && set && c.Give != GiveAll && c.Give != GiveReachable {
+			err = fmt.Errorf("configuration variable aig.give: %q is neither all nor reachable", give)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	tell, _, err := g.Config(ctx, "aig.refs", "bool")
+	if tell == "false" && c.Branches == BranchText {
+		c.Branches = BranchesOff
+	}
+	return err
+}
+
 // Fingerprint returns the fingerprint of the user's own key.
 func Fingerprint(ctx context.Context, c Config) (string, error) {
 	if err := c.complete(ctx, c.git(), ""); err != nil {

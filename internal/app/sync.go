@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"aig/internal/branches"
@@ -27,8 +28,11 @@ import (
 // that both sides hold everything and have said so.
 func Sync(ctx context.Context, c Config) error {
 	git := c.git()
-	remote, err := c.completeAll(ctx, git)
+	remote, err := c.resolve(ctx, git)
 	if err != nil {
+		return err
+	}
+	if err := c.completeSync(ctx, git, remote); err != nil {
 		return err
 	}
 	s := &run{Config: c, remote: remote, screen: screen.New(c.Stderr)}
@@ -52,44 +56,24 @@ func Sync(ctx context.Context, c Config) error {
 	return link.Explain(s.sync(ctx, link))
 }
 
-// completeAll fills in from the environment and the configuration what the user's words leave open. It returns the name of
-// the remote that c.Transport stood for, or "".
-func (c *Config) completeAll(ctx context.Context, git git.Git) (remote string, err error) {
-	if c.Transport != "-" {
-		url, ok, err := git.RemoteURL(ctx, c.Transport)
-		if err != nil {
-			return "", err
-		}
-		transport, isAig := strings.CutPrefix(url, "aig::")
-		switch {
-		case ok && isAig:
-			remote, c.Transport = c.Transport, transport
-		case c.isNoCommand() && (c.Transport == string(pairing.Invite) || c.Transport == string(pairing.Accept)):
-			return "", fmt.Errorf("%s takes a name: git aig-sync %[1]s <name> [<transport>]", c.Transport)
-		case c.isNoCommand():
-			return "", fmt.Errorf("there is no remote %q whose address begins with aig::, and no program of that name", c.Transport)
-		}
+// resolve replaces the name of a remote by the transport that it stands for, and returns the name, or "" if it was none.
+func (c *Config) resolve(ctx context.Context, git git.Git) (remote string, err error) {
+	if c.Transport == "-" {
+		return "", nil
 	}
-	if err := c.complete(ctx, git, remote); err != nil {
+	url, ok, err := git.RemoteURL(ctx, c.Transport)
+	transport, isAig := strings.CutPrefix(url, "aig::")
+	switch {
+	case err != nil:
 		return "", err
+	case ok && isAig:
+		remote, c.Transport = c.Transport, transport
+	case c.isNoCommand() && (c.Transport == string(pairing.Invite) || c.Transport == string(pairing.Accept)):
+		return "", fmt.Errorf("%s takes a name: git aig-sync %[1]s <name> [<transport>]", c.Transport)
+	case c.isNoCommand():
+		return "", fmt.Errorf("there is no remote %q whose address begins with aig::, and no program of that name", c.Transport)
 	}
-	if err := c.completeWait(ctx, git, remote, 0); err != nil {
-		return "", err
-	}
-	if c.Give == GiveAsConfigured {
-		give, set, err := git.Config(ctx, "aig.give", "")
-		if c.Give = Give(give); err == nil && set && c.Give != GiveAll && c.Give != GiveReachable {
-			err = fmt.Errorf("configuration variable aig.give: %q is neither all nor reachable", give)
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	tell, _, err := git.Config(ctx, "aig.refs", "bool")
-	if tell == "false" && c.Branches == BranchText {
-		c.Branches = BranchesOff
-	}
-	return remote, err
+	return remote, nil
 }
 
 // takeSnapshot makes a commit of what isn't committed, if asked to.
@@ -283,15 +267,7 @@ func (s *run) end() {
 
 // begin runs f in a goroutine of its own. The function that it returns waits for the result.
 func begin[T any](ctx context.Context, f func(context.Context) (T, error)) func() (T, error) {
-	var value T
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		value, err = f(ctx)
-	}()
-	return func() (T, error) {
-		<-done
-		return value, err
-	}
+	wait := sync.OnceValues(func() (T, error) { return f(ctx) })
+	go wait()
+	return wait
 }
