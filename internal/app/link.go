@@ -40,7 +40,6 @@ type Link struct {
 	LinkOptions
 	pipe   transport.Pipe
 	shell  *transport.Transport   // nil for standard input and output
-	closed func()                 // nil, or what Close calls
 	exited func(code int)         // tells the trace that the transport has ended
 	met    *tunnel.Conn           // by MeetAnyone
 	known  bool                   // the peer has shown that it is the right one
@@ -88,18 +87,19 @@ func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit boo
 	if err != nil {
 		return nil, err
 	}
-	w := &waiting{screen: s, transport: c.Transport, fingerprint: ssh.FingerprintSHA256(signer.PublicKey()), over: c.Quiet || !s.IsTerminal()}
+	waiting, over := context.WithCancel(ctx)
 	link, err := Open(ctx, LinkOptions{
-		Config: c, Git: g, Signer: signer, Trust: trust, Screen: s, Said: w.said,
+		Config: c, Git: g, Signer: signer, Trust: trust, Screen: s,
+		Said: c.tellToken(waiting, s, ssh.FingerprintSHA256(signer.PublicKey())),
 		Arrived: func() {
-			w.stop()
+			over()
 			arrived()
 		},
 	})
 	if err != nil {
+		over()
 		return nil, err
 	}
-	link.closed = w.stop
 	if s.IsTerminal() && link.trustsOwn() {
 		fmt.Fprintf(s, "warning: %s\n", ownKeyTrusted)
 	}
@@ -149,9 +149,6 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 
 // Close ends the transport, gently before hard.
 func (l *Link) Close() error {
-	if l.closed != nil {
-		l.closed()
-	}
 	err := l.pipe.Close()
 	if l.shell != nil {
 		l.exited(-1) // how, is of no interest any more
