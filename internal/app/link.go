@@ -17,6 +17,7 @@ import (
 	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/pairing"
+	"aig/internal/ref"
 	"aig/internal/screen"
 	"aig/internal/transport"
 	"aig/internal/tunnel"
@@ -104,6 +105,33 @@ func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit boo
 		fmt.Fprintf(s, "warning: %s\n", ownKeyTrusted)
 	}
 	return link, nil
+}
+
+// longWait is how long a person waits with a token before being reminded of what may be wrong.
+const longWait = time.Minute
+
+// tellToken returns [LinkOptions.Said]: a person at a terminal is told what the other side has to type, when a switchboard has
+// given a token. waiting ends when somebody has come.
+func (c Config) tellToken(waiting context.Context, s *screen.Screen, fingerprint string) func(line string) bool {
+	request, isNew := strings.CutSuffix(c.Transport, "new")
+	if !isNew || c.Quiet || !s.IsTerminal() {
+		return nil
+	}
+	told := false
+	return func(line string) bool {
+		token := strings.TrimSpace(line)
+		if told || waiting.Err() != nil || !pairing.IsToken(token) {
+			return false
+		}
+		told = true
+		fmt.Fprintf(s, "%stell the other side: AIG_TRUST=%s git aig-sync %s\nwaiting for it …\n",
+			transport.Shown(line), fingerprint, ref.Shell(request+token))
+		reminder := time.AfterFunc(longWait, func() {
+			fmt.Fprintln(s, "still waiting: if the other side waits with a token too, one of you has to take the other's instead of new")
+		})
+		context.AfterFunc(waiting, func() { reminder.Stop() })
+		return true
+	}
 }
 
 // Meet waits for the peer and authenticates it by its key, or else by what MeetAnyone has done.

@@ -153,9 +153,13 @@ func (s *run) tellPhase(name string) {
 	}
 }
 
-// startProgress shows progress, if it is to be shown, until the function that it returns is called.
+// startProgress shows progress until the function that it returns is called: as with git, on a terminal, unless told otherwise.
 func (s *run) startProgress(status *session.Status) (stop func()) {
-	if !s.showsProgress() {
+	shown := s.screen.IsTerminal()
+	if s.Progress != nil {
+		shown = *s.Progress
+	}
+	if s.Quiet || !shown {
 		return func() {}
 	}
 	return s.screen.Start(status, s.progressDelay())
@@ -192,17 +196,6 @@ func (s *run) offer(ctx context.Context, list *oid.List, lacks []uint32) ([]uint
 		_, isReached := slices.BinarySearch(reached, at)
 		return isBorrowed && !isReached
 	}), err
-}
-
-// showsProgress follows git: on a terminal, unless told otherwise.
-func (s *run) showsProgress() bool {
-	switch {
-	case s.Quiet:
-		return false
-	case s.Progress != nil:
-		return *s.Progress
-	}
-	return s.screen.IsTerminal()
 }
 
 func (s *run) sync(ctx context.Context, link *Link) error {

@@ -45,7 +45,10 @@ func (c Config) chooseTrust(ctx context.Context, g git.Git, remote string, byGit
 	}
 	general, typed, err := c.generalTrust(ctx, g)
 	if err == nil && len(general) == 0 {
-		err = c.tellTrust(ctx, stderr)
+		var own string
+		if own, err = c.fingerprint(ctx); err == nil {
+			fmt.Fprintf(stderr, "AIG_TRUST=%s\n", own) // what the other side needs
+		}
 	}
 	switch {
 	case err != nil:
@@ -117,15 +120,6 @@ func (c Config) allowedByUser(ctx context.Context, g git.Git) bool {
 	}
 	allow, _, err := g.Config(ctx, "protocol.aig.allow", "")
 	return err == nil && (strings.EqualFold(allow, "user") || strings.EqualFold(allow, "always"))
-}
-
-// tellTrust prints the line that the other side needs.
-func (c Config) tellTrust(ctx context.Context, stderr io.Writer) error {
-	fp, err := c.fingerprint(ctx)
-	if err == nil {
-		fmt.Fprintf(stderr, "AIG_TRUST=%s\n", fp)
-	}
-	return err
 }
 
 // setTrust is the command that gives a remote trust of its own: what is trusted in general, if anything is.
