@@ -4,18 +4,13 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"aig/internal/command"
 	"aig/internal/git"
-	"aig/internal/screen"
-	"aig/internal/session"
 	"aig/internal/trace"
-	"aig/internal/tunnel"
-	"aig/internal/version"
 	"aig/internal/wire"
 )
 
@@ -107,22 +102,4 @@ func (c Config) lookup(name string) (value string, set bool) {
 func (c Config) getenv(name string) string {
 	value, _ := c.lookup(name)
 	return value
-}
-
-// converse has the conversation with the peer of an open link. o holds what differs between the two commands.
-func converse(ctx context.Context, c Config, link *Link, s *screen.Screen, o session.Options) (*session.Result, error) {
-	conn, err := link.Meet(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	o.Context, o.Timeout = c.Context, c.Timeout
-	o.Secret, o.Server = conn.SessionID(), conn.Server
-	o.Agent = "aig/" + version.Version
-	o.Warn = func(line string) { fmt.Fprintf(s, "warning: %s\n", command.OneLine(line)) }
-	return session.Run(ctx, conn, o)
-}
-
-func (c Config) timing() tunnel.Timing {
-	return tunnel.Timing{Wait: max(c.Wait, 0), Timeout: c.Timeout}
 }

@@ -266,7 +266,7 @@ func TestWait(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.wrong) {
 				t.Errorf("%+v: error %v", tt, err)
 			}
-		} else if got := c.timing().Wait; err != nil || got != tt.want {
+		} else if got := max(c.Wait, 0); err != nil || got != tt.want {
 			t.Errorf("%+v: %v, %v", tt, got, err)
 		}
 	}

@@ -90,7 +90,7 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 }
 
 func (r *remote) converse(ctx context.Context) error {
-	_, err := converse(ctx, r.Config, r.link, r.screen, session.Options{
+	_, err := r.link.converse(ctx, session.Options{
 		Direction: wire.Pull,
 		Hold: func(ctx context.Context, offer session.Offer) (*intake.Store, error) {
 			// Even an empty repository tells its HEAD. Git would take no references for deleted ones.

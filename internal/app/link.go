@@ -19,13 +19,15 @@ import (
 	"aig/internal/pairing"
 	"aig/internal/ref"
 	"aig/internal/screen"
+	"aig/internal/session"
 	"aig/internal/transport"
 	"aig/internal/tunnel"
+	"aig/internal/version"
 )
 
 // LinkOptions is what it takes to reach a peer.
 type LinkOptions struct {
-	Config // of which Transport, Stdin, Stdout, Wait and Timeout count
+	Config // of which Transport, Stdin, Stdout, Context, Wait and Timeout count
 	Git    git.Git
 	Signer ssh.Signer // our key
 	Trust  identity.Trust
@@ -42,7 +44,7 @@ type Link struct {
 	pipe   transport.Pipe
 	shell  *transport.Transport   // nil for standard input and output
 	exited func(code int)         // tells the trace that the transport has ended
-	met    *tunnel.Conn           // by MeetAnyone
+	met    *tunnel.Conn           // by a pairing, in which it has proven who it is
 	known  bool                   // the peer has shown that it is the right one
 	last   atomic.Pointer[string] // what the transport said last before the peer came, or since
 }
@@ -134,7 +136,7 @@ func (c Config) tellToken(waiting context.Context, s *screen.Screen, fingerprint
 	}
 }
 
-// Meet waits for the peer and authenticates it by its key, or else by what MeetAnyone has done.
+// Meet waits for the peer and authenticates it by its key, or goes on with one that a pairing has met.
 func (l *Link) Meet(ctx context.Context) (*tunnel.Conn, error) {
 	if l.met != nil {
 		return l.met, l.met.Next(ctx, tunnel.SyncChannel)
@@ -144,23 +146,9 @@ func (l *Link) Meet(ctx context.Context) (*tunnel.Conn, error) {
 	return conn, err
 }
 
-// MeetAnyone waits for a peer with any key; prove finds out who it is, over a channel for that alone. Meet then gives the same
-// connection.
-func (l *Link) MeetAnyone(ctx context.Context, prove func(*tunnel.Conn) error) (*tunnel.Conn, error) {
-	conn, err := l.meet(ctx, tunnel.Options{Trusted: tunnel.AnyKey, Channel: tunnel.PairChannel})
-	if err != nil {
-		return nil, err
-	}
-	if err := prove(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	l.met = conn
-	return conn, nil
-}
-
 func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error) {
-	pipe, role, err := tunnel.Elect(ctx, l.pipe, l.timing())
+	o.Timing = tunnel.Timing{Wait: max(l.Wait, 0), Timeout: l.Timeout}
+	pipe, role, err := tunnel.Elect(ctx, l.pipe, o.Timing)
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +159,22 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 	if l.Arrived != nil {
 		l.Arrived()
 	}
-	o.Signer, o.Timing = l.Signer, l.timing()
+	o.Signer = l.Signer
 	return tunnel.Open(ctx, pipe, role, o)
+}
+
+// converse has the conversation with the peer. o holds what differs between the two commands.
+func (l *Link) converse(ctx context.Context, o session.Options) (*session.Result, error) {
+	conn, err := l.Meet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	o.Context, o.Timeout = l.Context, l.Timeout
+	o.Secret, o.Server = conn.SessionID(), conn.Server
+	o.Agent = "aig/" + version.Version
+	o.Warn = func(line string) { fmt.Fprintf(l.Screen, "warning: %s\n", command.OneLine(line)) }
+	return session.Run(ctx, conn, o)
 }
 
 // Close ends the transport, gently before hard.

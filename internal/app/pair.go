@@ -178,15 +178,16 @@ func (p *pairer) open(ctx context.Context, signer ssh.Signer, code pairing.Code)
 // meet pairs with whoever comes, and goes on to the sync.
 func (p *pairer) meet(ctx context.Context, link *Link, code pairing.Code) error {
 	defer p.run.end()
-	var peer pairing.Peer
-	conn, err := link.MeetAnyone(ctx, func(conn *tunnel.Conn) error {
-		var err error
-		peer, err = p.pair(ctx, conn, code)
-		return err
-	})
+	conn, err := link.meet(ctx, tunnel.Options{Trusted: tunnel.AnyKey, Channel: tunnel.PairChannel})
 	if err != nil {
 		return err
 	}
+	peer, err := p.pair(ctx, conn, code)
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	link.met = conn
 	shown := ssh.FingerprintSHA256(conn.PeerKey)
 	if peer.Name != "" {
 		shown += fmt.Sprintf(", %q", peer.Name)

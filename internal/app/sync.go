@@ -201,7 +201,7 @@ func (s *run) offer(ctx context.Context, list *oid.List, lacks []uint32) ([]uint
 func (s *run) sync(ctx context.Context, link *Link) error {
 	defer s.end()
 	s.report = newReport(s.Config, s.screen, s.store.Format)
-	result, err := converse(ctx, s.Config, link, s.screen, session.Options{
+	result, err := link.converse(ctx, session.Options{
 		Store:     s.store,
 		Direction: s.Direction,
 		Objects:   func(context.Context) (*oid.List, error) { return s.objects() },
