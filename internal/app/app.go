@@ -42,9 +42,7 @@ type Config struct {
 	Progress  *bool // nil is as standard error is a terminal
 
 	Stdin, Stdout, Stderr *os.File
-	Dir                   string   // where git runs; "" is the current directory
-	Env                   []string // as os.Environ gives it
-	Trace                 *trace.Trace
+	Git                   git.Git // with the run's environment
 }
 
 // Give says what is given of what the peer lacks.
@@ -79,19 +77,16 @@ const (
 func Main(run func(ctx context.Context, args []string, c Config) error) int {
 	t := trace.New()
 	status := command.Main(os.Stderr, func(ctx context.Context) error {
-		return run(ctx, os.Args[1:], Config{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Trace: t})
+		g := git.Git{Env: os.Environ(), Settings: new(git.Settings), Trace: t}
+		return run(ctx, os.Args[1:], Config{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Git: g})
 	})
 	t.Exit(status)
 	return status
 }
 
-func (c Config) git() git.Git {
-	return git.Git{Dir: c.Dir, Env: c.Env, Settings: new(git.Settings), Trace: c.Trace}
-}
-
 // lookup is os.LookupEnv for the run's environment.
 func (c Config) lookup(name string) (value string, set bool) {
-	for _, entry := range c.Env {
+	for _, entry := range c.Git.Env {
 		if v, ok := strings.CutPrefix(entry, name+"="); ok {
 			value, set = v, true // exec.Cmd too takes the last
 		}

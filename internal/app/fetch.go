@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"aig/internal/git"
 	"aig/internal/intake"
 	"aig/internal/ref"
 	"aig/internal/remotehelper"
@@ -17,8 +16,8 @@ import (
 // Fetch answers the git that has started us as the helper of a remote: c.Stdin and c.Stdout lead to it. name is what git
 // calls the remote; where it has no name, git gives the address.
 func Fetch(ctx context.Context, c Config, name string) error {
-	r := &remote{Config: c, name: name, ctx: ctx, git: c.git(), screen: screen.New(c.Stderr)}
-	r.status.Tell = c.Trace.Phase
+	r := &remote{Config: c, name: name, ctx: ctx, screen: screen.New(c.Stderr)}
+	r.status.Tell = c.Git.Trace.Phase
 	defer r.close()
 	r.err = remotehelper.AllowedByEnvironment(c.lookup)
 	switch {
@@ -41,7 +40,6 @@ type remote struct {
 	Config
 	name   string          // as configured; "" where the user has typed the address
 	ctx    context.Context // the program's: the conversation outlives the call that begins it
-	git    git.Git
 	screen *screen.Screen
 
 	link   *Link
@@ -59,18 +57,18 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	if r.err != nil {
 		return remotehelper.Listing{}, r.err
 	}
-	if err := r.complete(ctx, r.git, r.name); err != nil {
+	if err := r.complete(ctx, r.name); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	otherwise := helperWait
 	if r.screen.IsTerminal() {
 		otherwise = 0
 	}
-	if err := r.completeWait(ctx, r.git, r.name, otherwise); err != nil {
+	if err := r.completeWait(ctx, r.name, otherwise); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	var err error
-	if r.link, err = r.connect(ctx, r.git, r.name, true, r.screen, func() {}); err != nil {
+	if r.link, err = r.connect(ctx, r.name, true, r.screen, func() {}); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	r.offered, r.decided = make(chan session.Offer, 1), make(chan *intake.Store, 1)
@@ -117,7 +115,7 @@ func (r *remote) Fetch(ctx context.Context, progress bool) error {
 	if r.chosen {
 		return r.err
 	}
-	store, err := intake.Open(ctx, r.git)
+	store, err := intake.Open(ctx, r.Git)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"aig/internal/command"
-	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/pairing"
 	"aig/internal/ref"
@@ -27,8 +26,7 @@ import (
 
 // LinkOptions is what it takes to reach a peer.
 type LinkOptions struct {
-	Config // of which Transport, Stdin, Stdout, Context, Wait and Timeout count
-	Git    git.Git
+	Config            // of which Transport, Stdin, Stdout, Context, Wait and Timeout count
 	Signer ssh.Signer // our key
 	Trust  identity.Trust
 	// Screen gets what the transport says, a line each, quoted. Said, if not nil, may keep a line from it, by returning true.
@@ -81,8 +79,8 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 
 // connect opens the link that c is about, with our key and those of the peer that may be at its other end. See
 // [Config.trusted] for remote and byGit.
-func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit bool, s *screen.Screen, arrived func()) (*Link, error) {
-	trust, err := c.trusted(ctx, g, remote, byGit, s)
+func (c Config) connect(ctx context.Context, remote string, byGit bool, s *screen.Screen, arrived func()) (*Link, error) {
+	trust, err := c.trusted(ctx, remote, byGit, s)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +90,7 @@ func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit boo
 	}
 	waiting, over := context.WithCancel(ctx)
 	link, err := Open(ctx, LinkOptions{
-		Config: c, Git: g, Signer: signer, Trust: trust, Screen: s,
+		Config: c, Signer: signer, Trust: trust, Screen: s,
 		Said: c.tellToken(waiting, s, ssh.FingerprintSHA256(signer.PublicKey())),
 		Arrived: func() {
 			over()

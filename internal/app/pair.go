@@ -14,7 +14,6 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 
-	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/intake"
 	"aig/internal/pairing"
@@ -36,8 +35,8 @@ type PairOptions struct {
 // Pair makes the peer a remote, by a code that one of the two reads out to the other, and then synchronises with it over the
 // same connection.
 func Pair(ctx context.Context, c Config, o PairOptions) error {
-	p := &pairer{PairOptions: o, run: &run{Config: c, screen: screen.New(c.Stderr)}, git: c.git()}
-	p.remote = &remoteConfig{git: p.git, name: o.Name, global: o.Global}
+	p := &pairer{PairOptions: o, run: &run{Config: c, screen: screen.New(c.Stderr)}}
+	p.remote = &remoteConfig{git: p.Git, name: o.Name, global: o.Global}
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
@@ -60,13 +59,12 @@ func Pair(ctx context.Context, c Config, o PairOptions) error {
 type pairer struct {
 	PairOptions
 	*run
-	git    git.Git
 	remote *remoteConfig
 }
 
 // prepare finds out beforehand whatever would make the pairing fail in the end.
 func (p *pairer) prepare(ctx context.Context) error {
-	if err := p.completeSync(ctx, p.git, ""); err != nil {
+	if err := p.completeSync(ctx, ""); err != nil {
 		return err
 	}
 	// git remote add asks for the same.
@@ -75,7 +73,7 @@ func (p *pairer) prepare(ctx context.Context) error {
 	}
 	if !p.NoSync || !p.Global {
 		var err error
-		if p.store, err = intake.Open(ctx, p.git); err != nil {
+		if p.store, err = intake.Open(ctx, p.Git); err != nil {
 			return err
 		}
 	}
@@ -84,7 +82,7 @@ func (p *pairer) prepare(ctx context.Context) error {
 	}
 	if p.Transport == "" {
 		var err error
-		if p.Transport, _, err = p.git.Config(ctx, "aig.switchboard", ""); err != nil {
+		if p.Transport, _, err = p.Git.Config(ctx, "aig.switchboard", ""); err != nil {
 			return err
 		}
 	}
@@ -143,7 +141,7 @@ func (p *pairer) typed(ctx context.Context) (string, error) {
 
 // open starts the transport with what it has to ask a switchboard for.
 func (p *pairer) open(ctx context.Context, signer ssh.Signer, code pairing.Code) (*Link, error) {
-	o := LinkOptions{Config: p.Config, Git: p.git, Signer: signer, Screen: p.screen}
+	o := LinkOptions{Config: p.Config, Signer: signer, Screen: p.screen}
 	if !p.NoSync {
 		o.Arrived = func() { p.arrived(ctx) }
 	}
@@ -200,7 +198,7 @@ func (p *pairer) meet(ctx context.Context, link *Link, code pairing.Code) error 
 }
 
 func (p *pairer) pair(ctx context.Context, conn *tunnel.Conn, code pairing.Code) (pairing.Peer, error) {
-	name, _, err := p.git.Config(ctx, "user.name", "")
+	name, _, err := p.Git.Config(ctx, "user.name", "")
 	if err != nil {
 		return pairing.Peer{}, err
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/pairing"
 	"aig/internal/wire"
@@ -13,14 +12,14 @@ import (
 
 // complete fills in who we are and what the session is about, where no option has; remote is the name of the remote that
 // c.Transport is the address of, or "". Trust has rules of its own; see [Config.trusted].
-func (c *Config) complete(ctx context.Context, g git.Git, remote string) (err error) {
+func (c *Config) complete(ctx context.Context, remote string) (err error) {
 	if c.Identity == "" {
-		if c.Identity, err = c.setting(ctx, g, remote, "aigIdentity", "AIG_IDENTITY", "aig.identity", "path"); err != nil {
+		if c.Identity, err = c.setting(ctx, remote, "aigIdentity", "AIG_IDENTITY", "aig.identity", "path"); err != nil {
 			return err
 		}
 	}
 	if c.Context == "" { // a remote whose context is empty has none, whatever the general one is
-		if c.Context, err = c.setting(ctx, g, remote, "aigContext", "AIG_CONTEXT", "aig.context", ""); err != nil {
+		if c.Context, err = c.setting(ctx, remote, "aigContext", "AIG_CONTEXT", "aig.context", ""); err != nil {
 			return err
 		}
 	}
@@ -33,7 +32,7 @@ func (c *Config) complete(ctx context.Context, g git.Git, remote string) (err er
 		return nil
 	}
 	// What a paired remote's transport asks for is made of the secret of the pair.
-	text, paired, err := g.Config(ctx, "remote."+remote+".aigSecret", "")
+	text, paired, err := c.Git.Config(ctx, "remote."+remote+".aigSecret", "")
 	if err != nil || !paired {
 		return err
 	}
@@ -48,9 +47,9 @@ func (c *Config) complete(ctx context.Context, g git.Git, remote string) (err er
 
 // setting returns what the configuration of the remote says, unless remote is "", else the environment, unless env is "", else the
 // general configuration.
-func (c *Config) setting(ctx context.Context, g git.Git, remote, ofRemote, env, general, typ string) (string, error) {
+func (c *Config) setting(ctx context.Context, remote, ofRemote, env, general, typ string) (string, error) {
 	if remote != "" {
-		if value, set, err := g.Config(ctx, "remote."+remote+"."+ofRemote, typ); set || err != nil {
+		if value, set, err := c.Git.Config(ctx, "remote."+remote+"."+ofRemote, typ); set || err != nil {
 			return value, err
 		}
 	}
@@ -59,7 +58,7 @@ func (c *Config) setting(ctx context.Context, g git.Git, remote, ofRemote, env, 
 			return value, nil
 		}
 	}
-	value, _, err := g.Config(ctx, general, typ)
+	value, _, err := c.Git.Config(ctx, general, typ)
 	return value, err
 }
 
@@ -68,11 +67,11 @@ func (c *Config) setting(ctx context.Context, g git.Git, remote, ofRemote, env, 
 const helperWait = time.Minute
 
 // completeWait fills in how long to wait for the peer, which is otherwise where nothing says it.
-func (c *Config) completeWait(ctx context.Context, g git.Git, remote string, otherwise time.Duration) error {
+func (c *Config) completeWait(ctx context.Context, remote string, otherwise time.Duration) error {
 	if c.Wait != 0 {
 		return nil
 	}
-	text, err := c.setting(ctx, g, remote, "aigWait", "", "aig.wait", "")
+	text, err := c.setting(ctx, remote, "aigWait", "", "aig.wait", "")
 	if err != nil {
 		return err
 	}
@@ -85,15 +84,15 @@ func (c *Config) completeWait(ctx context.Context, g git.Git, remote string, oth
 }
 
 // completeSync fills in all that a sync depends on.
-func (c *Config) completeSync(ctx context.Context, g git.Git, remote string) error {
-	if err := c.complete(ctx, g, remote); err != nil {
+func (c *Config) completeSync(ctx context.Context, remote string) error {
+	if err := c.complete(ctx, remote); err != nil {
 		return err
 	}
-	if err := c.completeWait(ctx, g, remote, 0); err != nil {
+	if err := c.completeWait(ctx, remote, 0); err != nil {
 		return err
 	}
 	if c.Give == GiveAsConfigured {
-		give, set, err := g.Config(ctx, "aig.give", "")
+		give, set, err := c.Git.Config(ctx, "aig.give", "")
 		if c.Give = Give(give); err == nil && set && c.Give != GiveAll && c.Give != GiveReachable {
 			err = fmt.Errorf("configuration variable aig.give: %q is neither all nor reachable", give)
 		}
@@ -101,7 +100,7 @@ func (c *Config) completeSync(ctx context.Context, g git.Git, remote string) err
 			return err
 		}
 	}
-	tell, _, err := g.Config(ctx, "aig.refs", "bool")
+	tell, _, err := c.Git.Config(ctx, "aig.refs", "bool")
 	if tell == "false" && c.Branches == BranchText {
 		c.Branches = BranchesOff
 	}
@@ -110,7 +109,7 @@ func (c *Config) completeSync(ctx context.Context, g git.Git, remote string) err
 
 // Fingerprint returns the fingerprint of the user's own key.
 func Fingerprint(ctx context.Context, c Config) (string, error) {
-	if err := c.complete(ctx, c.git(), ""); err != nil {
+	if err := c.complete(ctx, ""); err != nil {
 		return "", err
 	}
 	return c.fingerprint(ctx)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"aig/internal/branches"
-	"aig/internal/git"
 	"aig/internal/intake"
 	"aig/internal/objects"
 	"aig/internal/oid"
@@ -27,17 +26,16 @@ import (
 // Sync makes the store of the repository at c.Dir and the peer's equal, and reports what has moved. A nil error means
 // that both sides hold everything and have said so.
 func Sync(ctx context.Context, c Config) error {
-	git := c.git()
-	remote, err := c.resolve(ctx, git)
+	remote, err := c.resolve(ctx)
 	if err != nil {
 		return err
 	}
-	if err := c.completeSync(ctx, git, remote); err != nil {
+	if err := c.completeSync(ctx, remote); err != nil {
 		return err
 	}
 	s := &run{Config: c, remote: remote, screen: screen.New(c.Stderr)}
 	s.status.Tell = s.tellPhase
-	if s.store, err = intake.Open(ctx, git); err != nil {
+	if s.store, err = intake.Open(ctx, c.Git); err != nil {
 		return err
 	}
 	s.status.Phase("making a snapshot of uncommitted work")
@@ -48,7 +46,7 @@ func Sync(ctx context.Context, c Config) error {
 		return err
 	}
 	s.status.Phase("waiting for the peer to come")
-	link, err := c.connect(ctx, git, remote, false, s.screen, func() { s.arrived(ctx) })
+	link, err := c.connect(ctx, remote, false, s.screen, func() { s.arrived(ctx) })
 	if err != nil {
 		return err
 	}
@@ -57,11 +55,11 @@ func Sync(ctx context.Context, c Config) error {
 }
 
 // resolve replaces the name of a remote by the transport that it stands for, and returns the name, or "" if it was none.
-func (c *Config) resolve(ctx context.Context, git git.Git) (remote string, err error) {
+func (c *Config) resolve(ctx context.Context) (remote string, err error) {
 	if c.Transport == "-" {
 		return "", nil
 	}
-	url, ok, err := git.RemoteURL(ctx, c.Transport)
+	url, ok, err := c.Git.RemoteURL(ctx, c.Transport)
 	transport, isAig := strings.CutPrefix(url, "aig::")
 	switch {
 	case err != nil:
@@ -78,7 +76,7 @@ func (c *Config) resolve(ctx context.Context, git git.Git) (remote string, err e
 
 // takeSnapshot makes a commit of what isn't committed, if asked to.
 func (s *run) takeSnapshot(ctx context.Context) error {
-	configured, _, err := s.store.Repo.Config(ctx, "aig.snapshot", "bool")
+	configured, _, err := s.Git.Config(ctx, "aig.snapshot", "bool")
 	wanted := configured == "true"
 	if s.Snapshot != nil {
 		wanted = *s.Snapshot
@@ -147,7 +145,7 @@ func (s *run) arrived(ctx context.Context) {
 
 // tellPhase tells whoever wants to know what is begun.
 func (s *run) tellPhase(name string) {
-	s.Trace.Phase(name)
+	s.Git.Trace.Phase(name)
 	if s.Verbose {
 		fmt.Fprintln(s.screen, name)
 	}

@@ -251,8 +251,8 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 	}
 	arrived := false
 	link, err := app.Open(ctx, app.LinkOptions{
-		Config: app.Config{Transport: "-", Stdin: e.in, Stdout: e.out, Wait: timeout, Timeout: timeout},
-		Git:    s.children(), Signer: s.signer, Trust: s.trust, Screen: io.Discard,
+		Config: app.Config{Transport: "-", Stdin: e.in, Stdout: e.out, Wait: timeout, Timeout: timeout, Git: s.children()},
+		Signer: s.signer, Trust: s.trust, Screen: io.Discard,
 		Arrived: func() {
 			arrived = true
 			go func() {
