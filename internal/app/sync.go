@@ -23,7 +23,7 @@ import (
 	"aig/internal/snapshot"
 )
 
-// Sync makes the store of the repository at c.Dir and the peer's equal, and reports what has moved. A nil error means
+// Sync makes our store and the peer's equal, and reports what has moved. A nil error means
 // that both sides hold everything and have said so.
 func Sync(ctx context.Context, c Config) error {
 	remote, err := c.resolve(ctx)
