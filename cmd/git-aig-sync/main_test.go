@@ -23,8 +23,8 @@ func TestParse(t *testing.T) {
 	}
 	for args, want := range map[string]app.Config{
 		"":                                    with(func(c *app.Config) {}),
-		"--trust A --trust B":                 with(func(c *app.Config) { c.Settings.Trust = []string{"A", "B"} }),
-		"--identity F --context w":            with(func(c *app.Config) { c.Settings.Identity, c.Settings.Context = "F", "w" }),
+		"--trust A --trust B":                 with(func(c *app.Config) { c.Trust = []string{"A", "B"} }),
+		"--identity F --context w":            with(func(c *app.Config) { c.Identity, c.Context = "F", "w" }),
 		"--pull --summary":                    with(func(c *app.Config) { c.Direction, c.Report = wire.Pull, app.ReportSummary }),
 		"--report=full":                       with(func(c *app.Config) { c.Report = app.ReportFull }),
 		"--push -q":                           with(func(c *app.Config) { c.Direction, c.Quiet = wire.Push, true }),
@@ -35,7 +35,7 @@ func TestParse(t *testing.T) {
 		"--refs=porcelain --wait 2h":          with(func(c *app.Config) { c.Branches, c.Wait = app.BranchPorcelain, 2*time.Hour }),
 		"--wait 0":                            with(func(c *app.Config) { c.Wait = -1 }),
 		"--pull --no-pull --sum --no-summary": with(func(c *app.Config) {}),
-		"--sum --iden F --no-pul --ti=5s":     with(func(c *app.Config) { c.Report, c.Settings.Identity, c.Timeout = app.ReportSummary, "F", 5*time.Second }),
+		"--sum --iden F --no-pul --ti=5s":     with(func(c *app.Config) { c.Report, c.Identity, c.Timeout = app.ReportSummary, "F", 5*time.Second }),
 		"--no-prog":                           with(func(c *app.Config) { c.Progress = &no }),
 		"-q --no-quiet --refs=porcelain --no-refs=false": with(func(c *app.Config) { c.Branches = app.BranchPorcelain }),
 		"--timeout 5s --": with(func(c *app.Config) { c.Timeout = 5 * time.Second }),
@@ -51,8 +51,8 @@ func TestParse(t *testing.T) {
 }
 
 func equal(a, b app.Config) bool {
-	trust := strings.Join(a.Settings.Trust, " ") == strings.Join(b.Settings.Trust, " ")
-	return trust && a.Transport == b.Transport && a.Settings.Identity == b.Settings.Identity && a.Settings.Context == b.Settings.Context &&
+	trust := strings.Join(a.Trust, " ") == strings.Join(b.Trust, " ")
+	return trust && a.Transport == b.Transport && a.Identity == b.Identity && a.Context == b.Context &&
 		a.Direction == b.Direction && a.Give == b.Give && a.Report == b.Report && a.Quiet == b.Quiet && a.Progress == b.Progress &&
 		a.Branches == b.Branches && a.Wait == b.Wait && a.Timeout == b.Timeout
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,39 +14,27 @@ import (
 	"aig/internal/app"
 	"aig/internal/pairing"
 	"aig/internal/ref"
+	"aig/internal/version"
 	"aig/internal/wire"
-)
-
-// verb is what the command line asks for.
-type verb int
-
-const (
-	verbSync verb = iota
-	verbHelp
-	verbVersion
-	verbFingerprint
-	verbPair
-	verbPeers
 )
 
 // options is a command line.
 type options struct {
 	app.Config
-	verb verb
-	text string          // of verbHelp
-	pair app.PairOptions // of verbPair
+	run  func(context.Context, app.Config) error // what it asks for
+	pair app.PairOptions                         // Side is set if that is a pairing
 }
 
 // parse reads a command line; c holds what doesn't stand there. An error is one of usage.
 func parse(args []string, c app.Config) (options, error) {
-	o := options{Config: c}
-	var help, version, fingerprint, pull, push, progress, noProgress, noRefs, peers, summary, snapshot, porcelain bool
+	o := options{Config: c, run: app.Sync}
+	var help, showVersion, fingerprint, pull, push, progress, noProgress, noRefs, peers, summary, snapshot, porcelain bool
 	var refs string
 	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard) // the usage text is our own
-	flags.StringArrayVar(&o.Settings.Trust, "trust", nil, "")
-	flags.StringVar(&o.Settings.Identity, "identity", "", "")
-	flags.StringVar(&o.Settings.Context, "context", "", "")
+	flags.StringArrayVar(&o.Trust, "trust", nil, "")
+	flags.StringVar(&o.Identity, "identity", "", "")
+	flags.StringVar(&o.Context, "context", "", "")
 	flags.BoolVar(&fingerprint, "fingerprint", false, "")
 	flags.BoolVar(&pull, "pull", false, "")
 	flags.BoolVar(&push, "push", false, "")
@@ -68,7 +57,7 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.BoolVar(&o.pair.Global, "global", false, "")
 	flags.BoolVar(&o.pair.NoSync, "no-sync", false, "")
 	flags.BoolVar(&peers, "peers", false, "")
-	flags.BoolVar(&version, "version", false, "")
+	flags.BoolVar(&showVersion, "version", false, "")
 	flags.BoolVarP(&help, "help", "h", false, "")
 	followConventions(flags)
 	if err := flags.Parse(args); err != nil {
@@ -79,14 +68,14 @@ func parse(args []string, c app.Config) (options, error) {
 	}
 	switch {
 	case help:
-		o.verb, o.text = verbHelp, usageText
+		o.run = printing(usageText)
 		return o, nil
-	case version:
-		o.verb = verbVersion
+	case showVersion:
+		o.run = printing(version.Line("git-aig-sync"))
 		return o, nil
 	}
 	if flags.Changed("context") { // an empty word must not pass for none
-		if err := wire.CheckContext(o.Settings.Context); err != nil {
+		if err := wire.CheckContext(o.Context); err != nil {
 			return o, fmt.Errorf("--context: %w", err)
 		}
 	}
@@ -142,26 +131,43 @@ func parse(args []string, c app.Config) (options, error) {
 	case (fingerprint || peers) && flags.NArg() > 0:
 		return o, errors.New("--fingerprint and --peers take no transport")
 	case fingerprint:
-		o.verb = verbFingerprint
+		o.run = printFingerprint
 		return o, nil
 	case peers:
-		o.verb = verbPeers
+		o.run = app.Peers
 		return o, nil
 	}
 	if err := o.setVerb(flags.Args(), args); err != nil {
 		return o, err
 	}
-	if o.verb == verbPair {
+	if o.pair.Side != "" {
+		pair := o.pair
+		o.run = func(ctx context.Context, c app.Config) error { return app.Pair(ctx, c, pair) }
 		switch {
 		case o.DryRun:
 			return o, errors.New("--dry-run makes no sense here: pairing writes a remote")
-		case len(o.Settings.Trust) > 0:
+		case len(o.Trust) > 0:
 			return o, errors.New("--trust makes no sense here: it is the pairing that finds out whom to trust")
 		}
 	} else if (o.pair != app.PairOptions{}) {
 		return o, errors.New("--code, --replace, --global and --no-sync belong to invite and accept")
 	}
 	return o, nil
+}
+
+func printing(text string) func(context.Context, app.Config) error {
+	return func(_ context.Context, c app.Config) error {
+		_, err := io.WriteString(c.Stdout, text)
+		return err
+	}
+}
+
+func printFingerprint(ctx context.Context, c app.Config) error {
+	fp, err := app.Fingerprint(ctx, c)
+	if err == nil {
+		_, err = fmt.Fprintln(c.Stdout, fp)
+	}
+	return err
 }
 
 // followConventions has options given as gitcli(7) says: by any prefix that no other has, and no- takes a boolean back.
@@ -222,7 +228,7 @@ func (o *options) setPair(words []string) error {
 	if len(words) > 3 {
 		return fmt.Errorf("%s takes a name and a transport of one argument: quote it, as in %s", words[0], ref.Shell(strings.Join(words[2:], " ")))
 	}
-	o.verb, o.pair.Side, o.pair.Name = verbPair, pairing.Side(words[0]), words[1]
+	o.pair.Side, o.pair.Name = pairing.Side(words[0]), words[1]
 	if len(words) == 3 {
 		o.Transport = words[2]
 	}
@@ -230,14 +236,11 @@ func (o *options) setPair(words []string) error {
 }
 
 func (o *options) setHelp(words []string) error {
-	o.verb, o.text = verbHelp, helpText
-	if len(words) == 0 {
-		return nil
+	topic := strings.Join(words, " ")
+	text, ok := helpTexts[topic]
+	if !ok {
+		return fmt.Errorf("there is no help on %q", topic)
 	}
-	text, ok := helpTexts[words[0]]
-	if !ok || len(words) > 1 {
-		return fmt.Errorf("there is no help on %q", strings.Join(words, " "))
-	}
-	o.text = text
+	o.run = printing(text)
 	return nil
 }

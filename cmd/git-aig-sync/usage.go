@@ -104,8 +104,9 @@ as for git aig-sync.
     bob$ git aig-sync accept alice "ssh switchboard.example"
 `
 
-// helpTexts is what `git aig-sync help <verb>` prints.
+// helpTexts is what `git aig-sync help [<verb>]` prints.
 var helpTexts = map[string]string{
+	"":       helpText,
 	"invite": pairText,
 	"accept": pairText,
 	"help":   "usage: git aig-sync help [<verb>]\n\nPrints how to use git aig-sync, or one of its verbs.\n",

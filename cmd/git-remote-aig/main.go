@@ -10,7 +10,6 @@ import (
 
 	"aig/internal/app"
 	"aig/internal/command"
-	"aig/internal/trace"
 	"aig/internal/version"
 )
 
@@ -31,14 +30,7 @@ aig.identity, ~/.ssh/id_ed25519 or the SSH agent's. A word that both sides must
 give, if you want one: remote.<name>.aigContext, AIG_CONTEXT or aig.context.
 `
 
-func main() {
-	t := trace.New(os.Environ(), os.Args)
-	status := command.Main(os.Stderr, func(ctx context.Context) error {
-		return run(ctx, os.Args[1:], app.Config{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Env: os.Environ(), Trace: t})
-	})
-	t.Exit(status)
-	os.Exit(status)
-}
+func main() { os.Exit(app.Main(run)) }
 
 // run takes the arguments; c holds what the process has been given.
 func run(ctx context.Context, args []string, c app.Config) error {

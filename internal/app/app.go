@@ -4,18 +4,13 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"aig/internal/command"
 	"aig/internal/git"
-	"aig/internal/screen"
-	"aig/internal/session"
 	"aig/internal/trace"
-	"aig/internal/tunnel"
-	"aig/internal/version"
 	"aig/internal/wire"
 )
 
@@ -27,9 +22,13 @@ type Config struct {
 	// Transport is a shell expression that leads to the peer. For Sync it may also be "-", for Stdin and Stdout, or the
 	// name of a remote whose URL is aig::<transport>.
 	Transport string
-	Settings  Settings
+	Identity  string        // our private key's file; "" is as configured
+	Trust     []string      // fingerprints; nil is as configured
+	Context   string        // the word that both sides must give alike; "" is as configured
 	Wait      time.Duration // for the peer to come; 0 is as configured, below 0 is without end
 	Timeout   time.Duration // how long nothing may move once it has come
+
+	request []string // what the transport of a paired remote has to ask a switchboard for, in its environment
 
 	// For Sync alone:
 	Direction wire.Direction
@@ -43,9 +42,7 @@ type Config struct {
 	Progress  *bool // nil is as standard error is a terminal
 
 	Stdin, Stdout, Stderr *os.File
-	Dir                   string   // where git runs; "" is the current directory
-	Env                   []string // as os.Environ gives it
-	Trace                 *trace.Trace
+	Git                   git.Git // with the run's environment
 }
 
 // Give says what is given of what the peer lacks.
@@ -76,13 +73,20 @@ const (
 	BranchesOff     BranchReport = "off"       // nobody, and the peer is told no references of ours either
 )
 
-func (c Config) git() git.Git {
-	return git.Git{Dir: c.Dir, Env: c.Env, Settings: new(git.Settings), Trace: c.Trace}
+// Main runs a command with its arguments and what the process has been given, and returns the exit status.
+func Main(run func(ctx context.Context, args []string, c Config) error) int {
+	t := trace.New()
+	status := command.Main(os.Stderr, func(ctx context.Context) error {
+		g := git.Git{Env: os.Environ(), Settings: new(git.Settings), Trace: t}
+		return run(ctx, os.Args[1:], Config{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Git: g})
+	})
+	t.Exit(status)
+	return status
 }
 
 // lookup is os.LookupEnv for the run's environment.
 func (c Config) lookup(name string) (value string, set bool) {
-	for _, entry := range c.Env {
+	for _, entry := range c.Git.Env {
 		if v, ok := strings.CutPrefix(entry, name+"="); ok {
 			value, set = v, true // exec.Cmd too takes the last
 		}
@@ -93,48 +97,4 @@ func (c Config) lookup(name string) (value string, set bool) {
 func (c Config) getenv(name string) string {
 	value, _ := c.lookup(name)
 	return value
-}
-
-// Fingerprint returns the fingerprint of the user's own key.
-func Fingerprint(ctx context.Context, c Config) (string, error) {
-	if err := c.Settings.complete(ctx, c.git(), c.getenv, ""); err != nil {
-		return "", err
-	}
-	return c.Settings.fingerprint(ctx)
-}
-
-// converse has the conversation with the peer of an open link. o holds what differs between the two commands.
-func converse(ctx context.Context, c Config, link *Link, s *screen.Screen, o session.Options) (*session.Result, error) {
-	conn, err := link.Meet(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer conn.Close()
-	o.Context, o.Timeout = c.Settings.Context, c.Timeout
-	o.Secret, o.Server = conn.SessionID(), conn.Server
-	o.Agent = "aig/" + version.Version
-	o.Warn = func(line string) { fmt.Fprintf(s, "warning: %s\n", command.OneLine(line)) }
-	return session.Run(ctx, conn, o)
-}
-
-// helperWait is how long a peer is waited for where git has started us and no person looks on: git's own housekeeping
-// (git maintenance, git fetch --all) holds its locks meanwhile.
-const helperWait = time.Minute
-
-// completeWait fills in how long to wait for the peer, which is otherwise where nothing says it.
-func (c *Config) completeWait(otherwise time.Duration) (err error) {
-	switch {
-	case c.Wait != 0:
-	case c.Settings.wait == "":
-		c.Wait = otherwise
-	default:
-		if c.Wait, err = time.ParseDuration(c.Settings.wait); err != nil || c.Wait < 0 {
-			return fmt.Errorf("configuration variable aig.wait or remote.<name>.aigWait: %q is no duration such as 90s or 2h", c.Settings.wait)
-		}
-	}
-	return nil
-}
-
-func (c Config) timing() tunnel.Timing {
-	return tunnel.Timing{Wait: max(c.Wait, 0), Timeout: c.Timeout}
 }

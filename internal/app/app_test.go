@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/wire"
 )
@@ -28,6 +29,7 @@ func TestMain(m *testing.M) {
 	var c Config
 	err := json.Unmarshal([]byte(words), &c)
 	c.Transport, c.Stdin, c.Stdout, c.Stderr = "-", os.Stdin, os.Stdout, os.Stderr
+	c.Git.Settings = new(git.Settings)
 	if err == nil {
 		err = Sync(context.Background(), c)
 	}
@@ -63,10 +65,10 @@ func newPerson(t *testing.T) *person {
 
 // config is a run of that person's, who trusts the others.
 func (p *person) config(trusted ...*person) Config {
-	c := Config{Dir: p.Dir, Env: p.Env, Timeout: DefaultTimeout, Direction: wire.Both}
-	c.Settings.Identity = p.key
+	c := Config{Git: git.Git{Dir: p.Dir, Env: p.Env}, Timeout: DefaultTimeout, Direction: wire.Both}
+	c.Identity = p.key
 	for _, other := range trusted {
-		c.Settings.Trust = append(c.Settings.Trust, other.fingerprint)
+		c.Trust = append(c.Trust, other.fingerprint)
 	}
 	return c
 }
@@ -100,6 +102,7 @@ type outcome struct {
 func start(t *testing.T, c Config, stdin *os.File, run func(context.Context, Config) error) (wait func() outcome) {
 	t.Helper()
 	c.Stdin = stdin
+	c.Git.Settings = new(git.Settings)
 	var files [2]*os.File
 	for i, f := range []**os.File{&c.Stdout, &c.Stderr} {
 		if *f == nil {
@@ -256,20 +259,17 @@ func TestWait(t *testing.T) {
 				repo.Git("config", key, value)
 			}
 		}
-		c := Config{Dir: repo.Dir, Env: repo.Env, Wait: tt.option}
+		c := Config{Git: git.Git{Dir: repo.Dir, Env: repo.Env}, Wait: tt.option}
 		otherwise := time.Duration(0)
 		if tt.byGit {
 			otherwise = helperWait
 		}
-		if err := c.Settings.complete(t.Context(), c.git(), c.getenv, "bob"); err != nil {
-			t.Fatal(err)
-		}
-		err := c.completeWait(otherwise)
+		err := c.completeWait(t.Context(), "bob", otherwise)
 		if tt.wrong != "" {
 			if err == nil || !strings.Contains(err.Error(), tt.wrong) {
 				t.Errorf("%+v: error %v", tt, err)
 			}
-		} else if got := c.timing().Wait; err != nil || got != tt.want {
+		} else if got := max(c.Wait, 0); err != nil || got != tt.want {
 			t.Errorf("%+v: %v, %v", tt, got, err)
 		}
 	}
@@ -288,10 +288,10 @@ func TestFailures(t *testing.T) {
 			`with exit status 255: "no route to \x1b"`},
 		{"a token is no last word", func(c *Config) { c.Transport = "echo 17e58 >&2; exit 255" }, "came, with exit status 255"},
 		{"no peer", func(c *Config) { c.Transport = "echo HTTP/1.1 400" }, `HTTP/1.1 400`},
-		{"nobody trusted", func(c *Config) { c.Settings.Trust = nil }, "no peer's key is trusted"},
-		{"no fingerprint", func(c *Config) { c.Settings.Trust = []string{"nonsense"} }, `"nonsense"`},
-		{"no key", func(c *Config) { c.Settings.Identity = "/nowhere/key" }, "/nowhere/key"},
-		{"no repository", func(c *Config) { c.Dir = "/" }, "repository"},
+		{"nobody trusted", func(c *Config) { c.Trust = nil }, "no peer's key is trusted"},
+		{"no fingerprint", func(c *Config) { c.Trust = []string{"nonsense"} }, `"nonsense"`},
+		{"no key", func(c *Config) { c.Identity = "/nowhere/key" }, "/nowhere/key"},
+		{"no repository", func(c *Config) { c.Git.Dir = "/" }, "repository"},
 		{"a wait", func(c *Config) { c.Transport, c.Wait = "exec sleep 100", time.Millisecond }, "within 1ms: remote.<name>.aigWait"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"aig/internal/git"
 	"aig/internal/intake"
 	"aig/internal/ref"
 	"aig/internal/remotehelper"
@@ -17,8 +16,8 @@ import (
 // Fetch answers the git that has started us as the helper of a remote: c.Stdin and c.Stdout lead to it. name is what git
 // calls the remote; where it has no name, git gives the address.
 func Fetch(ctx context.Context, c Config, name string) error {
-	r := &remote{Config: c, name: name, ctx: ctx, git: c.git(), screen: screen.New(c.Stderr)}
-	r.status.Tell = c.Trace.Phase
+	r := &remote{Config: c, name: name, ctx: ctx, screen: screen.New(c.Stderr)}
+	r.status.Tell = c.Git.Trace.Phase
 	defer r.close()
 	r.err = remotehelper.AllowedByEnvironment(c.lookup)
 	switch {
@@ -41,7 +40,6 @@ type remote struct {
 	Config
 	name   string          // as configured; "" where the user has typed the address
 	ctx    context.Context // the program's: the conversation outlives the call that begins it
-	git    git.Git
 	screen *screen.Screen
 
 	link   *Link
@@ -59,18 +57,18 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	if r.err != nil {
 		return remotehelper.Listing{}, r.err
 	}
-	if err := r.Settings.complete(ctx, r.git, r.getenv, r.name); err != nil {
+	if err := r.complete(ctx, r.name); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	otherwise := helperWait
 	if r.screen.IsTerminal() {
 		otherwise = 0
 	}
-	if err := r.completeWait(otherwise); err != nil {
+	if err := r.completeWait(ctx, r.name, otherwise); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	var err error
-	if r.link, err = r.connect(ctx, r.git, r.name, true, r.screen, func() {}); err != nil {
+	if r.link, err = r.connect(ctx, r.name, true, r.screen, func() {}); err != nil {
 		return remotehelper.Listing{}, err
 	}
 	r.offered, r.decided = make(chan session.Offer, 1), make(chan *intake.Store, 1)
@@ -81,7 +79,7 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	}()
 	select {
 	case offer := <-r.offered:
-		return remotehelper.Listing{ObjectFormat: string(offer.Format), Refs: offer.Refs}, nil
+		return remotehelper.Listing(offer), nil
 	case <-r.over:
 		return remotehelper.Listing{}, r.err
 	case <-ctx.Done():
@@ -90,7 +88,7 @@ func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 }
 
 func (r *remote) converse(ctx context.Context) error {
-	_, err := converse(ctx, r.Config, r.link, r.screen, session.Options{
+	_, err := r.link.converse(ctx, session.Options{
 		Direction: wire.Pull,
 		Hold: func(ctx context.Context, offer session.Offer) (*intake.Store, error) {
 			// Even an empty repository tells its HEAD. Git would take no references for deleted ones.
@@ -117,7 +115,7 @@ func (r *remote) Fetch(ctx context.Context, progress bool) error {
 	if r.chosen {
 		return r.err
 	}
-	store, err := intake.Open(ctx, r.git)
+	store, err := intake.Open(ctx, r.Git)
 	if err != nil {
 		return err
 	}

@@ -11,41 +11,38 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"aig/internal/command"
-	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/pairing"
+	"aig/internal/ref"
 	"aig/internal/screen"
+	"aig/internal/session"
 	"aig/internal/transport"
 	"aig/internal/tunnel"
+	"aig/internal/version"
 )
 
 // LinkOptions is what it takes to reach a peer.
 type LinkOptions struct {
-	// Transport is a shell expression, or "-": then Stdin and Stdout are the pipe.
-	Transport     string
-	Stdin, Stdout *os.File
-	Stderr        io.Writer // gets what the transport says, a line each, quoted
-	// Request is what the transport has to ask a switchboard for, in its environment; see [pairing.Secret.Meeting].
-	Request []string
-	// Said, if not nil, may keep a line of the transport's from Stderr, by returning true.
-	Said     func(line string) bool
-	Git      git.Git
-	Identity *identity.Identity
-	Trust    identity.Trust
-	Timing   tunnel.Timing
+	Config            // of which Transport, Stdin, Stdout, Context, Wait and Timeout count
+	Signer ssh.Signer // our key
+	Trust  identity.Trust
+	// Screen gets what the transport says, a line each, quoted. Said, if not nil, may keep a line from it, by returning true.
+	Screen io.Writer
+	Said   func(line string) bool
 	// Arrived is called when the peer has come, before it is known to be the right one.
 	Arrived func()
 }
 
 // Link is an open transport, with or without a peer at its other end. Close it.
 type Link struct {
-	o      LinkOptions
+	LinkOptions
 	pipe   io.ReadWriteCloser
 	shell  *transport.Transport   // nil for standard input and output
-	closed func()                 // nil, or what Close calls
 	exited func(code int)         // tells the trace that the transport has ended
-	met    *tunnel.Conn           // by MeetAnyone
+	met    *tunnel.Conn           // by a pairing, in which it has proven who it is
 	known  bool                   // the peer has shown that it is the right one
 	last   atomic.Pointer[string] // what the transport said last before the peer came, or since
 }
@@ -53,23 +50,23 @@ type Link struct {
 // Open starts the transport.
 func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 	if o.Transport == "-" {
-		return &Link{o: o, pipe: transport.Stdio(o.Stdin, o.Stdout)}, nil
+		return &Link{LinkOptions: o, pipe: transport.Stdio(o.Stdin, o.Stdout)}, nil
 	}
 	// A `git -C ../other …` in the expression must find its own repository.
 	env, err := o.Git.WithoutLocalEnv(ctx, o.Git.Env)
 	if err != nil {
 		return nil, err
 	}
-	l := &Link{o: o, exited: o.Git.Trace.Child("transport", []string{"sh", "-c", o.Transport})}
+	l := &Link{LinkOptions: o, exited: o.Git.Trace.Child("transport", []string{"sh", "-c", o.Transport})}
 	l.shell, err = transport.Start(transport.Options{
 		Expression: o.Transport,
-		Env:        slices.Concat(env, o.Git.Trace.Env(), o.Request),
+		Env:        slices.Concat(env, o.Git.Trace.Env(), o.request),
 		Stderr: func(line string) {
 			if words := strings.TrimSpace(line); words != "" && !pairing.IsToken(words) {
 				l.last.Store(&words)
 			}
 			if o.Said == nil || !o.Said(line) {
-				io.WriteString(o.Stderr, transport.Shown(line))
+				io.WriteString(o.Screen, transport.Shown(line))
 			}
 		},
 	})
@@ -82,62 +79,74 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 
 // connect opens the link that c is about, with our key and those of the peer that may be at its other end. See
 // [Config.trusted] for remote and byGit.
-func (c Config) connect(ctx context.Context, g git.Git, remote string, byGit bool, s *screen.Screen, arrived func()) (*Link, error) {
-	trust, err := c.trusted(ctx, g, remote, byGit, s)
+func (c Config) connect(ctx context.Context, remote string, byGit bool, s *screen.Screen, arrived func()) (*Link, error) {
+	trust, err := c.trusted(ctx, remote, byGit, s)
 	if err != nil {
 		return nil, err
 	}
-	id, err := identity.Load(ctx, identity.Options{File: c.Settings.Identity})
+	signer, err := identity.Load(ctx, c.Identity, identity.AskPassphrase)
 	if err != nil {
 		return nil, err
 	}
-	w := &waiting{screen: s, transport: c.Transport, fingerprint: id.Fingerprint(), over: c.Quiet || !s.IsTerminal()}
+	waiting, over := context.WithCancel(ctx)
 	link, err := Open(ctx, LinkOptions{
-		Transport: c.Transport, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: s, Git: g, Request: c.Settings.request,
-		Identity: id, Trust: trust, Timing: c.timing(), Said: w.said,
+		Config: c, Signer: signer, Trust: trust, Screen: s,
+		Said: c.tellToken(waiting, s, ssh.FingerprintSHA256(signer.PublicKey())),
 		Arrived: func() {
-			w.stop()
+			over()
 			arrived()
 		},
 	})
 	if err != nil {
-		id.Close()
+		over()
 		return nil, err
 	}
-	link.closed = w.stop
 	if s.IsTerminal() && link.trustsOwn() {
 		fmt.Fprintf(s, "warning: %s\n", ownKeyTrusted)
 	}
 	return link, nil
 }
 
-// Meet waits for the peer and authenticates it by its key, or else by what MeetAnyone has done.
+// longWait is how long a person waits with a token before being reminded of what may be wrong.
+const longWait = time.Minute
+
+// tellToken returns [LinkOptions.Said]: a person at a terminal is told what the other side has to type, when a switchboard has
+// given a token. waiting ends when somebody has come.
+func (c Config) tellToken(waiting context.Context, s *screen.Screen, fingerprint string) func(line string) bool {
+	request, isNew := strings.CutSuffix(c.Transport, "new")
+	if !isNew || c.Quiet || !s.IsTerminal() {
+		return nil
+	}
+	told := false
+	return func(line string) bool {
+		token := strings.TrimSpace(line)
+		if told || waiting.Err() != nil || !pairing.IsToken(token) {
+			return false
+		}
+		told = true
+		fmt.Fprintf(s, "%stell the other side: AIG_TRUST=%s git aig-sync %s\nwaiting for it …\n",
+			transport.Shown(line), fingerprint, ref.Shell(request+token))
+		reminder := time.AfterFunc(longWait, func() {
+			fmt.Fprintln(s, "still waiting: if the other side waits with a token too, one of you has to take the other's instead of new")
+		})
+		context.AfterFunc(waiting, func() { reminder.Stop() })
+		return true
+	}
+}
+
+// Meet waits for the peer and authenticates it by its key, or goes on with one that a pairing has met.
 func (l *Link) Meet(ctx context.Context) (*tunnel.Conn, error) {
 	if l.met != nil {
 		return l.met, l.met.Next(ctx, tunnel.SyncChannel)
 	}
-	conn, err := l.meet(ctx, tunnel.Options{Trusted: l.o.Trust.Contains})
+	conn, err := l.meet(ctx, tunnel.Options{Trusted: l.Trust.Contains})
 	l.known = err == nil
 	return conn, err
 }
 
-// MeetAnyone waits for a peer with any key; prove finds out who it is, over a channel for that alone. Meet then gives the same
-// connection.
-func (l *Link) MeetAnyone(ctx context.Context, prove func(*tunnel.Conn) error) (*tunnel.Conn, error) {
-	conn, err := l.meet(ctx, tunnel.Options{Trusted: tunnel.AnyKey, Channel: tunnel.PairChannel})
-	if err != nil {
-		return nil, err
-	}
-	if err := prove(conn); err != nil {
-		conn.Close()
-		return nil, err
-	}
-	l.met = conn
-	return conn, nil
-}
-
 func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error) {
-	pipe, server, err := tunnel.Elect(ctx, l.pipe, l.o.Timing)
+	o.Timing = tunnel.Timing{Wait: max(l.Wait, 0), Timeout: l.Timeout}
+	pipe, server, err := tunnel.Elect(ctx, l.pipe, o.Timing)
 	if err != nil {
 		return nil, err
 	}
@@ -145,19 +154,29 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 		l.shell.TakeTerminal() // the time in which it may ask questions is over
 	}
 	l.last.Store(nil)
-	if l.o.Arrived != nil {
-		l.o.Arrived()
+	if l.Arrived != nil {
+		l.Arrived()
 	}
-	o.Signer, o.Timing = l.o.Identity.Signer(), l.o.Timing
+	o.Signer = l.Signer
 	return tunnel.Open(ctx, pipe, server, o)
 }
 
-// Close ends the transport, gently before hard, and the use of our key.
-func (l *Link) Close() error {
-	if l.closed != nil {
-		l.closed()
+// converse has the conversation with the peer. o holds what differs between the two commands.
+func (l *Link) converse(ctx context.Context, o session.Options) (*session.Result, error) {
+	conn, err := l.Meet(ctx)
+	if err != nil {
+		return nil, err
 	}
-	l.o.Identity.Close()
+	defer conn.Close()
+	o.Context, o.Timeout = l.Context, l.Timeout
+	o.Secret, o.Server = conn.SessionID(), conn.Server
+	o.Agent = "aig/" + version.Version
+	o.Warn = func(line string) { fmt.Fprintf(l.Screen, "warning: %s\n", command.OneLine(line)) }
+	return session.Run(ctx, conn, o)
+}
+
+// Close ends the transport, gently before hard.
+func (l *Link) Close() error {
 	err := l.pipe.Close()
 	if l.shell != nil {
 		l.exited(-1) // how, is of no interest any more
@@ -169,7 +188,7 @@ func (l *Link) Close() error {
 const ownKeyTrusted = "the key that you trust is your own"
 
 // trustsOwn returns whether our own key is one of those that the peer may have, as it is right where both sides have one key.
-func (l *Link) trustsOwn() bool { return l.o.Trust.Contains(l.o.Identity.Signer().PublicKey()) }
+func (l *Link) trustsOwn() bool { return l.Trust.Contains(l.Signer.PublicKey()) }
 
 // Explain adds to an error what it needs to be understood.
 func (l *Link) Explain(err error) error {
@@ -185,7 +204,7 @@ func (l *Link) again(err error) error {
 	if err == nil || !strings.Contains(err.Error(), "command again") {
 		return err
 	}
-	words := strings.Fields(l.o.Transport)
+	words := strings.Fields(l.Transport)
 	switch last := strings.Trim(words[len(words)-1], `"'`); {
 	case pairing.IsToken(last):
 		return fmt.Errorf("%w (with a new token: this one is spent)", err)

@@ -14,12 +14,12 @@ func TestAgain(t *testing.T) {
 		"ssh bob git aig-sync -": "cut: run the same command again",
 		"-":                      "cut: run the same command again",
 	} {
-		l := &Link{o: LinkOptions{Transport: transport}}
+		l := &Link{LinkOptions: LinkOptions{Config: Config{Transport: transport}}}
 		if got := l.again(errors.New("cut: run the same command again")); got.Error() != want {
 			t.Errorf("%s: %v", transport, got)
 		}
 	}
-	if err := (&Link{o: LinkOptions{Transport: "ssh host 17e58"}}).again(errors.New("no key")); err.Error() != "no key" {
+	if err := (&Link{LinkOptions: LinkOptions{Config: Config{Transport: "ssh host 17e58"}}}).again(errors.New("no key")); err.Error() != "no key" {
 		t.Error(err)
 	}
 }

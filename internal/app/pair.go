@@ -14,7 +14,6 @@ import (
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/term"
 
-	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/intake"
 	"aig/internal/pairing"
@@ -36,39 +35,36 @@ type PairOptions struct {
 // Pair makes the peer a remote, by a code that one of the two reads out to the other, and then synchronises with it over the
 // same connection.
 func Pair(ctx context.Context, c Config, o PairOptions) error {
-	p := &pairer{PairOptions: o, run: &run{Config: c, screen: screen.New(c.Stderr)}, git: c.git()}
-	p.remote = &remoteConfig{git: p.git, name: o.Name, global: o.Global}
+	p := &pairer{PairOptions: o, run: &run{Config: c, screen: screen.New(c.Stderr)}}
+	p.remote = &remoteConfig{git: p.Git, name: o.Name, global: o.Global}
 	if err := p.prepare(ctx); err != nil {
 		return err
 	}
-	id, err := identity.Load(ctx, identity.Options{File: p.Settings.Identity})
+	signer, err := identity.Load(ctx, p.Identity, identity.AskPassphrase)
 	if err != nil {
 		return err
 	}
-	defer id.Close()
 	code, err := p.code(ctx)
 	if err != nil {
 		return err
 	}
-	link, err := p.open(ctx, id, code)
+	link, err := p.open(ctx, signer, code)
 	if err != nil {
 		return err
 	}
 	defer link.Close()
-	return link.Explain(p.meet(ctx, link, id, code))
+	return link.Explain(p.meet(ctx, link, code))
 }
 
 type pairer struct {
 	PairOptions
 	*run
-	git    git.Git
 	remote *remoteConfig
-	told   sync.Once // the user has been told the code
 }
 
 // prepare finds out beforehand whatever would make the pairing fail in the end.
 func (p *pairer) prepare(ctx context.Context) error {
-	if err := p.Settings.complete(ctx, p.git, p.getenv, ""); err != nil {
+	if err := p.completeSync(ctx, ""); err != nil {
 		return err
 	}
 	// git remote add asks for the same.
@@ -77,7 +73,7 @@ func (p *pairer) prepare(ctx context.Context) error {
 	}
 	if !p.NoSync || !p.Global {
 		var err error
-		if p.store, err = intake.Open(ctx, p.git); err != nil {
+		if p.store, err = intake.Open(ctx, p.Git); err != nil {
 			return err
 		}
 	}
@@ -86,7 +82,7 @@ func (p *pairer) prepare(ctx context.Context) error {
 	}
 	if p.Transport == "" {
 		var err error
-		if p.Transport, _, err = p.git.Config(ctx, "aig.switchboard", ""); err != nil {
+		if p.Transport, _, err = p.Git.Config(ctx, "aig.switchboard", ""); err != nil {
 			return err
 		}
 	}
@@ -144,63 +140,53 @@ func (p *pairer) typed(ctx context.Context) (string, error) {
 }
 
 // open starts the transport with what it has to ask a switchboard for.
-func (p *pairer) open(ctx context.Context, id *identity.Identity, code pairing.Code) (*Link, error) {
-	expression, request := p.Transport, cmp.Or(code.Token, "new")
+func (p *pairer) open(ctx context.Context, signer ssh.Signer, code pairing.Code) (*Link, error) {
+	o := LinkOptions{Config: p.Config, Signer: signer, Screen: p.screen}
+	if !p.NoSync {
+		o.Arrived = func() { p.arrived(ctx) }
+	}
+	tell := sync.OnceFunc(func() {
+		fmt.Fprintf(p.screen, "tell %s this code: %s\nwaiting for %s …\n", p.Name, code, p.Name)
+	})
+	request := cmp.Or(code.Token, "new")
+	switch {
+	case p.Alone && p.Side == pairing.Invite:
+		tell()
+	case p.Side == pairing.Invite:
+		o.Said = func(line string) bool {
+			line = strings.TrimSpace(line)
+			if !pairing.IsToken(line) {
+				return false
+			}
+			code.Token = line
+			tell()
+			return true
+		}
+	}
 	switch {
 	case p.Alone:
 		request = ""
-	case !strings.Contains(expression, "AIG_REQUEST"):
-		expression += " $AIG_REQUEST"
+	case !strings.Contains(o.Transport, "AIG_REQUEST"):
+		o.Transport += " $AIG_REQUEST"
 	}
-	o := LinkOptions{
-		Transport: expression, Request: []string{"AIG_REQUEST=" + request}, Stderr: p.screen, Git: p.git,
-		Identity: id, Timing: p.timing(), Arrived: func() { p.arrived(ctx) },
-	}
-	if p.Side == pairing.Invite {
-		if p.Alone {
-			p.tell(code)
-		} else {
-			o.Said = func(line string) bool {
-				line = strings.TrimSpace(line)
-				if !pairing.IsToken(line) {
-					return false
-				}
-				p.tell(pairing.Code{Token: line, Secret: code.Secret})
-				return true
-			}
-		}
-	}
+	o.request = []string{"AIG_REQUEST=" + request}
 	return Open(ctx, o)
 }
 
-// tell tells the user the code, and what to wait for.
-func (p *pairer) tell(code pairing.Code) {
-	p.told.Do(func() {
-		fmt.Fprintf(p.screen, "tell %s this code: %s\nwaiting for %s …\n", p.Name, code, p.Name)
-	})
-}
-
-// arrived begins what a sync needs, if one follows.
-func (p *pairer) arrived(ctx context.Context) {
-	if !p.NoSync {
-		p.run.arrived(ctx)
-	}
-}
-
 // meet pairs with whoever comes, and goes on to the sync.
-func (p *pairer) meet(ctx context.Context, link *Link, id *identity.Identity, code pairing.Code) error {
+func (p *pairer) meet(ctx context.Context, link *Link, code pairing.Code) error {
 	defer p.run.end()
-	var peer pairing.Peer
-	conn, err := link.MeetAnyone(ctx, func(conn *tunnel.Conn) error {
-		var err error
-		peer, err = p.pair(ctx, conn, code)
-		return err
-	})
+	conn, err := link.meet(ctx, tunnel.Options{Trusted: tunnel.AnyKey, Channel: tunnel.PairChannel})
 	if err != nil {
 		return err
 	}
-	fingerprint := ssh.FingerprintSHA256(conn.PeerKey)
-	shown := fingerprint
+	peer, err := p.pair(ctx, conn, code)
+	if err != nil {
+		conn.Close()
+		return err
+	}
+	link.met = conn
+	shown := ssh.FingerprintSHA256(conn.PeerKey)
 	if peer.Name != "" {
 		shown += fmt.Sprintf(", %q", peer.Name)
 	}
@@ -212,7 +198,7 @@ func (p *pairer) meet(ctx context.Context, link *Link, id *identity.Identity, co
 }
 
 func (p *pairer) pair(ctx context.Context, conn *tunnel.Conn, code pairing.Code) (pairing.Peer, error) {
-	name, _, err := p.git.Config(ctx, "user.name", "")
+	name, _, err := p.Git.Config(ctx, "user.name", "")
 	if err != nil {
 		return pairing.Peer{}, err
 	}

@@ -53,7 +53,7 @@ func pair(t *testing.T, alice, bob *person, o PairOptions, change func(code stri
 		said.WriteTo(&all)
 		rest <- all.String()
 	}()
-	b.Env = append(b.Env, "AIG_CODE="+change(code))
+	b.Git.Env = append(b.Git.Env, "AIG_CODE="+change(code))
 	o.Side, o.Name = pairing.Accept, "alice"
 	ofBob = start(t, b, nil, func(ctx context.Context, c Config) error { return Pair(ctx, c, o) })()
 	ofAlice = waitA()
@@ -110,6 +110,18 @@ func TestPair(t *testing.T) {
 	}
 }
 
+// The sync after a pairing heeds the configuration as any other does.
+func TestPairHeedsConfiguration(t *testing.T) {
+	alice, bob := newPerson(t), newPerson(t)
+	alice.Commit("a", "of Alice")
+	alice.GitIn("of no commit", "hash-object", "-w", "--stdin")
+	alice.Git("config", "aig.give", "reachable")
+	a, b := pair(t, alice, bob, PairOptions{}, func(code string) string { return code })
+	if a.err != nil || b.err != nil || a.stdout != "= 0\n> 3\n< 0\n.\n" {
+		t.Errorf("%v, %v\n%s", a.err, b.err, a.stdout)
+	}
+}
+
 // What can't be paired is refused before anything starts.
 func TestPairRefuses(t *testing.T) {
 	p := newPerson(t)
@@ -117,7 +129,7 @@ func TestPairRefuses(t *testing.T) {
 		"can't be the name of a remote": func(_ *Config, o *PairOptions) { o.Name = "-x" },
 		"there is no transport":         func(c *Config, _ *PairOptions) { c.Transport = "" },
 		"over -":                        func(c *Config, _ *PairOptions) { c.Transport = "-" },
-		"leave out --code":              func(c *Config, _ *PairOptions) { c.Env = append(c.Env, "AIG_CODE=17e58-"+secret(t)) },
+		"leave out --code":              func(c *Config, _ *PairOptions) { c.Git.Env = append(c.Git.Env, "AIG_CODE=17e58-"+secret(t)) },
 	} {
 		c, o := p.config(), PairOptions{Side: pairing.Accept, Name: "alice", Alone: true}
 		c.Transport = "true"

@@ -124,7 +124,7 @@ func (r *remoteConfig) settle(ctx context.Context) error {
 
 // Peers lists the remotes that a pairing has made: name, fingerprint, transport.
 func Peers(ctx context.Context, c Config) error {
-	remotes, err := c.git().ConfigBelow(ctx, "remote.")
+	remotes, err := c.Git.ConfigBelow(ctx, "remote.")
 	if err != nil {
 		return err
 	}

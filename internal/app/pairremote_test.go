@@ -13,7 +13,7 @@ func TestPairUndoInterrupted(t *testing.T) {
 	p := newPerson(t)
 	p.Git("config", "remote.bob.url", "elsewhere")
 	before := p.Git("config", "--list", "--local")
-	r := &remoteConfig{git: p.config().git(), name: "bob"}
+	r := &remoteConfig{git: p.config().Git, name: "bob"}
 	if err := r.free(t.Context(), true); err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package app
 
 import (
 	"bufio"
-	"cmp"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -26,7 +25,6 @@ type report struct {
 	format   oid.Format
 	form     Report
 	terminal bool
-	err      error // of the first line, which is written when there is nobody to return an error to
 }
 
 func newReport(c Config, s *screen.Screen, format oid.Format) *report {
@@ -48,7 +46,7 @@ func newReport(c Config, s *screen.Screen, format oid.Format) *report {
 func (r *report) common(objects uint64) {
 	io.WriteString(r.screen, "") // the progress line gives way
 	fmt.Fprintf(r.out, "= %d\n", objects)
-	r.err = r.out.Flush()
+	r.out.Flush() // an error comes again at the end
 }
 
 // moved writes what was sent and received; the last line is the promise that both sides hold everything.
@@ -75,7 +73,7 @@ func (r *report) moved(result *session.Result, p session.Progress, everything bo
 	if everything {
 		r.out.WriteString(".\n")
 	}
-	if err := cmp.Or(r.err, r.out.Flush()); err != nil {
+	if err := r.out.Flush(); err != nil {
 		return fmt.Errorf("both sides hold everything, but the report could not be written: %w", err)
 	}
 	return nil
@@ -84,7 +82,7 @@ func (r *report) moved(result *session.Result, p session.Progress, everything bo
 // would writes what would be sent and received.
 func (r *report) would(dry *session.DryRunError) error {
 	fmt.Fprintf(r.out, "> %d\n< %d\n", dry.Give, dry.Get)
-	return cmp.Or(r.err, r.out.Flush())
+	return r.out.Flush()
 }
 
 // grouped is a number with a comma before every three digits.

@@ -3,66 +3,36 @@ package app
 import (
 	"context"
 	"fmt"
+	"time"
 
-	"aig/internal/git"
 	"aig/internal/identity"
 	"aig/internal/pairing"
 	"aig/internal/wire"
 )
 
-// Settings is who we are, whom we trust and what the session is about, in the words of the user.
-type Settings struct {
-	Identity string   // our private key's file; "" is the default of package identity
-	Trust    []string // fingerprints
-	Context  string   // the word that both sides must give alike; "" is none
-
-	wait    string   // how long to wait for the peer, as configured
-	request []string // what the transport of a paired remote has to ask a switchboard for, in its environment
-}
-
-// complete fills in what no option has set: from the configuration of the remote of that name if it is not "", else from
-// the environment, else from the general configuration. Trust has rules of its own; see [Config.trusted].
-func (s *Settings) complete(ctx context.Context, git git.Git, getenv func(string) string, remote string) error {
-	for _, v := range []struct {
-		value                  *string
-		ofRemote, env, general string
-		typ                    string
-	}{
-		{&s.Identity, "aigIdentity", "AIG_IDENTITY", "aig.identity", "path"},
-		{&s.wait, "aigWait", "", "aig.wait", ""},
-		{&s.Context, "aigContext", "AIG_CONTEXT", "aig.context", ""}, // a remote whose context is empty has none, whatever the general one is
-	} {
-		set := *v.value != ""
-		var err error
-		if !set && remote != "" {
-			*v.value, set, err = git.Config(ctx, "remote."+remote+"."+v.ofRemote, v.typ)
-		}
-		if !set && err == nil {
-			if v.env != "" {
-				*v.value = getenv(v.env)
-			}
-			if *v.value == "" {
-				*v.value, _, err = git.Config(ctx, v.general, v.typ)
-			}
-		}
-		if err != nil {
+// complete fills in who we are and what the session is about, where no option has; remote is the name of the remote that
+// c.Transport is the address of, or "". Trust has rules of its own; see [Config.trusted].
+func (c *Config) complete(ctx context.Context, remote string) (err error) {
+	if c.Identity == "" {
+		if c.Identity, err = c.setting(ctx, remote, "aigIdentity", "AIG_IDENTITY", "aig.identity", "path"); err != nil {
 			return err
 		}
 	}
-	if s.Context != "" {
-		if err := wire.CheckContext(s.Context); err != nil {
+	if c.Context == "" { // a remote whose context is empty has none, whatever the general one is
+		if c.Context, err = c.setting(ctx, remote, "aigContext", "AIG_CONTEXT", "aig.context", ""); err != nil {
+			return err
+		}
+	}
+	if c.Context != "" {
+		if err := wire.CheckContext(c.Context); err != nil {
 			return fmt.Errorf("our context (--context, AIG_CONTEXT, aig.context): %w", err)
 		}
 	}
 	if remote == "" {
 		return nil
 	}
-	return s.completeRequest(ctx, git, remote)
-}
-
-// completeRequest makes what a paired remote's transport asks for of the secret of the pair.
-func (s *Settings) completeRequest(ctx context.Context, git git.Git, remote string) error {
-	text, paired, err := git.Config(ctx, "remote."+remote+".aigSecret", "")
+	// What a paired remote's transport asks for is made of the secret of the pair.
+	text, paired, err := c.Git.Config(ctx, "remote."+remote+".aigSecret", "")
 	if err != nil || !paired {
 		return err
 	}
@@ -70,12 +40,81 @@ func (s *Settings) completeRequest(ctx context.Context, git git.Git, remote stri
 	if err != nil {
 		return fmt.Errorf("remote.%s.aigSecret: %w", remote, err)
 	}
-	meeting := secret.Meeting(s.Context)
-	s.request = []string{"AIG_MEET=" + meeting, "AIG_REQUEST=meet " + meeting}
+	meeting := secret.Meeting(c.Context)
+	c.request = []string{"AIG_MEET=" + meeting, "AIG_REQUEST=meet " + meeting}
 	return nil
 }
 
-// fingerprint returns that of our own key.
-func (s Settings) fingerprint(ctx context.Context) (string, error) {
-	return identity.PublicFingerprint(ctx, identity.Options{File: s.Identity})
+// setting returns what the configuration of the remote says, unless remote is "", else the environment, unless env is "", else the
+// general configuration.
+func (c *Config) setting(ctx context.Context, remote, ofRemote, env, general, typ string) (string, error) {
+	if remote != "" {
+		if value, set, err := c.Git.Config(ctx, "remote."+remote+"."+ofRemote, typ); set || err != nil {
+			return value, err
+		}
+	}
+	if env != "" {
+		if value := c.getenv(env); value != "" {
+			return value, nil
+		}
+	}
+	value, _, err := c.Git.Config(ctx, general, typ)
+	return value, err
+}
+
+// helperWait is how long a peer is waited for where git has started us and no person looks on: git's own housekeeping
+// (git maintenance, git fetch --all) holds its locks meanwhile.
+const helperWait = time.Minute
+
+// completeWait fills in how long to wait for the peer, which is otherwise where nothing says it.
+func (c *Config) completeWait(ctx context.Context, remote string, otherwise time.Duration) error {
+	if c.Wait != 0 {
+		return nil
+	}
+	text, err := c.setting(ctx, remote, "aigWait", "", "aig.wait", "")
+	if err != nil {
+		return err
+	}
+	if c.Wait = otherwise; text != "" {
+		if c.Wait, err = time.ParseDuration(text); err != nil || c.Wait < 0 {
+			return fmt.Errorf("configuration variable aig.wait or remote.<name>.aigWait: %q is no duration such as 90s or 2h", text)
+		}
+	}
+	return nil
+}
+
+// completeSync fills in all that a sync depends on.
+func (c *Config) completeSync(ctx context.Context, remote string) error {
+	if err := c.complete(ctx, remote); err != nil {
+		return err
+	}
+	if err := c.completeWait(ctx, remote, 0); err != nil {
+		return err
+	}
+	if c.Give == GiveAsConfigured {
+		give, set, err := c.Git.Config(ctx, "aig.give", "")
+		if c.Give = Give(give); err == nil && set && c.Give != GiveAll && c.Give != GiveReachable {
+			err = fmt.Errorf("configuration variable aig.give: %q is neither all nor reachable", give)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	tell, _, err := c.Git.Config(ctx, "aig.refs", "bool")
+	if tell == "false" && c.Branches == BranchText {
+		c.Branches = BranchesOff
+	}
+	return err
+}
+
+// Fingerprint returns the fingerprint of the user's own key.
+func Fingerprint(ctx context.Context, c Config) (string, error) {
+	if err := c.complete(ctx, ""); err != nil {
+		return "", err
+	}
+	return c.fingerprint(ctx)
+}
+
+func (c Config) fingerprint(ctx context.Context) (string, error) {
+	return identity.PublicFingerprint(ctx, c.Identity, identity.AskPassphrase)
 }

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"aig/internal/branches"
-	"aig/internal/git"
 	"aig/internal/intake"
 	"aig/internal/objects"
 	"aig/internal/oid"
@@ -23,17 +23,19 @@ import (
 	"aig/internal/snapshot"
 )
 
-// Sync makes the store of the repository at c.Dir and the peer's equal, and reports what has moved. A nil error means
+// Sync makes our store and the peer's equal, and reports what has moved. A nil error means
 // that both sides hold everything and have said so.
 func Sync(ctx context.Context, c Config) error {
-	git := c.git()
-	remote, err := c.complete(ctx, git)
+	remote, err := c.resolve(ctx)
 	if err != nil {
+		return err
+	}
+	if err := c.completeSync(ctx, remote); err != nil {
 		return err
 	}
 	s := &run{Config: c, remote: remote, screen: screen.New(c.Stderr)}
 	s.status.Tell = s.tellPhase
-	if s.store, err = intake.Open(ctx, git); err != nil {
+	if s.store, err = intake.Open(ctx, c.Git); err != nil {
 		return err
 	}
 	s.status.Phase("making a snapshot of uncommitted work")
@@ -44,7 +46,7 @@ func Sync(ctx context.Context, c Config) error {
 		return err
 	}
 	s.status.Phase("waiting for the peer to come")
-	link, err := c.connect(ctx, git, remote, false, s.screen, func() { s.arrived(ctx) })
+	link, err := c.connect(ctx, remote, false, s.screen, func() { s.arrived(ctx) })
 	if err != nil {
 		return err
 	}
@@ -52,59 +54,30 @@ func Sync(ctx context.Context, c Config) error {
 	return link.Explain(s.sync(ctx, link))
 }
 
-// complete fills in from the environment and the configuration what the user's words leave open. It returns the name of
-// the remote that c.Transport stood for, or "".
-func (c *Config) complete(ctx context.Context, git git.Git) (remote string, err error) {
-	if c.Transport != "-" {
-		url, ok, err := git.RemoteURL(ctx, c.Transport)
-		if err != nil {
-			return "", err
-		}
-		transport, isAig := strings.CutPrefix(url, "aig::")
-		switch {
-		case ok && isAig:
-			remote, c.Transport = c.Transport, transport
-		case c.isNoCommand() && (c.Transport == string(pairing.Invite) || c.Transport == string(pairing.Accept)):
-			return "", fmt.Errorf("%s takes a name: git aig-sync %[1]s <name> [<transport>]", c.Transport)
-		case c.isNoCommand():
-			return "", fmt.Errorf("there is no remote %q whose address begins with aig::, and no program of that name", c.Transport)
-		}
+// resolve replaces the name of a remote by the transport that it stands for, and returns the name, or "" if it was none.
+func (c *Config) resolve(ctx context.Context) (remote string, err error) {
+	if c.Transport == "-" {
+		return "", nil
 	}
-	if err := c.Settings.complete(ctx, git, c.getenv, remote); err != nil {
+	url, ok, err := c.Git.RemoteURL(ctx, c.Transport)
+	transport, isAig := strings.CutPrefix(url, "aig::")
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if err := c.completeWait(0); err != nil {
-		return "", err
-	}
-	if c.Give == GiveAsConfigured {
-		give, set, err := git.Config(ctx, "aig.give", "")
-		if c.Give = Give(give); err == nil && set && c.Give != GiveAll && c.Give != GiveReachable {
-			err = fmt.Errorf("configuration variable aig.give: %q is neither all nor reachable", give)
-		}
-		if err != nil {
-			return "", err
-		}
-	}
-	if tell, err := boolean(ctx, git, "aig.refs", true); err != nil {
-		return "", err
-	} else if !tell && c.Branches == BranchText {
-		c.Branches = BranchesOff
+	case ok && isAig:
+		remote, c.Transport = c.Transport, transport
+	case c.isNoCommand() && (c.Transport == string(pairing.Invite) || c.Transport == string(pairing.Accept)):
+		return "", fmt.Errorf("%s takes a name: git aig-sync %[1]s <name> [<transport>]", c.Transport)
+	case c.isNoCommand():
+		return "", fmt.Errorf("there is no remote %q whose address begins with aig::, and no program of that name", c.Transport)
 	}
 	return remote, nil
 }
 
-// boolean returns a configuration variable.
-func boolean(ctx context.Context, g git.Git, key string, otherwise bool) (bool, error) {
-	value, set, err := g.Config(ctx, key, "bool")
-	if !set {
-		return otherwise, err
-	}
-	return value == "true", err
-}
-
 // takeSnapshot makes a commit of what isn't committed, if asked to.
 func (s *run) takeSnapshot(ctx context.Context) error {
-	wanted, err := boolean(ctx, s.store.Repo.Git, "aig.snapshot", false)
+	configured, _, err := s.Git.Config(ctx, "aig.snapshot", "bool")
+	wanted := configured == "true"
 	if s.Snapshot != nil {
 		wanted = *s.Snapshot
 	}
@@ -172,15 +145,19 @@ func (s *run) arrived(ctx context.Context) {
 
 // tellPhase tells whoever wants to know what is begun.
 func (s *run) tellPhase(name string) {
-	s.Trace.Phase(name)
+	s.Git.Trace.Phase(name)
 	if s.Verbose {
 		fmt.Fprintln(s.screen, name)
 	}
 }
 
-// startProgress shows progress, if it is to be shown, until the function that it returns is called.
+// startProgress shows progress until the function that it returns is called: as with git, on a terminal, unless told otherwise.
 func (s *run) startProgress(status *session.Status) (stop func()) {
-	if !s.showsProgress() {
+	shown := s.screen.IsTerminal()
+	if s.Progress != nil {
+		shown = *s.Progress
+	}
+	if s.Quiet || !shown {
 		return func() {}
 	}
 	return s.screen.Start(status, s.progressDelay())
@@ -219,21 +196,10 @@ func (s *run) offer(ctx context.Context, list *oid.List, lacks []uint32) ([]uint
 	}), err
 }
 
-// showsProgress follows git: on a terminal, unless told otherwise.
-func (s *run) showsProgress() bool {
-	switch {
-	case s.Quiet:
-		return false
-	case s.Progress != nil:
-		return *s.Progress
-	}
-	return s.screen.IsTerminal()
-}
-
 func (s *run) sync(ctx context.Context, link *Link) error {
 	defer s.end()
 	s.report = newReport(s.Config, s.screen, s.store.Format)
-	result, err := converse(ctx, s.Config, link, s.screen, session.Options{
+	result, err := link.converse(ctx, session.Options{
 		Store:     s.store,
 		Direction: s.Direction,
 		Objects:   func(context.Context) (*oid.List, error) { return s.objects() },
@@ -292,15 +258,7 @@ func (s *run) end() {
 
 // begin runs f in a goroutine of its own. The function that it returns waits for the result.
 func begin[T any](ctx context.Context, f func(context.Context) (T, error)) func() (T, error) {
-	var value T
-	var err error
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		value, err = f(ctx)
-	}()
-	return func() (T, error) {
-		<-done
-		return value, err
-	}
+	wait := sync.OnceValues(func() (T, error) { return f(ctx) })
+	go wait()
+	return wait
 }

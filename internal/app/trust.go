@@ -22,30 +22,33 @@ import (
 // needs trust of its own, set where its address is set. A typed address will do with trust that was typed as
 // well; with trust from a configuration file alone, git's user must have allowed such addresses, as for other protocols
 // that run commands. --trust overrides all that. Where nothing counts, nothing starts, and the error says what to type.
-func (c Config) trusted(ctx context.Context, g git.Git, remote string, byGit bool, stderr io.Writer) (identity.Trust, error) {
-	texts, err := c.chooseTrust(ctx, g, remote, byGit, stderr)
+func (c Config) trusted(ctx context.Context, remote string, byGit bool, stderr io.Writer) (identity.Trust, error) {
+	texts, err := c.chooseTrust(ctx, remote, byGit, stderr)
 	if err != nil {
-		return identity.Trust{}, err
+		return nil, err
 	}
 	return identity.ParseTrust(texts)
 }
 
-func (c Config) chooseTrust(ctx context.Context, g git.Git, remote string, byGit bool, stderr io.Writer) ([]string, error) {
-	if len(c.Settings.Trust) > 0 {
-		return c.Settings.Trust, nil
+func (c Config) chooseTrust(ctx context.Context, remote string, byGit bool, stderr io.Writer) ([]string, error) {
+	if len(c.Trust) > 0 {
+		return c.Trust, nil
 	}
-	submodule := (remote != "" || byGit) && g.IsSubmodule(ctx)
+	submodule := (remote != "" || byGit) && c.Git.IsSubmodule(ctx)
 	if remote != "" {
-		if own, err := remoteTrust(ctx, g, remote, submodule); err != nil || len(own) > 0 {
+		if own, err := c.remoteTrust(ctx, remote, submodule); err != nil || len(own) > 0 {
 			return own, err
 		}
-		if byGit && !submodule && c.cloning(ctx, g) {
+		if byGit && !submodule && c.cloning(ctx) {
 			remote = ""
 		}
 	}
-	general, typed, err := c.generalTrust(ctx, g)
+	general, typed, err := c.generalTrust(ctx)
 	if err == nil && len(general) == 0 {
-		err = c.tellTrust(ctx, stderr)
+		var own string
+		if own, err = c.fingerprint(ctx); err == nil {
+			fmt.Fprintf(stderr, "AIG_TRUST=%s\n", own) // what the other side needs
+		}
 	}
 	switch {
 	case err != nil:
@@ -59,7 +62,7 @@ func (c Config) chooseTrust(ctx context.Context, g git.Git, remote string, byGit
 	case submodule:
 		return nil, fmt.Errorf("in a submodule's repository only a remote with trust of its own is run: git remote add <name> %s && %s",
 			ref.Shell("aig::"+c.Transport), setTrust("<name>", general))
-	case byGit && !typed && !c.allowedByUser(ctx, g):
+	case byGit && !typed && !c.allowedByUser(ctx):
 		return nil, fmt.Errorf("aig.trust alone does not let git run an address: start with AIG_TRUST=%s, "+
 			"or allow all that you type: git config --global protocol.aig.allow user", strings.Join(general, " "))
 	}
@@ -68,23 +71,23 @@ func (c Config) chooseTrust(ctx context.Context, g git.Git, remote string, byGit
 
 // remoteTrust is the remote's own aigTrust. For an address that is set in the repository only trust counts that is set there
 // too, not that in every remote called origin. -c is passed on to submodules, and so is nobody's there.
-func remoteTrust(ctx context.Context, g git.Git, remote string, submodule bool) ([]string, error) {
+func (c Config) remoteTrust(ctx context.Context, remote string, submodule bool) ([]string, error) {
 	all := func(git.Scope) bool { return true }
-	_, scope, set, err := g.ConfigNarrowest(ctx, "remote."+remote+".url", all)
+	_, scope, set, err := c.Git.ConfigNarrowest(ctx, "remote."+remote+".url", all)
 	if err != nil {
 		return nil, err
 	}
 	if !set || scope > git.Local { // not set is in a file of git's older kinds
 		scope = git.Local
 	}
-	trust, _, _, err := g.ConfigNarrowest(ctx, "remote."+remote+".aigTrust", func(s git.Scope) bool {
+	trust, _, _, err := c.Git.ConfigNarrowest(ctx, "remote."+remote+".aigTrust", func(s git.Scope) bool {
 		return s >= scope && !(submodule && s == git.Command)
 	})
 	return trust, err
 }
 
 // generalTrust is the environment's, else aig.trust's. typed says that it was set for this run, not once in a file.
-func (c Config) generalTrust(ctx context.Context, g git.Git) (trust []string, typed bool, err error) {
+func (c Config) generalTrust(ctx context.Context) (trust []string, typed bool, err error) {
 	words, set := c.lookup("AIG_TRUST")
 	if !set {
 		words, set = c.lookup("TRUST")
@@ -96,36 +99,27 @@ func (c Config) generalTrust(ctx context.Context, g git.Git) (trust []string, ty
 	if set {
 		return []string{words}, true, nil
 	}
-	trust, at, _, err := g.ConfigNarrowest(ctx, "aig.trust", func(git.Scope) bool { return true })
+	trust, at, _, err := c.Git.ConfigNarrowest(ctx, "aig.trust", func(git.Scope) bool { return true })
 	return trust, at == git.Command, err
 }
 
 // cloning reports whether git has started us to clone, where the user has typed the address of the remote. git clone runs
 // us beside the repository that it makes, and nothing has come into that yet, neither objects nor anybody's addresses.
-func (c Config) cloning(ctx context.Context, g git.Git) bool {
+func (c Config) cloning(ctx context.Context) bool {
 	if !filepath.IsAbs(c.getenv("GIT_DIR")) {
 		return false
 	}
-	empty, err := g.IsEmpty(ctx)
+	empty, err := c.Git.IsEmpty(ctx)
 	return empty && err == nil
 }
 
 // allowedByUser reports whether the user has allowed addresses of this kind by git's own means.
-func (c Config) allowedByUser(ctx context.Context, g git.Git) bool {
+func (c Config) allowedByUser(ctx context.Context) bool {
 	if list, set := c.lookup("GIT_ALLOW_PROTOCOL"); set {
 		return slices.Contains(strings.Split(list, ":"), "aig")
 	}
-	allow, _, err := g.Config(ctx, "protocol.aig.allow", "")
+	allow, _, err := c.Git.Config(ctx, "protocol.aig.allow", "")
 	return err == nil && (strings.EqualFold(allow, "user") || strings.EqualFold(allow, "always"))
-}
-
-// tellTrust prints the line that the other side needs.
-func (c Config) tellTrust(ctx context.Context, stderr io.Writer) error {
-	fp, err := c.Settings.fingerprint(ctx)
-	if err == nil {
-		fmt.Fprintf(stderr, "AIG_TRUST=%s\n", fp)
-	}
-	return err
 }
 
 // setTrust is the command that gives a remote trust of its own: what is trusted in general, if anything is.

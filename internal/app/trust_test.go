@@ -82,20 +82,20 @@ func TestWhoseWord(t *testing.T) {
 				repo.Commit("a", "a")
 			}
 			c := me.config()
-			c.Transport, c.Dir = address, repo.Dir
-			c.Env = append(repo.Env, "GIT_CONFIG_GLOBAL="+filepath.Join(t.TempDir(), "config"))
+			c.Transport, c.Git.Dir = address, repo.Dir
+			c.Git.Env = append(repo.Env, "GIT_CONFIG_GLOBAL="+filepath.Join(t.TempDir(), "config"))
 			if tt.submodule {
 				super := gittest.New(t)
 				super.Commit("a", "a")
 				super.Git("-c", "protocol.file.allow=always", "submodule", "add", "-q", repo.Dir, "sub")
-				c.Dir = filepath.Join(super.Dir, "sub")
+				c.Git.Dir = filepath.Join(super.Dir, "sub")
 			}
 			git := &gittest.Repo{}
 			*git = *repo
-			git.Dir, git.Env = c.Dir, c.Env
+			git.Dir, git.Env = c.Git.Dir, c.Git.Env
 			if tt.clone { // as git clone does it
-				c.Dir = t.TempDir()
-				c.Env = append(c.Env, "GIT_DIR="+filepath.Join(repo.Dir, ".git"))
+				c.Git.Dir = t.TempDir()
+				c.Git.Env = append(c.Git.Env, "GIT_DIR="+filepath.Join(repo.Dir, ".git"))
 			}
 			git.Git("config", "remote.bob.url", "aig::"+address)
 			included := filepath.Join(t.TempDir(), "included")
@@ -110,11 +110,11 @@ func TestWhoseWord(t *testing.T) {
 			}
 			for _, kv := range tt.env {
 				if kv == "GIT_DIR=.git" {
-					c.Dir = repo.Dir
+					c.Git.Dir = repo.Dir
 				}
-				c.Env = append(c.Env, words.Replace(kv))
+				c.Git.Env = append(c.Git.Env, words.Replace(kv))
 			}
-			trust, err := c.trusted(t.Context(), c.git(), tt.remote, tt.byGit, io.Discard)
+			trust, err := c.trusted(t.Context(), tt.remote, tt.byGit, io.Discard)
 			if want := words.Replace(tt.want); !tt.wantBob {
 				if err == nil || !strings.Contains(err.Error(), want) {
 					t.Errorf("error %v, not one that says %q", err, want)

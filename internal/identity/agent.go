@@ -21,30 +21,23 @@ const (
 	signTimeout = time.Minute
 )
 
-// sshAgent is the SSH agent (draft-ietf-sshm-ssh-agent). Each request has its own connection, so that a failed one can't
-// spoil the next.
-type sshAgent struct {
-	socket string // empty: there is none
-}
-
-// environmentAgent returns the agent that SSH_AUTH_SOCK names.
-func environmentAgent() sshAgent { return sshAgent{os.Getenv("SSH_AUTH_SOCK")} }
-
-// do runs request on a connection of its own, within the timeout.
-func (a sshAgent) do(ctx context.Context, timeout time.Duration, request func(agent.ExtendedAgent) error) error {
-	if a.socket == "" {
+// askAgent asks the SSH agent (draft-ietf-sshm-ssh-agent) that SSH_AUTH_SOCK names, within the timeout. Each request has a
+// connection of its own, so that a failed one can't spoil the next.
+func askAgent(ctx context.Context, timeout time.Duration, request func(agent.ExtendedAgent) error) error {
+	socket := os.Getenv("SSH_AUTH_SOCK")
+	if socket == "" {
 		return errors.New("none is running (SSH_AUTH_SOCK is not set; IdentityAgent of ssh_config isn't read)")
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no answer in %v", timeout))
 	defer cancel()
 	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "unix", a.socket)
+	conn, err := dialer.DialContext(ctx, "unix", socket)
 	if err != nil {
 		var where *net.OpError
 		if errors.As(err, &where) {
 			err = where.Err
 		}
-		return fmt.Errorf("none answers at SSH_AUTH_SOCK=%s: %w", quote(a.socket), err)
+		return fmt.Errorf("none answers at SSH_AUTH_SOCK=%s: %w", quote(socket), err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
@@ -56,61 +49,40 @@ func (a sshAgent) do(ctx context.Context, timeout time.Duration, request func(ag
 	return err
 }
 
-// agentKey is a key that the agent holds.
-type agentKey struct {
-	ssh.PublicKey
-	Comment string
-}
+var errManyKeys = errors.New("the SSH agent holds several keys: choose one with --identity, AIG_IDENTITY or aig.identity")
 
-// list returns those of the agent's keys that can be parsed.
-func (a sshAgent) list(ctx context.Context) (keys []agentKey, err error) {
-	err = a.do(ctx, listTimeout, func(client agent.ExtendedAgent) error {
-		entries, err := client.List()
-		for _, entry := range entries {
-			if key, err := ssh.ParsePublicKey(entry.Blob); err == nil {
-				keys = append(keys, agentKey{key, entry.Comment})
-			}
-		}
-		if err == nil && len(entries) == 0 {
-			// A locked agent answers as an empty one does.
-			return errors.New("it holds no key (ssh-add adds one), or it is locked (ssh-add -X unlocks it)")
-		}
+// fromAgent returns the agent's key of that fingerprint; if that is empty, the only one that can be used.
+func fromAgent(ctx context.Context, fingerprint string) (*keyFile, error) {
+	var keys []*agent.Key
+	err := askAgent(ctx, listTimeout, func(client agent.ExtendedAgent) (err error) {
+		keys, err = client.List()
 		return err
 	})
-	return keys, err
-}
-
-// manyKeysError says that the agent holds several keys, and which.
-type manyKeysError struct{ keys []string }
-
-func (e *manyKeysError) Error() string {
-	return "the SSH agent holds several keys: choose one with --identity, AIG_IDENTITY or aig.identity: " + strings.Join(e.keys, ", ")
-}
-
-// choose returns the agent's key of that fingerprint; if that is empty, the only one that can be used.
-func (a sshAgent) choose(ctx context.Context, fingerprint string) (*keyFile, error) {
-	keys, err := a.list(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case len(keys) == 0: // a locked agent answers as an empty one does
+		return nil, errors.New("it holds no key (ssh-add adds one), or it is locked (ssh-add -X unlocks it)")
 	}
 	why := errors.New("one is of an unknown kind")
 	var usable []*keyFile
 	var named []string
 	for _, key := range keys {
+		public, err := ssh.ParsePublicKey(key.Blob)
 		name := ssh.FingerprintSHA256(key)
-		if fingerprint != "" && fingerprint != name {
+		if err != nil || fingerprint != "" && fingerprint != name {
 			continue
 		}
-		if err := CheckKey(key.PublicKey); err != nil {
+		if err := CheckKey(public); err != nil {
 			why = fmt.Errorf("one %w", err)
 			continue
 		}
-		usable = append(usable, &keyFile{public: key.PublicKey, publicName: name})
+		usable = append(usable, &keyFile{public: public, publicName: name})
 		named = append(named, name+" ("+quote(key.Comment)+")")
 	}
 	switch {
 	case len(usable) > 1:
-		return nil, &manyKeysError{named}
+		return nil, fmt.Errorf("%w: %s", errManyKeys, strings.Join(named, ", "))
 	case len(usable) == 1:
 		return usable[0], nil
 	case fingerprint != "":
@@ -119,16 +91,10 @@ func (a sshAgent) choose(ctx context.Context, fingerprint string) (*keyFile, err
 	return nil, fmt.Errorf("none of its keys can be used; %w", why)
 }
 
-// signer returns a signer with one of the agent's keys, for as long as ctx lasts.
-func (a sshAgent) signer(ctx context.Context, key ssh.PublicKey) (ssh.Signer, error) {
-	return restrict(&agentSigner{ctx, a, key})
-}
-
 // agentSigner has the agent sign. It keeps Load's context, since an [ssh.Signer] gets none.
 type agentSigner struct {
-	ctx   context.Context
-	agent sshAgent
-	key   ssh.PublicKey
+	ctx context.Context
+	key ssh.PublicKey
 }
 
 func (s *agentSigner) PublicKey() ssh.PublicKey { return s.key }
@@ -150,7 +116,7 @@ func (s *agentSigner) SignWithAlgorithm(_ io.Reader, data []byte, algorithm stri
 		flags = agent.SignatureFlagRsaSha256
 	}
 	var signature *ssh.Signature
-	err := s.agent.do(s.ctx, signTimeout, func(client agent.ExtendedAgent) (err error) {
+	err := askAgent(s.ctx, signTimeout, func(client agent.ExtendedAgent) (err error) {
 		signature, err = client.SignWithFlags(s.key, data, flags)
 		return err
 	})

@@ -28,7 +28,7 @@ func TestPassphraseAndAgent(t *testing.T) {
 			run(t, "ssh-keygen", append([]string{"-q", "-p", "-P", "right", "-N", "right", "-f", file}, args[len(args)-2:]...)...)
 		}
 		id := load1(t, file)
-		if got, want := id.Fingerprint(), fingerprint(t, file+".pub"); got != want {
+		if got, want := fingerprintOf(id), fingerprint(t, file+".pub"); got != want {
 			t.Errorf("fingerprint %s, want %s", got, want)
 		}
 		prove(t, id, id)
@@ -55,10 +55,10 @@ func TestPublicKeyOnly(t *testing.T) {
 	if err := os.Remove(file); err != nil {
 		t.Fatal(err)
 	}
-	if got := load1(t, file).Fingerprint(); got != want {
+	if got := fingerprintOf(load1(t, file)); got != want {
 		t.Errorf("fingerprint %s, want %s", got, want)
 	}
-	if got, err := PublicFingerprint(t.Context(), Options{File: file}); err != nil || got != want {
+	if got, err := PublicFingerprint(t.Context(), file, unasked(t)); err != nil || got != want {
 		t.Errorf("fingerprint %s, %v, want %s", got, err, want)
 	}
 }
@@ -76,14 +76,14 @@ func TestAgentLocked(t *testing.T) {
 	t.Setenv("SSH_ASKPASS", script)
 	t.Setenv("SSH_ASKPASS_REQUIRE", "force")
 	run(t, "ssh-add", "-x")
-	if _, err := Load(t.Context(), Options{}); err == nil || !strings.Contains(err.Error(), "ssh-add -X") {
+	if _, err := Load(t.Context(), "", unasked(t)); err == nil || !strings.Contains(err.Error(), "ssh-add -X") {
 		t.Errorf("error %v", err)
 	}
-	if _, err := id.Signer().Sign(rand.Reader, []byte("data")); err == nil || !strings.Contains(err.Error(), "the SSH agent doesn't sign") {
+	if _, err := id.Sign(rand.Reader, []byte("data")); err == nil || !strings.Contains(err.Error(), "the SSH agent doesn't sign") {
 		t.Errorf("error %v", err)
 	}
 	run(t, "ssh-add", "-X")
-	if _, err := id.Signer().Sign(rand.Reader, []byte("data")); err != nil {
+	if _, err := id.Sign(rand.Reader, []byte("data")); err != nil {
 		t.Errorf("error %v", err)
 	}
 }
@@ -117,21 +117,23 @@ func TestAgentSilent(t *testing.T) {
 		conn.Read(make([]byte, 100)) // until the client goes
 	}()
 	defer func() { <-done }()
-	if _, err := Load(ctx, Options{}); !errors.Is(err, cause) {
+	if _, err := Load(ctx, "", unasked(t)); !errors.Is(err, cause) {
 		t.Errorf("error %v, want %v", err, cause)
 	}
 }
 
-// An identity that has been closed doesn't have the agent sign any more.
-func TestClosed(t *testing.T) {
+// A key of the agent's signs no longer than the context lasts in which it was loaded.
+func TestContextOver(t *testing.T) {
 	home(t)
 	file := keygen(t, "", "-t", "ed25519")
 	startAgent(t, file)
-	id := load1(t, file+".pub")
-	if err := id.Close(); err != nil {
+	ctx, cancel := context.WithCancel(t.Context())
+	id, err := Load(ctx, file+".pub", unasked(t))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := id.Signer().Sign(rand.Reader, []byte("data")); !errors.Is(err, context.Canceled) {
+	cancel()
+	if _, err := id.Sign(rand.Reader, []byte("data")); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -145,7 +147,7 @@ func TestAgentWithoutSHA2(t *testing.T) {
 	}
 	startFakeAgent(t, key)
 	id := load1(t, "")
-	_, err = id.Signer().Sign(rand.Reader, []byte("data"))
+	_, err = id.Sign(rand.Reader, []byte("data"))
 	if err == nil || !strings.Contains(err.Error(), `signed by "ssh-rsa" where rsa-sha2-512`) {
 		t.Errorf("error %v", err)
 	}
@@ -169,7 +171,7 @@ func TestToken(t *testing.T) {
 	}
 	for _, name := range []string{"", file, file + ".pub"} {
 		id := load1(t, name)
-		if got, want := id.Fingerprint(), fingerprint(t, file+".pub"); got != want {
+		if got, want := fingerprintOf(id), fingerprint(t, file+".pub"); got != want {
 			t.Errorf("%q: fingerprint %s, want %s", name, got, want)
 		}
 		prove(t, id, id)

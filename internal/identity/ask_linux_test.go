@@ -27,10 +27,10 @@ func TestMain(m *testing.M) {
 	if file, ok := os.LookupEnv("IDENTITY_TEST_FILE"); ok {
 		ctx, stop := signal.NotifyContext(context.Background(), unix.SIGUSR1)
 		defer stop()
-		id, err := Load(ctx, Options{File: file})
+		id, err := Load(ctx, file, AskPassphrase)
 		outcome := fmt.Sprint("error ", err)
 		if err == nil {
-			outcome = "loaded " + id.Fingerprint()
+			outcome = "loaded " + fingerprintOf(id)
 		}
 		modes, err := unix.IoctlGetTermios(0, unix.TCGETS)
 		fmt.Printf("%s, echo=%v\n", outcome, err == nil && modes.Lflag&unix.ECHO != 0)

@@ -30,11 +30,11 @@ func FuzzTrust(f *testing.F) {
 	f.Add("ssh-ed25519 AAAA\x1b[2J\n", []byte{})
 	f.Add(lockedPublic+"256 SHA256:HNCFidlr9bjqhTpvhLvAZw5qfGVDEMwLtEFn1oFk+OQ a b (ED25519)\n", []byte{})
 	f.Fuzz(func(t *testing.T, text string, digest []byte) {
-		trust := Trust{make(map[string]bool)}
-		if err := trust.add(text, noFile); err != nil && strings.ContainsFunc(err.Error(), isControl) {
+		trust := make(Trust)
+		if err := trust.add(text, false); err != nil && strings.ContainsFunc(err.Error(), isControl) {
 			t.Errorf("the error is %q", err)
 		}
-		for fp := range trust.fingerprints {
+		for fp := range trust {
 			sum, err := base64.RawStdEncoding.DecodeString(strings.TrimPrefix(fp, prefix))
 			if again := prefix + base64.RawStdEncoding.EncodeToString(sum); err != nil || len(sum) != 32 || again != fp {
 				t.Errorf("%q was taken, which is %q, %v", fp, again, err)

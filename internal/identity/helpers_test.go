@@ -68,6 +68,9 @@ func fingerprint(t *testing.T, file string) string {
 	return fields[1]
 }
 
+// fingerprintOf returns the same of a key that was loaded.
+func fingerprintOf(signer ssh.Signer) string { return ssh.FingerprintSHA256(signer.PublicKey()) }
+
 // startAgent starts an SSH agent that holds the keys, and makes it the
 // environment's.
 func startAgent(t *testing.T, keys ...string) {
@@ -104,32 +107,31 @@ func startAgent(t *testing.T, keys ...string) {
 }
 
 // load1 loads a key, with nobody there to answer a question.
-func load1(t *testing.T, file string) *Identity {
+func load1(t *testing.T, file string) ssh.Signer {
 	t.Helper()
 	return loadWith(t, file, unasked(t))
 }
 
 // unasked is a prompt that must not be.
-func unasked(t *testing.T) func(context.Context, string) ([]byte, error) {
+func unasked(t *testing.T) Prompt {
 	return func(_ context.Context, prompt string) ([]byte, error) {
 		t.Errorf("asked %q", prompt)
 		return nil, errors.New("nobody is there")
 	}
 }
 
-func loadWith(t *testing.T, file string, prompt func(context.Context, string) ([]byte, error)) *Identity {
+func loadWith(t *testing.T, file string, prompt Prompt) ssh.Signer {
 	t.Helper()
-	id, err := Load(t.Context(), Options{File: file, Prompt: prompt})
+	signer, err := Load(t.Context(), file, prompt)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { id.Close() })
-	return id
+	return signer
 }
 
 // answers returns a prompt that is answered by one passphrase after the other,
 // and where the questions are to be found.
-func answers(passphrases ...string) (func(context.Context, string) ([]byte, error), *[]string) {
+func answers(passphrases ...string) (Prompt, *[]string) {
 	var asked []string
 	return func(_ context.Context, prompt string) ([]byte, error) {
 		asked = append(asked, prompt)
@@ -140,19 +142,19 @@ func answers(passphrases ...string) (func(context.Context, string) ([]byte, erro
 	}, &asked
 }
 
-// prove shows that the identity can be used as host key and as user key, each
+// prove shows that the key can be used as host key and as user key, each
 // in an SSH handshake with the other, and that both sides see the key that its
 // fingerprint promises and signatures of no algorithm but the wanted ones.
-func prove(t *testing.T, id, other *Identity) {
+func prove(t *testing.T, id, other ssh.Signer) {
 	t.Helper()
-	for _, pair := range [][2]*Identity{{id, other}, {other, id}} {
+	for _, pair := range [][2]ssh.Signer{{id, other}, {other, id}} {
 		if err := handshake(t, pair[0], pair[1]); err != nil {
 			t.Error(err)
 		}
 	}
 }
 
-func handshake(t *testing.T, server, client *Identity) error {
+func handshake(t *testing.T, server, client ssh.Signer) error {
 	t.Helper()
 	// Not net.Pipe: both sides begin by writing, and it has no buffer.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -175,7 +177,7 @@ func handshake(t *testing.T, server, client *Identity) error {
 
 	serverConfig := &ssh.ServerConfig{
 		PublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permissions, error) {
-			if got := ssh.FingerprintSHA256(key); got != client.Fingerprint() {
+			if got := ssh.FingerprintSHA256(key); got != fingerprintOf(client) {
 				return nil, errors.New("the server sees the client's key as " + got)
 			}
 			return nil, nil
@@ -183,7 +185,7 @@ func handshake(t *testing.T, server, client *Identity) error {
 		PublicKeyAuthAlgorithms: []string{ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384,
 			ssh.KeyAlgoECDSA521, ssh.KeyAlgoSKED25519, ssh.KeyAlgoRSASHA256, ssh.KeyAlgoRSASHA512},
 	}
-	serverConfig.AddHostKey(server.Signer())
+	serverConfig.AddHostKey(server)
 	serverErr := make(chan error, 1)
 	go func() {
 		conn, _, _, err := ssh.NewServerConn(far, serverConfig)
@@ -194,9 +196,9 @@ func handshake(t *testing.T, server, client *Identity) error {
 	}()
 	conn, _, _, err := ssh.NewClientConn(near, "peer", &ssh.ClientConfig{
 		User: "peer",
-		Auth: []ssh.AuthMethod{ssh.PublicKeys(client.Signer())},
+		Auth: []ssh.AuthMethod{ssh.PublicKeys(client)},
 		HostKeyCallback: func(_ string, _ net.Addr, key ssh.PublicKey) error {
-			if got := ssh.FingerprintSHA256(key); got != server.Fingerprint() {
+			if got := ssh.FingerprintSHA256(key); got != fingerprintOf(server) {
 				return errors.New("the client sees the server's key as " + got)
 			}
 			return nil

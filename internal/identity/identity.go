@@ -18,72 +18,33 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Options say which key to load.
-type Options struct {
-	// File is a private key, or a public key whose private key the SSH agent holds; or the fingerprint of a key that the agent
-	// holds. Empty means ~/.ssh/id_ed25519 if that exists, else the key of the agent if it has just one that can be used, else
-	// ~/.ssh/id_ecdsa or id_rsa.
-	File string
+// Prompt asks for a passphrase, as [AskPassphrase] does. An error or an empty answer gives up.
+type Prompt func(ctx context.Context, prompt string) ([]byte, error)
 
-	// Prompt asks for a passphrase, up to three times. An error or an empty answer gives up. Nil means [AskPassphrase].
-	Prompt func(ctx context.Context, prompt string) ([]byte, error)
-}
-
-// Identity is a key that can sign.
-type Identity struct {
-	signer ssh.Signer
-	cancel context.CancelFunc
-}
-
-// Signer returns the key, for use as an SSH host key or user key. The agent may take a minute at most to sign, since it may
-// ask its user. Close and the end of Load's context cut that short.
-func (id *Identity) Signer() ssh.Signer { return id.signer }
-
-// Fingerprint returns the key's fingerprint, as `ssh-keygen -lf` prints it.
-func (id *Identity) Fingerprint() string {
-	return ssh.FingerprintSHA256(id.signer.PublicKey())
-}
-
-// Close ends the use of the key.
-func (id *Identity) Close() error {
-	id.cancel()
-	return nil
-}
-
-// Load finds the key and makes it ready to sign. It asks for the passphrase if the key has one and the agent doesn't hold
-// the key. Only ctx bounds how long it waits for the user.
-func Load(ctx context.Context, o Options) (*Identity, error) {
-	if o.Prompt == nil {
-		o.Prompt = AskPassphrase
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	signer, err := load(ctx, o)
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	return &Identity{signer: signer, cancel: cancel}, nil
-}
-
-func load(ctx context.Context, o Options) (ssh.Signer, error) {
-	k, err := find(ctx, o.File)
+// Load finds our key and makes it ready to sign, as an SSH host key or user key. file is a private key, or a public key whose
+// private key the SSH agent holds; or the fingerprint of a key that the agent holds. Empty means ~/.ssh/id_ed25519 if that exists,
+// else the key of the agent if it has just one that can be used, else ~/.ssh/id_ecdsa or id_rsa.
+//
+// It asks for the passphrase, up to three times, if the key has one and the agent doesn't hold the key. Only ctx bounds how long
+// it waits for the user, and it cuts short how long the agent may take to sign.
+func Load(ctx context.Context, file string, prompt Prompt) (ssh.Signer, error) {
+	k, err := find(ctx, file)
 	if err != nil {
 		return nil, err
 	}
 	if k.ready != nil {
 		return k.ready, nil
 	}
-	agent := environmentAgent()
 	if k.public != nil {
-		_, err = agent.choose(ctx, ssh.FingerprintSHA256(k.public))
+		_, err = fromAgent(ctx, ssh.FingerprintSHA256(k.public))
 	}
 	switch {
 	case k.public != nil && err == nil:
-		return agent.signer(ctx, k.public)
+		return restrict(&agentSigner{ctx, k.public})
 	case k.private == nil:
 		return nil, fmt.Errorf("your key: %s can only be used from the SSH agent: %w", k.publicName, err)
 	}
-	signer, err := k.decrypt(ctx, o.Prompt)
+	signer, err := k.decrypt(ctx, prompt)
 	if err != nil {
 		return nil, fmt.Errorf("your key: %s %w", quote(k.name), err)
 	}
@@ -92,26 +53,25 @@ func load(ctx context.Context, o Options) (ssh.Signer, error) {
 
 // PublicFingerprint returns the fingerprint of the key that [Load] would return. It asks for a passphrase only if the public key
 // is neither in the private key's file (OpenSSH's format), nor in FILE.pub beside it, nor in the agent.
-func PublicFingerprint(ctx context.Context, o Options) (string, error) {
-	k, err := find(ctx, o.File)
+func PublicFingerprint(ctx context.Context, file string, prompt Prompt) (string, error) {
+	k, err := find(ctx, file)
 	if err != nil {
 		return "", err
 	}
 	if k.public != nil {
 		return ssh.FingerprintSHA256(k.public), nil
 	}
-	id, err := Load(ctx, o)
+	signer, err := Load(ctx, file, prompt)
 	if err != nil {
 		return "", err
 	}
-	defer id.Close()
-	return id.Fingerprint(), nil
+	return ssh.FingerprintSHA256(signer.PublicKey()), nil
 }
 
 // find returns the key's file, or the like for a key that only the agent has.
 func find(ctx context.Context, file string) (*keyFile, error) {
 	if strings.HasPrefix(file, prefix) {
-		k, err := environmentAgent().choose(ctx, file)
+		k, err := fromAgent(ctx, file)
 		if err != nil {
 			err = fmt.Errorf("your key: from the SSH agent: %w", err)
 		}
@@ -128,9 +88,8 @@ func find(ctx context.Context, file string) (*keyFile, error) {
 	if exists(usual) {
 		return readKeyFile(usual)
 	}
-	k, agentErr := environmentAgent().choose(ctx, "")
-	var many *manyKeysError
-	if agentErr == nil || errors.As(agentErr, &many) || ctx.Err() != nil {
+	k, agentErr := fromAgent(ctx, "")
+	if agentErr == nil || errors.Is(agentErr, errManyKeys) || ctx.Err() != nil {
 		return k, agentErr
 	}
 	for _, other := range others {

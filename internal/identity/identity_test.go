@@ -72,13 +72,13 @@ func TestKinds(t *testing.T) {
 					run(t, "ssh-add", "-q", file)
 				}
 				id := load1(t, name)
-				if got := id.Fingerprint(); got != want {
+				if got := fingerprintOf(id); got != want {
 					t.Errorf("fingerprint %s, want %s", got, want)
 				}
-				if got, err := PublicFingerprint(t.Context(), Options{File: name}); err != nil || got != want {
+				if got, err := PublicFingerprint(t.Context(), name, unasked(t)); err != nil || got != want {
 					t.Errorf("fingerprint %s, %v, want %s", got, err, want)
 				}
-				checkSigner(t, id.Signer(), kind.algorithms)
+				checkSigner(t, id, kind.algorithms)
 				prove(t, id, other)
 			}
 		})
@@ -97,7 +97,7 @@ func TestPassphrase(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			file := keygen(t, "Passwort für Bob", kind.args...)
 			want := fingerprint(t, file+".pub")
-			if got, err := PublicFingerprint(t.Context(), Options{File: file, Prompt: unasked(t)}); err != nil || got != want {
+			if got, err := PublicFingerprint(t.Context(), file, unasked(t)); err != nil || got != want {
 				t.Errorf("fingerprint %s, %v, want %s", got, err, want)
 			}
 			prompt, asked := answers("wrong", "wronger", "Passwort für Bob")
@@ -106,10 +106,10 @@ func TestPassphrase(t *testing.T) {
 			if got := strings.Join(*asked, "|"); got != strings.Join([]string{question, question, question}, "|") {
 				t.Errorf("asked %q", got)
 			}
-			if got := id.Fingerprint(); got != want {
+			if got := fingerprintOf(id); got != want {
 				t.Errorf("fingerprint %s, want %s", got, want)
 			}
-			checkSigner(t, id.Signer(), kind.algorithms)
+			checkSigner(t, id, kind.algorithms)
 			prove(t, id, other)
 
 			// Without the public key beside, only the old format has to ask.
@@ -117,7 +117,7 @@ func TestPassphrase(t *testing.T) {
 				t.Fatal(err)
 			}
 			prompt, asked = answers("Passwort für Bob")
-			if got, err := PublicFingerprint(t.Context(), Options{File: file, Prompt: prompt}); err != nil || got != want {
+			if got, err := PublicFingerprint(t.Context(), file, prompt); err != nil || got != want {
 				t.Errorf("fingerprint %s, %v, want %s", got, err, want)
 			}
 			if must := strings.HasSuffix(kind.name, "PEM"); must != (len(*asked) == 1) {
@@ -134,7 +134,7 @@ func TestWrongPassphrase(t *testing.T) {
 	for _, args := range [][]string{{"-t", "ed25519"}, {"-t", "ecdsa", "-m", "PEM"}} {
 		file := keygen(t, "right", args...)
 		prompt, asked := answers("a", "b", "c", "right")
-		_, err := Load(t.Context(), Options{File: file, Prompt: prompt})
+		_, err := Load(t.Context(), file, prompt)
 		if err == nil || !strings.Contains(err.Error(), "wrong one was given 3 times") || len(*asked) != 3 {
 			t.Errorf("asked %d times: %v", len(*asked), err)
 		}
@@ -160,12 +160,12 @@ func TestNoPassphrase(t *testing.T) {
 	home(t)
 	file := keygen(t, "right", "-t", "ed25519")
 	prompt, asked := answers("", "right")
-	_, err := Load(t.Context(), Options{File: file, Prompt: prompt})
+	_, err := Load(t.Context(), file, prompt)
 	if err == nil || !strings.Contains(err.Error(), "none was given") || len(*asked) != 1 {
 		t.Errorf("asked %d times: %v", len(*asked), err)
 	}
 	cause := errors.New("the user has left")
-	_, err = Load(t.Context(), Options{File: file, Prompt: func(context.Context, string) ([]byte, error) { return nil, cause }})
+	_, err = Load(t.Context(), file, func(context.Context, string) ([]byte, error) { return nil, cause })
 	if !errors.Is(err, cause) || !strings.Contains(err.Error(), file) {
 		t.Errorf("error %v", err)
 	}
@@ -178,11 +178,11 @@ func TestDefault(t *testing.T) {
 	want := func(file string) {
 		t.Helper()
 		id := load1(t, "")
-		if got, want := id.Fingerprint(), fingerprint(t, file); got != want {
+		if got, want := fingerprintOf(id), fingerprint(t, file); got != want {
 			t.Errorf("fingerprint %s, want %s", got, want)
 		}
-		if got, err := PublicFingerprint(t.Context(), Options{}); err != nil || got != id.Fingerprint() {
-			t.Errorf("fingerprint %s, %v, want %s", got, err, id.Fingerprint())
+		if got, err := PublicFingerprint(t.Context(), "", unasked(t)); err != nil || got != fingerprintOf(id) {
+			t.Errorf("fingerprint %s, %v, want %s", got, err, fingerprintOf(id))
 		}
 		prove(t, id, id)
 	}
@@ -203,18 +203,18 @@ func TestSeveralKeysOfTheAgent(t *testing.T) {
 	home(t)
 	files := []string{keygen(t, "", "-t", "ecdsa"), keygen(t, "", "-t", "ed25519")}
 	startAgent(t, files...)
-	_, err := Load(t.Context(), Options{})
+	_, err := Load(t.Context(), "", unasked(t))
 	for _, file := range files {
 		if err == nil || !strings.Contains(err.Error(), fingerprint(t, file)+" (a comment)") || !strings.Contains(err.Error(), "--identity") {
 			t.Errorf("error %v", err)
 		}
 		id := load1(t, fingerprint(t, file))
-		if id.Fingerprint() != fingerprint(t, file) {
-			t.Errorf("chosen %s, got %s", fingerprint(t, file), id.Fingerprint())
+		if fingerprintOf(id) != fingerprint(t, file) {
+			t.Errorf("chosen %s, got %s", fingerprint(t, file), fingerprintOf(id))
 		}
 		prove(t, id, id)
 	}
-	if _, err := Load(t.Context(), Options{File: "SHA256:x"}); err == nil || !strings.Contains(err.Error(), "doesn't hold SHA256:x") {
+	if _, err := Load(t.Context(), "SHA256:x", unasked(t)); err == nil || !strings.Contains(err.Error(), "doesn't hold SHA256:x") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -223,7 +223,7 @@ func TestSeveralKeysOfTheAgent(t *testing.T) {
 func TestTilde(t *testing.T) {
 	dir := home(t)
 	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, "key"))
-	if got, want := load1(t, "~/key").Fingerprint(), fingerprint(t, filepath.Join(dir, "key")); got != want {
+	if got, want := fingerprintOf(load1(t, "~/key")), fingerprint(t, filepath.Join(dir, "key")); got != want {
 		t.Errorf("fingerprint %s, want %s", got, want)
 	}
 }
@@ -233,8 +233,8 @@ func TestNoIdentity(t *testing.T) {
 	dir := home(t)
 	check := func(want ...string) {
 		t.Helper()
-		_, err := Load(t.Context(), Options{})
-		_, err2 := PublicFingerprint(t.Context(), Options{})
+		_, err := Load(t.Context(), "", unasked(t))
+		_, err2 := PublicFingerprint(t.Context(), "", unasked(t))
 		if err == nil || err2 == nil || err.Error() != err2.Error() {
 			t.Fatalf("errors %v, %v", err, err2)
 		}
@@ -269,7 +269,7 @@ func TestFingerprintOfForeignKey(t *testing.T) {
 	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := load1(t, file).Fingerprint(), fingerprint(t, file); got != want {
+	if got, want := fingerprintOf(load1(t, file)), fingerprint(t, file); got != want {
 		t.Errorf("fingerprint %s, want %s", got, want)
 	}
 }

@@ -169,7 +169,7 @@ func newSigner(raw any) (ssh.Signer, error) {
 }
 
 // decrypt asks for the passphrase until it is right.
-func (k *keyFile) decrypt(ctx context.Context, prompt func(context.Context, string) ([]byte, error)) (ssh.Signer, error) {
+func (k *keyFile) decrypt(ctx context.Context, prompt Prompt) (ssh.Signer, error) {
 	if block, _ := pem.Decode(k.private); block.Type == encryptedPKCS8 {
 		return nil, errors.New("has a passphrase in a format that can't be read here (PKCS #8): " +
 			"convert it with ssh-keygen -p -f, or ssh-add it to the agent")

@@ -68,9 +68,8 @@ func TestRefused(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			id, err := Load(t.Context(), Options{File: test.file, Prompt: unasked(t)})
+			_, err := Load(t.Context(), test.file, unasked(t))
 			if err == nil {
-				id.Close()
 				t.Fatal("accepted")
 			}
 			for _, want := range test.want {

@@ -2,7 +2,6 @@ package identity
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,33 +11,29 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Trust is a set of keys, given by their fingerprints. The zero value holds none.
-type Trust struct {
-	fingerprints map[string]bool
-}
+// Trust is a set of keys, given by their fingerprints.
+type Trust map[string]bool
 
 // ParseTrust returns the set of keys that the texts name, in any form in which keys are handed out: fingerprints, lines of
 // `ssh-keygen -lf`, public keys, or files that hold such lines, as a key's .pub.
 func ParseTrust(texts []string) (Trust, error) {
-	t := Trust{fingerprints: make(map[string]bool)}
+	t := make(Trust)
 	for _, text := range texts {
-		if err := t.add(text, readTrusted); err != nil {
-			return Trust{}, fmt.Errorf("trusted key %w", err)
+		if err := t.add(text, true); err != nil {
+			return nil, fmt.Errorf("trusted key %w", err)
 		}
 	}
 	return t, nil
 }
 
 // Contains returns whether the key is in the set.
-func (t Trust) Contains(key ssh.PublicKey) bool {
-	return t.fingerprints[ssh.FingerprintSHA256(key)]
-}
+func (t Trust) Contains(key ssh.PublicKey) bool { return t[ssh.FingerprintSHA256(key)] }
 
 // keygenLine is a line of ssh-keygen's: the key's size, its fingerprint, a comment and its type.
 var keygenLine = regexp.MustCompile(`^[0-9]+ (SHA256:\S+) .*\([-A-Z0-9]+\)$`)
 
-// add adds the keys that a text names. read returns what a file holds.
-func (t Trust) add(text string, read func(file string) (string, error)) error {
+// add adds the keys that a text names. files says whether it may name files.
+func (t Trust) add(text string, files bool) error {
 	if strings.TrimSpace(text) == "" {
 		return fmt.Errorf("%q: not a fingerprint: %s", text, ask)
 	}
@@ -49,43 +44,41 @@ func (t Trust) add(text string, read func(file string) (string, error)) error {
 			if err := CheckKey(key); err != nil {
 				return fmt.Errorf("%s %w", ssh.FingerprintSHA256(key), err)
 			}
-			t.fingerprints[ssh.FingerprintSHA256(key)] = true
+			t[ssh.FingerprintSHA256(key)] = true
 			continue
 		}
 		words := strings.Fields(line)
 		if keygen := keygenLine.FindStringSubmatch(line); keygen != nil {
 			words = keygen[1:]
-		} else if content, err := read(line); err == nil && !strings.Contains(line, prefix) { // a repository may hold a file of any name
-			if err := t.add(content, noFile); err != nil {
-				return fmt.Errorf("in %s: %w", quote(line), err)
+		} else if files && !strings.Contains(line, prefix) { // a repository may hold a file of any name
+			if content, ok := readTrusted(line); ok {
+				if err := t.add(content, false); err != nil {
+					return fmt.Errorf("in %s: %w", quote(line), err)
+				}
+				continue
 			}
-			continue
 		}
 		for _, word := range words {
 			if err := checkFingerprint(word); err != nil {
 				return err
 			}
-			t.fingerprints[word] = true
+			t[word] = true
 		}
 	}
 	return nil
 }
 
 // readTrusted returns what a small file holds, if its name is plainly one of a file.
-func readTrusted(name string) (string, error) {
+func readTrusted(name string) (content string, ok bool) {
 	if name = expand(name); filepath.Base(name) == name && filepath.Ext(name) != ".pub" {
-		return "", errNoFile
+		return "", false
 	}
 	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxKeyFile {
-		return "", errNoFile
+		return "", false
 	}
-	content, err := os.ReadFile(name)
-	return string(content), err
+	b, err := os.ReadFile(name)
+	return string(b), err == nil
 }
-
-var errNoFile = errors.New("no such file")
-
-func noFile(string) (string, error) { return "", errNoFile }
 
 // expand replaces ~ by the home directory where no shell has done it.
 func expand(name string) string {

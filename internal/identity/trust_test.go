@@ -38,7 +38,7 @@ func TestTrust(t *testing.T) {
 		}
 	}
 	nobody, err := ParseTrust(nil)
-	if err != nil || nobody.Contains(keys[0]) || (Trust{}).Contains(keys[0]) {
+	if err != nil || nobody.Contains(keys[0]) || Trust(nil).Contains(keys[0]) {
 		t.Errorf("a set of none holds a key, or is an error: %v", err)
 	}
 }
@@ -83,8 +83,8 @@ func TestTrustForms(t *testing.T) {
 		if name == "two" || name == "file of lines" {
 			want = 2
 		}
-		if len(trust.fingerprints) != want {
-			t.Errorf("%s: %d keys are trusted", name, len(trust.fingerprints))
+		if len(trust) != want {
+			t.Errorf("%s: %d keys are trusted", name, len(trust))
 		}
 	}
 	// A file's name is no way to replace a key.
@@ -92,7 +92,7 @@ func TestTrustForms(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(fp), 0o700), os.WriteFile(fp, second, 0o600), os.WriteFile("bob", second, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if trust, err := ParseTrust([]string{fp}); err != nil || !trust.Contains(key) || len(trust.fingerprints) != 1 {
+	if trust, err := ParseTrust([]string{fp}); err != nil || !trust.Contains(key) || len(trust) != 1 {
 		t.Errorf("beside a file of the fingerprint's name: %v", err)
 	}
 	if _, err := ParseTrust([]string{"bob"}); err == nil {

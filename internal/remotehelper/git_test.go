@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"aig/internal/gittest"
+	"aig/internal/oid"
 	"aig/internal/ref"
 )
 
@@ -92,7 +93,7 @@ func (l *localRemote) List(ctx context.Context) (Listing, error) {
 	if err != nil {
 		return Listing{}, fmt.Errorf("the peer has no repository: %w", err)
 	}
-	listing := Listing{ObjectFormat: strings.TrimSpace(string(format))}
+	listing := Listing{Format: oid.Format(strings.TrimSpace(string(format)))}
 	refs, err := l.there(ctx, "for-each-ref", "--format=%(refname) %(objectname) %(*objectname)").Output()
 	if err != nil {
 		return Listing{}, err

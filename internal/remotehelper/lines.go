@@ -17,43 +17,30 @@ var errGone = errors.New("git went away before it had its answer")
 type lines struct {
 	in     io.Reader
 	read   chan string     // closed at the end
-	err    error           // why it ended; io.EOF between two lines only
+	err    error           // why it ended; io.EOF if git has no more
 	ended  context.Context // ends with read
 	closed chan struct{}
 }
 
 func newLines(in io.Reader) *lines {
 	ended, end := context.WithCancel(context.Background())
-	l := &lines{in: in, read: make(chan string), ended: ended, closed: make(chan struct{})}
+	l := &lines{in: in, read: make(chan string), err: io.EOF, ended: ended, closed: make(chan struct{})}
 	go func() {
 		defer end()
 		defer close(l.read)
-		l.err = l.readAll()
+		scanner := bufio.NewScanner(in)
+		for scanner.Scan() {
+			select {
+			case l.read <- scanner.Text():
+			case <-l.closed:
+				return
+			}
+		}
+		if err := scanner.Err(); err != nil {
+			l.err = fmt.Errorf("reading from git: %w", err)
+		}
 	}()
 	return l
-}
-
-func (l *lines) readAll() error {
-	in := bufio.NewReaderSize(l.in, maxLine)
-	for {
-		b, err := in.ReadSlice('\n')
-		switch {
-		case err == nil:
-		case errors.Is(err, bufio.ErrBufferFull):
-			return fmt.Errorf("git sent a line of more than %d bytes: %.80q", maxLine, b)
-		case errors.Is(err, io.EOF) && len(b) > 0:
-			return fmt.Errorf("git went away in the middle of a line: %.80q", b)
-		case errors.Is(err, io.EOF):
-			return io.EOF
-		default:
-			return fmt.Errorf("reading from git: %w", err)
-		}
-		select {
-		case l.read <- string(b[:len(b)-1]):
-		case <-l.closed:
-			return nil
-		}
-	}
 }
 
 // next waits for the next line.

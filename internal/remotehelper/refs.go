@@ -7,40 +7,26 @@ import (
 	"slices"
 	"strings"
 
+	"aig/internal/oid"
 	"aig/internal/ref"
 )
 
 // Listing is the peer's references, in any order. Nothing in it is trusted: Serve checks each before git reads it.
 type Listing struct {
-	ObjectFormat string // "sha1" or "sha256"
-	Refs         []ref.Ref
+	Format oid.Format
+	Refs   []ref.Ref
 }
 
 // maxWarnings bounds what a peer with many bad names can write on the user's terminal, in lines.
 const maxWarnings = 8
 
-// hexDigits is the length of an object name of the format, and 0 for a format that isn't known.
-func hexDigits(format string) int {
-	switch format {
-	case "sha1":
-		return 40
-	case "sha256":
-		return 64
-	}
-	return 0
-}
-
-// sift returns the listing as git may read it, HEAD first and the rest ascending, and says on stderr what it left out. The
+// sift returns the listing as git may read it, ascending, so that HEAD comes before refs/…, and says on stderr what it left out. The
 // peer may have a million references: it works in place.
-func sift(l Listing, stderr io.Writer) (Listing, error) {
-	digits := hexDigits(l.ObjectFormat)
-	if digits == 0 {
-		return Listing{}, fmt.Errorf("the peer's object format is unknown here: %.80q", l.ObjectFormat)
-	}
+func sift(l Listing, stderr io.Writer) Listing {
 	warn := warner{w: stderr}
 	defer warn.rest()
 
-	isName := func(s string) bool { return len(s) == digits && ref.IsObjectName(s) }
+	isName := func(s string) bool { return l.Format.IsName(s) && ref.IsObjectName(s) }
 	l.Refs = slices.DeleteFunc(l.Refs, func(r ref.Ref) bool {
 		if err := ref.CheckName(r.Name); err != nil {
 			warn.say("left out a reference of the peer's, %.200q: %v", r.Name, err)
@@ -50,12 +36,12 @@ func sift(l Listing, stderr io.Writer) (Listing, error) {
 			return true // a branch to be: git has no way to hear of it from a helper
 		}
 		if !isName(r.OID) {
-			warn.say("left out a reference of the peer's, %.200q: %.80q is no %s object name", r.Name, r.OID, l.ObjectFormat)
+			warn.say("left out a reference of the peer's, %.200q: %.80q is no %s object name", r.Name, r.OID, l.Format)
 			return true
 		}
 		return false
 	})
-	slices.SortStableFunc(l.Refs, func(a, b ref.Ref) int { return compareNames(a, b.Name) })
+	slices.SortStableFunc(l.Refs, func(a, b ref.Ref) int { return strings.Compare(a.Name, b.Name) })
 	l.Refs = slices.CompactFunc(l.Refs, func(a, b ref.Ref) bool {
 		if a.Name == b.Name {
 			warn.say("left out a reference of the peer's, %.200q: it is listed twice", b.Name)
@@ -65,36 +51,23 @@ func sift(l Listing, stderr io.Writer) (Listing, error) {
 	for i := range l.Refs {
 		r := &l.Refs[i]
 		if r.Peeled != "" && !isName(r.Peeled) {
-			warn.say("the peer's %.200q points to %.80q, which is no %s object name", r.Name, r.Peeled, l.ObjectFormat)
+			warn.say("the peer's %.200q points to %.80q, which is no %s object name", r.Name, r.Peeled, l.Format)
 			r.Peeled = ""
 		}
 		// git takes a symbolic reference's value from the target's line, and from a line of its own only. So a target that
 		// isn't listed (hidden, left out), is symbolic itself or has another value makes this one a plain reference.
-		at, listed := slices.BinarySearchFunc(l.Refs, r.Target, compareNames)
+		at, listed := slices.BinarySearchFunc(l.Refs, r.Target, func(r ref.Ref, name string) int { return strings.Compare(r.Name, name) })
 		if !listed || l.Refs[at].Target != "" || l.Refs[at].OID != r.OID {
 			r.Target = ""
 		}
 	}
-	return l, nil
-}
-
-// compareNames orders references by name, and HEAD before all others.
-func compareNames(r ref.Ref, name string) int {
-	switch {
-	case r.Name == name:
-		return 0
-	case r.Name == "HEAD":
-		return -1
-	case name == "HEAD":
-		return 1
-	}
-	return strings.Compare(r.Name, name)
+	return l
 }
 
 // write answers "list" with a listing that was sifted.
 func (l Listing) write(w *bufio.Writer, withFormat bool) {
 	if withFormat {
-		fmt.Fprintf(w, ":object-format %s\n", l.ObjectFormat)
+		fmt.Fprintf(w, ":object-format %s\n", l.Format)
 	}
 	for _, r := range l.Refs {
 		if r.Target != "" {

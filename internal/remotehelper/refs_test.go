@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"aig/internal/oid"
 	"aig/internal/ref"
 )
 
@@ -45,10 +46,7 @@ func TestSift(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var stderr bytes.Buffer
-			got, err := sift(Listing{ObjectFormat: "sha1", Refs: tt.refs}, &stderr)
-			if err != nil {
-				t.Fatal(err)
-			}
+			got := sift(Listing{Format: oid.SHA1, Refs: tt.refs}, &stderr)
 			if len(got.Refs)+len(tt.kept) > 0 && !reflect.DeepEqual(got.Refs, tt.kept) {
 				t.Errorf("kept %+v, not %+v", got.Refs, tt.kept)
 			}
@@ -75,9 +73,7 @@ func TestWarningsAreBounded(t *testing.T) {
 		refs = append(refs, ref.Ref{Name: fmt.Sprintf("bad %d %s", i, strings.Repeat("x", 100_000)), OID: one})
 	}
 	var stderr bytes.Buffer
-	if _, err := sift(Listing{ObjectFormat: "sha1", Refs: refs}, &stderr); err != nil {
-		t.Fatal(err)
-	}
+	sift(Listing{Format: oid.SHA1, Refs: refs}, &stderr)
 	if n := strings.Count(stderr.String(), "\n"); n != maxWarnings+1 || stderr.Len() > n*400 {
 		t.Errorf("%d lines, %d bytes", n, stderr.Len())
 	}

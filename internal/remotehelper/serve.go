@@ -2,7 +2,7 @@
 // helper: git writes commands to our standard input, one a line, and reads the answers from our standard output.
 //
 // The package knows the lines and nothing of what is behind them: a Remote lists references and brings objects. What git
-// writes is parsed strictly; what a Remote lists was named by a stranger, and is checked before git reads it.
+// writes is believed; what a Remote lists was named by a stranger, and is checked before git reads it.
 //
 // The push capability is there so that a push can be refused well: without it git says no more than "failed to push some
 // refs". connect and stateless-connect are not offered: with them git starts the helper a second time in one fetch to
@@ -16,6 +16,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+
+	"aig/internal/oid"
 )
 
 // Remote is what is at the other end. Serve calls its methods one at a time.
@@ -43,7 +46,7 @@ const whyNoPush = "aig gives no references away: let the other side run git fetc
 // returns its cause; a read from in that is under way then is ended by SetReadDeadline, and if in has no deadlines (or
 // its SetReadDeadline fails, as a blocking file's does) one goroutine stays behind in Read.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, stderr io.Writer, remote Remote) error {
-	s := &server{remote: remote, lines: newLines(in), out: bufio.NewWriter(out), stderr: stderr}
+	s := &server{remote: remote, lines: newLines(in), out: bufio.NewWriter(out), stderr: stderr, said: make(map[string]bool)}
 	defer s.lines.close()
 
 	err := s.run(ctx)
@@ -61,17 +64,23 @@ type server struct {
 	lines   *lines
 	out     *bufio.Writer // written to by Serve's goroutine only
 	stderr  io.Writer
-	options options
 	listing *Listing // nil until List has succeeded
 	broken  bool     // a Fetch has failed, and with it the conversation
 	pushing bool     // git is about to push, and has not been told that it can't
+
+	progress     bool            // git wants progress to be shown
+	objectFormat bool            // git wants to hear the object format in a listing
+	said         map[string]bool // warnings about options
 }
+
+// command is one line from git: a verb, and what stands behind it. An empty verb ends a batch; outside of one, the conversation.
+type command struct{ verb, rest string }
 
 // run answers one command or batch after the other, until git says or shows that it wants no more.
 func (s *server) run(ctx context.Context) error {
 	for {
 		c, err := s.next(ctx)
-		if errors.Is(err, io.EOF) || err == nil && c.verb == blank {
+		if errors.Is(err, io.EOF) || err == nil && c.verb == "" {
 			return nil
 		}
 		if err == nil {
@@ -88,49 +97,43 @@ func (s *server) run(ctx context.Context) error {
 
 func (s *server) next(ctx context.Context) (command, error) {
 	line, err := s.lines.next(ctx)
-	if err != nil {
-		return command{}, err
-	}
-	return parseCommand(line)
+	verb, rest, _ := strings.Cut(line, " ")
+	return command{verb, rest}, err
 }
 
 func (s *server) answer(ctx context.Context, c command) error {
 	switch c.verb {
-	case capabilities:
+	case "capabilities":
 		fmt.Fprint(s.out, "option\nfetch\npush\nobject-format\n\n")
-	case option:
-		s.setOption(c)
-	case list:
-		return s.list(ctx)
-	case listForPush:
-		s.pushing = true
-		// Nothing is opened for a push, and no reference of the peer's must make git think that it is up to date.
-		fmt.Fprintln(s.out)
-	case fetch:
+	case "option":
+		s.setOption(c.rest)
+	case "list":
+		return s.list(ctx, c.rest == "for-push")
+	case "fetch":
 		return s.fetch(ctx, c)
-	case push:
+	case "push":
 		return s.push(ctx, c)
+	default:
+		return fmt.Errorf("git sent an unknown command: %.200q", c.verb)
 	}
 	return nil
 }
 
-func (s *server) setOption(c command) {
-	answer, warning := s.options.set(c)
-	if warning != "" {
-		fmt.Fprintf(s.stderr, "warning: %s\n", warning)
+func (s *server) list(ctx context.Context, forPush bool) error {
+	if forPush {
+		s.pushing = true
+		// Nothing is opened for a push, and no reference of the peer's must make git think that it is up to date.
+		fmt.Fprintln(s.out)
+		return nil
 	}
-	fmt.Fprintln(s.out, answer)
-}
-
-func (s *server) list(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	if !s.options.objectFormat && s.listing.ObjectFormat != "sha1" {
+	if !s.objectFormat && s.listing.Format != oid.SHA1 {
 		return fmt.Errorf("the peer's repository has object format %s, and this git didn't ask for it: it needs git 2.29 or newer",
-			s.listing.ObjectFormat)
+			s.listing.Format)
 	}
-	s.listing.write(s.out, s.options.objectFormat)
+	s.listing.write(s.out, s.objectFormat)
 	return nil
 }
 
@@ -139,39 +142,25 @@ func (s *server) open(ctx context.Context) error {
 	if s.listing != nil {
 		return nil
 	}
-	var raw Listing
-	err := s.lines.during(ctx, func(ctx context.Context) (err error) {
-		raw, err = s.remote.List(ctx)
+	return s.lines.during(ctx, func(ctx context.Context) error {
+		raw, err := s.remote.List(ctx)
+		if err == nil {
+			sifted := sift(raw, s.stderr)
+			s.listing = &sifted
+		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	// The conversation is open from here on, even if the listing is of no use.
-	s.listing = &Listing{}
-	sifted, err := sift(raw, s.stderr)
-	if err != nil {
-		return err
-	}
-	s.listing = &sifted
-	return nil
 }
 
-// fetch takes the batch that begins with c and answers it.
+// fetch takes the batch that begins with c and answers it. What is in it doesn't matter: everything comes.
 func (s *server) fetch(ctx context.Context, c command) error {
-	batch, err := s.batch(ctx, c)
-	if err != nil {
+	if _, err := s.batch(ctx, c); err != nil {
 		return err
 	}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	for _, c := range batch {
-		if len(c.oid) != hexDigits(s.listing.ObjectFormat) {
-			return fmt.Errorf("git wants to fetch %s, which is no %s object name", c.oid, s.listing.ObjectFormat)
-		}
-	}
-	err = s.lines.during(ctx, func(ctx context.Context) error { return s.remote.Fetch(ctx, s.options.progress) })
+	err := s.lines.during(ctx, func(ctx context.Context) error { return s.remote.Fetch(ctx, s.progress) })
 	if err != nil {
 		s.broken = true
 		return err
@@ -187,8 +176,9 @@ func (s *server) push(ctx context.Context, c command) error {
 		return err
 	}
 	s.pushing = false
-	for _, c := range batch {
-		fmt.Fprintf(s.out, "error %s %s\n", c.destination, whyNoPush)
+	for _, c := range batch { // "push [+][<source>]:<destination>"
+		_, destination, _ := strings.Cut(c.rest, ":")
+		fmt.Fprintf(s.out, "error %s %s\n", destination, whyNoPush)
 	}
 	fmt.Fprintln(s.out)
 	return nil
@@ -205,12 +195,12 @@ func (s *server) batch(ctx context.Context, first command) ([]command, error) {
 			return nil, fmt.Errorf("git went away in the middle of a batch of %d %s commands", len(batch), first.verb)
 		case err != nil:
 			return nil, err
-		case c.verb == blank:
+		case c.verb == "":
 			return batch, nil
 		case c.verb == first.verb:
 			batch = append(batch, c)
-		case c.verb == option && first.verb == push:
-			s.setOption(c)
+		case c.verb == "option" && first.verb == "push":
+			s.setOption(c.rest)
 			if err := s.out.Flush(); err != nil {
 				return nil, fmt.Errorf("answering git: %w", err)
 			}

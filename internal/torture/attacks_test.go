@@ -192,7 +192,7 @@ func (f forger) PublicKey() ssh.PublicKey { return f.claims }
 // key.
 func TestTortureWireManInTheMiddle(t *testing.T) {
 	p := newPeers(t, newRandom(t)(0), small).copyOf(t)
-	mallory := newIdentity(t)
+	mallory := newKey(t)
 	y := &tally{}
 	leaks := newLeaks(t)
 	for round := range gittest.Rounds(8, 400) {
@@ -207,9 +207,9 @@ func TestTortureWireManInTheMiddle(t *testing.T) {
 			pipes[i] = newPipe(t, [2]fault{
 				{patch: preferred(!serves[i]), patchAt: prefaceNumber}, {patch: preferred(serves[i]), patchAt: prefaceNumber},
 			}, false)
-			signer := mallory.Signer()
+			signer := mallory
 			if forges {
-				signer = forger{signer, p.sides[1-i].identity.Signer().PublicKey()}
+				signer = forger{signer, p.sides[1-i].signer.PublicKey()}
 			}
 			all.Go(func() { results[i] = s.sync(t.Context(), pipes[i].ends[0], 5*time.Second) })
 			all.Go(func() { men[i].meet(t.Context(), pipes[i].ends[1], signer) })
@@ -223,7 +223,7 @@ func TestTortureWireManInTheMiddle(t *testing.T) {
 			y.rounds++
 			y.refused(t, p, i, what, r)
 			var untrusted *tunnel.UntrustedError
-			if named := errors.As(r.err, &untrusted); !forges && (!named || untrusted.Fingerprint != mallory.Fingerprint()) {
+			if named := errors.As(r.err, &untrusted); !forges && (!named || untrusted.Fingerprint != ssh.FingerprintSHA256(mallory.PublicKey())) {
 				t.Errorf("%s: %v", what, r.err)
 			}
 			if men[i].met || serves[i] && men[i].shown != "" {
@@ -272,7 +272,7 @@ func TestTortureWireCrossed(t *testing.T) {
 	random := newRandom(t)
 	home, work := newPeers(t, random(0), small), newPeers(t, random(1), small)
 	for i := range work.sides {
-		work.sides[i].identity, work.sides[i].trust = home.sides[i].identity, home.sides[i].trust
+		work.sides[i].signer, work.sides[i].trust = home.sides[i].signer, home.sides[i].trust
 	}
 	for _, c := range []struct {
 		name       string

@@ -30,22 +30,21 @@ import (
 	"aig/internal/ref"
 	"aig/internal/refs"
 	"aig/internal/session"
-	"aig/internal/tunnel"
 	"aig/internal/wire"
 )
 
 // A peerSide is one of two people, with a repository.
 type peerSide struct {
-	name     string
-	dir      string // a bare repository
-	format   oid.Format
-	env      []string
-	store    *intake.Store
-	refs     []ref.Ref
-	identity *identity.Identity
-	trust    identity.Trust
-	context  string
-	holds    bool // it is git-remote-aig, which looks at the references and then pulls
+	name    string
+	dir     string // a bare repository
+	format  oid.Format
+	env     []string
+	store   *intake.Store
+	refs    []ref.Ref
+	signer  ssh.Signer
+	trust   identity.Trust
+	context string
+	holds   bool // it is git-remote-aig, which looks at the references and then pulls
 
 	before map[string]string // every file of the repository with what is in it
 	had    []string          // the names of its objects, ascending
@@ -76,7 +75,7 @@ func newPeers(t testing.TB, random *mathrand.Rand, drift [2]drifted) *peers {
 func newPeersOf(t testing.TB, format oid.Format, random *mathrand.Rand, drift [2]drifted) *peers {
 	t.Helper()
 	p := new(peers)
-	ids := [2]*identity.Identity{newIdentity(t), newIdentity(t)}
+	keys := [2]ssh.Signer{newKey(t), newKey(t)}
 	for i, name := range []string{"alice", "bob"} {
 		d := drift[i]
 		repo := gittest.New(t, "--bare", "--template=", "--initial-branch=common",
@@ -91,7 +90,7 @@ func newPeersOf(t testing.TB, format oid.Format, random *mathrand.Rand, drift [2
 		if d.config[0] != "" {
 			repo.Git("config", d.config[0], d.config[1])
 		}
-		s := &peerSide{name: name, dir: repo.Dir, format: format, env: repo.Env, identity: ids[i], trust: trusting(t, ids[1-i])}
+		s := &peerSide{name: name, dir: repo.Dir, format: format, env: repo.Env, signer: keys[i], trust: trusting(t, keys[1-i])}
 		var err error
 		if s.before, err = files(s.dir); err == nil {
 			s.had, err = s.objects()
@@ -164,8 +163,8 @@ func blobs(random *mathrand.Rand, n, size int) string {
 	return s.String()
 }
 
-// newIdentity is a key, and trusting the trust in one, as users have them.
-func newIdentity(t testing.TB) *identity.Identity {
+// newKey is a key, and trusting the trust in one, as users have them.
+func newKey(t testing.TB) ssh.Signer {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -179,17 +178,16 @@ func newIdentity(t testing.TB) *identity.Identity {
 	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	id, err := identity.Load(t.Context(), identity.Options{File: file})
+	signer, err := identity.Load(t.Context(), file, identity.AskPassphrase)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { id.Close() })
-	return id
+	return signer
 }
 
-func trusting(t testing.TB, id *identity.Identity) identity.Trust {
+func trusting(t testing.TB, key ssh.Signer) identity.Trust {
 	t.Helper()
-	trust, err := identity.ParseTrust([]string{id.Fingerprint()})
+	trust, err := identity.ParseTrust([]string{ssh.FingerprintSHA256(key.PublicKey())})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,8 +251,8 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 	}
 	arrived := false
 	link, err := app.Open(ctx, app.LinkOptions{
-		Transport: "-", Stdin: e.in, Stdout: e.out, Stderr: io.Discard, Git: s.children(),
-		Identity: s.identity, Trust: s.trust, Timing: tunnel.Timing{Wait: timeout, Timeout: timeout},
+		Config: app.Config{Transport: "-", Stdin: e.in, Stdout: e.out, Wait: timeout, Timeout: timeout, Git: s.children()},
+		Signer: s.signer, Trust: s.trust, Screen: io.Discard,
 		Arrived: func() {
 			arrived = true
 			go func() {

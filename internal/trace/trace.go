@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -27,40 +26,29 @@ type Trace struct {
 	phaseBegan time.Time
 }
 
-// New begins the trace of a process with these arguments. It is nil where the environment asks for none.
-func New(env, argv []string) *Trace {
+// New begins the trace of this process. It is nil where the environment asks for none.
+func New() *Trace {
 	now := time.Now()
-	parent, _ := lookup(env, "GIT_TRACE2_PARENT_SID")
-	t := &Trace{text: open(env, "GIT_TRACE"), events: open(env, "GIT_TRACE2_EVENT"), began: now}
+	t := &Trace{text: open("GIT_TRACE"), events: open("GIT_TRACE2_EVENT"), began: now}
 	if t.text == nil && t.events == nil {
 		return nil
 	}
 	var host [4]byte
 	rand.Read(host[:])
 	t.sid = fmt.Sprintf("%s-H%x-P%08x", now.UTC().Format("20060102T150405.000000Z"), host, os.Getpid())
-	if parent != "" {
+	if parent := os.Getenv("GIT_TRACE2_PARENT_SID"); parent != "" {
 		t.sid = parent + "/" + t.sid
 	}
-	t.event("version", map[string]any{"evt": "3", "exe": filepath.Base(argv[0])})
-	t.event("start", map[string]any{"t_abs": 0.0, "argv": argv})
-	t.event("cmd_name", map[string]any{"name": filepath.Base(argv[0])})
+	t.event("version", map[string]any{"evt": "3", "exe": filepath.Base(os.Args[0])})
+	t.event("start", map[string]any{"t_abs": 0.0, "argv": os.Args})
+	t.event("cmd_name", map[string]any{"name": filepath.Base(os.Args[0])})
 	return t
-}
-
-// lookup returns the last value of a variable.
-func lookup(env []string, name string) (value string, set bool) {
-	for _, entry := range slices.Backward(env) {
-		if v, ok := strings.CutPrefix(entry, name+"="); ok {
-			return v, true
-		}
-	}
-	return "", false
 }
 
 // open opens the target that a variable names, as git understands it: a file, standard error, or another descriptor. What can't be
 // opened gets nothing.
-func open(env []string, name string) *os.File {
-	switch target, _ := lookup(env, name); {
+func open(name string) *os.File {
+	switch target := os.Getenv(name); {
 	case target == "1" || target == "2" || strings.EqualFold(target, "true"):
 		return os.Stderr
 	case len(target) == 1 && target >= "3" && target <= "9":
