@@ -80,6 +80,7 @@ func (c *client) serve() {
 	})
 	defer overdue.Stop()
 	c.wait.Go(c.keepAlive)
+	c.wait.Go(c.watch)
 
 	stopping := c.ctx.Done()
 	for channels != nil || requests != nil {
@@ -249,38 +250,28 @@ func (k *countedKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm st
 	return k.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
 }
 
-// keepAlive asks the client for a sign of life from time to time, and closes a connection on which none comes. Any byte is
-// one: an answer, which every client gives, may be queued behind much data on a slow line.
+// keepAlive asks the client for a sign of life from time to time, once it has answered the last question.
 func (c *client) keepAlive() {
-	opt := &c.server.opt
-	tick := time.NewTicker(opt.KeepaliveInterval)
+	tick := time.NewTicker(c.server.opt.KeepaliveInterval)
 	defer tick.Stop()
-	answered := make(chan struct{}, 1)
-	answered <- struct{}{}
-	seen, last := int64(0), time.Now()
 	for {
 		select {
 		case <-tick.C:
 		case <-c.done:
 			return
 		}
-		if n := c.meter.total(); n != seen {
-			seen, last = n, time.Now()
-		} else if time.Since(last) >= opt.KeepaliveInterval+opt.KeepaliveTime {
-			c.server.counters.add(deadPeer)
-			c.log.Debug("no sign of life")
-			c.close()
-			return
-		}
-		select {
-		case <-answered:
-			c.meter.expect(64)
-			c.wait.Go(func() {
-				c.ssh.SendRequest("keepalive@openssh.com", true, nil)
-				answered <- struct{}{}
-			})
-		default: // it has yet to answer
-		}
+		c.meter.expect(64)
+		c.ssh.SendRequest("keepalive@openssh.com", true, nil)
+	}
+}
+
+// watch closes a connection on which no sign of life comes. Any byte is one: an answer, which every client gives, may be
+// queued behind much data on a slow line.
+func (c *client) watch() {
+	opt := &c.server.opt
+	if c.meter.watch(opt.KeepaliveInterval+opt.KeepaliveTime, c.done) {
+		c.server.counters.add(deadPeer)
+		c.log.Debug("no sign of life")
 	}
 }
 

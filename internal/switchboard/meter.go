@@ -77,7 +77,7 @@ type meter struct {
 	mu       sync.Mutex
 	phase    phase
 	budget   int64
-	received int64 // bytes handed to SSH so far
+	heard    time.Time // when bytes came last
 	counting bool
 	hasPlace bool // in large
 	closed   bool
@@ -182,7 +182,7 @@ func (m *meter) check(n int) (_ int, flood string, changed <-chan struct{}, err 
 func (m *meter) note(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.received += int64(n)
+	m.heard = time.Now()
 	if m.counting {
 		m.budget -= int64(n)
 	}
@@ -230,11 +230,23 @@ func (m *meter) tell(line string) {
 	m.Conn.Write(farewell)
 }
 
-// total returns the number of bytes handed to SSH so far.
-func (m *meter) total() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.received
+// watch closes the connection, and returns true, when nothing has come for so long. It ends when over is closed.
+func (m *meter) watch(limit time.Duration, over <-chan struct{}) bool {
+	for since := time.Now(); ; {
+		select {
+		case <-over:
+			return false
+		case <-time.After(time.Until(since.Add(limit))):
+		}
+		m.mu.Lock()
+		heard := m.heard
+		m.mu.Unlock()
+		if !heard.After(since) {
+			m.Close()
+			return true
+		}
+		since = heard
+	}
 }
 
 // reading says that a goroutine takes whatever arrives.

@@ -286,7 +286,8 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 	}
 	r.wait.Go(func() { r.serveRequests(of) })
 	r.wait.Go(r.readLines)
-	r.wait.Go(func() { r.watch(s.opt.KeepaliveInterval + s.opt.KeepaliveTime) })
+	// A node asks its clients for a sign of life more often.
+	r.wait.Go(func() { r.meter.watch(s.opt.KeepaliveInterval+s.opt.KeepaliveTime, r.gone) })
 	return r, nil
 }
 
@@ -357,19 +358,6 @@ func (r *remote) readLines() {
 		}
 	}
 	io.Copy(io.Discard, r.channel.Stderr())
-}
-
-// watch ends a connection on which nothing comes for so long: a node asks its clients for a sign of life more often.
-func (r *remote) watch(limit time.Duration) {
-	for seen := int64(-1); seen != r.meter.total(); {
-		seen = r.meter.total()
-		select {
-		case <-r.gone:
-			return
-		case <-time.After(limit):
-		}
-	}
-	r.meter.Close()
 }
 
 // Read implements [Side].

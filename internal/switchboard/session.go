@@ -375,28 +375,12 @@ func (s *session) Finish(status uint32, line string) {
 			}
 			s.channel.Close()
 		})
-		s.linger()
+		// The client closes its session, which shows that it has got everything, and then its connection.
+		s.client.meter.watch(lingerTime, s.gone)
+		select {
+		case <-s.client.done:
+		case <-time.After(leaveTime):
+		}
 		s.client.close()
 	})
-}
-
-// linger waits for the client to close its session, which shows that it has got everything, and then its connection.
-func (s *session) linger() {
-	seen := s.client.meter.total()
-	for closed := false; !closed; {
-		select {
-		case <-s.gone:
-			closed = true
-		case <-time.After(lingerTime):
-			now := s.client.meter.total()
-			if now == seen {
-				return
-			}
-			seen = now
-		}
-	}
-	select {
-	case <-s.client.done:
-	case <-time.After(leaveTime):
-	}
 }
