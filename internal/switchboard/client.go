@@ -70,7 +70,7 @@ func (c *client) serve() {
 	}
 	opt.Observer.Handshake(time.Since(began))
 	c.ssh = conn
-	if c.node = isNode(conn.Permissions); c.node {
+	if c.node = conn.Permissions != nil; c.node {
 		c.place.settle() // it must not go for its clients' sake: they are counted where they came in
 	}
 	c.meter.turn(opening, openingBudget)

@@ -51,9 +51,8 @@ func nodeUser(clusterKey []byte) (string, error) {
 	return hex.EncodeToString(name), err
 }
 
-const nodeExtension = "aig-node"
-
-// admitNodes lets nodes in, which have this name and the host key, and everybody else as before.
+// admitNodes lets nodes in, which have this name and the host key, and everybody else as before. Only nodes have permissions
+// on their connections.
 func admitNodes(config *ssh.ServerConfig, user string, hostKey ssh.PublicKey) {
 	config.NoClientAuthCallback = func(conn ssh.ConnMetadata) (*ssh.Permissions, error) {
 		if conn.User() == user {
@@ -65,17 +64,8 @@ func admitNodes(config *ssh.ServerConfig, user string, hostKey ssh.PublicKey) {
 		if conn.User() != user || !bytes.Equal(key.Marshal(), hostKey.Marshal()) {
 			return nil, errors.New("no node")
 		}
-		return &ssh.Permissions{Extensions: map[string]string{nodeExtension: ""}}, nil
+		return new(ssh.Permissions), nil
 	}
-}
-
-// isNode reports whether whoever was let in with these permissions has shown the host key.
-func isNode(p *ssh.Permissions) bool {
-	if p == nil {
-		return false
-	}
-	_, ok := p.Extensions[nodeExtension]
-	return ok
 }
 
 // forwarded is a client of another node, in a session of that node's.
