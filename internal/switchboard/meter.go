@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"aig/internal/sshguard"
 )
 
@@ -278,4 +280,25 @@ func (m *meter) expect(n int) {
 // credit needs m.mu.
 func (m *meter) credit(n int64) {
 	m.budget = min(m.budget+n, max(m.budget, backlogBudget))
+}
+
+// metered is a channel of a connection with a meter: what is read from it is no backlog.
+type metered struct {
+	ssh.Channel
+	meter *meter
+}
+
+// Read implements [Side].
+func (c metered) Read(p []byte) (int, error) {
+	c.meter.reading()
+	n, err := c.Channel.Read(p)
+	c.meter.took(n, n < len(p))
+	return n, err
+}
+
+// Write implements [Side].
+func (c metered) Write(p []byte) (int, error) {
+	n, err := c.Channel.Write(p)
+	c.meter.expect(n >> 10) // window adjustments: at most 36 bytes for 96 KiB with the clients known, and so with nodes
+	return n, err
 }

@@ -175,11 +175,10 @@ const noStatus = -1
 
 // remote is a side that waited at another node, and is reached through a connection to that.
 type remote struct {
-	meter   *meter
-	conn    ssh.Conn
-	channel ssh.Channel
-	limit   time.Duration // for the node to take a line
-	wait    sync.WaitGroup
+	metered
+	conn  ssh.Conn
+	limit time.Duration // for the node to take a line
+	wait  sync.WaitGroup
 
 	first    chan string   // gets the first line on standard error; closed at the end of that
 	line     string        // the last one; read it once first is closed
@@ -232,7 +231,7 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 		return nil, err
 	}
 	r := &remote{
-		meter: newMeter(conn, nil), limit: s.opt.ControlTime,
+		metered: metered{meter: newMeter(conn, nil)}, limit: s.opt.ControlTime,
 		first: make(chan string, 1), spoke: make(chan struct{}), gone: make(chan struct{}),
 	}
 	r.status.Store(noStatus)
@@ -296,7 +295,7 @@ func (r *remote) open(ctx context.Context) (<-chan *ssh.Request, error) {
 	}()
 	select {
 	case a := <-answers:
-		r.channel = a.channel
+		r.Channel = a.channel
 		return a.requests, a.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
@@ -309,7 +308,7 @@ func (r *remote) ask(ctx context.Context, text string) (string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, r.limit, lost)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { r.meter.Close() })()
-	if ok, err := r.channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{text})); err != nil || !ok {
+	if ok, err := r.Channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{text})); err != nil || !ok {
 		return "", lost
 	}
 	line, ok := <-r.first
@@ -337,7 +336,7 @@ func (r *remote) serveRequests(requests <-chan *ssh.Request) {
 // readLines takes the lines on standard error, until their end.
 func (r *remote) readLines() {
 	defer close(r.first)
-	lines := bufio.NewScanner(r.channel.Stderr())
+	lines := bufio.NewScanner(r.Channel.Stderr())
 	lines.Buffer(nil, 2*maxLine)
 	for first := true; lines.Scan(); first = false {
 		line := printable(strings.TrimPrefix(lines.Text(), "switchboard: "))
@@ -347,15 +346,7 @@ func (r *remote) readLines() {
 			r.line = line
 		}
 	}
-	io.Copy(io.Discard, r.channel.Stderr())
-}
-
-// Read implements [Side].
-func (r *remote) Read(p []byte) (int, error) {
-	r.meter.reading()
-	n, err := r.channel.Read(p)
-	r.meter.took(n, n < len(p))
-	return n, err
+	io.Copy(io.Discard, r.Channel.Stderr())
 }
 
 // Lost implements [Side]. Status 0 comes before an end of file, any other one at the end of the session.
@@ -381,13 +372,6 @@ func (r *remote) Lost() error {
 	return errLeft
 }
 
-// Write implements [Side].
-func (r *remote) Write(p []byte) (int, error) {
-	n, err := r.channel.Write(p)
-	r.meter.expect(n >> 10) // as for a session
-	return n, err
-}
-
 // Tell implements [Side]: at its own node it has been told.
 func (r *remote) Tell(string) {}
 
@@ -399,7 +383,7 @@ func (r *remote) Gone() <-chan struct{} { return r.gone }
 
 // end says once how our side has ended.
 func (r *remote) end(line string) {
-	r.ended.Do(func() { r.channel.SendRequest(endRequest, false, ssh.Marshal(struct{ Line string }{line})) })
+	r.ended.Do(func() { r.Channel.SendRequest(endRequest, false, ssh.Marshal(struct{ Line string }{line})) })
 }
 
 // CloseWrite implements [Side].
@@ -407,7 +391,7 @@ func (r *remote) CloseWrite() {
 	slow := time.AfterFunc(r.limit, func() { r.meter.Close() })
 	defer slow.Stop()
 	r.end("")
-	r.channel.CloseWrite()
+	r.Channel.CloseWrite()
 }
 
 // Finish implements [Side].
@@ -415,7 +399,7 @@ func (r *remote) Finish(_ uint32, line string) {
 	r.finished.Do(func() {
 		slow := time.AfterFunc(r.limit, func() { r.meter.Close() })
 		r.end(line)
-		r.channel.Close()
+		r.Channel.Close()
 		<-r.gone
 		slow.Stop()
 		r.meter.Close()

@@ -21,8 +21,8 @@ const (
 
 // session is the session channel of a client (RFC 4254, section 6).
 type session struct {
+	metered
 	client  *client
-	channel ssh.Channel
 	forward bool          // a port forward was asked for before it was opened
 	start   chan start    // the first request for a command, shell or subsystem
 	gone    chan struct{} // closed when the channel is closed or its connection has ended
@@ -41,7 +41,8 @@ type start struct {
 }
 
 func newSession(c *client, channel ssh.Channel, forward bool) *session {
-	return &session{client: c, channel: channel, forward: forward, start: make(chan start, 1), gone: make(chan struct{})}
+	return &session{metered: metered{channel, c.meter}, client: c, forward: forward,
+		start: make(chan start, 1), gone: make(chan struct{})}
 }
 
 // serveRequests answers the session's requests until the channel is closed.
@@ -94,7 +95,7 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 			ok, starts = false, false
 		}
 		if starts {
-			s.client.meter.turn(obeying, backlogBudget)
+			s.meter.turn(obeying, backlogBudget)
 		}
 		// A refused command is answered with success, too: only then does a client show what follows on standard error and
 		// take the exit status as its own.
@@ -112,30 +113,14 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 }
 
 // discardStderr throws away what the client sends as standard error, which would fill its window.
-func (s *session) discardStderr() { io.Copy(io.Discard, s.channel.Stderr()) }
-
-// Read implements [Side].
-func (s *session) Read(p []byte) (int, error) {
-	meter := s.client.meter
-	meter.reading()
-	n, err := s.channel.Read(p)
-	meter.took(n, n < len(p))
-	return n, err
-}
-
-// Write implements [Side].
-func (s *session) Write(p []byte) (int, error) {
-	n, err := s.channel.Write(p)
-	s.client.meter.expect(n >> 10) // its window adjustments: at most 36 bytes for 96 KiB with the clients known
-	return n, err
-}
+func (s *session) discardStderr() { io.Copy(io.Discard, s.Channel.Stderr()) }
 
 // RemoteAddr implements [Side].
 func (s *session) RemoteAddr() net.Addr {
 	if s.forwarded != nil {
 		return s.forwarded.addr
 	}
-	return s.client.meter.RemoteAddr()
+	return s.meter.RemoteAddr()
 }
 
 // Lost implements [Side].
@@ -177,7 +162,7 @@ func (s *session) obey(c command) error {
 	server := s.client.server
 	switch {
 	case c.help:
-		s.tell(func() { io.WriteString(s.channel, server.opt.Landing) })
+		s.tell(func() { io.WriteString(s, server.opt.Landing) })
 		s.Finish(0, "")
 		return nil
 	case c.forwarded != nil:
@@ -343,7 +328,7 @@ func (s *session) tell(f func()) {
 func (s *session) Tell(line string) {
 	s.tell(func() {
 		if !s.sentEOF {
-			io.WriteString(s.channel.Stderr(), line+"\n")
+			io.WriteString(s.Channel.Stderr(), line+"\n")
 		}
 	})
 }
@@ -353,13 +338,13 @@ func (s *session) CloseWrite() {
 	s.tell(func() {
 		s.exitStatus(0)
 		s.sentEOF = true
-		s.channel.CloseWrite()
+		s.Channel.CloseWrite()
 	})
 }
 
 // exitStatus is described in RFC 4254, section 6.10.
 func (s *session) exitStatus(status uint32) {
-	s.channel.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
+	s.Channel.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
 }
 
 // Finish implements [Side].
@@ -373,10 +358,10 @@ func (s *session) Finish(status uint32, line string) {
 			if status != 0 || !s.sentEOF {
 				s.exitStatus(status)
 			}
-			s.channel.Close()
+			s.Channel.Close()
 		})
 		// The client closes its session, which shows that it has got everything, and then its connection.
-		s.client.meter.watch(lingerTime, s.gone)
+		s.meter.watch(lingerTime, s.gone)
 		select {
 		case <-s.client.done:
 		case <-time.After(leaveTime):
