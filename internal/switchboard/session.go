@@ -62,11 +62,11 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 		if !s.client.allow() {
 			continue
 		}
-		ok := !started
-		starts := ok
+		ok, starts := false, false
 		var st start
 		switch r.Type {
 		case "exec":
+			starts = true
 			if s.client.node {
 				st.command, st.err = parseForwarded(r.Payload)
 			} else {
@@ -76,31 +76,28 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 				st.err = &refusal{unknownCommand, st.err.Error() + "; ask for \"new\" or for a token"}
 			}
 		case "shell", "subsystem":
+			starts = true
 			st.err = &refusal{refusedRequest, "no " + r.Type + " here; ask for \"new\" or for a token, as in: ssh HOST new (ssh HOST help says more)"}
 		case "pty-req":
 			// There is none, but to say so here would make ssh -tt give up with a status of its own before it could read the
 			// line.
-			starts = false
+			ok = !started
 			spoil("no terminal here; try ssh -T")
 		case "auth-agent-req@openssh.com":
-			ok, starts = false, false
 			spoil("no agent forwarding here; try ssh -a")
 		case endRequest:
-			ok, starts = false, false
 			s.ended(r.Payload)
 		case "x11-req":
-			ok, starts = false, false
 			spoil("no X11 forwarding here; try ssh -x")
-		default: // such as "env" and "window-change", which do no harm unheeded
-			ok, starts = false, false
-		}
+		} // and others, such as "env" and "window-change", do no harm unheeded
+		starts = starts && !started
 		if starts {
 			s.meter.turn(obeying, backlogBudget)
 		}
 		// A refused command is answered with success, too: only then does a client show what follows on standard error and
 		// take the exit status as its own.
 		if r.WantReply {
-			r.Reply(ok, nil)
+			r.Reply(ok || starts, nil)
 		}
 		if starts {
 			started = true
