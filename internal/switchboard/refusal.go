@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // reason names why somebody was refused or cut off: the key of a counter in the log.
@@ -72,11 +74,10 @@ func (s *Server) count(err error) (string, bool) {
 // sections 6 and 11.1). Clients show its line.
 func disconnect(line string) []byte {
 	const message, byApplication, block = 1, 11, 8
-	payload := []byte{message}
-	payload = binary.BigEndian.AppendUint32(payload, byApplication)
-	for _, text := range []string{"switchboard: " + line, "en"} {
-		payload = append(binary.BigEndian.AppendUint32(payload, uint32(len(text))), text...)
-	}
+	payload := append([]byte{message}, ssh.Marshal(struct {
+		Reason         uint32
+		Text, Language string
+	}{byApplication, "switchboard: " + line, "en"})...)
 	padding := 2*block - (5+len(payload))%block // at least 4 bytes
 	packet := binary.BigEndian.AppendUint32(nil, uint32(1+len(payload)+padding))
 	packet = append(packet, byte(padding))
@@ -96,9 +97,6 @@ func (c *counters) add(r reason) {
 	c.observer.Refused(string(r))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.counts == nil {
-		c.counts = make(map[reason]uint64)
-	}
 	c.counts[r]++
 	c.fresh = true
 }

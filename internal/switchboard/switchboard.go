@@ -104,7 +104,7 @@ func New(opt Options) (*Server, error) {
 		rendezvous:  opt.Rendezvous,
 		nodeUser:    user,
 		linkLines:   rate.NewLimiter(linkLineRate, linkLineBurst),
-		counters:    counters{observer: opt.Observer},
+		counters:    counters{observer: opt.Observer, counts: make(map[reason]uint64)},
 		connections: bounded("connections", opt.MaxConnections),
 		waiting:     bounded("waiting", opt.MaxWaiting),
 		links:       bounded("links", opt.MaxLinks),
