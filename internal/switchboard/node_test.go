@@ -217,7 +217,7 @@ func TestNodeLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
-	second.rendezvous.(*elsewhere).node = ln.Addr().String()
+	second.opt.Rendezvous.(*elsewhere).node = ln.Addr().String()
 	deaf := make(chan net.Conn, 1)
 	go func() {
 		conn, err := ln.Accept()
@@ -255,7 +255,7 @@ func TestWrongNode(t *testing.T) {
 	_, second := startNodes(t, nil)
 	stranger := startBoard(t, nil)
 	_, token := stranger.wait(t)
-	second.rendezvous.(*elsewhere).node = stranger.addr
+	second.opt.Rendezvous.(*elsewhere).node = stranger.addr
 	second.run(t, token).refused("can't be reached")
 	if stranger.waitingSides() != 1 {
 		t.Error("it has been asked")

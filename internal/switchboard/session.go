@@ -167,14 +167,14 @@ func (s *session) obey(c command) error {
 	case c.key.Letter != "":
 		return s.meet(c.key)
 	case c.key.Name == "":
-		w, err := server.rendezvous.New(s.client.ctx, s)
+		w, err := server.opt.Rendezvous.New(s.client.ctx, s)
 		if err != nil {
 			return err
 		}
 		_, err = s.waitAs(w)
 		return err
 	}
-	found, err := server.rendezvous.Take(s.client.ctx, c.key.Name, s.RemoteAddr())
+	found, err := server.opt.Rendezvous.Take(s.client.ctx, c.key.Name, s.RemoteAddr())
 	if err != nil {
 		return err
 	}
@@ -196,7 +196,7 @@ func nobodyWaits() error {
 // there, we wait again.
 func (s *session) meet(key Key) error {
 	for range 5 {
-		other, own := s.client.server.rendezvous.Meet(key, s)
+		other, own := s.client.server.opt.Rendezvous.Meet(key, s)
 		if other != nil {
 			return s.carry(other.Side, s)
 		}
@@ -240,7 +240,7 @@ func (s *session) waitAs(w *Wait) (node string, err error) {
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
-	if server.rendezvous.Leave(w) {
+	if server.opt.Rendezvous.Leave(w) {
 		return node, err
 	}
 	select {

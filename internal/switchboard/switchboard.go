@@ -53,8 +53,6 @@ type Server struct {
 	hostKey    ssh.MultiAlgorithmSigner
 	large      chan struct{} // see meter
 	farewells  chan struct{} // has room for maxFarewells
-	memory     *Memory
-	rendezvous Rendezvous
 	nodeUser   string // empty if this is no node of several
 	counters   counters
 	linkNumber atomic.Uint64
@@ -100,8 +98,6 @@ func New(opt Options) (*Server, error) {
 		hostKey:     hostKey,
 		large:       make(chan struct{}, maxLarge),
 		farewells:   make(chan struct{}, maxFarewells),
-		memory:      opt.Memory,
-		rendezvous:  opt.Rendezvous,
 		nodeUser:    user,
 		linkLines:   rate.NewLimiter(linkLineRate, linkLineBurst),
 		counters:    counters{observer: opt.Observer, counts: make(map[reason]uint64)},
