@@ -121,7 +121,7 @@ func (a sshAgent) choose(ctx context.Context, fingerprint string) (*keyFile, err
 
 // signer returns a signer with one of the agent's keys, for as long as ctx lasts.
 func (a sshAgent) signer(ctx context.Context, key ssh.PublicKey) (ssh.Signer, error) {
-	return restrict(&agentSigner{ctx, a, key})
+	return Restrict(&agentSigner{ctx, a, key})
 }
 
 // agentSigner has the agent sign. It keeps Load's context, since an [ssh.Signer] gets none.

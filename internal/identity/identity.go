@@ -187,8 +187,8 @@ func algorithms(key ssh.PublicKey) ([]string, error) {
 	}
 }
 
-// restrict returns a signer that uses only the algorithms of its key.
-func restrict(signer ssh.AlgorithmSigner) (ssh.Signer, error) {
+// Restrict returns a signer that uses only the good algorithms of its key, or why the key can't be used.
+func Restrict(signer ssh.AlgorithmSigner) (ssh.MultiAlgorithmSigner, error) {
 	names, err := algorithms(signer.PublicKey())
 	if err != nil {
 		return nil, err

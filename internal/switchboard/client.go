@@ -211,9 +211,9 @@ func (c *client) config() *ssh.ServerConfig {
 		},
 	}
 	if c.server.nodeUser != "" {
-		admitNodes(config, c.server.nodeUser, c.server.hostKey.PublicKey())
+		admitNodes(config, c.server.nodeUser, c.server.opt.HostKey.PublicKey())
 	}
-	config.AddHostKey(&countedKey{c.server.hostKey, c.allow})
+	config.AddHostKey(&countedKey{c.server.opt.HostKey, c.allow})
 	return config
 }
 

@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 
 	"golang.org/x/crypto/ssh"
 
@@ -29,7 +28,7 @@ const maxHostKeyFile = 64 << 10
 // made with mode 0700. Two processes that start at once end with the same key. A key that others may read is refused, as
 // OpenSSH refuses it, but for one that is root's and that a group may read: so does an administrator give a key to a
 // service.
-func HostKey(file string) (ssh.Signer, error) {
+func HostKey(file string) (ssh.MultiAlgorithmSigner, error) {
 	signer, err := readHostKey(file)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return signer, err
@@ -61,7 +60,7 @@ func ClusterKey(file string) ([]byte, error) {
 	return hkdf.Key(sha256.New, form, nil, "aig-switchboard cluster", sha256.Size)
 }
 
-func readHostKey(file string) (ssh.Signer, error) {
+func readHostKey(file string) (ssh.MultiAlgorithmSigner, error) {
 	text, err := readKeyFile(file)
 	if err != nil {
 		return nil, err
@@ -74,10 +73,11 @@ func readHostKey(file string) (ssh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
 	}
-	if err := identity.CheckKey(signer.PublicKey()); err != nil {
+	restricted, err := identity.Restrict(signer.(ssh.AlgorithmSigner))
+	if err != nil {
 		return nil, fmt.Errorf("the host key %q %w", file, err)
 	}
-	return signer, nil
+	return restricted, nil
 }
 
 // readKeyFile reads a private key's file, unless others may read it, too.
@@ -103,18 +103,6 @@ func readKeyFile(file string) ([]byte, error) {
 		return nil, fmt.Errorf("reading the host key: %w", err)
 	}
 	return text, nil
-}
-
-// strongSigner returns a signer of only the algorithms that x/crypto holds secure: no RSA with SHA-1.
-func strongSigner(signer ssh.Signer) (ssh.MultiAlgorithmSigner, error) {
-	multi, ok := signer.(ssh.MultiAlgorithmSigner)
-	if !ok {
-		return nil, errors.New("the host key does not name its algorithms")
-	}
-	secure := ssh.SupportedAlgorithms().HostKeys
-	return ssh.NewSignerWithAlgorithms(multi, slices.DeleteFunc(slices.Clone(multi.Algorithms()), func(name string) bool {
-		return !slices.Contains(secure, name)
-	}))
 }
 
 // makeHostKey puts a new key at file unless somebody else was faster: the key is written whole under another name and then

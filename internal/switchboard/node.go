@@ -255,8 +255,8 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 	inner, channels, requests, err := ssh.NewClientConn(r.meter, node, &ssh.ClientConfig{
 		Config:          algorithms(),
 		User:            s.nodeUser,
-		Auth:            []ssh.AuthMethod{ssh.PublicKeys(s.hostKey)},
-		HostKeyCallback: ssh.FixedHostKey(s.hostKey.PublicKey()),
+		Auth:            []ssh.AuthMethod{ssh.PublicKeys(s.opt.HostKey)},
+		HostKeyCallback: ssh.FixedHostKey(s.opt.HostKey.PublicKey()),
 		ClientVersion:   serverVersion,
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"io"
 	"net"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -40,11 +41,7 @@ func (e *elsewhere) Meet(key Key, side Side) (other, own *Wait) {
 // startNodes starts two nodes: what somebody asks for at the second one waits at the first.
 func startNodes(t *testing.T, change func(node int, o *Options)) (first, second *board) {
 	t.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ssh.NewSignerFromKey(private)
+	key, err := HostKey(filepath.Join(t.TempDir(), "host_key"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,8 +10,8 @@ import (
 
 // Options set up a [Server]. Start from [DefaultOptions]: there is no zero value that means "the default".
 type Options struct {
-	HostKey ssh.Signer   // as [HostKey] reads or makes it
-	Logger  *slog.Logger // never sees a token, a byte of a link or a foreign string
+	HostKey ssh.MultiAlgorithmSigner // as [HostKey] reads or makes it
+	Logger  *slog.Logger             // never sees a token, a byte of a link or a foreign string
 
 	Observer Observer // nil is nobody
 

@@ -50,10 +50,9 @@ const (
 type Server struct {
 	opt        Options
 	log        *slog.Logger
-	hostKey    ssh.MultiAlgorithmSigner
 	large      chan struct{} // see meter
 	farewells  chan struct{} // has room for maxFarewells
-	nodeUser   string // empty if this is no node of several
+	nodeUser   string        // empty if this is no node of several
 	counters   counters
 	linkNumber atomic.Uint64
 	linkLines  *rate.Limiter // how many links are logged
@@ -70,10 +69,6 @@ func New(opt Options) (*Server, error) {
 	if err := opt.Check(); err != nil {
 		return nil, fmt.Errorf("switchboard options: %w", err)
 	}
-	hostKey, err := strongSigner(opt.HostKey)
-	if err != nil {
-		return nil, fmt.Errorf("switchboard options: %w", err)
-	}
 	if opt.Observer == nil {
 		opt.Observer = nobody{}
 	}
@@ -85,6 +80,7 @@ func New(opt Options) (*Server, error) {
 	}
 	var user string
 	if opt.ClusterKey != nil {
+		var err error
 		if user, err = nodeUser(opt.ClusterKey); err != nil {
 			return nil, fmt.Errorf("switchboard options: %w", err)
 		}
@@ -95,7 +91,6 @@ func New(opt Options) (*Server, error) {
 	return &Server{
 		opt:         opt,
 		log:         opt.Logger,
-		hostKey:     hostKey,
 		large:       make(chan struct{}, maxLarge),
 		farewells:   make(chan struct{}, maxFarewells),
 		nodeUser:    user,
