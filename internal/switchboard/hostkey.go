@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,9 +18,6 @@ import (
 
 	"aig/internal/identity"
 )
-
-// maxHostKeyFile bounds what is read from a host key file, in bytes. The largest RSA key in use is below 16 KiB.
-const maxHostKeyFile = 64 << 10
 
 // HostKey reads the private key in file, in any format that [ssh.ParsePrivateKey] knows and without a passphrase. If the
 // file does not exist, an ed25519 key is made there first, in OpenSSH's format and with mode 0600; a missing directory is
@@ -82,23 +78,17 @@ func readHostKey(file string) (ssh.MultiAlgorithmSigner, error) {
 
 // readKeyFile reads a private key's file, unless others may read it, too.
 func readKeyFile(file string) ([]byte, error) {
-	// Looked at before it is opened: opening a pipe would wait for a writer.
-	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+	info, err := os.Stat(file) // first: opening a pipe would wait for a writer
+	if err != nil {
+		return nil, fmt.Errorf("opening the host key: %w", err)
+	}
+	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("the host key %q is not a regular file", file)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("opening the host key: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("opening the host key: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && (mode&0o037 != 0 || !ownedByRoot(info)) && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("the host key %q may be read by others (mode %04o); run chmod 600 on it", file, mode)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxHostKeyFile))
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the host key: %w", err)
 	}
