@@ -6,7 +6,6 @@
 package cpace
 
 import (
-	"bytes"
 	"crypto/ecdh"
 	"crypto/hmac"
 	"crypto/rand"
@@ -14,6 +13,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"filippo.io/edwards25519/field"
 )
@@ -103,8 +103,8 @@ func (x *Exchange) Finish(peer Share) (*Key, error) {
 		a, b = b, a
 	}
 	// prefix_free_cat of DSI_ISK, sid and K, and transcript_ir (sections 5.2 and A.3.3).
-	isk := sha512.Sum512(cat(lv([]byte(dsiISK), x.sessionID, shared), a.encode(), b.encode()))
-	macKey := sha512.Sum512(cat([]byte(dsiMAC), x.sessionID, isk[:]))
+	isk := sha512.Sum512(slices.Concat(lv([]byte(dsiISK), x.sessionID, shared), a.encode(), b.encode()))
+	macKey := sha512.Sum512(slices.Concat([]byte(dsiMAC), x.sessionID, isk[:]))
 	return &Key{ISK: isk, Tag: x.Own.tag(macKey[:]), peerTag: peer.tag(macKey[:])}, nil
 }
 
@@ -159,5 +159,3 @@ func lv(parts ...[]byte) []byte {
 	}
 	return b
 }
-
-func cat(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
