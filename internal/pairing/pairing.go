@@ -15,9 +15,6 @@ import (
 	"aig/internal/wire"
 )
 
-// ChannelType is the type of the SSH channel that a pairing runs over.
-const ChannelType = "pair@aig.invalid"
-
 // Side is a side's part, which the two people have agreed on.
 type Side string
 
