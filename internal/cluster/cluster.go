@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"net/netip"
 	"strings"
@@ -80,7 +81,6 @@ type Cluster struct {
 
 	mu    sync.Mutex
 	held  map[string]*held // who waits here, by subject
-	young []*held          // meetings that ask again
 	nodes map[string]*node // the others, by id
 }
 
@@ -90,7 +90,6 @@ type held struct {
 	subject string
 	subs    *nats.Subscription
 	turn    turn // in a meeting
-	asked   int  // how often a meeting has asked
 	over    bool // replaced by a newer session at another node
 }
 
@@ -238,9 +237,6 @@ func (c *Cluster) hold(w *switchboard.Wait) *held {
 			h.turn.number = old.turn.number + 1
 		}
 		c.held[h.subject] = h
-		if w.Key.Letter != "" {
-			c.young = append(c.young, h)
-		}
 	}
 	c.mu.Unlock()
 	if old != nil {
@@ -292,7 +288,7 @@ func (c *Cluster) run() {
 		case msg := <-c.messages:
 			c.hear(msg)
 		case <-again.C:
-			c.askYoung()
+			c.askAgain(youngTime)
 		case <-beat.C:
 			c.publish(c.beats, "", message{ID: c.id, Beat: number, Tokens: c.count()})
 			number++
@@ -312,7 +308,7 @@ func (c *Cluster) hear(msg *nats.Msg) {
 		c.answered(asker, m)
 	case msg.Subject == c.beats:
 		if c.heardOf(m) {
-			c.askAll()
+			c.askAgain(math.MaxInt64)
 		}
 	case msg.Subject == c.lookups:
 		if addr, err := netip.ParseAddrPort(m.Client); err == nil {
