@@ -244,12 +244,7 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 			err = context.Cause(ctx)
 		}
 		if err != nil {
-			r.meter.Close()
-			if r.conn != nil {
-				sshguard.Drain(sshguard.Queue(r.conn))
-				r.conn.Wait()
-			}
-			r.wait.Wait()
+			r.leave()
 		}
 	}()
 	inner, channels, requests, err := ssh.NewClientConn(r.meter, node, &ssh.ClientConfig{
@@ -402,7 +397,14 @@ func (r *remote) Finish(_ uint32, line string) {
 		r.Channel.Close()
 		<-r.gone
 		slow.Stop()
-		r.meter.Close()
+		r.leave()
+	})
+}
+
+// leave closes the connection, and waits until nothing of it is left.
+func (r *remote) leave() {
+	r.meter.Close()
+	if r.conn != nil {
 		sshguard.Drain(sshguard.Queue(r.conn))
 		r.conn.Wait()
 		r.wait.Wait()
