@@ -157,7 +157,7 @@ func (c *client) open(ch ssh.NewChannel) bool {
 		s := newSession(c, channel, c.forward)
 		c.session.Store(s)
 		c.wait.Go(func() { s.serveRequests(requests) })
-		c.wait.Go(s.discardStderr)
+		c.wait.Go(func() { io.Copy(io.Discard, channel.Stderr()) }) // which would fill the window
 		c.wait.Go(s.run)
 		return true
 	case ch.ChannelType() == "session":

@@ -109,9 +109,6 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 	}
 }
 
-// discardStderr throws away what the client sends as standard error, which would fill its window.
-func (s *session) discardStderr() { io.Copy(io.Discard, s.Channel.Stderr()) }
-
 // RemoteAddr implements [Side].
 func (s *session) RemoteAddr() net.Addr {
 	if s.forwarded != nil {
