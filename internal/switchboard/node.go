@@ -117,7 +117,7 @@ func (s *session) joinForwarded(c command) error {
 	s.forwarded = c.forwarded
 	w := s.client.server.opt.Memory.Claim(c.key.Other())
 	if w == nil {
-		return nobodyWaits()
+		return errNobody
 	}
 	if s.forwarded.waited > time.Since(w.Since) {
 		s.Tell(waitedLine)
@@ -149,14 +149,10 @@ func (f *forwarded) lost(gone <-chan struct{}) error {
 		select {
 		case <-f.ended:
 		default:
-			return errNodeLost()
+			return errNodeLost
 		}
 	}
 	return f.err
-}
-
-func errNodeLost() error {
-	return &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
 }
 
 // printable returns a line of another node's as it may go to a client and into the log.
@@ -212,8 +208,8 @@ func (s *session) joinAt(node string, key Key, waited time.Duration) error {
 		return s.carry(r, s)
 	}
 	r.Finish(0, "")
-	if nobody := nobodyWaits(); line == nobody.Error() {
-		return nobody // a moment ago somebody did
+	if line == errNobody.Error() {
+		return errNobody // a moment ago somebody did
 	}
 	return &refusal{otherNode, line}
 }
@@ -358,7 +354,7 @@ func (r *remote) Lost() error {
 	}
 	switch {
 	case r.status.Load() == noStatus:
-		return errNodeLost()
+		return errNodeLost
 	case r.status.Load() == 0:
 		return nil
 	case r.line != "":
@@ -407,6 +403,6 @@ func (r *remote) leave() {
 	if r.conn != nil {
 		sshguard.Drain(sshguard.Queue(r.conn))
 		r.conn.Wait()
-		r.wait.Wait()
-	})
+	}
+	r.wait.Wait()
 }

@@ -51,14 +51,13 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.line }
 
+var (
+	errNobody   error = &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
+	errNodeLost error = &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
+)
+
 // ErrAway is what whoever asks for something that doesn't wait here is told while the other nodes can't be asked.
 var ErrAway error = &refusal{clusterAway, "nobody here waits under this token, and the other switchboards can't be asked just now; try again in a minute"}
-
-// isRefusal reports whether an error is a refusal for a reason.
-func isRefusal(err error, r reason) bool {
-	var refused *refusal
-	return errors.As(err, &refused) && refused.reason == r
-}
 
 // count counts an error if it is a refusal, whose reason it returns.
 func (s *Server) count(err error) (string, bool) {

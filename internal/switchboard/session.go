@@ -182,11 +182,7 @@ func (s *session) obey(c command) error {
 	case found.Node != "":
 		return s.joinAt(found.Node, c.key, 0)
 	}
-	return nobodyWaits()
-}
-
-func nobodyWaits() error {
-	return &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
+	return errNobody
 }
 
 // meet joins the other side of a meeting, or waits for it. When that waits at another node, and has gone by the time that we get
@@ -201,7 +197,7 @@ func (s *session) meet(key Key) error {
 		if node == "" {
 			return err
 		}
-		if err := s.joinAt(node, key, time.Since(own.Since)); !isRefusal(err, wrongToken) {
+		if err := s.joinAt(node, key, time.Since(own.Since)); err != errNobody {
 			return err
 		}
 	}
