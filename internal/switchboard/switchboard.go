@@ -3,9 +3,10 @@
 // One asks for "new", is told a token and waits; the other asks for the token; from then on each one's output is the other's
 // input. The switchboard lets everybody in, knows nobody, stores nothing and can't tell what it carries.
 //
-// The files: switchboard (the server), client and session (SSH's face), exec (the commands), rendezvous (who waits for
-// whom), link (the relay), node (sides that wait at another switchboard), limits (how many there may be, and who goes when
-// there are more), meter (how much of a client may lie here unread), refusal (what whoever is refused is told).
+// The files: switchboard (the server), client and session (SSH's face), exec and obey (the commands), rendezvous (who waits
+// for whom), link (the relay), node and remote (clients of another switchboard here, and sides that wait there), limits (how
+// many there may be, and who goes when there are more), meter (how much of a client may lie here unread), refusal (what
+// whoever is refused is told).
 package switchboard
 
 import (
