@@ -106,7 +106,6 @@ func parseForwarded(payload []byte) (command, error) {
 
 // joinForwarded joins a client of another node to whom it asks for, if that waits here.
 func (s *session) joinForwarded(c command) error {
-	s.forwarded = c.forwarded
 	w := s.client.server.opt.Memory.Claim(c.key.Other())
 	if w == nil {
 		return errNobody

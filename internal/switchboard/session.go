@@ -29,7 +29,7 @@ type session struct {
 	sentEOF  bool
 	finished sync.Once
 
-	forwarded *forwarded // whom a node asks for
+	forwarded *forwarded // whom a node asks for; set before start gets the command
 }
 
 // start is a request that starts something in a session, or why it is refused.
@@ -98,7 +98,7 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 			r.Reply(ok || starts, nil)
 		}
 		if starts {
-			started = true
+			started, s.forwarded = true, st.command.forwarded
 			if st.err == nil {
 				st.err = spoilt
 			}
