@@ -130,22 +130,13 @@ func (s *session) carry(waited, joined Side) error {
 	ctx, end := context.WithCancelCause(s.client.linkCtx)
 	defer end(nil)
 	l := newLink(waited, joined, &server.opt)
-	var addrs []net.Addr
-	for _, side := range []Side{waited, joined} {
-		if addr := side.RemoteAddr(); addr != nil {
-			addrs = append(addrs, addr)
-		}
-	}
-	place := server.links.enter(addrs, l.lastMoved, func() {
+	place := server.links.enter([]net.Addr{waited.RemoteAddr(), joined.RemoteAddr()}, l.lastMoved, func() {
 		end(&refusal{tooManyLinks, "too many links are running, most of them of your network, and this one was the quietest"})
 	})
 	if place == nil {
 		err := &refusal{tooManyLinks, "too many links are running; try again later"}
-		for _, side := range []Side{waited, joined} {
-			if side != Side(s) {
-				side.Finish(1, err.line)
-			}
-		}
+		waited.Finish(1, err.line)
+		joined.Finish(1, err.line)
 		return err
 	}
 	defer place.leave()
@@ -156,16 +147,15 @@ func (s *session) carry(waited, joined Side) error {
 		level = slog.LevelDebug
 	}
 	log.Log(context.Background(), level, "linked")
-	began := time.Now()
 	how := "well"
 	if err := l.run(ctx); err == errLeft {
 		how = "left early"
 	} else if err != nil {
 		how, _ = server.count(err)
 	}
-	server.opt.Observer.LinkEnded(how, l.directions[0].bytes.Load(), l.directions[1].bytes.Load(), time.Since(began))
-	log.Log(context.Background(), level, "link ended", "how", how, "bytes", l.directions[0].bytes.Load(),
-		"back", l.directions[1].bytes.Load(), "seconds", int64(time.Since(began).Seconds()))
+	there, back, took := l.directions[0].bytes.Load(), l.directions[1].bytes.Load(), time.Since(l.began)
+	server.opt.Observer.LinkEnded(how, there, back, took)
+	log.Log(context.Background(), level, "link ended", "how", how, "bytes", there, "back", back, "seconds", int64(took.Seconds()))
 	return nil
 }
 
