@@ -230,7 +230,7 @@ func (c *Cluster) hold(w *switchboard.Wait) *held {
 	c.mu.Lock()
 	old := c.held[h.subject]
 	select {
-	case <-w.Replaced: // already, and the newer session may have been announced before this one
+	case <-w.Ended: // already, and a newer session may have been announced before this one
 		old = h
 	default:
 		if old != nil {

@@ -106,8 +106,7 @@ func (s *session) waitAs(w *Wait) (node string, err error) {
 		}
 	}
 	select {
-	case <-w.Joined:
-	case <-w.Replaced:
+	case <-w.Ended:
 	case node = <-w.Elsewhere:
 	case <-s.gone:
 	case <-ctx.Done():
@@ -116,12 +115,11 @@ func (s *session) waitAs(w *Wait) (node string, err error) {
 	if server.opt.Rendezvous.Leave(w) {
 		return node, err
 	}
-	select {
-	case <-w.Joined:
-		return "", nil
-	case <-w.Replaced:
+	<-w.Ended
+	if w.Replaced {
 		return "", &refusal{replacedBy, "another session of your side of this meeting has taken your place"}
 	}
+	return "", nil
 }
 
 // carry carries the link of a side that waited and one that joined it, of which this session is one.

@@ -24,7 +24,7 @@ type Rendezvous interface {
 	Meet(key Key, side Side) (other, own *Wait)
 
 	// Leave ends a wait, however it has ended: whoever waits calls it once. It returns false if somebody else was faster, and
-	// Joined or Replaced is closed then.
+	// Ended is closed then.
 	Leave(w *Wait) bool
 }
 
@@ -50,8 +50,8 @@ type Wait struct {
 	Key       Key
 	Side      Side
 	Since     time.Time
-	Joined    chan struct{} // closed when somebody has come: whoever has, carries the link
-	Replaced  chan struct{} // closed when a newer session has taken the place of this one
+	Ended     chan struct{} // closed when somebody has come, who carries the link, or a newer session
+	Replaced  bool          // a newer session has taken the place of this one; set before Ended is closed
 	Elsewhere chan string   // may get the address of a node where the meeting's other side waits: this one has to go there
 }
 
@@ -147,22 +147,18 @@ func (r *Memory) Tokens(others int) int {
 
 // put needs r.mu.
 func (r *Memory) put(key Key, side Side) *Wait {
-	w := &Wait{Key: key, Side: side, Since: time.Now(),
-		Joined: make(chan struct{}), Replaced: make(chan struct{}), Elsewhere: make(chan string, 1)}
+	w := &Wait{Key: key, Side: side, Since: time.Now(), Ended: make(chan struct{}), Elsewhere: make(chan string, 1)}
 	r.waiting[key] = w
 	return w
 }
 
-// end ends a wait, unless it is nil or has ended, and closes the channel that says how. It needs r.mu.
+// end ends a wait, unless it is nil or has ended, and says how. It needs r.mu.
 func (r *Memory) end(w *Wait, replaced bool) bool {
-	switch {
-	case w == nil || !r.drop(w):
+	if w == nil || !r.drop(w) {
 		return false
-	case replaced:
-		close(w.Replaced)
-	default:
-		close(w.Joined)
 	}
+	w.Replaced = replaced
+	close(w.Ended)
 	return true
 }
 

@@ -23,7 +23,7 @@ func TestTokenWorksOnce(t *testing.T) {
 	if r.Claim(Key{Name: "00000" + w.Key.Name}) != nil {
 		t.Error("taken by another token")
 	}
-	if r.Claim(Key{Name: w.Key.Name}) != w || !isClosed(w.Joined) {
+	if r.Claim(Key{Name: w.Key.Name}) != w || !isClosed(w.Ended) {
 		t.Error("not taken")
 	}
 	if r.Claim(Key{Name: w.Key.Name}) != nil || r.Leave(w) {
@@ -34,7 +34,7 @@ func TestTokenWorksOnce(t *testing.T) {
 	if !r.Leave(w) || r.Leave(w) {
 		t.Error("a side that waits can be removed once")
 	}
-	if r.Claim(Key{Name: w.Key.Name}) != nil || isClosed(w.Joined) {
+	if r.Claim(Key{Name: w.Key.Name}) != nil || isClosed(w.Ended) {
 		t.Error("taken though it had gone")
 	}
 	if len(r.waiting) != 0 || r.tokens != 0 {
