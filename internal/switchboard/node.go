@@ -38,9 +38,12 @@ const (
 )
 
 // nodeUser returns the name by which a node asks to be let in as one: nobody else has it by chance.
-func nodeUser(clusterKey []byte) (string, error) {
+func nodeUser(clusterKey []byte) string {
 	name, err := hkdf.Key(sha256.New, clusterKey, nil, "node", 16)
-	return hex.EncodeToString(name), err
+	if err != nil {
+		panic(err) // the length is a constant that HKDF allows
+	}
+	return hex.EncodeToString(name)
 }
 
 // admitNodes lets nodes in, which have this name and the host key, and everybody else as before. Only nodes have permissions

@@ -81,10 +81,7 @@ func New(opt Options) (*Server, error) {
 	}
 	var user string
 	if opt.ClusterKey != nil {
-		var err error
-		if user, err = nodeUser(opt.ClusterKey); err != nil {
-			return nil, fmt.Errorf("switchboard options: %w", err)
-		}
+		user = nodeUser(opt.ClusterKey)
 	}
 	bounded := func(name string, most int) *pool {
 		return newPool(most, func(crowd int) { opt.Observer.Evicted(name, crowd) })
