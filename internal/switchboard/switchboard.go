@@ -70,9 +70,6 @@ func New(opt Options) (*Server, error) {
 	if err := opt.Check(); err != nil {
 		return nil, fmt.Errorf("switchboard options: %w", err)
 	}
-	if opt.Observer == nil {
-		opt.Observer = nobody{}
-	}
 	if opt.Memory == nil {
 		opt.Memory = NewMemory(opt.TokenDigits, opt.Lookups, rand.Reader)
 	}
