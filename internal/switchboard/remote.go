@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -68,9 +67,6 @@ func (s *session) joinAt(node string, key Key, waited time.Duration) error {
 
 // dial connects to another node and opens a session there.
 func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
-	if s.nodeUser == "" {
-		return nil, errors.New("this one is no node")
-	}
 	ctx, cancel := context.WithTimeout(ctx, s.opt.ControlTime)
 	defer cancel()
 	var d net.Dialer
