@@ -260,8 +260,8 @@ func (c *Cluster) ask(ctx context.Context, subject string) (string, error) {
 		c.log.Debug("asking the other nodes", "error", err.Error())
 		return "", switchboard.ErrAway
 	}
-	m, err := c.seal.open(answer.Subject, answer.Data)
-	if err != nil {
+	m, ok := c.seal.open(answer.Subject, answer.Data)
+	if !ok {
 		c.log.Warn("an answer that comes from no node of ours")
 		return "", switchboard.ErrAway
 	}
@@ -298,8 +298,8 @@ func (c *Cluster) run() {
 
 // hear looks at a message.
 func (c *Cluster) hear(msg *nats.Msg) {
-	m, err := c.seal.open(msg.Subject, msg.Data)
-	if err != nil {
+	m, ok := c.seal.open(msg.Subject, msg.Data)
+	if !ok {
 		return // one of NATS' own, which says that nobody has subscribed, or of somebody else
 	}
 	asker, answer := strings.CutPrefix(msg.Subject, c.inbox)
