@@ -73,9 +73,9 @@ func start(in Input, initiator bool, data []byte, scalar *ecdh.PrivateKey) (*Exc
 	return &Exchange{Share{[ShareSize]byte(point), data}, in.SessionID, initiator, scalar}, nil
 }
 
-// ErrPoint is Finish's error for a share of low order, from which no key must be made: whoever sends one would know the key
+// errPoint is Finish's error for a share of low order, from which no key must be made: whoever sends one would know the key
 // without the password.
-var ErrPoint = errors.New("the share is a point of low order")
+var errPoint = errors.New("the share is a point of low order")
 
 // Key is what comes of a run.
 type Key struct {
@@ -96,7 +96,7 @@ func (x *Exchange) Finish(peer Share) (*Key, error) {
 	// crypto/ecdh refuses the neutral element, as scalar_mult_vfy has to (section 7.2.1).
 	shared, err := x.scalar.ECDH(point)
 	if err != nil {
-		return nil, ErrPoint
+		return nil, errPoint
 	}
 	a, b := x.Own, peer
 	if !x.initiator {
