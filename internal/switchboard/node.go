@@ -109,7 +109,7 @@ func parseForwarded(payload []byte) (command, error) {
 
 // joinForwarded joins a client of another node to whom it asks for, if that waits here.
 func (s *session) joinForwarded(c command) error {
-	w := s.client.server.opt.Memory.Claim(c.key.Other())
+	w := s.client.server.opt.Memory.claim(c.key.Other())
 	if w == nil {
 		return errNobody
 	}

@@ -96,7 +96,7 @@ func (r *Memory) Take(_ context.Context, token string, from net.Addr) (Found, er
 	if !r.lookups.allow(from) {
 		return Found{}, &refusal{tooManyLookups, "too many tokens have been tried from your address or network; try again in a minute"}
 	}
-	return Found{Wait: r.Claim(Key{Name: token})}, nil
+	return Found{Wait: r.claim(Key{Name: token})}, nil
 }
 
 // Meet implements [Rendezvous].
@@ -117,8 +117,8 @@ func (r *Memory) Leave(w *Wait) bool {
 	return r.drop(w)
 }
 
-// Claim ends the wait under a key for somebody who has come, if there is one.
-func (r *Memory) Claim(key Key) *Wait {
+// claim ends the wait under a key for somebody who has come, if there is one.
+func (r *Memory) claim(key Key) *Wait {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w := r.waiting[key]; r.end(w, false) {

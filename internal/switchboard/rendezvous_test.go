@@ -20,13 +20,13 @@ func TestTokenWorksOnce(t *testing.T) {
 	if !regexp.MustCompile(`^[0-9a-f]{5}$`).MatchString(w.Key.Name) {
 		t.Errorf("the token is %q", w.Key.Name)
 	}
-	if r.Claim(Key{Name: "00000" + w.Key.Name}) != nil {
+	if r.claim(Key{Name: "00000" + w.Key.Name}) != nil {
 		t.Error("taken by another token")
 	}
-	if r.Claim(Key{Name: w.Key.Name}) != w || !isClosed(w.Ended) {
+	if r.claim(Key{Name: w.Key.Name}) != w || !isClosed(w.Ended) {
 		t.Error("not taken")
 	}
-	if r.Claim(Key{Name: w.Key.Name}) != nil || r.Leave(w) {
+	if r.claim(Key{Name: w.Key.Name}) != nil || r.Leave(w) {
 		t.Error("taken and gone a second time")
 	}
 
@@ -34,7 +34,7 @@ func TestTokenWorksOnce(t *testing.T) {
 	if !r.Leave(w) || r.Leave(w) {
 		t.Error("a side that waits can be removed once")
 	}
-	if r.Claim(Key{Name: w.Key.Name}) != nil || isClosed(w.Ended) {
+	if r.claim(Key{Name: w.Key.Name}) != nil || isClosed(w.Ended) {
 		t.Error("taken though it had gone")
 	}
 	if len(r.waiting) != 0 || r.tokens != 0 {
@@ -54,7 +54,7 @@ func TestTakenOnce(t *testing.T) {
 		var wait sync.WaitGroup
 		for i := range 8 {
 			wait.Go(func() {
-				if i == 0 && r.Leave(w) || i > 0 && r.Claim(Key{Name: w.Key.Name}) != nil {
+				if i == 0 && r.Leave(w) || i > 0 && r.claim(Key{Name: w.Key.Name}) != nil {
 					winners.Add(1)
 				}
 			})
