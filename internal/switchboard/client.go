@@ -37,7 +37,7 @@ type client struct {
 	wait     sync.WaitGroup
 	session  atomic.Pointer[session] // the first and only one; written by serve alone
 	queue    <-chan []byte           // see sshguard; nil before authentication
-	forward  bool                    // a port forward was asked for; written and read by serve alone
+	spoilt   error                   // why the session's command is refused: a port forward was asked for; for serve alone
 	node     bool                    // it is a node of this switchboard's; written before anything else of the connection runs
 	flood    sync.Once
 	requests *rate.Limiter
@@ -136,7 +136,7 @@ func (c *client) request(r *ssh.Request) {
 	switch r.Type {
 	case "tcpip-forward", "streamlocal-forward@openssh.com":
 		c.server.counters.add(refusedForward)
-		c.forward = true
+		c.spoilt = &refusal{refusedForward, "no port forwarding here; try ssh -o ClearAllForwardings=yes"}
 	}
 	if c.allow() && r.WantReply {
 		r.Reply(false, nil)
@@ -154,7 +154,10 @@ func (c *client) open(ch ssh.NewChannel) bool {
 		if err != nil {
 			return false
 		}
-		s := newSession(c, channel, c.forward)
+		s := &session{
+			metered: metered{channel, c.meter}, client: c, spoilt: c.spoilt,
+			start: make(chan start, 1), gone: make(chan struct{}),
+		}
 		c.session.Store(s)
 		c.wait.Go(func() { s.serveRequests(requests) })
 		c.wait.Go(func() { io.Copy(io.Discard, channel.Stderr()) }) // which would fill the window

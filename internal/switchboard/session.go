@@ -20,10 +20,10 @@ const (
 // session is the session channel of a client (RFC 4254, section 6).
 type session struct {
 	metered
-	client  *client
-	forward bool          // a port forward was asked for before it was opened
-	start   chan start    // the first request for a command, shell or subsystem
-	gone    chan struct{} // closed when the channel is closed or its connection has ended
+	client *client
+	spoilt error         // what was asked for that the command is refused for
+	start  chan start    // the first request for a command, shell or subsystem
+	gone   chan struct{} // closed when the channel is closed or its connection has ended
 
 	write    sync.Mutex // guards sentEOF, and orders end of file after everything else
 	sentEOF  bool
@@ -38,21 +38,12 @@ type start struct {
 	err     error
 }
 
-func newSession(c *client, channel ssh.Channel, forward bool) *session {
-	return &session{metered: metered{channel, c.meter}, client: c, forward: forward,
-		start: make(chan start, 1), gone: make(chan struct{})}
-}
-
 // serveRequests answers the session's requests until the channel is closed.
 func (s *session) serveRequests(requests <-chan *ssh.Request) {
 	defer close(s.gone)
-	var spoilt error // what was asked for that the command is refused for
-	if s.forward {
-		spoilt = &refusal{refusedForward, "no port forwarding here; try ssh -o ClearAllForwardings=yes"}
-	}
 	spoil := func(line string) {
-		if spoilt == nil {
-			spoilt = &refusal{refusedRequest, line}
+		if s.spoilt == nil {
+			s.spoilt = &refusal{refusedRequest, line}
 		}
 	}
 	started := false
@@ -100,7 +91,7 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 		if starts {
 			started, s.forwarded = true, st.command.forwarded
 			if st.err == nil {
-				st.err = spoilt
+				st.err = s.spoilt
 			}
 			s.start <- st
 		}
