@@ -36,7 +36,7 @@ type client struct {
 	done     chan struct{} // closed when the SSH connection has ended
 	wait     sync.WaitGroup
 	session  atomic.Pointer[session] // the first and only one; written by serve alone
-	queue    <-chan []byte           // see sshguard; nil before authentication
+	guarded  ssh.ServerPreAuthConn   // see sshguard; nil before authentication
 	spoilt   error                   // why the session's command is refused: a port forward was asked for; for serve alone
 	node     bool                    // it is a node of this switchboard's; written before anything else of the connection runs
 	flood    sync.Once
@@ -127,7 +127,7 @@ func (c *client) serve() {
 // drain makes SSH get rid of what it has read, when it has ended or failed.
 func (c *client) drain() {
 	c.close()
-	sshguard.Drain(c.queue)
+	sshguard.Drain(c.guarded)
 }
 
 // request answers a global request (RFC 4254, section 4). None is granted; "keepalive@openssh.com" wants no more than an
@@ -208,7 +208,7 @@ func (c *client) config() *ssh.ServerConfig {
 		NoClientAuth:  true,
 		ServerVersion: serverVersion,
 		PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) {
-			c.queue = sshguard.Queue(conn)
+			c.guarded = conn
 			c.meter.turn(authenticating, handshakeBudget)
 			c.meter.keys.LookedAt()
 		},

@@ -249,7 +249,7 @@ func (r *remote) Finish(_ uint32, line string) {
 func (r *remote) leave() {
 	r.meter.Close()
 	if r.conn != nil {
-		sshguard.Drain(sshguard.Queue(r.conn))
+		sshguard.Drain(r.conn)
 		r.conn.Wait()
 	}
 	r.wait.Wait()
