@@ -352,9 +352,8 @@ test_expect_success 'options from a file: those of the command line count more, 
 test_expect_success 'every option of the usage exists, and every option is in it' '
 	"$SWITCHBOARD_BIN/aig-switchboard" -h >out &&
 	sed -n "s/^    \\(-.*, \\)\\{0,1\\}--\\([a-z-]*\\).*/\\2/p" out | sort >described &&
-	sed -n "s/.*flags\\.[A-Za-z0-9]*Var(&[^,]*, \"\\([a-z-]*\\)\".*/\\1/p
-		s/.*flags\\.[A-Za-z0-9]*(\"\\([a-z-]*\\)\".*/\\1/p" \
-		"$SHARNESS_TEST_SRCDIR/../cmd/aig-switchboard/main.go" | sort >defined &&
+	sed -n "s/.*flags\\.[A-Za-z0-9]*VarP\\{0,1\\}(&[^,]*, \"\\([a-z-]*\\)\".*/\\1/p" \
+		"$SHARNESS_TEST_SRCDIR/../cmd/aig-switchboard/options.go" | sort >defined &&
 	test_cmp defined described &&
 	sed "s/\\\\-/-/g" "$SHARNESS_TEST_SRCDIR/../docs/man/aig-switchboard.8" |
 		grep -v systemctl | grep -v "^.TH" | grep -o -e "--[a-z-]*" | sed "s/^--//" | sort -u >in_man &&

@@ -4,7 +4,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,15 +12,12 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"github.com/coreos/go-systemd/v22/daemon"
-	"github.com/spf13/pflag"
 
 	"aig/internal/cluster"
 	"aig/internal/command"
@@ -44,117 +40,56 @@ func main() {
 		signal.Stop(signals)
 		cancel()
 	}()
-	err := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	os.Exit(command.Status(err, os.Stderr))
 }
 
 // run is the whole program: it serves until ctx ends.
-func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
-	opt := switchboard.DefaultOptions()
-	flags := pflag.NewFlagSet("aig-switchboard", pflag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
-	var (
-		listen  = flags.String("listen", ":2222", "")
-		hostKey = flags.String("host-key", "", "")
-		verbose = flags.BoolP("verbose", "v", false, "")
-		config  = flags.String("config", "", "")
-		check   = flags.Bool("check-config", false, "")
-		landing = flags.String("landing", "", "")
-		form    = flags.String("log", "logfmt", "")
-		asking  = flags.String("metrics", "", "")
-		nodes   cluster.Options
-		asked   = flags.Bool("version", false, "")
-		help    = flags.BoolP("help", "h", false, "")
-	)
-	flags.StringVar(&nodes.URLs, "nats", "", "")
-	flags.StringVar(&nodes.Advertise, "advertise", "", "")
-	flags.IntVar(&opt.MaxConnections, "max-connections", opt.MaxConnections, "")
-	flags.IntVar(&opt.MaxWaiting, "max-waiting", opt.MaxWaiting, "")
-	flags.IntVar(&opt.MaxLinks, "max-links", opt.MaxLinks, "")
-	flags.IntVar(&opt.Lookups, "look-ups", opt.Lookups, "")
-	flags.IntVar(&opt.TokenDigits, "token-digits", opt.TokenDigits, "")
-	flags.DurationVar(&opt.HandshakeTime, "handshake-time", opt.HandshakeTime, "")
-	flags.DurationVar(&opt.CommandTime, "command-time", opt.CommandTime, "")
-	flags.DurationVar(&opt.WaitTime, "wait-time", opt.WaitTime, "")
-	flags.DurationVar(&opt.IdleTime, "idle-time", opt.IdleTime, "")
-	flags.DurationVar(&opt.ControlTime, "control-time", opt.ControlTime, "")
-	flags.DurationVar(&opt.KeepaliveInterval, "keepalive-interval", opt.KeepaliveInterval, "")
-	flags.DurationVar(&opt.KeepaliveTime, "keepalive-time", opt.KeepaliveTime, "")
-	flags.DurationVar(&opt.Grace, "grace", opt.Grace, "")
-	if err := flags.Parse(args); err != nil {
-		return &command.UsageError{Err: err, Usage: usage}
-	}
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	o, err := parse(args)
 	switch {
-	case *help:
+	case err != nil:
+		return err
+	case o.help:
 		_, err := io.WriteString(stdout, usage)
 		return err
-	case *asked:
+	case o.version:
 		_, err := io.WriteString(stdout, version.Line("aig-switchboard"))
 		return err
-	case flags.NArg() > 0:
-		return &command.UsageError{Err: fmt.Errorf("unexpected argument %q", flags.Arg(0)), Usage: usage}
-	}
-	if err := configure(flags, *config); err != nil {
-		return err
-	}
-	if *landing != "" {
-		text, err := os.ReadFile(*landing)
-		if err != nil {
-			return fmt.Errorf("the landing text: %w", err)
-		}
-		opt.Landing = string(text)
-	}
-	err := opt.Check()
-	if *form != "logfmt" && *form != "json" {
-		err = fmt.Errorf("--log %q is unknown: there are logfmt and json", *form)
-	}
-	switch clustered := nodes.URLs != ""; {
-	case err != nil:
-	case clustered != (nodes.Advertise != ""):
-		err = errors.New("--nats and --advertise go together: the others have to be found, and to find this one")
-	case clustered:
-		err = nodes.Check()
-	}
-	if err != nil {
-		return &command.UsageError{Err: err, Usage: usage}
-	}
-	if *check {
+	case o.check:
 		return nil
 	}
-
-	file := *hostKey
-	if file == "" {
+	if o.hostKey == "" {
 		dir, err := os.UserConfigDir()
 		if err != nil {
 			return fmt.Errorf("no place for the host key: %w; name one with --host-key", err)
 		}
-		file = filepath.Join(dir, "aig-switchboard", "host_ed25519")
+		o.hostKey = filepath.Join(dir, "aig-switchboard", "host_ed25519")
 	}
-	if opt.HostKey, err = switchboard.HostKey(file); err != nil {
+	if o.HostKey, err = switchboard.HostKey(o.hostKey); err != nil {
 		return err
 	}
-	opt.Logger = logger(stderr, *form, *verbose)
+	o.Logger = logger(stderr, o.log, o.verbose)
 	counted := metrics.New()
-	opt.Observer = counted
-	if nodes.URLs != "" {
-		others, err := join(&opt, nodes, file)
+	o.Observer = counted
+	if o.nodes.URLs != "" {
+		others, err := join(&o)
 		if err != nil {
 			return err
 		}
 		defer others.Close()
 		counted.WatchCluster(others.Connected, others.Nodes)
 	}
-	server, err := switchboard.New(opt)
+	server, err := switchboard.New(o.Options)
 	if err != nil {
 		return err
 	}
-	ln, err := listener(ctx, *listen)
+	ln, err := listener(ctx, o.listen)
 	if err != nil {
 		return err
 	}
 	counted.Watch(server.Held)
-	stop, err := tell(ctx, *asking, counted)
+	stop, err := tell(ctx, o.metrics, counted)
 	if err != nil {
 		ln.Close()
 		return err
@@ -175,19 +110,19 @@ func run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 }
 
 // join makes this switchboard one node of several, which are those that have its host key.
-func join(opt *switchboard.Options, nodes cluster.Options, hostKey string) (*cluster.Cluster, error) {
-	key, err := switchboard.ClusterKey(hostKey)
+func join(o *options) (*cluster.Cluster, error) {
+	key, err := switchboard.ClusterKey(o.hostKey)
 	if err != nil {
 		return nil, err
 	}
-	opt.ClusterKey = key
-	opt.Memory = switchboard.NewMemory(opt.TokenDigits, opt.Lookups, rand.Reader)
-	nodes.Key, nodes.Memory, nodes.Logger = key, opt.Memory, opt.Logger
-	others, err := cluster.Join(nodes)
+	o.ClusterKey = key
+	o.Memory = switchboard.NewMemory(o.TokenDigits, o.Lookups, rand.Reader)
+	o.nodes.Key, o.nodes.Memory, o.nodes.Logger = key, o.Memory, o.Logger
+	others, err := cluster.Join(o.nodes)
 	if err != nil {
 		return nil, err
 	}
-	opt.Rendezvous = others
+	o.Rendezvous = others
 	return others, nil
 }
 
@@ -211,35 +146,6 @@ func tell(ctx context.Context, address string, m *metrics.Metrics) (stop func(),
 		server.Close()
 		serving.Wait()
 	}, nil
-}
-
-// configure sets the options that stand in a file and not on the command line.
-func configure(flags *pflag.FlagSet, file string) error {
-	if file == "" {
-		return nil
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("the configuration: %w", err)
-	}
-	for i, line := range strings.Split(string(text), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		name, value, _ := strings.Cut(line, " ")
-		f := flags.Lookup(name)
-		switch {
-		case f == nil || slices.Contains([]string{"config", "check-config", "version", "help"}, name):
-			err = fmt.Errorf("there is no option %q", name)
-		case !f.Changed:
-			err = f.Value.Set(strings.TrimSpace(value))
-		}
-		if err != nil {
-			return fmt.Errorf("%q, line %d: %w", file, i+1, err)
-		}
-	}
-	return nil
 }
 
 // logger logs to standard error, without a time where the journal adds its own (systemd.exec(5), JOURNAL_STREAM).

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"net"
 	"net/netip"
 	"strings"
@@ -80,7 +81,6 @@ type Cluster struct {
 
 	mu    sync.Mutex
 	held  map[string]*held // who waits here, by subject
-	young []*held          // meetings that ask again
 	nodes map[string]*node // the others, by id
 }
 
@@ -90,7 +90,6 @@ type held struct {
 	subject string
 	subs    *nats.Subscription
 	turn    turn // in a meeting
-	asked   int  // how often a meeting has asked
 	over    bool // replaced by a newer session at another node
 }
 
@@ -231,16 +230,13 @@ func (c *Cluster) hold(w *switchboard.Wait) *held {
 	c.mu.Lock()
 	old := c.held[h.subject]
 	select {
-	case <-w.Replaced: // already, and the newer session may have been announced before this one
+	case <-w.Ended: // already, and a newer session may have been announced before this one
 		old = h
 	default:
 		if old != nil {
 			h.turn.number = old.turn.number + 1
 		}
 		c.held[h.subject] = h
-		if w.Key.Letter != "" {
-			c.young = append(c.young, h)
-		}
 	}
 	c.mu.Unlock()
 	if old != nil {
@@ -264,8 +260,8 @@ func (c *Cluster) ask(ctx context.Context, subject string) (string, error) {
 		c.log.Debug("asking the other nodes", "error", err.Error())
 		return "", switchboard.ErrAway
 	}
-	m, err := c.seal.open(answer.Subject, answer.Data)
-	if err != nil {
+	m, ok := c.seal.open(answer.Subject, answer.Data)
+	if !ok {
 		c.log.Warn("an answer that comes from no node of ours")
 		return "", switchboard.ErrAway
 	}
@@ -292,7 +288,7 @@ func (c *Cluster) run() {
 		case msg := <-c.messages:
 			c.hear(msg)
 		case <-again.C:
-			c.askYoung()
+			c.askAgain(youngTime)
 		case <-beat.C:
 			c.publish(c.beats, "", message{ID: c.id, Beat: number, Tokens: c.count()})
 			number++
@@ -302,8 +298,8 @@ func (c *Cluster) run() {
 
 // hear looks at a message.
 func (c *Cluster) hear(msg *nats.Msg) {
-	m, err := c.seal.open(msg.Subject, msg.Data)
-	if err != nil {
+	m, ok := c.seal.open(msg.Subject, msg.Data)
+	if !ok {
 		return // one of NATS' own, which says that nobody has subscribed, or of somebody else
 	}
 	asker, answer := strings.CutPrefix(msg.Subject, c.inbox)
@@ -312,7 +308,7 @@ func (c *Cluster) hear(msg *nats.Msg) {
 		c.answered(asker, m)
 	case msg.Subject == c.beats:
 		if c.heardOf(m) {
-			c.askAll()
+			c.askAgain(math.MaxInt64)
 		}
 	case msg.Subject == c.lookups:
 		if addr, err := netip.ParseAddrPort(m.Client); err == nil {

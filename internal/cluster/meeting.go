@@ -14,10 +14,9 @@ import (
 // have a lower one. Of two with the same number the identifier decides, so that of several that come at once one is left.
 
 const (
-	// againTime is how long after its first question a meeting asks again, for a subscription takes a while to be known
-	// everywhere; maxAsked is how often it asks until it counts as one that has long waited.
+	// A subscription takes a while to be known everywhere: so a meeting asks again in the time that it is young, each againTime.
 	againTime = time.Second
-	maxAsked  = 4
+	youngTime = 4 * againTime
 )
 
 // turn orders the sessions of one side of a meeting.
@@ -41,7 +40,6 @@ func (c *Cluster) Meet(key switchboard.Key, side switchboard.Side) (other, own *
 // askFor asks the other nodes for a meeting's other side, and tells those of the same side that this one has come.
 func (c *Cluster) askFor(h *held) {
 	c.mu.Lock()
-	h.asked++
 	m := message{Address: c.address, Letter: h.wait.Key.Letter, Turn: h.turn.number, ID: h.turn.id}
 	c.mu.Unlock()
 	reply := c.inbox + h.subject
@@ -75,7 +73,7 @@ func (c *Cluster) met(h *held, m message, reply string) {
 func (c *Cluster) answered(subject string, m message) {
 	c.mu.Lock()
 	h := c.held[subject]
-	newer := h != nil && m.Turn > 0 && !h.over && h.asked < maxAsked && h.turn.compare(turn{m.Turn, m.ID}) < 0
+	newer := h != nil && m.Turn > 0 && !h.over && time.Since(h.wait.Since) < youngTime && h.turn.compare(turn{m.Turn, m.ID}) < 0
 	if newer {
 		h.turn.number = m.Turn + 1
 	}
@@ -96,36 +94,17 @@ func (h *held) moveTo(address string) {
 	}
 }
 
-// askYoung asks again for those who have come lately.
-func (c *Cluster) askYoung() {
+// askAgain asks again for every meeting that waits for less than a time.
+func (c *Cluster) askAgain(younger time.Duration) {
 	c.mu.Lock()
-	young := c.young
-	c.young = nil
-	c.mu.Unlock()
-	for _, h := range young {
-		c.mu.Lock()
-		again := c.held[h.subject] == h && h.asked < maxAsked
-		if again {
-			c.young = append(c.young, h)
-		}
-		c.mu.Unlock()
-		if again {
-			c.askFor(h)
-		}
-	}
-}
-
-// askAll asks again for every meeting, when the nodes may have missed what was asked.
-func (c *Cluster) askAll() {
-	c.mu.Lock()
-	var all []*held
+	var asking []*held
 	for _, h := range c.held {
-		if h.wait.Key.Letter != "" {
-			all = append(all, h)
+		if h.wait.Key.Letter != "" && time.Since(h.wait.Since) < younger {
+			asking = append(asking, h)
 		}
 	}
 	c.mu.Unlock()
-	for _, h := range all {
+	for _, h := range asking {
 		c.askFor(h)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 
 	"golang.org/x/crypto/chacha20poly1305"
 
@@ -61,16 +60,11 @@ func (s *seal) close(subject string, m message) []byte {
 	return s.box.Seal(nonce, nonce, text, []byte(subject))
 }
 
-var errForeign = errors.New("a message of no node of ours")
-
-// open decrypts a message.
-func (s *seal) open(subject string, data []byte) (m message, err error) {
+// open decrypts a message, if it is one of a node of ours.
+func (s *seal) open(subject string, data []byte) (m message, ok bool) {
 	if len(data) < s.box.NonceSize() {
-		return m, errForeign
+		return m, false
 	}
 	text, err := s.box.Open(nil, data[:s.box.NonceSize()], data[s.box.NonceSize():], []byte(subject))
-	if err != nil || json.Unmarshal(text, &m) != nil {
-		return m, errForeign
-	}
-	return m, nil
+	return m, err == nil && json.Unmarshal(text, &m) == nil
 }

@@ -6,7 +6,6 @@
 package cpace
 
 import (
-	"bytes"
 	"crypto/ecdh"
 	"crypto/hmac"
 	"crypto/rand"
@@ -14,6 +13,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"errors"
+	"slices"
 
 	"filippo.io/edwards25519/field"
 )
@@ -73,9 +73,9 @@ func start(in Input, initiator bool, data []byte, scalar *ecdh.PrivateKey) (*Exc
 	return &Exchange{Share{[ShareSize]byte(point), data}, in.SessionID, initiator, scalar}, nil
 }
 
-// ErrPoint is Finish's error for a share of low order, from which no key must be made: whoever sends one would know the key
+// errPoint is Finish's error for a share of low order, from which no key must be made: whoever sends one would know the key
 // without the password.
-var ErrPoint = errors.New("the share is a point of low order")
+var errPoint = errors.New("the share is a point of low order")
 
 // Key is what comes of a run.
 type Key struct {
@@ -96,15 +96,15 @@ func (x *Exchange) Finish(peer Share) (*Key, error) {
 	// crypto/ecdh refuses the neutral element, as scalar_mult_vfy has to (section 7.2.1).
 	shared, err := x.scalar.ECDH(point)
 	if err != nil {
-		return nil, ErrPoint
+		return nil, errPoint
 	}
 	a, b := x.Own, peer
 	if !x.initiator {
 		a, b = b, a
 	}
 	// prefix_free_cat of DSI_ISK, sid and K, and transcript_ir (sections 5.2 and A.3.3).
-	isk := sha512.Sum512(cat(lv([]byte(dsiISK), x.sessionID, shared), a.encode(), b.encode()))
-	macKey := sha512.Sum512(cat([]byte(dsiMAC), x.sessionID, isk[:]))
+	isk := sha512.Sum512(slices.Concat(lv([]byte(dsiISK), x.sessionID, shared), a.encode(), b.encode()))
+	macKey := sha512.Sum512(slices.Concat([]byte(dsiMAC), x.sessionID, isk[:]))
 	return &Key{ISK: isk, Tag: x.Own.tag(macKey[:]), peerTag: peer.tag(macKey[:])}, nil
 }
 
@@ -159,5 +159,3 @@ func lv(parts ...[]byte) []byte {
 	}
 	return b
 }
-
-func cat(parts ...[]byte) []byte { return bytes.Join(parts, nil) }

@@ -87,14 +87,14 @@ func TestRefusedPoints(t *testing.T) {
 		name, point string
 		want        error
 	}{
-		{"Y0", "0000000000000000000000000000000000000000000000000000000000000000", ErrPoint},
-		{"Y1", "0100000000000000000000000000000000000000000000000000000000000000", ErrPoint},
-		{"Y2", "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", ErrPoint},
-		{"Y3", "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800", ErrPoint},
-		{"Y4", "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157", ErrPoint},
-		{"Y5", "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", ErrPoint},
+		{"Y0", "0000000000000000000000000000000000000000000000000000000000000000", errPoint},
+		{"Y1", "0100000000000000000000000000000000000000000000000000000000000000", errPoint},
+		{"Y2", "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", errPoint},
+		{"Y3", "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800", errPoint},
+		{"Y4", "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157", errPoint},
+		{"Y5", "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", errPoint},
 		{"Y6", "daffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", nil},
-		{"Y7", "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", ErrPoint},
+		{"Y7", "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f", errPoint},
 		{"Y8", "dbffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", nil},
 		{"Y9", "d9ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", nil},
 		{"Y10", "cdeb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b880", nil},

@@ -151,7 +151,7 @@ func newSigner(raw any) (ssh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("is of a kind that can't be used: %s", quote(err.Error()))
 	}
-	restricted, err := restrict(signer.(ssh.AlgorithmSigner))
+	restricted, err := Restrict(signer.(ssh.AlgorithmSigner))
 	if err != nil {
 		return nil, err
 	}

@@ -50,27 +50,25 @@ func New() *Metrics {
 
 // Watch adds what there is of a server at the time of asking.
 func (m *Metrics) Watch(held func() switchboard.Held) {
-	for name, number := range map[string]func(switchboard.Held) int{
-		"connections": func(h switchboard.Held) int { return h.Connections },
-		"waiting":     func(h switchboard.Held) int { return h.Waiting },
-		"links":       func(h switchboard.Held) int { return h.Links },
-	} {
-		m.factory.NewGaugeFunc(prometheus.GaugeOpts{Name: "aig_switchboard_" + name,
-			Help: "How many " + name + " there are now."}, func() float64 { return float64(number(held())) })
-	}
+	m.gauge("connections", "How many connections there are now.", func() int { return held().Connections })
+	m.gauge("waiting", "How many waiting there are now.", func() int { return held().Waiting })
+	m.gauge("links", "How many links there are now.", func() int { return held().Links })
 }
 
 // WatchCluster adds what there is of a cluster at the time of asking.
 func (m *Metrics) WatchCluster(connected func() bool, nodes func() int) {
-	m.factory.NewGaugeFunc(prometheus.GaugeOpts{Name: "aig_switchboard_nats_connected",
-		Help: "1 while NATS is reached, by which the nodes find each other."}, func() float64 {
+	m.gauge("nats_connected", "1 while NATS is reached, by which the nodes find each other.", func() int {
 		if connected() {
 			return 1
 		}
 		return 0
 	})
-	m.factory.NewGaugeFunc(prometheus.GaugeOpts{Name: "aig_switchboard_other_nodes",
-		Help: "How many other nodes have shown a sign of life lately."}, func() float64 { return float64(nodes()) })
+	m.gauge("other_nodes", "How many other nodes have shown a sign of life lately.", nodes)
+}
+
+func (m *Metrics) gauge(name, help string, number func() int) {
+	m.factory.NewGaugeFunc(prometheus.GaugeOpts{Name: "aig_switchboard_" + name, Help: help},
+		func() float64 { return float64(number()) })
 }
 
 // Handler answers /metrics, /healthz, and /readyz by whether new clients are taken.

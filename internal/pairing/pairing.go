@@ -15,9 +15,6 @@ import (
 	"aig/internal/wire"
 )
 
-// ChannelType is the type of the SSH channel that a pairing runs over.
-const ChannelType = "pair@aig.invalid"
-
 // Side is a side's part, which the two people have agreed on.
 type Side string
 
@@ -63,8 +60,8 @@ type Peer struct {
 	Sync bool   // a sync follows
 }
 
-// ErrCode is Run's error where the two sides don't know the same code, or aren't at the two ends of the same SSH connection.
-var ErrCode = errors.New("the codes are not the same: it was mistyped, or somebody in between has tried to guess it. " +
+// errCode is Run's error where the two sides don't know the same code, or aren't at the two ends of the same SSH connection.
+var errCode = errors.New("the codes are not the same: it was mistyped, or somebody in between has tried to guess it. " +
 	"It is spent: invite again, which makes a new one")
 
 // Run pairs over a channel. When it returns without an error, both sides have kept the pair. After an error we have not; the
@@ -73,7 +70,7 @@ func Run(channel io.ReadWriter, o Options) (Peer, error) {
 	c := conversation{in: wire.NewReader(channel), out: wire.NewWriter(channel)}
 	key, err := c.prove(o)
 	if err != nil {
-		if errors.Is(err, ErrCode) {
+		if errors.Is(err, errCode) {
 			c.out.Write(wire.TypeAbort, []byte("wrong code")) // for a responder that waits; if it has gone, so be it
 		}
 		return Peer{}, err
@@ -122,7 +119,7 @@ func (c conversation) prove(o Options) (*cpace.Key, error) {
 		return nil, err
 	}
 	if !key.Confirms(tag) {
-		return nil, ErrCode
+		return nil, errCode
 	}
 	if o.Initiator {
 		err = c.out.Write(typeTag, key.Tag[:])
@@ -187,7 +184,7 @@ func (c conversation) settle(o Options) (Peer, error) {
 	kept := c.out.Write(typeKept, []byte{sync}, []byte(shorten(o.Name)))
 	body, err := c.read(typeKept)
 	switch {
-	case errors.As(err, new(*AbortError)):
+	case errors.As(err, new(*abortError)):
 		return Peer{}, err
 	case err == nil && (len(body) < 1 || body[0] > 1 || len(body) > 1+maxName || !utf8.Valid(body[1:])):
 		err = errors.New("the peer's last message makes no sense")
@@ -207,10 +204,10 @@ func shorten(name string) string {
 	return name
 }
 
-// AbortError is the error of a peer that gives up.
-type AbortError struct{ Why string }
+// abortError is the error of a peer that gives up.
+type abortError struct{ Why string }
 
-func (e *AbortError) Error() string { return fmt.Sprintf("the peer gives up: %.200q", e.Why) }
+func (e *abortError) Error() string { return fmt.Sprintf("the peer gives up: %.200q", e.Why) }
 
 func (c conversation) read(want wire.Type) ([]byte, error) {
 	f, err := c.in.Next()
@@ -220,9 +217,9 @@ func (c conversation) read(want wire.Type) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case f.Type == wire.TypeAbort && string(f.Body) == "wrong code":
-		return nil, ErrCode
+		return nil, errCode
 	case f.Type == wire.TypeAbort:
-		return nil, &AbortError{string(f.Body)}
+		return nil, &abortError{string(f.Body)}
 	case f.Type != want:
 		return nil, fmt.Errorf("the peer sent a message %q where %q is due", f.Type, want)
 	}

@@ -104,7 +104,7 @@ func TestDifferent(t *testing.T) {
 			a.Initiator, b.Initiator = initiator, !initiator
 			alter(&b)
 			x, y := pair(t, a, b)
-			if !errors.Is(x.err, ErrCode) || !errors.Is(y.err, ErrCode) || x.kept != nil || y.kept != nil {
+			if !errors.Is(x.err, errCode) || !errors.Is(y.err, errCode) || x.kept != nil || y.kept != nil {
 				t.Errorf("%s: %v, %v; kept %v, %v", name, x.err, y.err, x.kept, y.kept)
 			}
 		}
@@ -147,7 +147,7 @@ func TestNotKept(t *testing.T) {
 	full := errors.New("the disk is full")
 	a.Keep = func(Secret) error { return full }
 	x, y := pair(t, a, b)
-	if !errors.Is(x.err, full) || y.kept != nil || !errors.As(y.err, new(*AbortError)) {
+	if !errors.Is(x.err, full) || y.kept != nil || !errors.As(y.err, new(*abortError)) {
 		t.Errorf("%v; %v", x.err, y)
 	}
 }
@@ -221,7 +221,7 @@ func TestGuessing(t *testing.T) {
 			switch {
 			case x.err == nil && y.err == nil && attacker.Secret == honest.Secret:
 				hits++
-			case !errors.Is(y.err, ErrCode) || attacker.Secret == honest.Secret:
+			case !errors.Is(y.err, errCode) || attacker.Secret == honest.Secret:
 				t.Fatalf("%q against %q: %v", attacker.Secret, honest.Secret, y.err)
 			}
 		}

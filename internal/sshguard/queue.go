@@ -9,9 +9,9 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Queue returns the queue of packets of a connection, an [ssh.Conn] or an [ssh.ServerPreAuthConn] of x/crypto's own, or nil
-// if it has none where it is looked for. The reader closes it at its end.
-func Queue(conn any) <-chan []byte {
+// queueOf returns the queue of packets of a connection, or nil if it has none where it is looked for. The reader closes it at
+// its end.
+func queueOf(conn any) <-chan []byte {
 	if server, ok := conn.(*ssh.ServerConn); ok {
 		conn = server.Conn
 	}
@@ -31,14 +31,16 @@ func Queue(conn any) <-chan []byte {
 	return *(*chan []byte)(unsafe.Pointer(v.UnsafeAddr()))
 }
 
-// Drain takes whatever is in the queue of a connection that has failed until its reader has ended. The pipe below the
-// connection has to be closed, or about to be closed, and nobody else may be interested in its packets.
+// Drain takes whatever is in the queue of a connection that has failed until its reader has ended: of an [ssh.Conn] or an
+// [ssh.ServerPreAuthConn] of x/crypto's own, or of none, which is nil. The pipe below the connection has to be closed, or
+// about to be closed, and nobody else may be interested in its packets.
 //
 // What x/crypto's reader of a connection has read waits in a queue with room for 16 packets. When the connection fails for
 // what one packet says while more than that have been read behind it, nobody takes from the queue any more: the reader waits
 // for ever, with all its buffers, and so does whoever closes the connection or waits for its end (v0.58.0). There is no other
 // way to the queue than through fields that are not exported.
-func Drain(queue <-chan []byte) {
+func Drain(conn any) {
+	queue := queueOf(conn)
 	if queue == nil {
 		return
 	}

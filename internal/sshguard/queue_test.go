@@ -37,7 +37,7 @@ func TestDrain(t *testing.T) {
 			t.Fatal(err)
 		}
 		var queue <-chan []byte
-		config := &ssh.ServerConfig{NoClientAuth: true, PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) { queue = Queue(conn) }}
+		config := &ssh.ServerConfig{NoClientAuth: true, PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) { queue = queueOf(conn) }}
 		config.AddHostKey(key)
 		conn, chans, reqs, err := ssh.NewServerConn(under, config)
 		if err != nil {
@@ -71,10 +71,10 @@ func TestDrain(t *testing.T) {
 	if !<-done {
 		t.Fatal("no connection")
 	}
-	if queue == nil || queue != Queue(conn) {
+	if queue == nil || queue != queueOf(conn) {
 		t.Error("the server's queue was not found")
 	}
-	Drain(queue)
+	Drain(conn)
 	if err := conn.Wait(); err == nil {
 		t.Error("the connection has not failed")
 	}
@@ -89,17 +89,17 @@ func TestDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	go ssh.DiscardRequests(reqs)
-	if queue = Queue(client); queue == nil {
+	if queue = queueOf(client); queue == nil {
 		t.Error("the client's queue was not found")
 	}
 	<-done
 	for range chans {
 	}
-	Drain(queue)
+	Drain(client)
 	client.Wait()
 
 	for _, other := range []any{nil, 1, &struct{ transport int }{}, &struct{ transport *struct{ incoming int } }{}} {
-		if Queue(other) != nil {
+		if queueOf(other) != nil {
 			t.Errorf("a queue of %T", other)
 		}
 	}

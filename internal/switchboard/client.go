@@ -36,8 +36,8 @@ type client struct {
 	done     chan struct{} // closed when the SSH connection has ended
 	wait     sync.WaitGroup
 	session  atomic.Pointer[session] // the first and only one; written by serve alone
-	queue    <-chan []byte           // see sshguard; nil before authentication
-	forward  bool                    // a port forward was asked for; written and read by serve alone
+	guarded  ssh.ServerPreAuthConn   // see sshguard; nil before authentication
+	spoilt   error                   // why the session's command is refused: a port forward was asked for; for serve alone
 	node     bool                    // it is a node of this switchboard's; written before anything else of the connection runs
 	flood    sync.Once
 	requests *rate.Limiter
@@ -70,7 +70,7 @@ func (c *client) serve() {
 	}
 	opt.Observer.Handshake(time.Since(began))
 	c.ssh = conn
-	if c.node = isNode(conn.Permissions); c.node {
+	if c.node = conn.Permissions != nil; c.node {
 		c.place.settle() // it must not go for its clients' sake: they are counted where they came in
 	}
 	c.meter.turn(opening, openingBudget)
@@ -80,6 +80,7 @@ func (c *client) serve() {
 	})
 	defer overdue.Stop()
 	c.wait.Go(c.keepAlive)
+	c.wait.Go(c.watch)
 
 	stopping := c.ctx.Done()
 	for channels != nil || requests != nil {
@@ -126,7 +127,7 @@ func (c *client) serve() {
 // drain makes SSH get rid of what it has read, when it has ended or failed.
 func (c *client) drain() {
 	c.close()
-	sshguard.Drain(c.queue)
+	sshguard.Drain(c.guarded)
 }
 
 // request answers a global request (RFC 4254, section 4). None is granted; "keepalive@openssh.com" wants no more than an
@@ -135,7 +136,7 @@ func (c *client) request(r *ssh.Request) {
 	switch r.Type {
 	case "tcpip-forward", "streamlocal-forward@openssh.com":
 		c.server.counters.add(refusedForward)
-		c.forward = true
+		c.spoilt = &refusal{refusedForward, "no port forwarding here; try ssh -o ClearAllForwardings=yes"}
 	}
 	if c.allow() && r.WantReply {
 		r.Reply(false, nil)
@@ -153,10 +154,13 @@ func (c *client) open(ch ssh.NewChannel) bool {
 		if err != nil {
 			return false
 		}
-		s := newSession(c, channel, c.forward)
+		s := &session{
+			metered: metered{channel, c.meter}, client: c, spoilt: c.spoilt,
+			start: make(chan start, 1), gone: make(chan struct{}),
+		}
 		c.session.Store(s)
 		c.wait.Go(func() { s.serveRequests(requests) })
-		c.wait.Go(s.discardStderr)
+		c.wait.Go(func() { io.Copy(io.Discard, channel.Stderr()) }) // which would fill the window
 		c.wait.Go(s.run)
 		return true
 	case ch.ChannelType() == "session":
@@ -204,15 +208,15 @@ func (c *client) config() *ssh.ServerConfig {
 		NoClientAuth:  true,
 		ServerVersion: serverVersion,
 		PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) {
-			c.queue = sshguard.Queue(conn)
+			c.guarded = conn
 			c.meter.turn(authenticating, handshakeBudget)
 			c.meter.keys.LookedAt()
 		},
 	}
 	if c.server.nodeUser != "" {
-		admitNodes(config, c.server.nodeUser, c.server.hostKey.PublicKey())
+		admitNodes(config, c.server.nodeUser, c.server.opt.HostKey.PublicKey())
 	}
-	config.AddHostKey(&countedKey{c.server.hostKey, c.allow})
+	config.AddHostKey(&countedKey{c.server.opt.HostKey, c.allow})
 	return config
 }
 
@@ -249,38 +253,28 @@ func (k *countedKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm st
 	return k.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
 }
 
-// keepAlive asks the client for a sign of life from time to time, and closes a connection on which none comes. Any byte is
-// one: an answer, which every client gives, may be queued behind much data on a slow line.
+// keepAlive asks the client for a sign of life from time to time, once it has answered the last question.
 func (c *client) keepAlive() {
-	opt := &c.server.opt
-	tick := time.NewTicker(opt.KeepaliveInterval)
+	tick := time.NewTicker(c.server.opt.KeepaliveInterval)
 	defer tick.Stop()
-	answered := make(chan struct{}, 1)
-	answered <- struct{}{}
-	seen, last := int64(0), time.Now()
 	for {
 		select {
 		case <-tick.C:
 		case <-c.done:
 			return
 		}
-		if n := c.meter.total(); n != seen {
-			seen, last = n, time.Now()
-		} else if time.Since(last) >= opt.KeepaliveInterval+opt.KeepaliveTime {
-			c.server.counters.add(deadPeer)
-			c.log.Debug("no sign of life")
-			c.close()
-			return
-		}
-		select {
-		case <-answered:
-			c.meter.expect(64)
-			c.wait.Go(func() {
-				c.ssh.SendRequest("keepalive@openssh.com", true, nil)
-				answered <- struct{}{}
-			})
-		default: // it has yet to answer
-		}
+		c.meter.expect(64)
+		c.ssh.SendRequest("keepalive@openssh.com", true, nil)
+	}
+}
+
+// watch closes a connection on which no sign of life comes. Any byte is one: an answer, which every client gives, may be
+// queued behind much data on a slow line.
+func (c *client) watch() {
+	opt := &c.server.opt
+	if c.meter.watch(opt.KeepaliveInterval+opt.KeepaliveTime, c.done) {
+		c.server.counters.add(deadPeer)
+		c.log.Debug("no sign of life")
 	}
 }
 

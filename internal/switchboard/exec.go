@@ -1,10 +1,11 @@
 package switchboard
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"strings"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // Bounds of a token, in hexadecimal digits.
@@ -50,17 +51,14 @@ func parseExec(payload []byte) (command, error) {
 
 // execText returns the one string of the payload, if it has at most so many bytes.
 func execText(payload []byte, most int) (string, error) {
-	if len(payload) < 4 {
-		return "", errExecForm
-	}
-	size := binary.BigEndian.Uint32(payload)
-	if uint64(size) != uint64(len(payload)-4) {
-		return "", errExecForm
-	}
-	if uint64(size) > uint64(most) {
+	if len(payload) > 4+most {
 		return "", errExecLong
 	}
-	return string(payload[4:]), nil
+	var request struct{ Command string }
+	if ssh.Unmarshal(payload, &request) != nil {
+		return "", errExecForm
+	}
+	return request.Command, nil
 }
 
 func parseCommand(text string) (command, error) {

@@ -4,13 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"io"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -84,16 +83,13 @@ func startBoard(tb testing.TB, change func(*Options)) *board {
 
 func startBoardOn(tb testing.TB, ln net.Listener, change func(*Options)) *board {
 	tb.Helper()
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	var err error
 	b := &board{addr: ln.Addr().String(), log: new(logBuffer), done: make(chan struct{})}
 	opt := DefaultOptions()
 	opt.Grace = 0
 	opt.Lookups = 1 << 20 // tests link much oftener than people do
 	opt.Logger = slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if opt.HostKey, err = ssh.NewSignerFromKey(private); err != nil {
+	if opt.HostKey, err = HostKey(filepath.Join(tb.TempDir(), "host_key")); err != nil {
 		tb.Fatal(err)
 	}
 	if change != nil {

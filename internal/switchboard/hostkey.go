@@ -9,27 +9,22 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 
 	"golang.org/x/crypto/ssh"
 
 	"aig/internal/identity"
 )
 
-// maxHostKeyFile bounds what is read from a host key file, in bytes. The largest RSA key in use is below 16 KiB.
-const maxHostKeyFile = 64 << 10
-
 // HostKey reads the private key in file, in any format that [ssh.ParsePrivateKey] knows and without a passphrase. If the
 // file does not exist, an ed25519 key is made there first, in OpenSSH's format and with mode 0600; a missing directory is
 // made with mode 0700. Two processes that start at once end with the same key. A key that others may read is refused, as
 // OpenSSH refuses it, but for one that is root's and that a group may read: so does an administrator give a key to a
 // service.
-func HostKey(file string) (ssh.Signer, error) {
+func HostKey(file string) (ssh.MultiAlgorithmSigner, error) {
 	signer, err := readHostKey(file)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return signer, err
@@ -61,7 +56,7 @@ func ClusterKey(file string) ([]byte, error) {
 	return hkdf.Key(sha256.New, form, nil, "aig-switchboard cluster", sha256.Size)
 }
 
-func readHostKey(file string) (ssh.Signer, error) {
+func readHostKey(file string) (ssh.MultiAlgorithmSigner, error) {
 	text, err := readKeyFile(file)
 	if err != nil {
 		return nil, err
@@ -74,47 +69,30 @@ func readHostKey(file string) (ssh.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
 	}
-	if err := identity.CheckKey(signer.PublicKey()); err != nil {
+	restricted, err := identity.Restrict(signer.(ssh.AlgorithmSigner))
+	if err != nil {
 		return nil, fmt.Errorf("the host key %q %w", file, err)
 	}
-	return signer, nil
+	return restricted, nil
 }
 
 // readKeyFile reads a private key's file, unless others may read it, too.
 func readKeyFile(file string) ([]byte, error) {
-	// Looked at before it is opened: opening a pipe would wait for a writer.
-	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+	info, err := os.Stat(file) // first: opening a pipe would wait for a writer
+	if err != nil {
+		return nil, fmt.Errorf("opening the host key: %w", err)
+	}
+	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("the host key %q is not a regular file", file)
-	}
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, fmt.Errorf("opening the host key: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("opening the host key: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && (mode&0o037 != 0 || !ownedByRoot(info)) && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("the host key %q may be read by others (mode %04o); run chmod 600 on it", file, mode)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxHostKeyFile))
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the host key: %w", err)
 	}
 	return text, nil
-}
-
-// strongSigner returns a signer of only the algorithms that x/crypto holds secure: no RSA with SHA-1.
-func strongSigner(signer ssh.Signer) (ssh.MultiAlgorithmSigner, error) {
-	multi, ok := signer.(ssh.MultiAlgorithmSigner)
-	if !ok {
-		return nil, errors.New("the host key does not name its algorithms")
-	}
-	secure := ssh.SupportedAlgorithms().HostKeys
-	return ssh.NewSignerWithAlgorithms(multi, slices.DeleteFunc(slices.Clone(multi.Algorithms()), func(name string) bool {
-		return !slices.Contains(secure, name)
-	}))
 }
 
 // makeHostKey puts a new key at file unless somebody else was faster: the key is written whole under another name and then

@@ -74,12 +74,12 @@ func (p *pool) number() int {
 	return p.held
 }
 
-// enter takes a place for whoever has these addresses, or returns nil. Unless it does, leave follows. No lock is held while
-// another one is told to go.
+// enter takes a place for whoever has these addresses, of which some may be nil, or returns nil. Unless it does, leave follows.
+// No lock is held while another one is told to go.
 func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member {
 	m := &member{pool: p, rank: rank, evict: evict}
 	for _, addr := range addrs {
-		if crowds := crowdsOf(addr); !slices.Contains(m.crowds, crowds) {
+		if crowds := crowdsOf(addr); addr != nil && !slices.Contains(m.crowds, crowds) {
 			m.crowds = append(m.crowds, crowds)
 		}
 	}

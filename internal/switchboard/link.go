@@ -70,14 +70,18 @@ func newLink(waited, joined Side, o *Options) *link {
 // both are told. The error is nil if both have said their end of file.
 func (l *link) run(ctx context.Context) error {
 	var wait sync.WaitGroup
-	ended := make(chan *direction, len(l.directions))
+	ended, left := make(chan *direction, len(l.directions)), make(chan *direction, len(l.directions))
 	for _, d := range l.directions {
 		wait.Go(func() {
 			d.carry(l)
 			ended <- d
 		})
+		wait.Go(func() {
+			<-d.src.Gone()
+			left <- d
+		})
 	}
-	err := l.watch(ctx, ended)
+	err := l.watch(ctx, ended, left)
 	l.over.Store(true)
 	status, line := uint32(0), ""
 	if err != nil {
@@ -93,44 +97,35 @@ func (l *link) run(ctx context.Context) error {
 	return err
 }
 
-// watch returns when the link is over, and why.
-func (l *link) watch(ctx context.Context, ended <-chan *direction) error {
-	there, back := l.directions[0], l.directions[1]
-	goneThere, goneBack := there.src.Gone(), back.src.Gone()
-	over := make(map[*direction]bool)
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
+// watch returns when the link is over, and why: it hears of directions that have ended, and of those whose source has left.
+func (l *link) watch(ctx context.Context, ended, left <-chan *direction) error {
+	over, gone := make(map[*direction]bool), make(map[*direction]bool)
 	for {
-		rest, err := l.rest(goneThere == nil || goneBack == nil)
+		rest, err := l.rest(len(gone) > 0)
 		if err != nil {
 			return err
 		}
-		timer.Reset(rest)
 		select {
 		case d := <-ended:
 			if over[d] = true; d.err != nil {
 				return d.err
 			}
-		case <-goneThere:
-			goneThere = nil
-			if err := there.src.Lost(); err != nil {
+		case d := <-left:
+			gone[d] = true
+			if err := d.src.Lost(); err != nil {
 				return err
 			}
-		case <-goneBack:
-			goneBack = nil
-			if err := back.src.Lost(); err != nil {
-				return err
-			}
-		case <-timer.C:
+		case <-time.After(rest):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+		there, back := l.directions[0], l.directions[1]
 		switch {
 		case over[there] && over[back] && there.eof.Load() && back.eof.Load():
 			return nil
 		case over[there] && over[back],
-			goneThere == nil && over[there] && !back.eof.Load(), // nobody will hear what the other goes on to say
-			goneBack == nil && over[back] && !there.eof.Load():
+			gone[there] && over[there] && !back.eof.Load(), // nobody will hear what the other goes on to say
+			gone[back] && over[back] && !there.eof.Load():
 			return errLeft
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/crypto/ssh"
+
 	"aig/internal/sshguard"
 )
 
@@ -77,7 +79,7 @@ type meter struct {
 	mu       sync.Mutex
 	phase    phase
 	budget   int64
-	received int64 // bytes handed to SSH so far
+	heard    time.Time // when bytes came last
 	counting bool
 	hasPlace bool // in large
 	closed   bool
@@ -182,7 +184,7 @@ func (m *meter) check(n int) (_ int, flood string, changed <-chan struct{}, err 
 func (m *meter) note(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.received += int64(n)
+	m.heard = time.Now()
 	if m.counting {
 		m.budget -= int64(n)
 	}
@@ -230,11 +232,23 @@ func (m *meter) tell(line string) {
 	m.Conn.Write(farewell)
 }
 
-// total returns the number of bytes handed to SSH so far.
-func (m *meter) total() int64 {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.received
+// watch closes the connection, and returns true, when nothing has come for so long. It ends when over is closed.
+func (m *meter) watch(limit time.Duration, over <-chan struct{}) bool {
+	for since := time.Now(); ; {
+		select {
+		case <-over:
+			return false
+		case <-time.After(time.Until(since.Add(limit))):
+		}
+		m.mu.Lock()
+		heard := m.heard
+		m.mu.Unlock()
+		if !heard.After(since) {
+			m.Close()
+			return true
+		}
+		since = heard
+	}
 }
 
 // reading says that a goroutine takes whatever arrives.
@@ -266,4 +280,25 @@ func (m *meter) expect(n int) {
 // credit needs m.mu.
 func (m *meter) credit(n int64) {
 	m.budget = min(m.budget+n, max(m.budget, backlogBudget))
+}
+
+// metered is a channel of a connection with a meter: what is read from it is no backlog.
+type metered struct {
+	ssh.Channel
+	meter *meter
+}
+
+// Read implements [Side].
+func (c metered) Read(p []byte) (int, error) {
+	c.meter.reading()
+	n, err := c.Channel.Read(p)
+	c.meter.took(n, n < len(p))
+	return n, err
+}
+
+// Write implements [Side].
+func (c metered) Write(p []byte) (int, error) {
+	n, err := c.Channel.Write(p)
+	c.meter.expect(n >> 10) // window adjustments: at most 36 bytes for 96 KiB with the clients known, and so with nodes
+	return n, err
 }

@@ -1,27 +1,19 @@
 package switchboard
 
 import (
-	"bufio"
 	"bytes"
-	"context"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/crypto/ssh"
-
-	"aig/internal/sshguard"
 )
 
 // Several switchboards are one if they have the same host key. A node whose client asks for a side that waits at another node
@@ -46,14 +38,16 @@ const (
 )
 
 // nodeUser returns the name by which a node asks to be let in as one: nobody else has it by chance.
-func nodeUser(clusterKey []byte) (string, error) {
+func nodeUser(clusterKey []byte) string {
 	name, err := hkdf.Key(sha256.New, clusterKey, nil, "node", 16)
-	return hex.EncodeToString(name), err
+	if err != nil {
+		panic(err) // the length is a constant that HKDF allows
+	}
+	return hex.EncodeToString(name)
 }
 
-const nodeExtension = "aig-node"
-
-// admitNodes lets nodes in, which have this name and the host key, and everybody else as before.
+// admitNodes lets nodes in, which have this name and the host key, and everybody else as before. Only nodes have permissions
+// on their connections.
 func admitNodes(config *ssh.ServerConfig, user string, hostKey ssh.PublicKey) {
 	config.NoClientAuthCallback = func(conn ssh.ConnMetadata) (*ssh.Permissions, error) {
 		if conn.User() == user {
@@ -65,17 +59,8 @@ func admitNodes(config *ssh.ServerConfig, user string, hostKey ssh.PublicKey) {
 		if conn.User() != user || !bytes.Equal(key.Marshal(), hostKey.Marshal()) {
 			return nil, errors.New("no node")
 		}
-		return &ssh.Permissions{Extensions: map[string]string{nodeExtension: ""}}, nil
+		return new(ssh.Permissions), nil
 	}
-}
-
-// isNode reports whether whoever was let in with these permissions has shown the host key.
-func isNode(p *ssh.Permissions) bool {
-	if p == nil {
-		return false
-	}
-	_, ok := p.Extensions[nodeExtension]
-	return ok
 }
 
 // forwarded is a client of another node, in a session of that node's.
@@ -124,10 +109,9 @@ func parseForwarded(payload []byte) (command, error) {
 
 // joinForwarded joins a client of another node to whom it asks for, if that waits here.
 func (s *session) joinForwarded(c command) error {
-	s.forwarded = c.forwarded
-	w := s.client.server.memory.Claim(c.key.Other())
+	w := s.client.server.opt.Memory.claim(c.key.Other())
 	if w == nil {
-		return nobodyWaits()
+		return errNobody
 	}
 	if s.forwarded.waited > time.Since(w.Since) {
 		s.Tell(waitedLine)
@@ -159,14 +143,10 @@ func (f *forwarded) lost(gone <-chan struct{}) error {
 		select {
 		case <-f.ended:
 		default:
-			return errNodeLost()
+			return errNodeLost
 		}
 	}
 	return f.err
-}
-
-func errNodeLost() error {
-	return &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
 }
 
 // printable returns a line of another node's as it may go to a client and into the log.
@@ -178,271 +158,4 @@ func printable(line string) string {
 		return r
 	}, line)
 	return line[:min(len(line), maxLine)]
-}
-
-// noStatus is in place of an exit status before one has come.
-const noStatus = -1
-
-// remote is a side that waited at another node, and is reached through a connection to that.
-type remote struct {
-	meter   *meter
-	conn    ssh.Conn
-	channel ssh.Channel
-	limit   time.Duration // for the node to take a line
-	wait    sync.WaitGroup
-
-	first    chan string   // gets the first line on standard error; closed at the end of that
-	line     string        // the last one; read it once first is closed
-	spoke    chan struct{} // closed when a first exit status has come
-	status   atomic.Int64  // the last one, or noStatus
-	gone     chan struct{} // closed when the channel is closed or the connection has ended
-	finished sync.Once
-	ended    sync.Once
-}
-
-// joinAt joins this session, for what it has asked for, to a side that waits at another node. It has waited for that itself for
-// so long.
-func (s *session) joinAt(node string, key Key, waited time.Duration) error {
-	r, err := s.client.server.dial(s.client.ctx, node)
-	if err != nil {
-		s.client.log.Debug("another node can't be reached", "node", node, "error", err.Error())
-		return &refusal{nodeLost, "the switchboard at which the other side waits can't be reached; try again"}
-	}
-	text := fmt.Sprintf("forward %s %d %s", s.RemoteAddr(), waited.Milliseconds(), key.Name)
-	if key.Letter != "" {
-		text += " " + key.Letter
-	}
-	line, err := r.ask(s.client.ctx, text)
-	switch {
-	case err != nil:
-		r.Finish(1, "")
-		return err
-	case line == waitedLine:
-		return s.carry(s, r)
-	case line == switchedLine:
-		return s.carry(r, s)
-	}
-	r.Finish(0, "")
-	if nobody := nobodyWaits(); line == nobody.Error() {
-		return nobody // a moment ago somebody did
-	}
-	return &refusal{otherNode, line}
-}
-
-// dial connects to another node and opens a session there.
-func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
-	if s.nodeUser == "" {
-		return nil, errors.New("this one is no node")
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.opt.ControlTime)
-	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", node)
-	if err != nil {
-		return nil, err
-	}
-	r := &remote{
-		meter: newMeter(conn, nil), limit: s.opt.ControlTime,
-		first: make(chan string, 1), spoke: make(chan struct{}), gone: make(chan struct{}),
-	}
-	r.status.Store(noStatus)
-	r.meter.keys = sshguard.FirstKeys{Client: true}
-	r.meter.flooded = func(string) { conn.Close() }
-	r.meter.turn(obeying, backlogBudget)
-	stop := context.AfterFunc(ctx, func() { r.meter.Close() })
-	defer func() {
-		if !stop() && err == nil {
-			err = context.Cause(ctx)
-		}
-		if err != nil {
-			r.meter.Close()
-			if r.conn != nil {
-				sshguard.Drain(sshguard.Queue(r.conn))
-				r.conn.Wait()
-			}
-			r.wait.Wait()
-		}
-	}()
-	inner, channels, requests, err := ssh.NewClientConn(r.meter, node, &ssh.ClientConfig{
-		Config:          algorithms(),
-		User:            s.nodeUser,
-		Auth:            []ssh.AuthMethod{ssh.PublicKeys(s.hostKey)},
-		HostKeyCallback: ssh.FixedHostKey(s.hostKey.PublicKey()),
-		ClientVersion:   serverVersion,
-	})
-	if err != nil {
-		return nil, err
-	}
-	r.conn = inner
-	r.wait.Go(func() { ssh.DiscardRequests(requests) })
-	r.wait.Go(func() {
-		for ch := range channels {
-			ch.Reject(ssh.Prohibited, "")
-		}
-	})
-	of, err := r.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	r.wait.Go(func() { r.serveRequests(of) })
-	r.wait.Go(r.readLines)
-	r.wait.Go(func() { r.watch(s.opt.KeepaliveInterval + s.opt.KeepaliveTime) })
-	return r, nil
-}
-
-// open opens the session. It does not wait for x/crypto's client beyond the end of ctx: that waits for ever for an answer if the
-// connection ends just when it asks (v0.58.0).
-func (r *remote) open(ctx context.Context) (<-chan *ssh.Request, error) {
-	type answer struct {
-		channel  ssh.Channel
-		requests <-chan *ssh.Request
-		err      error
-	}
-	answers := make(chan answer, 1)
-	go func() {
-		channel, requests, err := r.conn.OpenChannel("session", nil)
-		answers <- answer{channel, requests, err}
-	}()
-	select {
-	case a := <-answers:
-		r.channel = a.channel
-		return a.requests, a.err
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-}
-
-// ask asks the node for a side, and returns its first line.
-func (r *remote) ask(ctx context.Context, text string) (string, error) {
-	lost := &refusal{nodeLost, "the switchboard at which the other side waits does not answer; try again"}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.limit, lost)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { r.meter.Close() })()
-	if ok, err := r.channel.SendRequest("exec", true, ssh.Marshal(struct{ Command string }{text})); err != nil || !ok {
-		return "", lost
-	}
-	line, ok := <-r.first
-	if !ok {
-		return "", lost
-	}
-	return line, nil
-}
-
-// serveRequests takes the exit statuses, until the channel is closed.
-func (r *remote) serveRequests(requests <-chan *ssh.Request) {
-	defer close(r.gone)
-	for request := range requests {
-		if request.Type == "exit-status" && len(request.Payload) == 4 {
-			if r.status.Swap(int64(binary.BigEndian.Uint32(request.Payload))) == noStatus {
-				close(r.spoke)
-			}
-		}
-		if request.WantReply {
-			request.Reply(false, nil)
-		}
-	}
-}
-
-// readLines takes the lines on standard error, until their end.
-func (r *remote) readLines() {
-	defer close(r.first)
-	lines := bufio.NewScanner(r.channel.Stderr())
-	lines.Buffer(nil, 2*maxLine)
-	for first := true; lines.Scan(); first = false {
-		line := printable(strings.TrimPrefix(lines.Text(), "switchboard: "))
-		if first {
-			r.first <- line
-		} else {
-			r.line = line
-		}
-	}
-	io.Copy(io.Discard, r.channel.Stderr())
-}
-
-// watch ends a connection on which nothing comes for so long: a node asks its clients for a sign of life more often.
-func (r *remote) watch(limit time.Duration) {
-	for seen := int64(-1); seen != r.meter.total(); {
-		seen = r.meter.total()
-		select {
-		case <-r.gone:
-			return
-		case <-time.After(limit):
-		}
-	}
-	r.meter.Close()
-}
-
-// Read implements [Side].
-func (r *remote) Read(p []byte) (int, error) {
-	r.meter.reading()
-	n, err := r.channel.Read(p)
-	r.meter.took(n, n < len(p))
-	return n, err
-}
-
-// Lost implements [Side]. Status 0 comes before an end of file, any other one at the end of the session.
-func (r *remote) Lost() error {
-	select {
-	case <-r.spoke:
-	case <-r.gone:
-	}
-	if r.status.Load() == 0 {
-		return nil
-	}
-	<-r.gone
-	for range r.first { // to its end
-	}
-	switch {
-	case r.status.Load() == noStatus:
-		return errNodeLost()
-	case r.status.Load() == 0:
-		return nil
-	case r.line != "":
-		return &refusal{otherNode, r.line}
-	}
-	return errLeft
-}
-
-// Write implements [Side].
-func (r *remote) Write(p []byte) (int, error) {
-	n, err := r.channel.Write(p)
-	r.meter.expect(n >> 10) // as for a session
-	return n, err
-}
-
-// Tell implements [Side]: at its own node it has been told.
-func (r *remote) Tell(string) {}
-
-// RemoteAddr implements [Side]: the side is counted at its own node.
-func (r *remote) RemoteAddr() net.Addr { return nil }
-
-// Gone implements [Side].
-func (r *remote) Gone() <-chan struct{} { return r.gone }
-
-// end says once how our side has ended.
-func (r *remote) end(line string) {
-	r.ended.Do(func() { r.channel.SendRequest(endRequest, false, ssh.Marshal(struct{ Line string }{line})) })
-}
-
-// CloseWrite implements [Side].
-func (r *remote) CloseWrite() {
-	slow := time.AfterFunc(r.limit, func() { r.meter.Close() })
-	defer slow.Stop()
-	r.end("")
-	r.channel.CloseWrite()
-}
-
-// Finish implements [Side].
-func (r *remote) Finish(_ uint32, line string) {
-	r.finished.Do(func() {
-		slow := time.AfterFunc(r.limit, func() { r.meter.Close() })
-		r.end(line)
-		r.channel.Close()
-		<-r.gone
-		slow.Stop()
-		r.meter.Close()
-		sshguard.Drain(sshguard.Queue(r.conn))
-		r.conn.Wait()
-		r.wait.Wait()
-	})
 }

@@ -10,10 +10,10 @@ import (
 
 // Options set up a [Server]. Start from [DefaultOptions]: there is no zero value that means "the default".
 type Options struct {
-	HostKey ssh.Signer   // as [HostKey] reads or makes it
-	Logger  *slog.Logger // never sees a token, a byte of a link or a foreign string
+	HostKey ssh.MultiAlgorithmSigner // as [HostKey] reads or makes it
+	Logger  *slog.Logger             // never sees a token, a byte of a link or a foreign string
 
-	Observer Observer // nil is nobody
+	Observer Observer // by default nobody
 
 	Memory     *Memory    // where those who wait here do; nil makes one
 	Rendezvous Rendezvous // where others are looked for; nil is the memory
@@ -65,7 +65,8 @@ const maxLanding = 16 << 10
 // system's own buffers come on top.
 func DefaultOptions() Options {
 	return Options{
-		Landing: landing,
+		Observer: nobody{},
+		Landing:  landing,
 
 		MaxConnections: 1024,
 		MaxWaiting:     256,

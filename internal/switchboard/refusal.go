@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // reason names why somebody was refused or cut off: the key of a counter in the log.
@@ -49,14 +51,13 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.line }
 
+var (
+	errNobody   error = &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
+	errNodeLost error = &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
+)
+
 // ErrAway is what whoever asks for something that doesn't wait here is told while the other nodes can't be asked.
 var ErrAway error = &refusal{clusterAway, "nobody here waits under this token, and the other switchboards can't be asked just now; try again in a minute"}
-
-// isRefusal reports whether an error is a refusal for a reason.
-func isRefusal(err error, r reason) bool {
-	var refused *refusal
-	return errors.As(err, &refused) && refused.reason == r
-}
 
 // count counts an error if it is a refusal, whose reason it returns.
 func (s *Server) count(err error) (string, bool) {
@@ -72,11 +73,10 @@ func (s *Server) count(err error) (string, bool) {
 // sections 6 and 11.1). Clients show its line.
 func disconnect(line string) []byte {
 	const message, byApplication, block = 1, 11, 8
-	payload := []byte{message}
-	payload = binary.BigEndian.AppendUint32(payload, byApplication)
-	for _, text := range []string{"switchboard: " + line, "en"} {
-		payload = append(binary.BigEndian.AppendUint32(payload, uint32(len(text))), text...)
-	}
+	payload := append([]byte{message}, ssh.Marshal(struct {
+		Reason         uint32
+		Text, Language string
+	}{byApplication, "switchboard: " + line, "en"})...)
 	padding := 2*block - (5+len(payload))%block // at least 4 bytes
 	packet := binary.BigEndian.AppendUint32(nil, uint32(1+len(payload)+padding))
 	packet = append(packet, byte(padding))
@@ -96,9 +96,6 @@ func (c *counters) add(r reason) {
 	c.observer.Refused(string(r))
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.counts == nil {
-		c.counts = make(map[reason]uint64)
-	}
 	c.counts[r]++
 	c.fresh = true
 }

@@ -116,7 +116,7 @@ func TestEveryRefusal(t *testing.T) {
 		}},
 		{wrongToken, none, func(t *testing.T, b *board) { b.run(t, "00000").refused("nobody is waiting") }},
 		{tooManyLookups, func(o *Options) { o.Lookups = 1 }, func(t *testing.T, b *board) {
-			b.memory.lookups.allow(address("127.0.0.1:1"))
+			b.opt.Memory.lookups.allow(address("127.0.0.1:1"))
 			b.run(t, "00000").refused("too many tokens have been tried from your address")
 		}},
 		{tooManyLinks, func(o *Options) { o.MaxLinks = 1 }, func(t *testing.T, b *board) {

@@ -10,10 +10,6 @@ import (
 	"time"
 )
 
-// spentTokens is how many used tokens are remembered and not given out again, so that a token noted on paper does not soon
-// lead to strangers.
-const spentTokens = 4096
-
 // Rendezvous is where sides find each other: [Memory], or one that asks other nodes, too. A side waits from New or Meet
 // until somebody takes it, a newer session replaces it, or it leaves: it is joined once or not at all.
 type Rendezvous interface {
@@ -28,7 +24,7 @@ type Rendezvous interface {
 	Meet(key Key, side Side) (other, own *Wait)
 
 	// Leave ends a wait, however it has ended: whoever waits calls it once. It returns false if somebody else was faster, and
-	// Joined or Replaced is closed then.
+	// Ended is closed then.
 	Leave(w *Wait) bool
 }
 
@@ -54,8 +50,8 @@ type Wait struct {
 	Key       Key
 	Side      Side
 	Since     time.Time
-	Joined    chan struct{} // closed when somebody has come: whoever has, carries the link
-	Replaced  chan struct{} // closed when a newer session has taken the place of this one
+	Ended     chan struct{} // closed when somebody has come, who carries the link, or a newer session
+	Replaced  bool          // a newer session has taken the place of this one; set before Ended is closed
 	Elsewhere chan string   // may get the address of a node where the meeting's other side waits: this one has to go there
 }
 
@@ -75,16 +71,12 @@ type Memory struct {
 	waiting map[Key]*Wait
 	tokens  int // of those who wait
 	others  int // tokens that wait at other nodes
-	spent   map[string]bool
-	order   []string // the spent tokens, oldest at next once it is full
-	next    int
 }
 
 // NewMemory returns a rendezvous whose tokens have at least so many hexadecimal digits, and where one client may look so many
 // of them up a minute. Random is where tokens come from.
 func NewMemory(digits, minutely int, random io.Reader) *Memory {
-	return &Memory{digits: digits, random: random, lookups: newLookups(minutely, time.Now),
-		waiting: make(map[Key]*Wait), spent: make(map[string]bool)}
+	return &Memory{digits: digits, random: random, lookups: newLookups(minutely, time.Now), waiting: make(map[Key]*Wait)}
 }
 
 // New implements [Rendezvous].
@@ -104,7 +96,7 @@ func (r *Memory) Take(_ context.Context, token string, from net.Addr) (Found, er
 	if !r.lookups.allow(from) {
 		return Found{}, &refusal{tooManyLookups, "too many tokens have been tried from your address or network; try again in a minute"}
 	}
-	return Found{Wait: r.Claim(Key{Name: token})}, nil
+	return Found{Wait: r.claim(Key{Name: token})}, nil
 }
 
 // Meet implements [Rendezvous].
@@ -125,8 +117,8 @@ func (r *Memory) Leave(w *Wait) bool {
 	return r.drop(w)
 }
 
-// Claim ends the wait under a key for somebody who has come, if there is one.
-func (r *Memory) Claim(key Key) *Wait {
+// claim ends the wait under a key for somebody who has come, if there is one.
+func (r *Memory) claim(key Key) *Wait {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w := r.waiting[key]; r.end(w, false) {
@@ -155,22 +147,18 @@ func (r *Memory) Tokens(others int) int {
 
 // put needs r.mu.
 func (r *Memory) put(key Key, side Side) *Wait {
-	w := &Wait{Key: key, Side: side, Since: time.Now(),
-		Joined: make(chan struct{}), Replaced: make(chan struct{}), Elsewhere: make(chan string, 1)}
+	w := &Wait{Key: key, Side: side, Since: time.Now(), Ended: make(chan struct{}), Elsewhere: make(chan string, 1)}
 	r.waiting[key] = w
 	return w
 }
 
-// end ends a wait, unless it is nil or has ended, and closes the channel that says how. It needs r.mu.
+// end ends a wait, unless it is nil or has ended, and says how. It needs r.mu.
 func (r *Memory) end(w *Wait, replaced bool) bool {
-	switch {
-	case w == nil || !r.drop(w):
+	if w == nil || !r.drop(w) {
 		return false
-	case replaced:
-		close(w.Replaced)
-	default:
-		close(w.Joined)
 	}
+	w.Replaced = replaced
+	close(w.Ended)
 	return true
 }
 
@@ -180,23 +168,14 @@ func (r *Memory) drop(w *Wait) bool {
 		return false
 	}
 	delete(r.waiting, w.Key)
-	if w.Key.Letter != "" {
-		return true
+	if w.Key.Letter == "" {
+		r.tokens--
 	}
-	r.tokens--
-	if len(r.order) < spentTokens {
-		r.order = append(r.order, w.Key.Name)
-	} else {
-		delete(r.spent, r.order[r.next])
-		r.order[r.next] = w.Key.Name
-		r.next = (r.next + 1) % spentTokens
-	}
-	r.spent[w.Key.Name] = true
 	return true
 }
 
-// token draws tokens until one is neither waiting nor spent lately. Both together fill a small part of the space, so that a
-// hundred draws in vain mean a broken source of randomness.
+// token draws tokens until nobody waits under one. Those who wait fill a small part of the space, so that a hundred draws in
+// vain mean a broken source of randomness. It needs r.mu.
 func (r *Memory) token(digits int) (string, error) {
 	for range 100 {
 		var b [8]byte
@@ -204,7 +183,7 @@ func (r *Memory) token(digits int) (string, error) {
 			return "", fmt.Errorf("drawing a token: %w", err)
 		}
 		token := fmt.Sprintf("%0*x", digits, binary.BigEndian.Uint64(b[:])>>(64-4*digits))
-		if r.waiting[Key{Name: token}] == nil && !r.spent[token] {
+		if r.waiting[Key{Name: token}] == nil {
 			return token, nil
 		}
 	}
@@ -216,8 +195,8 @@ func (r *Memory) token(digits int) (string, error) {
 //
 //	16^digits ≥ 2^20 · waiting
 //
-// So a guess hits one of those who wait with a chance of at most 2^-20, however many they are. Whoever hits is let in on a
-// link whose ends then fail to recognise each other: a nuisance, not a way in.
+// So a guess, or a token that was used long ago, hits one of those who wait with a chance of at most 2^-20, however many they
+// are. Whoever hits is let in on a link whose ends then fail to recognise each other: a nuisance, not a way in.
 func tokenDigits(least, waiting int) int {
 	digits := least
 	for digits < maxTokenDigits-1 && uint64(1)<<(4*digits-20) < uint64(waiting) {

@@ -1,10 +1,8 @@
 package switchboard
 
 import (
-	"context"
 	"encoding/binary"
 	"io"
-	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -21,17 +19,17 @@ const (
 
 // session is the session channel of a client (RFC 4254, section 6).
 type session struct {
-	client  *client
-	channel ssh.Channel
-	forward bool          // a port forward was asked for before it was opened
-	start   chan start    // the first request for a command, shell or subsystem
-	gone    chan struct{} // closed when the channel is closed or its connection has ended
+	metered
+	client *client
+	spoilt error         // what was asked for that the command is refused for
+	start  chan start    // the first request for a command, shell or subsystem
+	gone   chan struct{} // closed when the channel is closed or its connection has ended
 
 	write    sync.Mutex // guards sentEOF, and orders end of file after everything else
 	sentEOF  bool
 	finished sync.Once
 
-	forwarded *forwarded // whom a node asks for
+	forwarded *forwarded // whom a node asks for; set before start gets the command
 }
 
 // start is a request that starts something in a session, or why it is refused.
@@ -40,20 +38,12 @@ type start struct {
 	err     error
 }
 
-func newSession(c *client, channel ssh.Channel, forward bool) *session {
-	return &session{client: c, channel: channel, forward: forward, start: make(chan start, 1), gone: make(chan struct{})}
-}
-
 // serveRequests answers the session's requests until the channel is closed.
 func (s *session) serveRequests(requests <-chan *ssh.Request) {
 	defer close(s.gone)
-	var spoilt error // what was asked for that the command is refused for
-	if s.forward {
-		spoilt = &refusal{refusedForward, "no port forwarding here; try ssh -o ClearAllForwardings=yes"}
-	}
 	spoil := func(line string) {
-		if spoilt == nil {
-			spoilt = &refusal{refusedRequest, line}
+		if s.spoilt == nil {
+			s.spoilt = &refusal{refusedRequest, line}
 		}
 	}
 	started := false
@@ -61,11 +51,11 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 		if !s.client.allow() {
 			continue
 		}
-		ok := !started
-		starts := ok
+		ok, starts := false, false
 		var st start
 		switch r.Type {
 		case "exec":
+			starts = true
 			if s.client.node {
 				st.command, st.err = parseForwarded(r.Payload)
 			} else {
@@ -75,59 +65,37 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 				st.err = &refusal{unknownCommand, st.err.Error() + "; ask for \"new\" or for a token"}
 			}
 		case "shell", "subsystem":
+			starts = true
 			st.err = &refusal{refusedRequest, "no " + r.Type + " here; ask for \"new\" or for a token, as in: ssh HOST new (ssh HOST help says more)"}
 		case "pty-req":
 			// There is none, but to say so here would make ssh -tt give up with a status of its own before it could read the
 			// line.
-			starts = false
+			ok = !started
 			spoil("no terminal here; try ssh -T")
 		case "auth-agent-req@openssh.com":
-			ok, starts = false, false
 			spoil("no agent forwarding here; try ssh -a")
 		case endRequest:
-			ok, starts = false, false
 			s.ended(r.Payload)
 		case "x11-req":
-			ok, starts = false, false
 			spoil("no X11 forwarding here; try ssh -x")
-		default: // such as "env" and "window-change", which do no harm unheeded
-			ok, starts = false, false
-		}
+		} // and others, such as "env" and "window-change", do no harm unheeded
+		starts = starts && !started
 		if starts {
-			s.client.meter.turn(obeying, backlogBudget)
+			s.meter.turn(obeying, backlogBudget)
 		}
 		// A refused command is answered with success, too: only then does a client show what follows on standard error and
 		// take the exit status as its own.
 		if r.WantReply {
-			r.Reply(ok, nil)
+			r.Reply(ok || starts, nil)
 		}
 		if starts {
-			started = true
+			started, s.forwarded = true, st.command.forwarded
 			if st.err == nil {
-				st.err = spoilt
+				st.err = s.spoilt
 			}
 			s.start <- st
 		}
 	}
-}
-
-// discardStderr throws away what the client sends as standard error, which would fill its window.
-func (s *session) discardStderr() { io.Copy(io.Discard, s.channel.Stderr()) }
-
-// Read implements [Side].
-func (s *session) Read(p []byte) (int, error) {
-	meter := s.client.meter
-	meter.reading()
-	n, err := s.channel.Read(p)
-	meter.took(n, n < len(p))
-	return n, err
-}
-
-// Write implements [Side].
-func (s *session) Write(p []byte) (int, error) {
-	n, err := s.channel.Write(p)
-	s.client.meter.expect(n >> 10) // its window adjustments: at most 36 bytes for 96 KiB with the clients known
-	return n, err
 }
 
 // RemoteAddr implements [Side].
@@ -135,7 +103,7 @@ func (s *session) RemoteAddr() net.Addr {
 	if s.forwarded != nil {
 		return s.forwarded.addr
 	}
-	return s.client.meter.RemoteAddr()
+	return s.meter.RemoteAddr()
 }
 
 // Lost implements [Side].
@@ -148,183 +116,6 @@ func (s *session) Lost() error {
 
 // Gone implements [Side].
 func (s *session) Gone() <-chan struct{} { return s.gone }
-
-// run waits for the session's command and obeys it.
-func (s *session) run() {
-	var st start
-	select {
-	case st = <-s.start:
-	case <-time.After(s.client.server.opt.CommandTime):
-		st.err = &refusal{noCommand, "no command came in time; ask for \"new\" or for a token"}
-	case <-s.gone:
-		return
-	case <-s.client.ctx.Done():
-		st.err = context.Cause(s.client.ctx)
-	}
-	if st.err == nil && !s.client.place.settle() {
-		st.err = context.Cause(s.client.ctx)
-	}
-	if st.err == nil {
-		st.err = s.obey(st.command)
-	}
-	if st.err != nil {
-		s.refuse(st.err)
-	}
-}
-
-// obey waits for the other side, or joins it.
-func (s *session) obey(c command) error {
-	server := s.client.server
-	switch {
-	case c.help:
-		s.tell(func() { io.WriteString(s.channel, server.opt.Landing) })
-		s.Finish(0, "")
-		return nil
-	case c.forwarded != nil:
-		return s.joinForwarded(c)
-	case c.key.Letter != "":
-		return s.meet(c.key)
-	case c.key.Name == "":
-		w, err := server.rendezvous.New(s.client.ctx, s)
-		if err != nil {
-			return err
-		}
-		_, err = s.waitAs(w)
-		return err
-	}
-	found, err := server.rendezvous.Take(s.client.ctx, c.key.Name, s.RemoteAddr())
-	if err != nil {
-		return err
-	}
-	server.opt.Observer.LookedUp(found != Found{})
-	switch {
-	case found.Wait != nil:
-		return s.carry(found.Wait.Side, s)
-	case found.Node != "":
-		return s.joinAt(found.Node, c.key, 0)
-	}
-	return nobodyWaits()
-}
-
-func nobodyWaits() error {
-	return &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
-}
-
-// meet joins the other side of a meeting, or waits for it. When that waits at another node, and has gone by the time that we get
-// there, we wait again.
-func (s *session) meet(key Key) error {
-	for range 5 {
-		other, own := s.client.server.rendezvous.Meet(key, s)
-		if other != nil {
-			return s.carry(other.Side, s)
-		}
-		node, err := s.waitAs(own)
-		if node == "" {
-			return err
-		}
-		if err := s.joinAt(node, key, time.Since(own.Since)); !isRefusal(err, wrongToken) {
-			return err
-		}
-	}
-	return &refusal{nodeLost, "the other side of this meeting is found and gone again and again; try again"}
-}
-
-// waitAs waits until another session has joined w, which is this one's: that one carries the link, and finishes this
-// session. If the other side of a meeting waits at another node, it returns that one's address.
-func (s *session) waitAs(w *Wait) (node string, err error) {
-	server := s.client.server
-	ctx, end := context.WithCancelCause(s.client.ctx)
-	defer end(nil)
-	if limit := server.opt.WaitTime; limit > 0 {
-		late := time.AfterFunc(limit, func() { end(&refusal{waitedLong, "nobody came in " + limit.String()}) })
-		defer late.Stop()
-	}
-	place := server.waiting.enter([]net.Addr{s.RemoteAddr()}, oldest(), func() {
-		end(&refusal{tooManyWaiting, "too many are waiting here, most of them from your network, and you have waited longest"})
-	})
-	if place == nil {
-		end(&refusal{tooManyWaiting, "too many are waiting here already; try again later"})
-	} else {
-		defer place.leave()
-		if w.Key.Letter == "" {
-			s.Tell(w.Key.Name)
-		}
-	}
-	select {
-	case <-w.Joined:
-	case <-w.Replaced:
-	case node = <-w.Elsewhere:
-	case <-s.gone:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
-	if server.rendezvous.Leave(w) {
-		return node, err
-	}
-	select {
-	case <-w.Joined:
-		return "", nil
-	case <-w.Replaced:
-		return "", &refusal{replacedBy, "another session of your side of this meeting has taken your place"}
-	}
-}
-
-// carry carries the link of a side that waited and one that joined it, of which this session is one.
-func (s *session) carry(waited, joined Side) error {
-	server := s.client.server
-	ctx, end := context.WithCancelCause(s.client.linkCtx)
-	defer end(nil)
-	l := newLink(waited, joined, &server.opt)
-	var addrs []net.Addr
-	for _, side := range []Side{waited, joined} {
-		if addr := side.RemoteAddr(); addr != nil {
-			addrs = append(addrs, addr)
-		}
-	}
-	place := server.links.enter(addrs, l.lastMoved, func() {
-		end(&refusal{tooManyLinks, "too many links are running, most of them of your network, and this one was the quietest"})
-	})
-	if place == nil {
-		err := &refusal{tooManyLinks, "too many links are running; try again later"}
-		for _, side := range []Side{waited, joined} {
-			if side != Side(s) {
-				side.Finish(1, err.line)
-			}
-		}
-		return err
-	}
-	defer place.leave()
-	joined.Tell("switched")
-	log, level := server.log.With("link", server.linkNumber.Add(1)), slog.LevelInfo
-	if !server.linkLines.Allow() {
-		server.unlogged.Add(1)
-		level = slog.LevelDebug
-	}
-	log.Log(context.Background(), level, "linked")
-	began := time.Now()
-	how := "well"
-	if err := l.run(ctx); err == errLeft {
-		how = "left early"
-	} else if err != nil {
-		how, _ = server.count(err)
-	}
-	server.opt.Observer.LinkEnded(how, l.directions[0].bytes.Load(), l.directions[1].bytes.Load(), time.Since(began))
-	log.Log(context.Background(), level, "link ended", "how", how, "bytes", l.directions[0].bytes.Load(),
-		"back", l.directions[1].bytes.Load(), "seconds", int64(time.Since(began).Seconds()))
-	return nil
-}
-
-// refuse ends a session that was refused something.
-func (s *session) refuse(err error) {
-	line := "internal error; try again"
-	if reason, ok := s.client.server.count(err); ok {
-		s.client.log.Debug("refused", "reason", reason)
-		line = err.Error()
-	} else {
-		s.client.server.log.Error("refusing a session", "error", err.Error())
-	}
-	s.Finish(1, line)
-}
 
 // tell runs f, which writes to the client, and cuts the connection off if the client has not taken it in time. One runs after
 // the other.
@@ -343,7 +134,7 @@ func (s *session) tell(f func()) {
 func (s *session) Tell(line string) {
 	s.tell(func() {
 		if !s.sentEOF {
-			io.WriteString(s.channel.Stderr(), line+"\n")
+			io.WriteString(s.Channel.Stderr(), line+"\n")
 		}
 	})
 }
@@ -353,13 +144,13 @@ func (s *session) CloseWrite() {
 	s.tell(func() {
 		s.exitStatus(0)
 		s.sentEOF = true
-		s.channel.CloseWrite()
+		s.Channel.CloseWrite()
 	})
 }
 
 // exitStatus is described in RFC 4254, section 6.10.
 func (s *session) exitStatus(status uint32) {
-	s.channel.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
+	s.Channel.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
 }
 
 // Finish implements [Side].
@@ -373,30 +164,14 @@ func (s *session) Finish(status uint32, line string) {
 			if status != 0 || !s.sentEOF {
 				s.exitStatus(status)
 			}
-			s.channel.Close()
+			s.Channel.Close()
 		})
-		s.linger()
+		// The client closes its session, which shows that it has got everything, and then its connection.
+		s.meter.watch(lingerTime, s.gone)
+		select {
+		case <-s.client.done:
+		case <-time.After(leaveTime):
+		}
 		s.client.close()
 	})
-}
-
-// linger waits for the client to close its session, which shows that it has got everything, and then its connection.
-func (s *session) linger() {
-	seen := s.client.meter.total()
-	for closed := false; !closed; {
-		select {
-		case <-s.gone:
-			closed = true
-		case <-time.After(lingerTime):
-			now := s.client.meter.total()
-			if now == seen {
-				return
-			}
-			seen = now
-		}
-	}
-	select {
-	case <-s.client.done:
-	case <-time.After(leaveTime):
-	}
 }

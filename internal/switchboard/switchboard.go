@@ -3,9 +3,10 @@
 // One asks for "new", is told a token and waits; the other asks for the token; from then on each one's output is the other's
 // input. The switchboard lets everybody in, knows nobody, stores nothing and can't tell what it carries.
 //
-// The files: switchboard (the server), client and session (SSH's face), exec (the commands), rendezvous (who waits for
-// whom), link (the relay), node (sides that wait at another switchboard), limits (how many there may be, and who goes when
-// there are more), meter (how much of a client may lie here unread), refusal (what whoever is refused is told).
+// The files: switchboard (the server), client and session (SSH's face), exec and obey (the commands), rendezvous (who waits
+// for whom), link (the relay), node and remote (clients of another switchboard here, and sides that wait there), limits (how
+// many there may be, and who goes when there are more), meter (how much of a client may lie here unread), refusal (what
+// whoever is refused is told).
 package switchboard
 
 import (
@@ -50,12 +51,9 @@ const (
 type Server struct {
 	opt        Options
 	log        *slog.Logger
-	hostKey    ssh.MultiAlgorithmSigner
 	large      chan struct{} // see meter
 	farewells  chan struct{} // has room for maxFarewells
-	memory     *Memory
-	rendezvous Rendezvous
-	nodeUser   string // empty if this is no node of several
+	nodeUser   string        // empty if this is no node of several
 	counters   counters
 	linkNumber atomic.Uint64
 	linkLines  *rate.Limiter // how many links are logged
@@ -72,13 +70,6 @@ func New(opt Options) (*Server, error) {
 	if err := opt.Check(); err != nil {
 		return nil, fmt.Errorf("switchboard options: %w", err)
 	}
-	hostKey, err := strongSigner(opt.HostKey)
-	if err != nil {
-		return nil, fmt.Errorf("switchboard options: %w", err)
-	}
-	if opt.Observer == nil {
-		opt.Observer = nobody{}
-	}
 	if opt.Memory == nil {
 		opt.Memory = NewMemory(opt.TokenDigits, opt.Lookups, rand.Reader)
 	}
@@ -87,9 +78,7 @@ func New(opt Options) (*Server, error) {
 	}
 	var user string
 	if opt.ClusterKey != nil {
-		if user, err = nodeUser(opt.ClusterKey); err != nil {
-			return nil, fmt.Errorf("switchboard options: %w", err)
-		}
+		user = nodeUser(opt.ClusterKey)
 	}
 	bounded := func(name string, most int) *pool {
 		return newPool(most, func(crowd int) { opt.Observer.Evicted(name, crowd) })
@@ -97,14 +86,11 @@ func New(opt Options) (*Server, error) {
 	return &Server{
 		opt:         opt,
 		log:         opt.Logger,
-		hostKey:     hostKey,
 		large:       make(chan struct{}, maxLarge),
 		farewells:   make(chan struct{}, maxFarewells),
-		memory:      opt.Memory,
-		rendezvous:  opt.Rendezvous,
 		nodeUser:    user,
 		linkLines:   rate.NewLimiter(linkLineRate, linkLineBurst),
-		counters:    counters{observer: opt.Observer},
+		counters:    counters{observer: opt.Observer, counts: make(map[reason]uint64)},
 		connections: bounded("connections", opt.MaxConnections),
 		waiting:     bounded("waiting", opt.MaxWaiting),
 		links:       bounded("links", opt.MaxLinks),

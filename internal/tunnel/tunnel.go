@@ -94,7 +94,7 @@ func (c *Conn) serve(conn ssh.Conn, chans <-chan ssh.NewChannel, requests <-chan
 	}
 	c.services.Go(func() {
 		ssh.DiscardRequests(requests)
-		sshguard.Drain(sshguard.Queue(conn)) // or Wait might never return
+		sshguard.Drain(conn) // or Wait might never return
 	})
 	c.services.Go(func() {
 		c.why = conn.Wait()

@@ -1,0 +1,170 @@
+package switchboard
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"time"
+)
+
+// run waits for the session's command and obeys it.
+func (s *session) run() {
+	var st start
+	select {
+	case st = <-s.start:
+	case <-time.After(s.client.server.opt.CommandTime):
+		st.err = &refusal{noCommand, "no command came in time; ask for \"new\" or for a token"}
+	case <-s.gone:
+		return
+	case <-s.client.ctx.Done():
+		st.err = context.Cause(s.client.ctx)
+	}
+	if st.err == nil && !s.client.place.settle() {
+		st.err = context.Cause(s.client.ctx)
+	}
+	if st.err == nil {
+		st.err = s.obey(st.command)
+	}
+	if st.err != nil {
+		s.refuse(st.err)
+	}
+}
+
+// obey waits for the other side, or joins it.
+func (s *session) obey(c command) error {
+	server := s.client.server
+	switch {
+	case c.help:
+		s.tell(func() { io.WriteString(s, server.opt.Landing) })
+		s.Finish(0, "")
+		return nil
+	case c.forwarded != nil:
+		return s.joinForwarded(c)
+	case c.key.Letter != "":
+		return s.meet(c.key)
+	case c.key.Name == "":
+		w, err := server.opt.Rendezvous.New(s.client.ctx, s)
+		if err != nil {
+			return err
+		}
+		_, err = s.waitAs(w)
+		return err
+	}
+	found, err := server.opt.Rendezvous.Take(s.client.ctx, c.key.Name, s.RemoteAddr())
+	if err != nil {
+		return err
+	}
+	server.opt.Observer.LookedUp(found != Found{})
+	switch {
+	case found.Wait != nil:
+		return s.carry(found.Wait.Side, s)
+	case found.Node != "":
+		return s.joinAt(found.Node, c.key, 0)
+	}
+	return errNobody
+}
+
+// meet joins the other side of a meeting, or waits for it. When that waits at another node, and has gone by the time that we get
+// there, we wait again.
+func (s *session) meet(key Key) error {
+	for range 5 {
+		other, own := s.client.server.opt.Rendezvous.Meet(key, s)
+		if other != nil {
+			return s.carry(other.Side, s)
+		}
+		node, err := s.waitAs(own)
+		if node == "" {
+			return err
+		}
+		if err := s.joinAt(node, key, time.Since(own.Since)); err != errNobody {
+			return err
+		}
+	}
+	return &refusal{nodeLost, "the other side of this meeting is found and gone again and again; try again"}
+}
+
+// waitAs waits until another session has joined w, which is this one's: that one carries the link, and finishes this
+// session. If the other side of a meeting waits at another node, it returns that one's address.
+func (s *session) waitAs(w *Wait) (node string, err error) {
+	server := s.client.server
+	ctx, end := context.WithCancelCause(s.client.ctx)
+	defer end(nil)
+	if limit := server.opt.WaitTime; limit > 0 {
+		late := time.AfterFunc(limit, func() { end(&refusal{waitedLong, "nobody came in " + limit.String()}) })
+		defer late.Stop()
+	}
+	place := server.waiting.enter([]net.Addr{s.RemoteAddr()}, oldest(), func() {
+		end(&refusal{tooManyWaiting, "too many are waiting here, most of them from your network, and you have waited longest"})
+	})
+	if place == nil {
+		end(&refusal{tooManyWaiting, "too many are waiting here already; try again later"})
+	} else {
+		defer place.leave()
+		if w.Key.Letter == "" {
+			s.Tell(w.Key.Name)
+		}
+	}
+	select {
+	case <-w.Ended:
+	case node = <-w.Elsewhere:
+	case <-s.gone:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if server.opt.Rendezvous.Leave(w) {
+		return node, err
+	}
+	<-w.Ended
+	if w.Replaced {
+		return "", &refusal{replacedBy, "another session of your side of this meeting has taken your place"}
+	}
+	return "", nil
+}
+
+// carry carries the link of a side that waited and one that joined it, of which this session is one.
+func (s *session) carry(waited, joined Side) error {
+	server := s.client.server
+	ctx, end := context.WithCancelCause(s.client.linkCtx)
+	defer end(nil)
+	l := newLink(waited, joined, &server.opt)
+	place := server.links.enter([]net.Addr{waited.RemoteAddr(), joined.RemoteAddr()}, l.lastMoved, func() {
+		end(&refusal{tooManyLinks, "too many links are running, most of them of your network, and this one was the quietest"})
+	})
+	if place == nil {
+		err := &refusal{tooManyLinks, "too many links are running; try again later"}
+		waited.Finish(1, err.line)
+		joined.Finish(1, err.line)
+		return err
+	}
+	defer place.leave()
+	joined.Tell("switched")
+	log, level := server.log.With("link", server.linkNumber.Add(1)), slog.LevelInfo
+	if !server.linkLines.Allow() {
+		server.unlogged.Add(1)
+		level = slog.LevelDebug
+	}
+	log.Log(context.Background(), level, "linked")
+	how := "well"
+	if err := l.run(ctx); err == errLeft {
+		how = "left early"
+	} else if err != nil {
+		how, _ = server.count(err)
+	}
+	there, back, took := l.directions[0].bytes.Load(), l.directions[1].bytes.Load(), time.Since(l.began)
+	server.opt.Observer.LinkEnded(how, there, back, took)
+	log.Log(context.Background(), level, "link ended", "how", how, "bytes", there, "back", back, "seconds", int64(took.Seconds()))
+	return nil
+}
+
+// refuse ends a session that was refused something.
+func (s *session) refuse(err error) {
+	line := "internal error; try again"
+	if reason, ok := s.client.server.count(err); ok {
+		s.client.log.Debug("refused", "reason", reason)
+		line = err.Error()
+	} else {
+		s.client.server.log.Error("refusing a session", "error", err.Error())
+	}
+	s.Finish(1, line)
+}
