@@ -80,7 +80,7 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 // until visit returns. Objects are read as a stream, whatever their size. What one tree says, visit may not hear again of
 // another.
 func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, visit func(from int, target []byte, kind Kind) error) error {
-	l := reader{format: repo.Format, visit: visit, told: make([]link, 1<<toldBits), trees: trees{size: repo.Format.Size(), last: make(map[string][]byte)}}
+	l := reader{format: repo.Format, visit: visit, told: make([]link, 1<<toldBits), trees: make(map[string][]byte)}
 	for l.from < names.Len() {
 		if err := l.read(repo.Command(ctx, env, "cat-file", "--buffer", "--batch=%(objecttype) %(objectsize)"), names); err != nil {
 			return err
@@ -94,8 +94,8 @@ type reader struct {
 	from   int // the object that comes next
 	format oid.Format
 	visit  func(from int, target []byte, kind Kind) error
-	trees  trees
-	told   []link // see tell
+	told   []link            // see tell
+	trees  map[string][]byte // the last trees, by their first mode and path
 }
 
 // read is one run of git.
@@ -139,11 +139,18 @@ func (l *reader) answer(in, object *bufio.Reader) error {
 		return fmt.Errorf("git cat-file answered %q", header)
 	}
 	rest := &io.LimitedReader{R: in, N: size}
-	object.Reset(rest)
-	switch ParseKind(kind) {
-	case Tree:
-		err = l.tree(object)
-	case Commit, Tag:
+	switch kind := ParseKind(kind); {
+	case kind == Tree && size <= maxTree:
+		tree, cut := in.Peek(int(size))
+		if cut != nil {
+			return io.ErrUnexpectedEOF
+		}
+		err = l.tree(tree)
+	case kind == Tree:
+		object.Reset(rest)
+		err = l.largeTree(object)
+	case kind == Commit || kind == Tag:
+		object.Reset(rest)
 		err = l.header(object)
 	}
 	if err != nil {

@@ -2,7 +2,6 @@ package links
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -24,7 +23,7 @@ func treeOf(entries ...string) []byte {
 
 // told reads trees, and returns the links that are told of each.
 func told(all ...[]byte) (links []string) {
-	l := reader{format: oid.SHA1, trees: trees{size: 20, last: make(map[string][]byte)}}
+	l := reader{format: oid.SHA1, trees: make(map[string][]byte)}
 	for _, tree := range all {
 		var said []string
 		l.told = make([]link, 1<<toldBits)
@@ -32,7 +31,8 @@ func told(all ...[]byte) (links []string) {
 			said = append(said, fmt.Sprintf("%s %c", kind, target[0]))
 			return nil
 		}
-		l.tree(bufio.NewReaderSize(bytes.NewReader(tree), 32))
+		answer := fmt.Sprintf("tree %d\n%s\n", len(tree), tree)
+		l.answer(bufio.NewReaderSize(strings.NewReader(answer), 1<<17), bufio.NewReaderSize(nil, 32))
 		links = append(links, strings.Join(said, ", "))
 	}
 	return links
