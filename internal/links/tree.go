@@ -30,15 +30,17 @@ func (l *reader) tree(tree []byte) error {
 			before = l.trees[key]
 			rest = before
 		}
+		shared := bytes.HasPrefix(rest, entry)
 		// The paths of a tree ascend, almost by their bytes. Where they don't, entries are only told again.
-		for len(rest) > 0 && !bytes.HasPrefix(rest, entry) {
+		for !shared && len(rest) > 0 {
 			other := l.entry(rest)
 			if bytes.Compare(l.path(other), l.path(entry)) > 0 {
 				break
 			}
 			rest = rest[len(other):]
+			shared = bytes.HasPrefix(rest, entry)
 		}
-		if bytes.HasPrefix(rest, entry) {
+		if shared {
 			rest = rest[len(entry):]
 		} else {
 			var m mode
