@@ -181,17 +181,3 @@ func TestVerifyKilled(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
-
-// named returns a list of the given names.
-func named(t *testing.T, names ...string) *oid.List {
-	t.Helper()
-	l := oid.NewList(oid.SHA1)
-	for _, text := range names {
-		name, err := hex.DecodeString(text)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.Append(name)
-	}
-	return l
-}
