@@ -21,6 +21,7 @@ const (
 // empty one in the object format SHA-1.
 type Pack struct {
 	SHA256  bool
+	Pad     int    // zeros behind the size of each entry that is made from now on
 	Version uint32 // 0 is 2
 	Count   uint32 // what the header says; 0 is as many as there are
 	entries bytes.Buffer
@@ -61,6 +62,10 @@ func (p *Pack) Entry(kind byte, size uint64, base, deflated []byte) {
 	for size >>= 4; size > 0; size >>= 7 {
 		p.entries.WriteByte(b | 0x80)
 		b = byte(size & 0x7f)
+	}
+	for range p.Pad {
+		p.entries.WriteByte(b | 0x80)
+		b = 0
 	}
 	p.entries.WriteByte(b)
 	p.entries.Write(base)

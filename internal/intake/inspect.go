@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"fmt"
+
 	"aig/internal/links"
 	"aig/internal/oid"
 )
@@ -19,7 +21,11 @@ func (in *Incoming) Kinds(visit func(name []byte, kind links.Kind) error) error 
 	return in.why(err)
 }
 
-// Links is [links.Read] for objects of a finished pack.
+// Links is [links.Read] for objects of a finished pack. That git can't read one is the pack's fault.
 func (in *Incoming) Links(names oid.Names, visit func(from int, target []byte, kind links.Kind) error) error {
-	return in.why(links.Read(in.ctx, in.store.Repo, in.alone(), names, visit))
+	unread, err := links.Read(in.ctx, in.store.Repo, in.alone(), names, visit)
+	if err == nil && unread > 0 {
+		err = &PackError{fmt.Sprintf("git can't read %d of its objects", unread)}
+	}
+	return in.why(err)
 }

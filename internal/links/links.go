@@ -79,19 +79,22 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 // says that the target is. What a submodule is at is no link, and an object that can't be read has none. The target is valid
 // until visit returns. Objects are read as a stream, whatever their size. What one tree says, visit may not hear again of
 // another.
-func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, visit func(from int, target []byte, kind Kind) error) error {
+//
+// It returns how many of the objects git could not read.
+func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, visit func(from int, target []byte, kind Kind) error) (unread int, err error) {
 	l := reader{format: repo.Format, visit: visit, told: make([]link, 1<<toldBits), trees: make(map[string][]byte)}
 	for l.from < names.Len() {
 		if err := l.read(repo.Command(ctx, env, "cat-file", "--buffer", "--batch=%(objecttype) %(objectsize)"), names); err != nil {
-			return err
+			return l.unread, err
 		}
 	}
-	return nil
+	return l.unread, nil
 }
 
 // reader reads what `git cat-file --batch` says.
 type reader struct {
 	from   int // the object that comes next
+	unread int
 	format oid.Format
 	visit  func(from int, target []byte, kind Kind) error
 	told   []link            // see tell
@@ -116,6 +119,7 @@ func (l *reader) read(c *git.Child, names oid.Names) error {
 	out.Close() // if we have enough, git ends of it
 	waited := c.Wait()
 	if err == io.ErrUnexpectedEOF && waited != nil && !git.Stopped(waited) && !git.OfMachine(waited) {
+		l.unread++
 		return nil
 	}
 	if err == nil || err == io.ErrUnexpectedEOF {
@@ -131,6 +135,7 @@ func (l *reader) answer(in, object *bufio.Reader) error {
 	}
 	header := string(line[:len(line)-1])
 	if strings.HasSuffix(header, " missing") {
+		l.unread++
 		return nil
 	}
 	kind, digits, _ := strings.Cut(header, " ")

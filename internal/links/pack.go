@@ -74,15 +74,17 @@ type packReader struct {
 	window []byte
 }
 
-// windowSize is how much of a pack is read at a time, in bytes. maxHeader is more than two numbers, or a number and a name, take.
+// windowSize is how much of a pack is read at a time, in bytes. maxSize is how many a size of 64 bits takes; maxHeader is more than two
+// numbers, or a number and a name, take.
 const (
 	windowSize = 1 << 16
+	maxSize    = 9
 	maxHeader  = 64
 )
 
 // header returns what is at an offset, of maxHeader bytes unless the pack ends before. Offsets ascend from call to call.
 func (r *packReader) header(offset int64) ([]byte, error) {
-	if r.window == nil || offset+maxHeader > r.start+int64(len(r.window)) {
+	if r.window == nil || offset > r.start+int64(len(r.window))-maxHeader {
 		r.window = slices.Grow(r.window[:0], windowSize)[:windowSize]
 		n, err := r.file.ReadAt(r.window, offset)
 		if err != nil && err != io.EOF {
@@ -95,8 +97,8 @@ func (r *packReader) header(offset int64) ([]byte, error) {
 }
 
 // read reads the beginning of an object (gitformat-pack(5), "Pack entry"): its type, or the base that it is a delta of. An object
-// that is no delta is its own base. One that can't be read is of no kind: git has seen all of a pack that comes in, but packs that lie
-// in a store go bad.
+// that is no delta is its own base. One that can't be read is of no kind: git index-pack has seen all of a pack that comes in, but takes more
+// than git reads afterwards, and packs that lie in a store go bad.
 func (r *packReader) read(o packed) (kind Kind, base uint32, err error) {
 	in, err := r.header(o.offset)
 	if err != nil {
@@ -110,8 +112,10 @@ func (r *packReader) read(o packed) (kind Kind, base uint32, err error) {
 	}
 	const more = 0x80 // another byte of the number follows
 	first := next()
-	for c := first; c&more != 0; { // the size
-		c = next()
+	for c, n := first, 1; c&more != 0; n++ { // the size, which git index-pack takes in any length, but git's own reader in maxSize bytes
+		if c = next(); c == 0 || n == maxSize {
+			return 0, o.at, nil
+		}
 	}
 	switch entry := first >> 4 & 7; entry {
 	case 1, 2, 3, 4:

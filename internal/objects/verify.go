@@ -106,7 +106,7 @@ func VerifyLinks(ctx context.Context, repo *git.Repo, list *oid.List, index []ui
 		}
 	}
 	wrong := -1 // the last one that was called bad
-	return links.Read(ctx, repo, nil, pointing, func(from int, target []byte, kind links.Kind) error {
+	_, err = links.Read(ctx, repo, nil, pointing, func(from int, target []byte, kind links.Kind) error {
 		at, found := list.Search(target)
 		if from != wrong && found && kinds[at] != 0 && kinds[at] != kind {
 			wrong = from
@@ -114,4 +114,5 @@ func VerifyLinks(ctx context.Context, repo *git.Repo, list *oid.List, index []ui
 		}
 		return nil
 	})
+	return err
 }

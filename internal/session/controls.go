@@ -43,13 +43,15 @@ func (s *session) writeControls(ctx context.Context) {
 	close(s.parted)
 }
 
-// awaitParting waits until our goodbye, which has been posted, is written.
+// awaitParting waits until our goodbye, which has been posted, is written. Nothing is read any more, so that it has a limit of its own.
 func (s *session) awaitParting() error {
 	select {
 	case <-s.parted:
 		return nil
 	case <-s.ctx.Done():
 		return context.Cause(s.ctx)
+	case <-time.After(s.o.Timeout):
+		return s.fail(&pipeError{"while saying goodbye", fmt.Errorf("it took nothing for %s", s.o.Timeout)})
 	}
 }
 

@@ -98,6 +98,14 @@ func TestTortureLiarsBadPacks(t *testing.T) {
 	absent.RefDelta(some, gittest.Delta(1, 1, gittest.Copy(0, 1)))
 	one := wild.Object(gittest.PackBlob, []byte("one\n"))
 	wild.RefDelta(one, gittest.Delta(4, 9, gittest.Copy(0, 9)))
+	// Sizes in more bytes than git reads; index-pack minds none.
+	longBlob, longTree, longDelta := &made{Pack: gittest.Pack{Pad: 12}}, &made{Pack: gittest.Pack{Pad: 1}}, &made{}
+	longBlob.object(gittest.PackBlob, "one\n")
+	longTree.object(gittest.PackTree, string(gittest.TreeEntry("100644", "file", some)))
+	base := longDelta.object(gittest.PackBlob, "a base that is long enough\n")
+	longDelta.Pad = 80
+	longDelta.RefDelta(base, gittest.Delta(27, 20, gittest.Copy(0, 20)))
+	longDelta.names = append(longDelta.names, hex.EncodeToString(longDelta.Name(gittest.PackBlob, []byte("a base that is long "))))
 	empty := &made{}
 	loop := &gittest.Pack{}
 	a, b := loop.Name(gittest.PackBlob, []byte("one\n")), loop.Name(gittest.PackBlob, []byte("two\n"))
@@ -122,6 +130,9 @@ func TestTortureLiarsBadPacks(t *testing.T) {
 		refused("a base that is absent", "unresolved delta", good, absent.Bytes()),
 		refused("two that are each other's base", "unresolved delta", good, loop.Bytes()),
 		refused("a delta that copies too much", "failed to apply delta", good, wild.Bytes()),
+		refused("a blob with a long size", "git can't read", longBlob, longBlob.Bytes()),
+		refused("a tree with a long size", "git can't read", longTree, longTree.Bytes()),
+		refused("a delta with a long size", "git can't read", longDelta, longDelta.Bytes()),
 		refused("no object", "holds 0 objects", good, empty.Bytes()),
 		refused("a tree with .git in it", "hasDotgit", tree("40000", ".git", some), tree("40000", ".git", some).Bytes()),
 		refused("a tree with .git for HFS+ in it", "hasDotgit", tree("40000", ".g\u200cit", some), tree("40000", ".g\u200cit", some).Bytes()),

@@ -174,6 +174,9 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 	p := &packLinks{names: oid.NewList(l.s.local.Format()), claims: make(map[claim][]byte)}
 	pointing := oid.NewList(l.s.local.Format())
 	err := pack.Kinds(func(name []byte, kind links.Kind) error {
+		if kind == 0 {
+			return lie("object %x is in it in a way that git can't read", name)
+		}
 		place, announced := l.s.want.place(name)
 		if !announced { // a delta base of ours
 			return nil
@@ -227,10 +230,11 @@ func (l *linkCheck) lookAtOurs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return links.Read(ctx, l.s.o.Store.Repo, nil, names, l.sorter(func(_ int, c claim) error {
+	_, err = links.Read(ctx, l.s.o.Store.Repo, nil, names, l.sorter(func(_ int, c claim) error {
 		l.note(c)
 		return nil
 	}))
+	return err
 }
 
 // sorter returns a visitor of links that finds out what each is of.
