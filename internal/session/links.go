@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -73,7 +74,7 @@ type packLinks struct {
 func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
 	l.once.Do(func() { l.err = l.lookAtOurs(ctx) })
 	if l.err != nil {
-		return fmt.Errorf("our store: %v", l.err) // which is nothing of the pack's
+		return errors.New(l.err.Error()) // whatever git has said, it is nothing of the pack's
 	}
 	p, err := l.read(pack)
 	if err != nil {
@@ -264,7 +265,7 @@ func (l *linkCheck) compareWithOurs(ctx context.Context, p *packLinks) error {
 	}
 	kinds, err := links.Kinds(ctx, l.s.o.Store.Repo, nil, oid.Selection{List: l.s.local, Index: at})
 	if err != nil {
-		return fmt.Errorf("our store: %v", err)
+		return errors.New(err.Error())
 	}
 	for i, c := range claims {
 		if kinds[i] != 0 && kinds[i] != c.kind {
