@@ -80,7 +80,7 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 	flags.SetOutput(stderr)
 	quick := flags.Bool("quick", false, "a short run: -objects 10000 -repeat 1 -delay 50ms")
 	selected := flags.String("case", strings.Join(caseNames(), ","), "what to run, comma-separated")
-	flags.IntVar(&b.objects, "objects", 1_000_000, "size of the generated store; 0: none")
+	flags.IntVar(&b.objects, "objects", 500_000, "size of the generated store; 0: none")
 	flags.StringVar(&b.real, "repo", os.Getenv("REPO"), "a real history to measure too (or $REPO)")
 	flags.IntVar(&b.repeat, "repeat", 3, "how often each tool runs, where not given fewer times if it takes long; the table has medians")
 	flags.DurationVar(&b.delay, "delay", 200*time.Millisecond, "one-way delay of the pipe that round trips are measured through")
