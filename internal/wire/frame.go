@@ -99,13 +99,15 @@ func (r *Reader) fill(p []byte) error {
 type Writer struct {
 	turn   chan struct{} // is full while somebody writes; whoever has waited longest is next, also beside bulk
 	buffer *bufio.Writer
+	enc    *pktline.Encoder
 	frame  []byte
 	err    error
 }
 
 // NewWriter makes a Writer, the only one of w.
 func NewWriter(w io.Writer) *Writer {
-	return &Writer{turn: make(chan struct{}, 1), buffer: bufio.NewWriterSize(w, pktline.OversizePayloadMax+4)}
+	buffer := bufio.NewWriterSize(w, pktline.OversizePayloadMax+4)
+	return &Writer{turn: make(chan struct{}, 1), buffer: buffer, enc: pktline.NewEncoder(buffer)}
 }
 
 // Write sends a frame of type t, whose body is the parts one after another, at most MaxBody bytes in all. After an
@@ -120,7 +122,7 @@ func (w *Writer) Write(t Type, parts ...[]byte) error {
 	for _, p := range parts {
 		w.frame = append(w.frame, p...)
 	}
-	if w.err = pktline.NewEncoder(w.buffer).Encode(w.frame); w.err == nil {
+	if w.err = w.enc.Encode(w.frame); w.err == nil {
 		w.err = w.buffer.Flush()
 	}
 	if w.err == nil && t == TypeAbort {
