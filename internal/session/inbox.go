@@ -243,48 +243,52 @@ func (b *inbox) refuse(end wire.PackEnd, reason error) error {
 
 // omit takes note of what the peer has announced and cannot give.
 func (b *inbox) omit(body []byte) error {
-	return b.leaveOut("omits", body, b.s.local.Format().Size(), b.s.want.find, func(name []byte) {
-		if b.omitted++; b.omitted <= maxWarned {
-			b.s.o.Warn(fmt.Sprintf("the peer leaves out its object %x", name))
-		}
-	})
-}
-
-// keep takes note of what the peer has announced and does not give.
-func (b *inbox) keep(body []byte) error {
-	find := func(name []byte) (int, error) {
-		place, err := b.s.want.findShort(binary.BigEndian.Uint64(name))
-		if err != nil {
-			err = fmt.Errorf("an object %w", err)
-		}
-		return place, err
-	}
-	return b.leaveOut("keeps", body, 8, find, func([]byte) {
-		b.kept++
-		b.s.o.Status.update(func(p *Progress) { p.Want-- })
-	})
-}
-
-// leaveOut notes each of the objects in a list that do not come.
-func (b *inbox) leaveOut(does string, body []byte, size int, find func(name []byte) (int, error), note func(name []byte)) error {
+	size, before := b.s.local.Format().Size(), b.omitted
 	names, err := wire.ParseNames(body, size)
 	if err != nil {
 		return err
 	}
-	b.mu.Lock()
-	for name := range slices.Chunk(names, size) {
-		var place int
-		if place, err = find(name); err != nil {
+	noted, err := b.leaveOut(names, size, b.s.want.find, &b.omitted)
+	for name := range slices.Chunk(noted, size) {
+		if before++; before > maxWarned {
 			break
 		}
-		b.s.want.leaveOut(place)
-		note(name)
+		b.s.o.Warn(fmt.Sprintf("the peer leaves out its object %x", name))
 	}
-	b.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("the peer %s what it cannot: %w", does, err)
+		return fmt.Errorf("the peer omits what it cannot: %w", err)
 	}
 	return b.settle()
+}
+
+// keep takes note of what the peer has announced and does not give.
+func (b *inbox) keep(body []byte) error {
+	names, err := wire.ParseNames(body, 8)
+	if err != nil {
+		return err
+	}
+	_, err = b.leaveOut(names, 8, func(name []byte) (int, error) { return b.s.want.findShort(binary.BigEndian.Uint64(name)) }, &b.kept)
+	if err != nil {
+		return fmt.Errorf("the peer keeps what it cannot: an object %w", err)
+	}
+	b.s.o.Status.update(func(p *Progress) { p.Want = uint64(len(b.s.want.short) - b.kept) })
+	return b.settle()
+}
+
+// leaveOut notes and counts each of the named objects as one that does not come, up to a wrong one. It returns those that it has noted.
+// Only the reading goroutine changes the count, and so may read it without the lock.
+func (b *inbox) leaveOut(names []byte, size int, find func(name []byte) (int, error), count *int) (noted []byte, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for at := 0; at < len(names); at += size {
+		place, err := find(names[at : at+size])
+		if err != nil {
+			return names[:at], err
+		}
+		b.s.want.leaveOut(place)
+		*count++
+	}
+	return names, nil
 }
 
 // whole returns whether the store held nothing before, and holds everything now that it names.
