@@ -187,11 +187,9 @@ func (in *Incoming) checkSpecial() error {
 		if err != nil {
 			return err
 		}
-		for i := range names.Len() {
-			for _, path := range []string{modules, attributes} {
-				if file := (specialFile{string(names.At(i)), path}); u.files[file] {
-					files[file] = true
-				}
+		for file := range u.files {
+			if _, came := names.Search([]byte(file.blob)); came {
+				files[file] = true
 			}
 		}
 	}
