@@ -284,7 +284,7 @@ func TestHealedLater(t *testing.T) {
 		_, waits[i] = clusters[i].Meet(switchboard.Key{Name: "0", Letter: "ab"[i : i+1]}, nil)
 		defer clusters[i].Leave(waits[i])
 	}
-	time.Sleep(youngTime + againTime) // they ask no more of themselves
+	time.Sleep(youngTime + againTime) // from then on they ask no more of themselves, which nothing shows
 	mend()
 	select {
 	case node := <-waits[1].Elsewhere:

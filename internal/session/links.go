@@ -74,7 +74,7 @@ type packLinks struct {
 func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
 	l.once.Do(func() { l.err = l.lookAtOurs(ctx) })
 	if l.err != nil {
-		return errors.New(l.err.Error()) // whatever git has said, it is nothing of the pack's
+		return notOfPack(l.err)
 	}
 	p, err := l.read(pack)
 	if err != nil {
@@ -169,6 +169,9 @@ func (l *linkCheck) note(c claim) {
 func bad(name []byte, format string, args ...any) error {
 	return &intake.BadObject{Name: hex.EncodeToString(name), Reason: fmt.Sprintf(format, args...)}
 }
+
+// notOfPack returns an error of our own store's. Whatever git has said of that, the pack is not to be refused for it, see intake.OfPeer.
+func notOfPack(err error) error { return errors.New(err.Error()) }
 
 // read reads the types and the links of a pack.
 func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
@@ -265,7 +268,7 @@ func (l *linkCheck) compareWithOurs(ctx context.Context, p *packLinks) error {
 	}
 	kinds, err := links.Kinds(ctx, l.s.o.Store.Repo, nil, oid.Selection{List: l.s.local, Index: at})
 	if err != nil {
-		return errors.New(err.Error())
+		return notOfPack(err)
 	}
 	for i, c := range claims {
 		if kinds[i] != 0 && kinds[i] != c.kind {
