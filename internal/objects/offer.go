@@ -84,8 +84,9 @@ func ownLoose(repo *git.Repo, each func(name []byte) error) error {
 			return err
 		}
 		for _, file := range files {
-			if repo.Format.Parse(name, []byte(dir.Name()+file.Name())) != nil {
-				continue // whatever it is that lies there
+			digits := dir.Name() + file.Name()
+			if !repo.Format.IsName(digits) || repo.Format.Parse(name, []byte(digits)) != nil {
+				continue // whatever it is that lies there: git reads lower-case names only
 			}
 			if err := each(name); err != nil {
 				return err
