@@ -110,6 +110,9 @@ func (in *Incoming) Keep(p *Partial) error {
 	return err
 }
 
+// Kept reports whether what comes of the pack stays if the link breaks.
+func (in *Incoming) Kept() bool { return in.partial != nil }
+
 // Forget removes what is kept of the pack: it has been stored or refused, or is not what comes next time.
 func (in *Incoming) Forget() {
 	if in.partial != nil {

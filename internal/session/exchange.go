@@ -66,6 +66,10 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 		}
 		return ex.outbox.send(ctx)
 	}, ex.read)
+	if errors.As(err, new(*pipeError)) || errors.As(err, new(*PeerError)) {
+		ex.inbox.salvage() // what fails here is nothing against that
+	}
+	ex.inbox.drop()
 	ex.inbox.workers.Wait()
 	if err == nil {
 		err = s.awaitParting()
@@ -124,7 +128,6 @@ func (ex *exchange) settle() error {
 }
 
 func (ex *exchange) read(ctx context.Context) error {
-	defer ex.inbox.drop()
 	for {
 		f, err := ex.next(ex.waitingFor())
 		if err != nil {

@@ -101,6 +101,20 @@ func (b *inbox) drop() {
 	}
 }
 
+// salvage takes in what has come whole of the pack under way, since the peer doesn't go on with it. A large one is kept as it is.
+func (b *inbox) salvage() error {
+	if b.current == nil || b.current.Kept() {
+		return nil
+	}
+	defer b.s.o.Status.do("checking what has come")()
+	pack, err := b.current.Salvage(b.s.common == 0)
+	if err != nil || pack == nil {
+		return err
+	}
+	defer pack.Discard()
+	return b.take(b.s.outer, pack, wire.PackEnd{Number: b.number, Objects: pack.Objects()})
+}
+
 // end hands the pack under way to a goroutine of its own, so that the next one can come in meanwhile.
 func (b *inbox) end(body []byte) error {
 	end, err := wire.Parse[wire.PackEnd](body, "pack end")

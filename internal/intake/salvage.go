@@ -1,0 +1,119 @@
+package intake
+
+import (
+	"bufio"
+	"bytes"
+	"compress/zlib"
+	"encoding/binary"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// Salvage ends a pack that was cut, and returns one, to be finished, of those of its objects that have come whole; nil if there
+// are none. What git packs has each delta behind its base, so that all of them are of use.
+func (in *Incoming) Salvage(alone bool) (*Incoming, error) {
+	in.stdin.Close()
+	file := "tmp_pack_*" // what git leaves when it fails
+	if in.index.Wait() == nil {
+		file = "*.pack" // nothing was cut but the word that this is all
+	}
+	in.stdin = nil
+	dir := filepath.Join(in.dir, "pack")
+	left, _ := fs.Glob(os.DirFS(dir), file)
+	if len(left) != 1 {
+		return nil, nil
+	}
+	cut, err := os.Open(filepath.Join(dir, left[0]))
+	if err != nil {
+		return nil, err
+	}
+	defer cut.Close()
+	objects, end := in.whole(cut)
+	if objects == 0 {
+		return nil, nil
+	}
+	header := in.header.B
+	binary.BigEndian.PutUint32(header[8:], objects)
+	size := int64(len(header))
+	sum := in.store.Format.Hash()
+	rest, err := in.store.Receive(in.ctx, int(objects), alone)
+	if err != nil {
+		return nil, err
+	}
+	pack := io.MultiReader(bytes.NewReader(header[:]), io.NewSectionReader(cut, size, end-size))
+	_, err = io.Copy(rest, io.TeeReader(pack, sum))
+	if err == nil {
+		_, err = rest.Write(sum.Sum(nil))
+	}
+	if err != nil {
+		rest.Discard()
+		return nil, err
+	}
+	return rest, nil
+}
+
+// whole returns how many objects at the beginning of the pack are whole, and where the last of them ends.
+func (in *Incoming) whole(pack io.Reader) (objects uint32, end int64) {
+	r := &offsetReader{from: bufio.NewReader(pack)}
+	if _, err := io.CopyN(io.Discard, r, int64(len(in.header.B))); err != nil {
+		return 0, 0
+	}
+	var z io.ReadCloser
+	for ; objects < in.Objects() && in.ctx.Err() == nil; objects++ {
+		err := skipHeader(r, in.store.Format.Size())
+		if err == nil && z == nil {
+			z, err = zlib.NewReader(r)
+		} else if err == nil {
+			err = z.(zlib.Resetter).Reset(r, nil)
+		}
+		if err == nil {
+			_, err = io.Copy(io.Discard, z)
+		}
+		if err != nil {
+			break
+		}
+		end = r.offset
+	}
+	return objects, end
+}
+
+// skipHeader reads what is before the deflated data of an object (gitformat-pack(5), "Pack entry"), whose names have so many bytes.
+func skipHeader(r *offsetReader, size int) error {
+	first, err := r.ReadByte()
+	const more = 0x80 // another byte of the number follows
+	skipNumber := func(c byte) {
+		for err == nil && c&more != 0 {
+			c, err = r.ReadByte()
+		}
+	}
+	skipNumber(first)
+	switch first >> 4 & 7 {
+	case 6: // a delta, of what is so many bytes before
+		skipNumber(more)
+	case 7: // a delta, of what has this name
+		_, err = io.CopyN(io.Discard, r, int64(size))
+	}
+	return err
+}
+
+// offsetReader counts what is taken from it. As it gives single bytes, zlib takes no more than it needs.
+type offsetReader struct {
+	from   *bufio.Reader
+	offset int64
+}
+
+func (r *offsetReader) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.offset += int64(n)
+	return n, err
+}
+
+func (r *offsetReader) ReadByte() (byte, error) {
+	c, err := r.from.ReadByte()
+	if err == nil {
+		r.offset++
+	}
+	return c, err
+}

@@ -1,0 +1,98 @@
+package intake
+
+import (
+	"bytes"
+	"encoding/hex"
+	"slices"
+	"strings"
+	"testing"
+
+	"aig/internal/gittest"
+)
+
+// TestSalvage: of a pack that is cut anywhere, those objects are taken in that have come whole, deltas of every kind among them.
+func TestSalvage(t *testing.T) {
+	for _, format := range []string{"sha1", "sha256"} {
+		r := gittest.New(t, "--object-format="+format)
+		r.GitIn(base, "hash-object", "-w", "--stdin")
+		pack, _ := goodPack(format == "sha256")
+		from := pack.Offset()
+		large := bytes.Repeat([]byte("a line of many\n"), 1<<13)
+		pack.Object(gittest.PackBlob, large)
+		pack.OfsDelta(uint64(pack.Offset()-from), gittest.Delta(uint64(len(large)), 15, gittest.Copy(0, 15)))
+		whole := pack.Bytes()
+		names := packNames(t, r, whole)
+		if len(names) != 6 {
+			t.Fatalf("the pack holds %d objects", len(names))
+		}
+		cuts := []int{0, 1, 11, 12, 13, len(whole) - 1, len(whole)}
+		for _, end := range names {
+			cuts = append(cuts, int(end)-1, int(end), int(end)+1)
+		}
+		for _, cut := range cuts {
+			salvage(t, r, whole, cut, names)
+		}
+	}
+}
+
+// packNames returns where each object of a pack ends.
+func packNames(t *testing.T, r *gittest.Repo, pack []byte) map[string]int64 {
+	t.Helper()
+	in, err := receive(t, open(t, r), pack)
+	if err == nil {
+		_, err = in.Names()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := make(map[string]int64)
+	begins := slices.Sorted(slices.Values(in.listed.Offsets))
+	for i, offset := range in.listed.Offsets {
+		at, _ := slices.BinarySearch(begins, offset)
+		end := int64(len(pack) - in.store.Format.Size())
+		if offset >= end { // the appended base
+			continue
+		}
+		if at+1 < len(begins) && begins[at+1] < end {
+			end = begins[at+1]
+		}
+		ends[hex.EncodeToString(in.listed.Names.At(i))] = end
+	}
+	return ends
+}
+
+// salvage cuts a pack, and looks at what of it gets into a store.
+func salvage(t *testing.T, r *gittest.Repo, pack []byte, cut int, ends map[string]int64) {
+	t.Helper()
+	to := gittest.New(t, "--object-format="+strings.TrimSpace(r.Git("rev-parse", "--show-object-format")))
+	to.GitIn(base, "hash-object", "-w", "--stdin")
+	want := strings.Fields(to.Objects())
+	for name, end := range ends {
+		if end <= int64(cut) {
+			want = append(want, name)
+		}
+	}
+	slices.Sort(want)
+	in, err := open(t, to).Receive(t.Context(), 1<<20, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Discard()
+	in.Write(pack[:cut])
+	rest, err := in.Salvage(false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rest != nil {
+		defer rest.Discard()
+		if err := rest.Finish(); err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+		if err := rest.Install(); err != nil {
+			t.Fatalf("cut at %d: %v", cut, err)
+		}
+	}
+	if got := strings.Fields(to.Objects()); !slices.Equal(got, want) {
+		t.Errorf("cut at %d of %d: the store has %v, not %v", cut, len(pack), got, want)
+	}
+}
