@@ -276,26 +276,19 @@ func (c *Child) Records(end byte, each func(record []byte) error) error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	records := bufio.NewScanner(out)
-	records.Buffer(make([]byte, 1<<16), maxRecord)
-	records.Split(func(data []byte, _ bool) (int, []byte, error) {
-		if i := bytes.IndexByte(data, end); i >= 0 {
-			return i + 1, data[:i], nil
+	records := bufio.NewReaderSize(out, maxRecord)
+	for err == nil {
+		var record []byte
+		if record, err = records.ReadSlice(end); err == nil {
+			err = each(record[:len(record)-1])
 		}
-		return 0, nil, nil // at the end, what is cut short is no record, and the status tells
-	})
-	for err == nil && records.Scan() {
-		err = each(records.Bytes())
 	}
 	out.Close() // if we have enough, it ends of its closed pipe
 	waited := c.Wait()
-	switch {
-	case err != nil:
-		return err
-	case waited != nil:
+	if err == io.EOF { // what is cut short is no record, and the status tells
 		return waited
 	}
-	return records.Err()
+	return err
 }
 
 // ExitCode returns the status that a child has ended with, or -1.

@@ -49,7 +49,7 @@ func BenchmarkEncode(b *testing.B) {
 		s.AddPacked(names, 20)
 		for b.Loop() {
 			s.starts = nil
-			s.BuildIndex()
+			s.buildIndex()
 		}
 		perElement(b, n, 1)
 	})
@@ -73,7 +73,7 @@ func BenchmarkDecode(b *testing.B) {
 		b.Run(fmt.Sprint(d), func(b *testing.B) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 			p := newPair(uint64(d), 1_000_000, d/2, d-d/2)
-			p.a.BuildIndex()
+			p.a.buildIndex()
 			var own [][]cell
 			var remote []cell
 			for k := range blockOf(uint64(2*d)) + 1 {

@@ -107,7 +107,7 @@ func TestHostileSymbols(t *testing.T) {
 // authenticated; it takes a broken peer to do so.)
 func TestFlippedBit(t *testing.T) {
 	p := newPair(4, 600, 10, 12)
-	p.a.BuildIndex()
+	p.a.buildIndex()
 	_, b := p.exchanges(t)
 	honest, _, _ := b.Next(nil, FirstBlock)
 	for bit := range 30 * CountedSize * 8 {

@@ -83,16 +83,17 @@ func (w *walk) next() (uint64, bool) {
 		return 0, false
 	}
 	w.state += golden
-	z := mix64(w.state)
-	a := (z>>32)*w.bound>>32 + 1                // floor(u*m) + 1
-	b := (z & 0xffffffff) * (w.bound + 1) >> 32 // floor(v*(m+1))
-	// a = max(a, b) without a branch, which would be mispredicted half of the time. Both are below 2^32, so the sign of the
-	// difference is right.
-	a += (b - a) &^ uint64(int64(b-a)>>63)
-	if a <= w.low {
+	if w.bound = below(w.bound, mix64(w.state)); w.bound < w.low {
 		w.bound = w.low
 		return 0, false
 	}
-	w.bound = a - 1
 	return w.bound, true
+}
+
+// below returns max(floor(u*m), floor(v*(m+1)) - 1) without a branch, which would be mispredicted half of the time. Both are below 2^32, so
+// the sign of the difference is right.
+func below(m, word uint64) uint64 {
+	a := int64(word >> 32 * m >> 32)
+	more := int64(uint64(uint32(word))*(m+1)>>32) - 1 - a
+	return uint64(a + more&^(more>>63))
 }

@@ -17,7 +17,7 @@ const chunkLen = 1 << 16
 // and 5 more once the index is built. The first block of symbols is made on the way, so it is ready as soon as the last name
 // is added.
 //
-// One goroutine at a time may add. After BuildIndex, and with no name added any more, any number of goroutines may read.
+// One goroutine at a time may add. Index and a list build the index, before which only one may ask.
 type Set struct {
 	key    Key
 	len    int
@@ -83,9 +83,9 @@ func bucket(short uint64, n int) int {
 	return int(b)
 }
 
-// BuildIndex prepares for Index. It takes some tens of nanoseconds a name and is done when it is first needed if it was not
-// called before; a session calls it while it waits for the peer.
-func (s *Set) BuildIndex() {
+// buildIndex prepares for Index. It takes some tens of nanoseconds a name, and is done when it is first needed: where nothing is to do
+// it never is.
+func (s *Set) buildIndex() {
 	if s.starts != nil {
 		return
 	}
@@ -113,7 +113,7 @@ func (s *Set) BuildIndex() {
 
 // Index returns the index of the name with this short name. Its error is ErrCollision: there are two.
 func (s *Set) Index(short uint64) (index uint32, ok bool, err error) {
-	s.BuildIndex()
+	s.buildIndex()
 	b := bucket(short, s.len/4+1)
 	for _, i := range s.order[s.starts[b]:s.starts[b+1]] {
 		if *s.at(int(i)) != short {

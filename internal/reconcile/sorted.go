@@ -117,7 +117,7 @@ func parseSorted(p []byte) ([]uint64, error) {
 
 // sort puts the names of each bucket of the index into ascending order, and so all of them.
 func (s *Set) sort() {
-	s.BuildIndex()
+	s.buildIndex()
 	for b := range len(s.starts) - 1 {
 		slices.SortFunc(s.order[s.starts[b]:s.starts[b+1]], func(i, j uint32) int { return cmp.Compare(*s.at(int(i)), *s.at(int(j))) })
 	}

@@ -27,8 +27,11 @@ type firstBlock struct {
 func (f *firstBlock) add(key *Key, name []byte) (short uint64) {
 	short, digest := key.Hash(name)
 	check := key.check(short)
-	w := startWalk(short, blockAt(0))
-	for i, ok := w.next(); ok; i, ok = w.next() {
+	// The walk through the first block, which ends at symbol 0, in place: it is what a run with nothing to do spends its time on.
+	state := short
+	for i := uint64(FirstBlock); i > 0; {
+		state += golden
+		i = below(i, mix64(state))
 		f.cells[i].xor(short, check)
 		f.counts[i]++
 	}

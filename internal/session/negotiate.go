@@ -40,7 +40,6 @@ func newNegotiation(s *session) *negotiation {
 	for _, names := range s.local.Chunks() {
 		n.set.AddPacked(names, s.local.Format().Size())
 	}
-	n.set.BuildIndex()
 	return n
 }
 
