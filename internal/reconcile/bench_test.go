@@ -9,15 +9,6 @@ import (
 	"time"
 )
 
-// benchNames gives n names of 20 bytes, packed.
-func benchNames(n int) []byte {
-	names := make([]byte, 0, n*20)
-	for i := range n {
-		names = append(names, testName(7, uint64(i))...)
-	}
-	return names
-}
-
 // perElement reports the time an element took one core.
 func perElement(b *testing.B, n, cores int) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())*float64(cores)/float64(b.N)/float64(n), "ns/element/core")
@@ -28,11 +19,10 @@ func perElement(b *testing.B, n, cores int) {
 // the names included. Goal: 150 ns.
 func BenchmarkEncode(b *testing.B) {
 	const n = 1 << 20
-	names := benchNames(n)
+	names := slices.Collect(slices.Chunk(testNames(7, 0, n), 1<<20))
 	b.Run("packed", func(b *testing.B) {
 		for b.Loop() {
-			s := NewSet(Key{1})
-			s.AddPacked(names, 20)
+			s := NewSet(Key{1}, 20, names...)
 			s.encode(blockAt(1))
 		}
 		perElement(b, n, runtime.GOMAXPROCS(0))
@@ -40,13 +30,12 @@ func BenchmarkEncode(b *testing.B) {
 	// The first block alone, which is made while the names are listed.
 	b.Run("listing", func(b *testing.B) {
 		for b.Loop() {
-			NewSet(Key{1}).AddPacked(names, 20)
+			NewSet(Key{1}, 20, names...)
 		}
 		perElement(b, n, runtime.GOMAXPROCS(0))
 	})
 	b.Run("index", func(b *testing.B) {
-		s := NewSet(Key{1})
-		s.AddPacked(names, 20)
+		s := NewSet(Key{1}, 20, names...)
 		for b.Loop() {
 			s.starts = nil
 			s.buildIndex()
@@ -55,8 +44,7 @@ func BenchmarkEncode(b *testing.B) {
 	})
 	// All blocks that a hundred thousand differences take.
 	b.Run("100k-differences", func(b *testing.B) {
-		s := NewSet(Key{1})
-		s.AddPacked(names, 20)
+		s := NewSet(Key{1}, 20, names...)
 		for b.Loop() {
 			for k := range blockOf(136_000) + 1 {
 				s.encode(blockAt(k))

@@ -40,7 +40,7 @@ type decoder struct {
 func (d *decoder) extend(cells []cell) {
 	b := blockAt(len(d.blocks))
 	for _, i := range d.mine {
-		encodeInto(cells, &d.set.key, b, *d.set.at(int(i)))
+		encodeInto(cells, &d.set.key, b, d.set.short[i])
 	}
 	for _, short := range d.theirs {
 		encodeInto(cells, &d.set.key, b, short)

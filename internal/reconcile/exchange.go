@@ -131,12 +131,12 @@ func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 	}
 	if x.symbolCredit() == 0 {
 		if x.sorted {
-			dst, n = appendSorted(dst, x.set.Len(), n, func(i int) uint64 { return *x.set.at(int(x.set.order[x.listSent+i])) }, n*ShortSize)
+			dst, n = appendSorted(dst, x.set.Len(), n, func(i int) uint64 { return x.set.short[x.set.order[x.listSent+i]] }, n*ShortSize)
 			x.listSent += n
 			return dst, Sorted, n
 		}
 		for i := range n {
-			dst = binary.BigEndian.AppendUint64(dst, *x.set.at(x.listSent + i))
+			dst = binary.BigEndian.AppendUint64(dst, x.set.short[x.listSent+i])
 		}
 		x.listSent += n
 		return dst, List, n

@@ -34,7 +34,7 @@ func TestExchange(t *testing.T) {
 		{5000, 200, 700, Symbols},
 		{2000, 1500, 1500, List}, // decided by the estimate
 		{30_000, 2000, 2500, Symbols},
-		{chunkLen + 5000, 1, 2, Symbols},
+		{1<<16 + 5000, 1, 2, Symbols},
 	} {
 		t.Run(fmt.Sprint(c.common, c.onlyA, c.onlyB), func(t *testing.T) {
 			p := newPair(uint64(c.common+c.onlyA), c.common, c.onlyA, c.onlyB)
@@ -110,7 +110,7 @@ func TestSurplus(t *testing.T) {
 // A list takes 8 bytes of memory for each foreign name, and leaves nothing behind for the garbage collector on the way.
 func TestListMemory(t *testing.T) {
 	const n = 1 << 20
-	x := NewExchange(NewSet(Key{}), n, false)
+	x := NewExchange(NewSet(Key{}, 20), n, false)
 	if x.mode != List {
 		t.Fatal(x.mode)
 	}

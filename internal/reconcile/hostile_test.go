@@ -10,11 +10,7 @@ import (
 
 // hostileSet is an own set that is large enough for symbols.
 func hostileSet() *Set {
-	s := NewSet(Key{1})
-	for i := range 600 {
-		s.Add(testName(1, uint64(i)))
-	}
-	return s
+	return NewSet(Key{1}, 20, testNames(1, 0, 600))
 }
 
 // feed gives a peer's symbols to an exchange until it fails or is done, and returns how many it took.
@@ -129,11 +125,8 @@ func TestFlippedBit(t *testing.T) {
 
 // A list that contradicts the announced size or itself is an error.
 func TestHostileLists(t *testing.T) {
-	own := NewSet(Key{1})
-	for i := range 10 {
-		own.Add(testName(1, uint64(i)))
-	}
-	ours := func(i int) uint64 { return *own.at(i) }
+	own := NewSet(Key{1}, 20, testNames(1, 0, 10))
+	ours := func(i int) uint64 { return own.short[i] }
 	for _, c := range []struct {
 		name    string
 		peerLen int
@@ -163,10 +156,7 @@ func TestHostileLists(t *testing.T) {
 // come to an end within the limit.
 func FuzzReceive(f *testing.F) {
 	own := hostileSet()
-	peer := NewSet(own.key)
-	for i := range 630 {
-		peer.Add(testName(1, uint64(i+15)))
-	}
+	peer := NewSet(own.key, 20, testNames(1, 15, 630))
 	cells := append(peer.encode(blockAt(0)), peer.encode(blockAt(1))...)
 	f.Add(uint16(630), uint16(0), []byte{})
 	f.Add(uint16(630), uint16(3), []byte{1})

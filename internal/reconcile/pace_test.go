@@ -24,18 +24,9 @@ func TestEstimate(t *testing.T) {
 		trials := int(min(60, 1+500_000/d))
 		var sum, squares float64
 		for n := range trials {
-			a, b := NewSet(Key{byte(n)}), NewSet(Key{byte(n)})
+			a, b := NewSet(Key{byte(n)}, 20, testNames(1, 0, c.onlyA)), NewSet(Key{byte(n)}, 20, testNames(2, 0, c.onlyB))
 			var e, f estimator
 			e.delta, f.delta = int64(c.onlyA-c.onlyB), int64(c.onlyB-c.onlyA)
-			fill := func(s *Set, series uint64, count int) {
-				names := make([]byte, 0, 20*count)
-				for i := range count {
-					names = append(names, testName(series, uint64(i))...)
-				}
-				s.AddPacked(names, 20)
-			}
-			fill(a, 1, c.onlyA)
-			fill(b, 2, c.onlyB)
 			for i := range uint64(FirstBlock) {
 				if i > 0 {
 					e.add(i, a.first.counts[i], b.first.counts[i])

@@ -7,31 +7,17 @@ import (
 	"testing"
 )
 
-// However names are added and however many cores work, the set, its symbols and its digest are the same.
+// However names are cut into chunks and however many cores work, the set, its symbols and its digest are the same.
 func TestSetIsTheSameHoweverMade(t *testing.T) {
-	const n = 2*chunkLen + 777
-	var names []byte
-	one := NewSet(Key{9})
-	for i := range n {
-		name := testName(1, uint64(i))
-		names = append(names, name...)
-		one.Add(name)
-	}
+	const n = 1<<17 + 777
+	names := testNames(1, 0, n)
+	one := NewSet(Key{9}, 20, names)
 	for _, cores := range []int{1, 3} {
 		func() {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(cores))
-			many := NewSet(Key{9})
-			many.Add(names[:20]) // the first packed name is in the middle of a chunk
-			many.AddPacked(names[20:20*chunkLen], 20)
-			many.AddPacked(nil, 20)
-			many.AddPacked(names[20*chunkLen:], 20)
-			if many.Len() != n || many.first != one.first {
-				t.Fatalf("%d cores: %d names, or another first block", cores, many.Len())
-			}
-			for c := range one.parts() {
-				if !slices.Equal(one.part(c), many.part(c)) {
-					t.Fatalf("%d cores: other short names in chunk %d", cores, c)
-				}
+			many := NewSet(Key{9}, 20, names[:20], names[20:20<<16], nil, names[20<<16:])
+			if !slices.Equal(one.short, many.short) || many.first != one.first {
+				t.Fatalf("%d cores: other short names, or another first block", cores)
 			}
 			for _, k := range []int{0, 1, 2, 9} {
 				if !slices.Equal(one.encode(blockAt(k)), many.encode(blockAt(k))) {
@@ -42,14 +28,14 @@ func TestSetIsTheSameHoweverMade(t *testing.T) {
 	}
 }
 
-// The first block that Add makes is what encodeInto makes of the short names.
+// The first block that NewSet makes is what encodeInto makes of the short names.
 func TestFirstBlockIsABlock(t *testing.T) {
 	p := newPair(3, 1000, 0, 0)
 	cells := make([]cell, FirstBlock)
 	var counts [FirstBlock]uint16
 	for i := range p.a.Len() {
-		encodeInto(cells, &p.a.key, blockAt(0), *p.a.at(i))
-		w := startWalk(*p.a.at(i), blockAt(0))
+		encodeInto(cells, &p.a.key, blockAt(0), p.a.short[i])
+		w := startWalk(p.a.short[i], blockAt(0))
 		for j, ok := w.next(); ok; j, ok = w.next() {
 			counts[j]++
 		}
@@ -61,11 +47,8 @@ func TestFirstBlockIsABlock(t *testing.T) {
 
 // Every name is found by its short name, and no other is.
 func TestIndex(t *testing.T) {
-	for _, n := range []int{0, 1, 2, 5, 1000, chunkLen + 3} {
-		s := NewSet(Key{1})
-		for i := range n {
-			s.Add(testName(2, uint64(i)))
-		}
+	for _, n := range []int{0, 1, 2, 5, 1000, 1<<16 + 3} {
+		s := NewSet(Key{1}, 20, testNames(2, 0, n))
 		for i := range n {
 			if at, ok, err := s.Index(s.key.Short(testName(2, uint64(i)))); err != nil || !ok || at != uint32(i) {
 				t.Fatalf("name %d of %d: found at %d, %v, %v", i, n, at, ok, err)
@@ -76,24 +59,17 @@ func TestIndex(t *testing.T) {
 				t.Fatalf("%x among %d: %v, %v", short, n, ok, err)
 			}
 		}
-		s.Add([]byte("late"))
-		if at, ok, err := s.Index(s.key.Short([]byte("late"))); err != nil || !ok || at != uint32(n) {
-			t.Fatalf("a name added after the index was built: %d, %v, %v", at, ok, err)
-		}
 	}
 }
 
-// A name added twice is an error as soon as it matters, and the other side, which cannot know, finds that the sizes
+// A name given twice is an error as soon as it matters, and the other side, which cannot know, finds that the sizes
 // contradict the symbols.
 func TestNameTwice(t *testing.T) {
-	p := newPair(5, 2000, 3, 4)
-	twice := testName(77, 0)
-	p.a.Add(twice)
-	p.a.Add(twice)
+	names, twice := testNames(5, 0, 2007), testName(77, 0)
+	p := &pair{a: NewSet(Key{1}, 20, names[:20*2003], twice, twice), b: NewSet(Key{1}, 20, names[20*3:], twice)} // a part of the difference
 	if _, _, err := p.a.Index(p.a.key.Short(twice)); !errors.Is(err, ErrCollision) {
 		t.Errorf("Index of a name that is there twice: %v", err)
 	}
-	p.b.Add(twice) // so that it is part of the difference
 	a, b := p.exchanges(t)
 	var errA, errB error
 	for errA == nil && errB == nil && (a.Credit() > 0 || b.Credit() > 0) {
@@ -122,7 +98,7 @@ func TestCommonDigest(t *testing.T) {
 			name := testName(6, uint64(i))
 			byShort[s.key.Short(name)] = name
 		}
-		return func(i uint32) []byte { return byShort[*s.at(int(i))] }
+		return func(i uint32) []byte { return byShort[s.short[i]] }
 	}
 	ofA, ofB := p.a.CommonDigest(a.Mine(), names(p.a)), p.b.CommonDigest(b.Mine(), names(p.b))
 	if ofA != ofB || ofA == 0 {

@@ -32,7 +32,7 @@ func newPair(seed uint64, common, onlyA, onlyB int) *pair {
 	var key Key
 	binary.BigEndian.PutUint64(key[:], r.Uint64())
 	binary.BigEndian.PutUint64(key[8:], r.Uint64())
-	p := &pair{a: NewSet(key), b: NewSet(key)}
+	p := new(pair)
 	namesA, namesB := make([]byte, 0, (common+onlyA)*20), make([]byte, 0, (common+onlyB)*20)
 	total := common + onlyA + onlyB
 	for n := range total {
@@ -55,8 +55,7 @@ func newPair(seed uint64, common, onlyA, onlyB int) *pair {
 			namesB = append(namesB, name...)
 		}
 	}
-	p.a.AddPacked(namesA, 20)
-	p.b.AddPacked(namesB, 20)
+	p.a, p.b = NewSet(key, 20, namesA), NewSet(key, 20, namesB)
 	sortDistinct(p.shortsA)
 	sortDistinct(p.shortsB)
 	return p
@@ -161,12 +160,10 @@ func (p *pair) check(t testing.TB, a, b *Exchange) {
 // needed returns how many symbols it takes to find d differences. Common elements cancel out, so there is no need for any;
 // which of the differing elements are ours makes no difference either.
 func needed(r *rand.Rand, d int) uint64 {
-	s := NewSet(Key{})
-	s.grow(d)
-	s.len = d
+	s := &Set{short: make([]uint64, d)}
 	for i := range d {
-		*s.at(i) = r.Uint64() // a short name is as good as random
-		encodeInto(s.first.cells[:], &s.key, blockAt(0), *s.at(i))
+		s.short[i] = r.Uint64() // a short name is as good as random
+		encodeInto(s.first.cells[:], &s.key, blockAt(0), s.short[i])
 	}
 	dec := &decoder{set: s}
 	for dec.needed == 0 {
@@ -180,8 +177,14 @@ func needed(r *rand.Rand, d int) uint64 {
 	return dec.needed
 }
 
-// Add adds a name.
-func (s *Set) Add(name []byte) { s.AddPacked(name, len(name)) }
+// testNames returns n names of 20 bytes, one behind the other.
+func testNames(series uint64, from, n int) []byte {
+	names := make([]byte, 0, 20*n)
+	for i := range n {
+		names = append(names, testName(series, uint64(from+i))...)
+	}
+	return names
+}
 
 // Stats is what an exchange took.
 type Stats struct {

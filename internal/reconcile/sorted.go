@@ -119,6 +119,6 @@ func parseSorted(p []byte) ([]uint64, error) {
 func (s *Set) sort() {
 	s.buildIndex()
 	for b := range len(s.starts) - 1 {
-		slices.SortFunc(s.order[s.starts[b]:s.starts[b+1]], func(i, j uint32) int { return cmp.Compare(*s.at(int(i)), *s.at(int(j))) })
+		slices.SortFunc(s.order[s.starts[b]:s.starts[b+1]], func(i, j uint32) int { return cmp.Compare(s.short[i], s.short[j]) })
 	}
 }

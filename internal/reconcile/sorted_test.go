@@ -89,16 +89,17 @@ func TestMalformedSortedLists(t *testing.T) {
 // Two sides find the difference by sorted lists, or one by a sorted list and the other by a plain one.
 func TestExchangeOfSortedLists(t *testing.T) {
 	for _, sorted := range [][2]bool{{true, true}, {true, false}, {false, false}} {
-		a, b := NewSet(Key{1}), NewSet(Key{1})
+		var namesA, namesB []byte
 		for i := range 300_000 {
 			name := []byte{byte(i), byte(i >> 8), byte(i >> 16), 7}
 			if i%2 == 0 {
-				a.Add(name)
+				namesA = append(namesA, name...)
 			}
 			if i%3 == 0 {
-				b.Add(name)
+				namesB = append(namesB, name...)
 			}
 		}
+		a, b := NewSet(Key{1}, 4, namesA), NewSet(Key{1}, 4, namesB)
 		var x [2]*Exchange
 		for i, sets := range [][2]*Set{{a, b}, {b, a}} {
 			x[i] = NewExchange(sets[0], sets[1].Len(), sorted[i])

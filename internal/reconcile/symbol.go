@@ -54,9 +54,10 @@ func (s *Set) encode(b block) []cell {
 		return append([]cell(nil), s.first.cells[:]...)
 	}
 	size := int(b.high - b.low)
-	sketches := inParallel(s.parts(), size*SymbolSize, func() []cell { return make([]cell, size) },
+	const part = 1 << 16 // short names for a core at a time
+	sketches := inParallel((len(s.short)+part-1)/part, size*SymbolSize, func() []cell { return make([]cell, size) },
 		func(cells []cell, task int) {
-			for _, short := range s.part(task) {
+			for _, short := range s.short[task*part : min((task+1)*part, len(s.short))] {
 				encodeInto(cells, &s.key, b, short)
 			}
 		})

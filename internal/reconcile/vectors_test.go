@@ -78,11 +78,11 @@ func vectorName(n, size int) []byte {
 }
 
 func vectorSet(key Key, first, count, size int) *Set {
-	s := NewSet(key)
+	var names []byte
 	for n := first; n < first+count; n++ {
-		s.Add(vectorName(n, size))
+		names = append(names, vectorName(n, size)...)
 	}
-	return s
+	return NewSet(key, size, names)
 }
 
 func hex64(n uint64) string { return fmt.Sprintf("%016x", n) }

@@ -135,16 +135,14 @@ func (l *liar) negotiate(names ...string) wire.Common {
 
 func (l *liar) set(names []string) (*reconcile.Set, *oid.List) {
 	list := oid.NewList(oid.SHA1)
-	set := reconcile.NewSet(l.key)
 	for _, name := range names {
 		binary := make([]byte, oid.SHA1.Size())
 		if err := oid.SHA1.Parse(binary, []byte(name)); err != nil {
 			l.t.Error(err)
 		}
 		list.Append(binary)
-		set.AddPacked(binary, len(binary))
 	}
-	return set, list
+	return reconcile.NewSet(l.key, oid.SHA1.Size(), list.Chunks()...), list
 }
 
 // find finds the difference, honestly. The names are ascending.

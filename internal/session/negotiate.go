@@ -36,11 +36,8 @@ func (s *session) key() reconcile.Key {
 
 // newNegotiation makes the set of our names ready, which needs nothing of the peer's but the key.
 func newNegotiation(s *session) *negotiation {
-	n := &negotiation{s: s, set: reconcile.NewSet(s.key()), changed: make(chan struct{}, 1)}
-	for _, names := range s.local.Chunks() {
-		n.set.AddPacked(names, s.local.Format().Size())
-	}
-	return n
+	set := reconcile.NewSet(s.key(), s.local.Format().Size(), s.local.Chunks()...)
+	return &negotiation{s: s, set: set, changed: make(chan struct{}, 1)}
 }
 
 // begin starts the exchange, once the peer has said how many objects it holds.

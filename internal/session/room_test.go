@@ -28,21 +28,20 @@ func TestMuchToTellAndNoRoom(t *testing.T) {
 	secret := []byte("of a test")
 	key := (&session{o: Options{Secret: secret}}).key()
 	random := rand.NewChaCha8([32]byte{})
-	ours, theirs := oid.NewList(oid.SHA1), reconcile.NewSet(key)
-	ourSet := reconcile.NewSet(key)
+	ours, theirs := oid.NewList(oid.SHA1), oid.NewList(oid.SHA1)
 	for i := range uint32(common + 2*only) {
 		name := make([]byte, oid.SHA1.Size())
 		random.Read(name)
 		name[0], name[1], name[2] = byte(i>>16), byte(i>>8), byte(i) // ascending
 		if i < common || i%2 == 0 {
 			ours.Append(name)
-			ourSet.AddPacked(name, len(name))
 		}
 		if i < common || i%2 == 1 {
-			theirs.AddPacked(name, len(name))
+			theirs.Append(name)
 		}
 	}
-	symbols := symbolsOf(t, theirs, ourSet)
+	setOf := func(names *oid.List) *reconcile.Set { return reconcile.NewSet(key, oid.SHA1.Size(), names.Chunks()...) }
+	symbols := symbolsOf(t, setOf(theirs), setOf(ours))
 	repo := gittest.New(t)
 	store, err := intake.Open(t.Context(), git.Git{Dir: repo.Dir, Env: repo.Env})
 	if err != nil {
