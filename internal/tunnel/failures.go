@@ -13,42 +13,6 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// UntrustedError says that the peer has a key that is not trusted. Nobody knows whose key it is, so it is never offered
-// as the one to trust.
-type UntrustedError struct{ Fingerprint string }
-
-func (e *UntrustedError) Error() string {
-	return fmt.Sprintf("somebody else may have taken the token, or the transport leads elsewhere: the peer's key is %s, "+
-		"which is not trusted; compare it with the other side by voice, and start again with a new token", e.Fingerprint)
-}
-
-// RefusedError says that the peer has refused our key.
-type RefusedError struct{ Fingerprint string }
-
-func (e *RefusedError) Error() string {
-	return fmt.Sprintf("the peer does not trust our key: its side must start with AIG_TRUST=%s", e.Fingerprint)
-}
-
-// EndedError says that the pipe ended during the handshake. It wraps [io.ErrUnexpectedEOF].
-type EndedError struct{ Fingerprint string }
-
-func (e *EndedError) Error() string {
-	return fmt.Sprintf("the pipe ended during the SSH handshake: the link broke, or the peer gave up "+
-		"(does it trust our key? AIG_TRUST=%s)", e.Fingerprint)
-}
-
-func (e *EndedError) Unwrap() error { return io.ErrUnexpectedEOF }
-
-// AlteredError says that the pipe delivered what the peer had not sent.
-type AlteredError struct{ err error }
-
-func (e *AlteredError) Error() string {
-	return fmt.Sprintf("bytes were lost or altered between the two sides (%v): the transport alters data, "+
-		"or somebody is tampering with it", e.err)
-}
-
-func (e *AlteredError) Unwrap() error { return e.err }
-
 // handshakeError returns the reason that helps most: ours (we refuse the peer's key), then the pipe's, then the peer's (it
 // has refused our key).
 func (c *Conn) handshakeError(err error) error {
@@ -58,14 +22,19 @@ func (c *Conn) handshakeError(err error) error {
 	case c.refusal != nil:
 		return c.refusal
 	case ended(err) || errors.As(err, &unasked) && !slices.ContainsFunc(unasked.Errors, attempt):
-		return &EndedError{ssh.FingerprintSHA256(c.OwnKey)}
+		return endedError("the pipe ended during the SSH handshake: the link broke, or the peer gave up " +
+			"(does it trust our key? AIG_TRUST=" + ssh.FingerprintSHA256(c.OwnKey) + ")")
 	case !c.Server && c.PeerKey != nil && says(err, "ssh: unable to authenticate", "ssh: disconnect"):
-		return &RefusedError{ssh.FingerprintSHA256(c.OwnKey)}
-	case altered(err):
-		return &AlteredError{ofPeer(err)}
+		return fmt.Errorf("the peer does not trust our key: its side must start with AIG_TRUST=%s", ssh.FingerprintSHA256(c.OwnKey))
 	}
-	return fmt.Errorf("SSH handshake with the peer: %w", ofPeer(err))
+	return failed("SSH handshake with the peer", err)
 }
+
+// endedError is an io.ErrUnexpectedEOF in our words.
+type endedError string
+
+func (e endedError) Error() string { return string(e) }
+func (endedError) Unwrap() error   { return io.ErrUnexpectedEOF }
 
 // sshError is an error of x/crypto/ssh, which may quote a packetful of the peer's words. Its text is short and printable.
 type sshError struct{ error }
@@ -93,9 +62,14 @@ func ended(err error) bool {
 	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(pipeFailure))
 }
 
-// altered returns whether a packet failed its integrity check or could not be a packet at all.
-func altered(err error) bool {
-	return says(err, "message authentication failed", "MAC failure", "packet too large", "packet too small", "packet length")
+// failed returns SSH's error about what has failed. A packet that fails its integrity check, or can't be one at all, is nothing
+// that the peer has sent.
+func failed(what string, err error) error {
+	if says(err, "message authentication failed", "MAC failure", "packet too large", "packet too small", "packet length") {
+		return fmt.Errorf("bytes were lost or altered between the two sides (%w): the transport alters data, "+
+			"or somebody is tampering with it", ofPeer(err))
+	}
+	return fmt.Errorf("%s: %w", what, ofPeer(err))
 }
 
 // says returns whether an error holds one of the texts, which are all that x/crypto/ssh has to tell some errors by.
@@ -105,13 +79,10 @@ func says(err error, texts ...string) bool {
 
 // broken returns why a connection is over, or nil if it simply ended.
 func broken(why error) error {
-	switch {
-	case ended(why):
+	if ended(why) {
 		return nil
-	case altered(why):
-		return &AlteredError{ofPeer(why)}
 	}
-	return fmt.Errorf("the SSH connection with the peer failed: %w", ofPeer(why))
+	return failed("the SSH connection with the peer failed", why)
 }
 
 // errEnded says that a connection simply ended where it must not.

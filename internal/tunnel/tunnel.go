@@ -42,8 +42,9 @@ func (c *Conn) check(key ssh.PublicKey) error {
 	fingerprint := ssh.FingerprintSHA256(key)
 	c.refusal = nil
 	switch weak := identity.CheckKey(key); {
-	case !c.o.Trusted(key):
-		c.refusal = &UntrustedError{fingerprint}
+	case !c.o.Trusted(key): // nobody knows whose it is, so it is never offered as the one to trust
+		c.refusal = fmt.Errorf("somebody else may have taken the token, or the transport leads elsewhere: the peer's key is %s, "+
+			"which is not trusted; compare it with the other side by voice, and start again with a new token", fingerprint)
 	case weak != nil:
 		c.refusal = fmt.Errorf("the peer's key %s %w", fingerprint, weak)
 	case c.PeerKey == nil:
@@ -121,7 +122,7 @@ func (c *Conn) queue(chans <-chan ssh.NewChannel) {
 }
 
 // Read reads from the channel. At the peer's end of it, the error is io.EOF; at an end that the peer has not made, it is
-// another, such as *AlteredError.
+// another.
 //
 // An error beside bytes is dropped: it only says that the peer has gone and can't be told that they were read. What it said
 // before is still to be read, and the next Read says why it has gone.

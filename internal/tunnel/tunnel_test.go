@@ -177,8 +177,7 @@ func TestWrongKey(t *testing.T) {
 	roles := make(map[bool]bool)
 	for range 100 {
 		a, b := pair(t, Options{Signer: keyA, Trusted: trusts(other), Timing: timing}, Options{Signer: keyB, Trusted: trusts(keyA), Timing: timing})
-		var untrusted *UntrustedError
-		if !errors.As(a.err, &untrusted) || untrusted.Fingerprint != ssh.FingerprintSHA256(keyB.PublicKey()) {
+		if a.err == nil || !strings.Contains(a.err.Error(), "the peer's key is "+ssh.FingerprintSHA256(keyB.PublicKey())+", which is not trusted") {
 			t.Fatalf("as server %v, the side that mistrusts: %v", a.server, a.err)
 		}
 		if text := a.err.Error(); !strings.HasPrefix(text, "somebody else may have taken the token") || strings.Contains(text, "TRUST=") {
@@ -273,8 +272,7 @@ func TestAltered(t *testing.T) {
 			t.Fatal(err)
 		}
 		<-a.conn.over
-		var altered *AlteredError
-		if _, err := a.conn.Read(make([]byte, 8)); !errors.As(err, &altered) {
+		if _, err := a.conn.Read(make([]byte, 8)); err == nil || !strings.HasPrefix(err.Error(), "bytes were lost or altered") {
 			t.Errorf("spoilt %d: %v", spoil, err)
 		}
 		a.conn.Close()
