@@ -70,15 +70,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	o.Logger = logger(stderr, o.log, o.verbose)
-	counted := metrics.New()
-	o.Observer = counted
 	if o.nodes.URLs != "" {
 		others, err := join(&o)
 		if err != nil {
 			return err
 		}
 		defer others.Close()
-		counted.WatchCluster(others.Connected, others.Nodes)
+		o.Metrics.WatchCluster(others.Connected, others.Nodes)
 	}
 	server, err := switchboard.New(o.Options)
 	if err != nil {
@@ -88,8 +86,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	counted.Watch(server.Held)
-	stop, err := tell(ctx, o.metrics, counted)
+	stop, err := tell(ctx, o.prometheus, o.Metrics)
 	if err != nil {
 		ln.Close()
 		return err

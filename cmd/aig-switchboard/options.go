@@ -20,7 +20,7 @@ type options struct {
 	switchboard.Options
 	nodes           cluster.Options
 	listen, hostKey string
-	log, metrics    string
+	log, prometheus string
 	verbose, check  bool
 	help, version   bool
 }
@@ -39,7 +39,7 @@ func parse(args []string) (options, error) {
 	flags.BoolVar(&o.check, "check-config", false, "")
 	flags.StringVar(&landing, "landing", "", "")
 	flags.StringVar(&o.log, "log", "logfmt", "")
-	flags.StringVar(&o.metrics, "metrics", "", "")
+	flags.StringVar(&o.prometheus, "metrics", "", "")
 	flags.StringVar(&o.nodes.URLs, "nats", "", "")
 	flags.StringVar(&o.nodes.Advertise, "advertise", "", "")
 	flags.BoolVar(&o.version, "version", false, "")

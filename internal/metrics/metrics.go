@@ -9,11 +9,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"aig/internal/switchboard"
 )
 
-// Metrics is a switchboard's [switchboard.Observer], with a registry of its own.
+// Metrics is what is counted, in a registry of its own. Several goroutines may tell it things at once.
 type Metrics struct {
 	registry  *prometheus.Registry
 	factory   promauto.Factory
@@ -49,10 +47,10 @@ func New() *Metrics {
 }
 
 // Watch adds what there is of a server at the time of asking.
-func (m *Metrics) Watch(held func() switchboard.Held) {
-	m.gauge("connections", "How many connections there are now.", func() int { return held().Connections })
-	m.gauge("waiting", "How many waiting there are now.", func() int { return held().Waiting })
-	m.gauge("links", "How many links there are now.", func() int { return held().Links })
+func (m *Metrics) Watch(connections, waiting, links func() int) {
+	m.gauge("connections", "How many connections there are now.", connections)
+	m.gauge("waiting", "How many waiting there are now.", waiting)
+	m.gauge("links", "How many links there are now.", links)
 }
 
 // WatchCluster adds what there is of a cluster at the time of asking.
@@ -86,14 +84,21 @@ func (m *Metrics) Handler(ready func() bool) http.Handler {
 	return mux
 }
 
-// Refused, Handshake, LookedUp, LinkEnded and Evicted implement [switchboard.Observer].
-func (m *Metrics) Refused(reason string)        { m.refusals.WithLabelValues(reason).Inc() }
+// Refused counts somebody who was refused or cut off, for a reason as in the log.
+func (m *Metrics) Refused(reason string) { m.refusals.WithLabelValues(reason).Inc() }
+
+// Handshake counts an SSH handshake that has succeeded.
 func (m *Metrics) Handshake(took time.Duration) { m.handshake.Observe(took.Seconds()) }
-func (m *Metrics) LookedUp(found bool)          { m.lookups.WithLabelValues(strconv.FormatBool(found)).Inc() }
+
+// LookedUp counts a token that somebody has tried.
+func (m *Metrics) LookedUp(found bool) { m.lookups.WithLabelValues(strconv.FormatBool(found)).Inc() }
+
+// Evicted counts one of so many of a network that had to go from "connections", "waiting" or "links".
 func (m *Metrics) Evicted(from string, crowd int) {
 	m.evictions.WithLabelValues(from).Observe(float64(crowd))
 }
 
+// LinkEnded counts a link, and its bytes from the side that waited, and to it.
 func (m *Metrics) LinkEnded(how string, there, back int64, took time.Duration) {
 	m.links.WithLabelValues(how).Observe(took.Seconds())
 	m.bytes.WithLabelValues("from_waiting").Add(float64(there))

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"aig/internal/switchboard"
 )
 
 func ask(t *testing.T, m *Metrics, path string, ready bool) (int, string) {
@@ -22,7 +20,7 @@ func ask(t *testing.T, m *Metrics, path string, ready bool) (int, string) {
 // filled is metrics of a switchboard at which everything has happened.
 func filled() *Metrics {
 	m := New()
-	m.Watch(func() switchboard.Held { return switchboard.Held{Connections: 5, Waiting: 2, Links: 1} })
+	m.Watch(func() int { return 5 }, func() int { return 2 }, func() int { return 1 })
 	m.WatchCluster(func() bool { return true }, func() int { return 2 })
 	m.Refused("token")
 	m.Handshake(20 * time.Millisecond)

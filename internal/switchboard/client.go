@@ -68,7 +68,7 @@ func (c *client) serve() {
 		}
 		return
 	}
-	opt.Observer.Handshake(time.Since(began))
+	opt.Metrics.Handshake(time.Since(began))
 	c.ssh = conn
 	if c.node = conn.Permissions != nil; c.node {
 		c.place.settle() // it must not go for its clients' sake: they are counted where they came in

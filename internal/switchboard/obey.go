@@ -55,7 +55,7 @@ func (s *session) obey(c command) error {
 	if err != nil {
 		return err
 	}
-	server.opt.Observer.LookedUp(found != Found{})
+	server.opt.Metrics.LookedUp(found != Found{})
 	switch {
 	case found.Wait != nil:
 		return s.carry(found.Wait.Side, s)
@@ -152,7 +152,7 @@ func (s *session) carry(waited, joined Side) error {
 		how, _ = server.count(err)
 	}
 	there, back, took := l.directions[0].bytes.Load(), l.directions[1].bytes.Load(), time.Since(l.began)
-	server.opt.Observer.LinkEnded(how, there, back, took)
+	server.opt.Metrics.LinkEnded(how, there, back, took)
 	log.Log(context.Background(), level, "link ended", "how", how, "bytes", there, "back", back, "seconds", int64(took.Seconds()))
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/metrics"
 )
 
 // Options set up a [Server]. Start from [DefaultOptions]: there is no zero value that means "the default".
@@ -13,7 +15,7 @@ type Options struct {
 	HostKey ssh.MultiAlgorithmSigner // as [HostKey] reads or makes it
 	Logger  *slog.Logger             // never sees a token, a byte of a link or a foreign string
 
-	Observer Observer // by default nobody
+	Metrics *metrics.Metrics // of this server alone; nothing in them names a client, a token or a key
 
 	Memory     *Memory    // where those who wait here do; nil makes one
 	Rendezvous Rendezvous // where others are looked for; nil is the memory
@@ -65,8 +67,8 @@ const maxLanding = 16 << 10
 // system's own buffers come on top.
 func DefaultOptions() Options {
 	return Options{
-		Observer: nobody{},
-		Landing:  landing,
+		Metrics: metrics.New(),
+		Landing: landing,
 
 		MaxConnections: 1024,
 		MaxWaiting:     256,

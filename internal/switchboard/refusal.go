@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/metrics"
 )
 
 // reason names why somebody was refused or cut off: the key of a counter in the log.
@@ -85,7 +87,7 @@ func disconnect(line string) []byte {
 
 // counters count refusals.
 type counters struct {
-	observer Observer
+	metrics *metrics.Metrics
 
 	mu     sync.Mutex
 	counts map[reason]uint64
@@ -93,7 +95,7 @@ type counters struct {
 }
 
 func (c *counters) add(r reason) {
-	c.observer.Refused(string(r))
+	c.metrics.Refused(string(r))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.counts[r]++

@@ -81,20 +81,22 @@ func New(opt Options) (*Server, error) {
 		user = nodeUser(opt.ClusterKey)
 	}
 	bounded := func(name string, most int) *pool {
-		return newPool(most, func(crowd int) { opt.Observer.Evicted(name, crowd) })
+		return newPool(most, func(crowd int) { opt.Metrics.Evicted(name, crowd) })
 	}
-	return &Server{
+	s := &Server{
 		opt:         opt,
 		log:         opt.Logger,
 		large:       make(chan struct{}, maxLarge),
 		farewells:   make(chan struct{}, maxFarewells),
 		nodeUser:    user,
 		linkLines:   rate.NewLimiter(linkLineRate, linkLineBurst),
-		counters:    counters{observer: opt.Observer, counts: make(map[reason]uint64)},
+		counters:    counters{metrics: opt.Metrics, counts: make(map[reason]uint64)},
 		connections: bounded("connections", opt.MaxConnections),
 		waiting:     bounded("waiting", opt.MaxWaiting),
 		links:       bounded("links", opt.MaxLinks),
-	}, nil
+	}
+	opt.Metrics.Watch(s.connections.number, s.waiting.number, s.links.number)
+	return s, nil
 }
 
 // Serve serves the connections that come in on ln, which it closes. When ctx ends, it takes no new connection and no new
