@@ -66,12 +66,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 		o.hostKey = filepath.Join(dir, "aig-switchboard", "host_ed25519")
 	}
-	if o.HostKey, err = switchboard.HostKey(o.hostKey); err != nil {
+	var clusterKey []byte
+	if o.HostKey, clusterKey, err = switchboard.HostKey(o.hostKey); err != nil {
 		return err
 	}
 	o.Logger = logger(stderr, o.log, o.verbose)
 	if o.nodes.URLs != "" {
-		others, err := join(&o)
+		others, err := join(&o, clusterKey)
 		if err != nil {
 			return err
 		}
@@ -107,11 +108,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 }
 
 // join makes this switchboard one node of several, which are those that have its host key.
-func join(o *options) (*cluster.Cluster, error) {
-	key, err := switchboard.ClusterKey(o.hostKey)
-	if err != nil {
-		return nil, err
-	}
+func join(o *options, key []byte) (*cluster.Cluster, error) {
 	o.ClusterKey = key
 	o.Memory = switchboard.NewMemory(o.TokenDigits, o.Lookups, rand.Reader)
 	o.nodes.Key, o.nodes.Memory, o.nodes.Logger = key, o.Memory, o.Logger

@@ -47,7 +47,7 @@ const (
 type Options struct {
 	URLs      string // of NATS, with commas between them
 	Advertise string // host and port at which the other nodes reach this one
-	Key       []byte // see [switchboard.ClusterKey]
+	Key       []byte // as [switchboard.HostKey] returns it
 	Memory    *switchboard.Memory
 	Logger    *slog.Logger // never sees a token or a name
 }

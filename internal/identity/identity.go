@@ -40,7 +40,7 @@ func Load(ctx context.Context, file string, prompt Prompt) (ssh.Signer, error) {
 	}
 	switch {
 	case k.public != nil && err == nil:
-		return Restrict(&agentSigner{ctx, k.public})
+		return restrict(&agentSigner{ctx, k.public})
 	case k.private == nil:
 		return nil, fmt.Errorf("your key: %s can only be used from the SSH agent: %w", k.publicName, err)
 	}
@@ -146,8 +146,8 @@ func algorithms(key ssh.PublicKey) ([]string, error) {
 	}
 }
 
-// Restrict returns a signer that uses only the good algorithms of its key, or why the key can't be used.
-func Restrict(signer ssh.AlgorithmSigner) (ssh.MultiAlgorithmSigner, error) {
+// restrict returns a signer that uses only the good algorithms of its key, or why the key can't be used.
+func restrict(signer ssh.AlgorithmSigner) (ssh.MultiAlgorithmSigner, error) {
 	names, err := algorithms(signer.PublicKey())
 	if err != nil {
 		return nil, err

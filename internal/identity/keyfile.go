@@ -118,7 +118,7 @@ func (k *keyFile) examine(block *pem.Block, content []byte) error {
 		}
 		return CheckKey(k.public) // before its passphrase is asked for
 	case err == nil:
-		if k.ready, err = newSigner(raw); err == nil {
+		if k.ready, err = NewSigner(raw); err == nil {
 			k.public = k.ready.PublicKey()
 		}
 		return err
@@ -145,13 +145,14 @@ func onToken(key ssh.PublicKey) bool { return strings.HasPrefix(key.Type(), "sk-
 // encryptedPKCS8 is the type of a PEM block that x/crypto can't decrypt.
 const encryptedPKCS8 = "ENCRYPTED PRIVATE KEY"
 
-// newSigner returns a signer with a private key, if the key can be used.
-func newSigner(raw any) (ssh.Signer, error) {
+// NewSigner returns a signer with a private key, as [ssh.ParseRawPrivateKey] returns it, if the key can be used. The error goes on from
+// its file's name.
+func NewSigner(raw any) (ssh.MultiAlgorithmSigner, error) {
 	signer, err := ssh.NewSignerFromKey(raw)
 	if err != nil {
 		return nil, fmt.Errorf("is of a kind that can't be used: %s", quote(err.Error()))
 	}
-	restricted, err := Restrict(signer.(ssh.AlgorithmSigner))
+	restricted, err := restrict(signer.(ssh.AlgorithmSigner))
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +187,7 @@ func (k *keyFile) decrypt(ctx context.Context, prompt Prompt) (ssh.Signer, error
 		clear(passphrase)
 		switch {
 		case err == nil:
-			return newSigner(raw)
+			return NewSigner(raw)
 		case !errors.Is(err, x509.IncorrectPasswordError):
 			return nil, err
 		}

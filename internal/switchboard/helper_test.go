@@ -89,7 +89,7 @@ func startBoardOn(tb testing.TB, ln net.Listener, change func(*Options)) *board 
 	opt.Grace = 0
 	opt.Lookups = 1 << 20 // tests link much oftener than people do
 	opt.Logger = slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	if opt.HostKey, err = HostKey(filepath.Join(tb.TempDir(), "host_key")); err != nil {
+	if opt.HostKey, _, err = HostKey(filepath.Join(tb.TempDir(), "host_key")); err != nil {
 		tb.Fatal(err)
 	}
 	if change != nil {

@@ -24,56 +24,39 @@ import (
 // made with mode 0700. Two processes that start at once end with the same key. A key that others may read is refused, as
 // OpenSSH refuses it, but for one that is root's and that a group may read: so does an administrator give a key to a
 // service.
-func HostKey(file string) (ssh.MultiAlgorithmSigner, error) {
-	signer, err := readHostKey(file)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return signer, err
-	}
-	if err := makeHostKey(file); err != nil {
-		return nil, fmt.Errorf("making the host key %q: %w", file, err)
-	}
-	return readHostKey(file)
-}
-
-// ClusterKey returns the 32 bytes that all who have the private key in file share: those of HKDF (RFC 5869) with SHA-256 over
-// its PKCS #8 form.
-func ClusterKey(file string) ([]byte, error) {
+//
+// clusterKey are 32 bytes that all who have the key share, in whatever format: those of HKDF (RFC 5869) with SHA-256 over its
+// PKCS #8 form.
+func HostKey(file string) (key ssh.MultiAlgorithmSigner, clusterKey []byte, err error) {
 	text, err := readKeyFile(file)
-	if err != nil {
-		return nil, err
-	}
-	key, err := ssh.ParseRawPrivateKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
-	}
-	if p, ok := key.(*ed25519.PrivateKey); ok {
-		key = *p
-	}
-	form, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
-	}
-	return hkdf.Key(sha256.New, form, nil, "aig-switchboard cluster", sha256.Size)
-}
-
-func readHostKey(file string) (ssh.MultiAlgorithmSigner, error) {
-	text, err := readKeyFile(file)
-	if err != nil {
-		return nil, err
-	}
-	signer, err := ssh.ParsePrivateKey(text)
-	var locked *ssh.PassphraseMissingError
-	if errors.As(err, &locked) {
-		return nil, fmt.Errorf("the host key %q has a passphrase; a server needs one without", file)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := makeHostKey(file); err != nil {
+			return nil, nil, fmt.Errorf("making the host key %q: %w", file, err)
+		}
+		text, err = readKeyFile(file)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
+		return nil, nil, err
 	}
-	restricted, err := identity.Restrict(signer.(ssh.AlgorithmSigner))
+	raw, err := ssh.ParseRawPrivateKey(text)
+	if errors.As(err, new(*ssh.PassphraseMissingError)) {
+		return nil, nil, fmt.Errorf("the host key %q has a passphrase; a server needs one without", file)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("the host key %q %w", file, err)
+		return nil, nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
 	}
-	return restricted, nil
+	if key, err = identity.NewSigner(raw); err != nil {
+		return nil, nil, fmt.Errorf("the host key %q %w", file, err)
+	}
+	if p, ok := raw.(*ed25519.PrivateKey); ok {
+		raw = *p
+	}
+	form, err := x509.MarshalPKCS8PrivateKey(raw)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the host key %q can't be used: %w", file, err)
+	}
+	clusterKey, err = hkdf.Key(sha256.New, form, nil, "aig-switchboard cluster", sha256.Size)
+	return key, clusterKey, err
 }
 
 // readKeyFile reads a private key's file, unless others may read it, too.

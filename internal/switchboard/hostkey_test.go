@@ -21,7 +21,7 @@ func TestHostKeyMade(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "directory")
 	file := filepath.Join(dir, "key")
-	made, err := HostKey(file)
+	made, _, err := HostKey(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestHostKeyMade(t *testing.T) {
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	found, err := HostKey(file)
+	found, _, err := HostKey(file)
 	if err != nil || !bytes.Equal(found.PublicKey().Marshal(), made.PublicKey().Marshal()) {
 		t.Errorf("another key was found: %v", err)
 	}
@@ -54,7 +54,7 @@ func TestClusterKey(t *testing.T) {
 		if out, err := exec.Command("ssh-keygen", "-q", "-t", kind, "-N", "", "-f", file).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		first, err := ClusterKey(file)
+		_, first, err := HostKey(file)
 		if err != nil || len(first) != 32 {
 			t.Fatalf("%s: %d bytes, %v", kind, len(first), err)
 		}
@@ -68,7 +68,7 @@ func TestClusterKey(t *testing.T) {
 		if out, err := exec.Command("ssh-keygen", "-q", "-p", "-m", "PEM", "-P", "", "-N", "", "-f", file).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
-		if again, err := ClusterKey(file); err != nil || !bytes.Equal(first, again) {
+		if _, again, err := HostKey(file); err != nil || !bytes.Equal(first, again) {
 			t.Errorf("%s in another form: another key, %v", kind, err)
 		}
 	}
@@ -82,7 +82,7 @@ func TestHostKeyRace(t *testing.T) {
 	var wait sync.WaitGroup
 	for i := range keys {
 		wait.Go(func() {
-			if key, err := HostKey(file); err != nil {
+			if key, _, err := HostKey(file); err != nil {
 				t.Error(err)
 			} else {
 				keys[i] = ssh.FingerprintSHA256(key.PublicKey())
@@ -133,7 +133,7 @@ func TestHostKeyRefused(t *testing.T) {
 		if err := errors.Join(os.WriteFile(file, c.text, c.mode), os.Chmod(file, c.mode)); err != nil { // whatever the umask
 			t.Fatal(err)
 		}
-		if _, err := HostKey(file); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := HostKey(file); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
 		if text, err := os.ReadFile(file); err != nil || !bytes.Equal(text, c.text) {
@@ -144,13 +144,13 @@ func TestHostKeyRefused(t *testing.T) {
 	if out, err := exec.Command("mkfifo", "-m", "600", pipe).CombinedOutput(); err != nil {
 		t.Fatalf("mkfifo: %v\n%s", err, out)
 	}
-	if _, err := HostKey(pipe); err == nil || !strings.Contains(err.Error(), "regular") {
+	if _, _, err := HostKey(pipe); err == nil || !strings.Contains(err.Error(), "regular") {
 		t.Errorf("a pipe: %v", err)
 	}
-	if _, err := HostKey(dir); err == nil || !strings.Contains(err.Error(), "regular") {
+	if _, _, err := HostKey(dir); err == nil || !strings.Contains(err.Error(), "regular") {
 		t.Errorf("a directory: %v", err)
 	}
-	if _, err := HostKey(filepath.Join(dir, "empty", "key")); err == nil {
+	if _, _, err := HostKey(filepath.Join(dir, "empty", "key")); err == nil {
 		t.Error("a file as a directory")
 	}
 }
@@ -159,21 +159,21 @@ func TestHostKeyRefused(t *testing.T) {
 func TestHostKeyOfRoot(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "key")
-	if _, err := HostKey(file); err != nil {
+	if _, _, err := HostKey(file); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(file, 0o640); err != nil {
 		t.Fatal(err)
 	}
 	root := os.Getuid() == 0
-	if _, err := HostKey(file); (err == nil) != root {
+	if _, _, err := HostKey(file); (err == nil) != root {
 		t.Errorf("root: %v, %v", root, err)
 	}
 	if root {
 		if err := os.Chown(file, 1, 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := HostKey(file); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		if _, _, err := HostKey(file); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 			t.Errorf("another one's: %v", err)
 		}
 	}
@@ -190,10 +190,10 @@ func TestWeakHostKey(t *testing.T) {
 			t.Fatalf("ssh-keygen: %v\n%s", err, out)
 		}
 	}
-	if _, err := HostKey(filepath.Join(dir, "1024")); err == nil || !strings.Contains(err.Error(), "1024 bits") {
+	if _, _, err := HostKey(filepath.Join(dir, "1024")); err == nil || !strings.Contains(err.Error(), "1024 bits") {
 		t.Errorf("1024 bits: %v", err)
 	}
-	key, err := HostKey(filepath.Join(dir, "2048"))
+	key, _, err := HostKey(filepath.Join(dir, "2048"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func (e *elsewhere) Meet(key Key, side Side) (other, own *Wait) {
 // startNodes starts two nodes: what somebody asks for at the second one waits at the first.
 func startNodes(t *testing.T, change func(node int, o *Options)) (first, second *board) {
 	t.Helper()
-	key, err := HostKey(filepath.Join(t.TempDir(), "host_key"))
+	key, _, err := HostKey(filepath.Join(t.TempDir(), "host_key"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ type Options struct {
 
 	Memory     *Memory    // where those who wait here do; nil makes one
 	Rendezvous Rendezvous // where others are looked for; nil is the memory
-	ClusterKey []byte     // see [ClusterKey]; nil lets no node in
+	ClusterKey []byte     // as HostKey returns it; nil lets no node in
 
 	Landing string // what whoever asks for "help" reads
 

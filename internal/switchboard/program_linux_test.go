@@ -45,7 +45,7 @@ func startProgram(t *testing.T, bin string, files int, options ...string) *progr
 	file := filepath.Join(t.TempDir(), "key")
 	p := &program{board: &board{Server: new(Server)}, read: make(chan struct{})}
 	var err error
-	if p.opt.HostKey, err = HostKey(file); err != nil {
+	if p.opt.HostKey, _, err = HostKey(file); err != nil {
 		t.Fatal(err)
 	}
 	args := append([]string{"-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, files), bin,
