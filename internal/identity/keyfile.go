@@ -51,27 +51,32 @@ func readKeyFile(name string) (*keyFile, error) {
 	return k, nil
 }
 
-// read reads a file, unless it can't be a key's.
+// read reads a key's file, unless it is a private key's that others may read, too.
 func (k *keyFile) read(name string) ([]byte, error) {
+	content, info, err := ReadKeyFile(name)
+	// A public key may be read by anybody.
+	if block, _ := pem.Decode(content); block != nil {
+		err = checkMode(name, info, os.Getuid())
+	}
+	return content, err
+}
+
+// ReadKeyFile reads a file, unless it can't be a key's. The error goes on from its name.
+func ReadKeyFile(name string) ([]byte, fs.FileInfo, error) {
 	info, err := os.Stat(name) // first: opening a FIFO may take for ever
-	if err != nil {
-		return nil, fmt.Errorf("can't be read: %w", reason(err))
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file")
-	}
-	if info.Size() > maxKeyFile {
-		return nil, errors.New("is too large to be a key")
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("can't be read: %w", reason(err))
+	case !info.Mode().IsRegular():
+		return nil, nil, errors.New("is not a regular file")
+	case info.Size() > maxKeyFile:
+		return nil, nil, errors.New("is too large to be a key")
 	}
 	content, err := os.ReadFile(name)
 	if err != nil {
-		return nil, fmt.Errorf("can't be read: %w", reason(err))
+		return nil, nil, fmt.Errorf("can't be read: %w", reason(err))
 	}
-	// A public key may be read by anybody.
-	if block, _ := pem.Decode(content); block != nil {
-		return content, checkMode(name, info, os.Getuid())
-	}
-	return content, nil
+	return content, info, nil
 }
 
 // reason removes the file's name from an error whose text names it already.

@@ -73,10 +73,7 @@ func readTrusted(name string) (content string, ok bool) {
 	if name = expand(name); filepath.Base(name) == name && filepath.Ext(name) != ".pub" {
 		return "", false
 	}
-	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxKeyFile {
-		return "", false
-	}
-	b, err := os.ReadFile(name)
+	b, _, err := ReadKeyFile(name)
 	return string(b), err == nil
 }
 

@@ -28,12 +28,12 @@ import (
 // clusterKey are 32 bytes that all who have the key share, in whatever format: those of HKDF (RFC 5869) with SHA-256 over its
 // PKCS #8 form.
 func HostKey(file string) (key ssh.MultiAlgorithmSigner, clusterKey []byte, err error) {
-	text, err := readKeyFile(file)
+	text, err := readHostKey(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeHostKey(file); err != nil {
 			return nil, nil, fmt.Errorf("making the host key %q: %w", file, err)
 		}
-		text, err = readKeyFile(file)
+		text, err = readHostKey(file)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -59,21 +59,14 @@ func HostKey(file string) (key ssh.MultiAlgorithmSigner, clusterKey []byte, err 
 	return key, clusterKey, err
 }
 
-// readKeyFile reads a private key's file, unless others may read it, too.
-func readKeyFile(file string) ([]byte, error) {
-	info, err := os.Stat(file) // first: opening a pipe would wait for a writer
+// readHostKey reads a private key's file, unless others may read it, too.
+func readHostKey(file string) ([]byte, error) {
+	text, info, err := identity.ReadKeyFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("opening the host key: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("the host key %q is not a regular file", file)
+		return nil, fmt.Errorf("the host key %q %w", file, err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && (mode&0o037 != 0 || !ownedByRoot(info)) && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("the host key %q may be read by others (mode %04o); run chmod 600 on it", file, mode)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the host key: %w", err)
 	}
 	return text, nil
 }

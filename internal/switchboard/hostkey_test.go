@@ -127,7 +127,7 @@ func TestHostKeyRefused(t *testing.T) {
 		{"writable by a group", pem.EncodeToMemory(open), 0o660, "chmod 600"},
 		{"garbage", []byte("garbage"), 0o600, "can't be used"},
 		{"empty", nil, 0o600, "can't be used"},
-		{"huge", bytes.Repeat([]byte("x"), 1<<20), 0o600, "can't be used"},
+		{"huge", bytes.Repeat([]byte("x"), 1<<20), 0o600, "too large"},
 	} {
 		file := filepath.Join(dir, c.name)
 		if err := errors.Join(os.WriteFile(file, c.text, c.mode), os.Chmod(file, c.mode)); err != nil { // whatever the umask
