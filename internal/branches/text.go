@@ -73,7 +73,7 @@ func (r *Report) newest(b Branch) string {
 	if class := b.Class(); !known || class == UpToDate || class == Behind {
 		return ""
 	}
-	return fmt.Sprintf("; %s, %s, %s", subject(about), oneLine(about.Author), oneLine(about.Age))
+	return fmt.Sprintf("; %s, %s, %s", subject(about), ref.Show(about.Author), ref.Show(about.Age))
 }
 
 func (r *Report) describeTip(tip string) string {
@@ -83,7 +83,7 @@ func (r *Report) describeTip(tip string) string {
 	var text string
 	about, known := r.About[tip]
 	if known {
-		text = fmt.Sprintf("%s  %s, %s, %s\n", shortObject(tip), subject(about), oneLine(about.Author), oneLine(about.Date))
+		text = fmt.Sprintf("%s  %s, %s, %s\n", shortObject(tip), subject(about), ref.Show(about.Author), ref.Show(about.Date))
 	}
 	if strings.HasPrefix(about.Subject, ref.SnapshotSubject) {
 		text += "    " + ref.Shell("git", "stash", "apply", tip) + "\n"
@@ -124,7 +124,7 @@ func (b Branch) describe() string {
 	case New:
 		return "new"
 	}
-	return "unknown: " + oneLine(b.why())
+	return "unknown: " + ref.Show(b.why())
 }
 
 // Count returns a number with what is counted.
@@ -164,12 +164,4 @@ func paths(all []string) string {
 		s += fmt.Sprintf(" and %d more", n)
 	}
 	return s
-}
-
-// oneLine quotes a reason that a terminal could misunderstand. It comes from git, and so, in places, from elsewhere.
-func oneLine(s string) string {
-	if ref.Printable(s) {
-		return s
-	}
-	return strconv.QuoteToASCII(s)
 }

@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+
+	"aig/internal/ref"
 )
 
 const (
@@ -37,7 +39,7 @@ func askAgent(ctx context.Context, timeout time.Duration, request func(agent.Ext
 		if errors.As(err, &where) {
 			err = where.Err
 		}
-		return fmt.Errorf("none answers at SSH_AUTH_SOCK=%s: %w", quote(socket), err)
+		return fmt.Errorf("none answers at SSH_AUTH_SOCK=%s: %w", ref.Show(socket), err)
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
@@ -78,7 +80,7 @@ func fromAgent(ctx context.Context, fingerprint string) (*keyFile, error) {
 			continue
 		}
 		usable = append(usable, &keyFile{public: public, publicName: name})
-		named = append(named, name+" ("+quote(key.Comment)+")")
+		named = append(named, name+" ("+ref.Show(key.Comment)+")")
 	}
 	switch {
 	case len(usable) > 1:
@@ -86,7 +88,7 @@ func fromAgent(ctx context.Context, fingerprint string) (*keyFile, error) {
 	case len(usable) == 1:
 		return usable[0], nil
 	case fingerprint != "":
-		return nil, fmt.Errorf("it doesn't hold %s: ssh-add the private key", quote(fingerprint))
+		return nil, fmt.Errorf("it doesn't hold %s: ssh-add the private key", ref.Show(fingerprint))
 	}
 	return nil, fmt.Errorf("none of its keys can be used; %w", why)
 }

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"aig/internal/ref"
 )
 
 // ErrNoTerminal is the error if there is no terminal to ask on.
@@ -55,7 +57,7 @@ func askProgram(ctx context.Context, program, prompt string) ([]byte, error) {
 		return nil, cause
 	}
 	if err != nil {
-		return nil, fmt.Errorf("SSH_ASKPASS: %s gave no passphrase: %w", quote(program), err)
+		return nil, fmt.Errorf("SSH_ASKPASS: %s gave no passphrase: %w", ref.Show(program), err)
 	}
 	line, _, _ := bytes.Cut(output, []byte("\n"))
 	return bytes.TrimSuffix(line, []byte("\r")), nil

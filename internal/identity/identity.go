@@ -12,10 +12,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/ref"
 )
 
 // Prompt asks for a passphrase, as [AskPassphrase] does. An error or an empty answer gives up.
@@ -46,7 +47,7 @@ func Load(ctx context.Context, file string, prompt Prompt) (ssh.Signer, error) {
 	}
 	signer, err := k.decrypt(ctx, prompt)
 	if err != nil {
-		return nil, fmt.Errorf("your key: %s %w", quote(k.name), err)
+		return nil, fmt.Errorf("your key: %s %w", ref.Show(k.name), err)
 	}
 	return signer, nil
 }
@@ -98,7 +99,7 @@ func find(ctx context.Context, file string) (*keyFile, error) {
 		}
 	}
 	return nil, fmt.Errorf("you have no key: there is no %s, id_ecdsa or id_rsa, and from the SSH agent: %w; "+
-		"make a key with ssh-keygen -t ed25519, or name one with --identity", quote(usual), agentErr)
+		"make a key with ssh-keygen -t ed25519, or name one with --identity", ref.Show(usual), agentErr)
 }
 
 // exists returns whether there is a file of that name. If that can't be told, reading it says why.
@@ -153,12 +154,4 @@ func restrict(signer ssh.AlgorithmSigner) (ssh.MultiAlgorithmSigner, error) {
 		return nil, err
 	}
 	return ssh.NewSignerWithAlgorithms(signer, names)
-}
-
-// quote returns a file's name fit for the terminal, whatever is in it.
-func quote(name string) string {
-	if quoted := strconv.Quote(name); quoted[1:len(quoted)-1] != name {
-		return quoted
-	}
-	return name
 }

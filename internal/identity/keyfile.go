@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/ref"
 )
 
 // maxKeyFile bounds the size in bytes of a key's file: four times that of the largest usable RSA key.
@@ -41,12 +43,12 @@ func readKeyFile(name string) (*keyFile, error) {
 		if block, _ := pem.Decode(content); block != nil {
 			err = k.examine(block, content)
 		} else {
-			k.publicName = quote(name)
+			k.publicName = ref.Show(name)
 			k.public, err = parsePublic(content)
 		}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("your key: %s %w", quote(name), err)
+		return nil, fmt.Errorf("your key: %s %w", ref.Show(name), err)
 	}
 	return k, nil
 }
@@ -95,7 +97,7 @@ func (k *keyFile) readPublic(name string) error {
 		return err
 	}
 	k.public, err = parsePublic(content)
-	k.publicName = quote(name)
+	k.publicName = ref.Show(name)
 	return err
 }
 
@@ -119,7 +121,7 @@ func (k *keyFile) examine(block *pem.Block, content []byte) error {
 	case errors.As(err, &missing) && missing.PublicKey != nil:
 		k.public = missing.PublicKey
 		if onToken(k.public) {
-			k.private, k.publicName = nil, quote(k.name)
+			k.private, k.publicName = nil, ref.Show(k.name)
 		}
 		return CheckKey(k.public) // before its passphrase is asked for
 	case err == nil:
@@ -138,10 +140,10 @@ func (k *keyFile) examine(block *pem.Block, content []byte) error {
 		}
 		return nil
 	case beside.public != nil && (besideErr != nil || onToken(beside.public)):
-		k.private, k.public, k.publicName = nil, beside.public, quote(k.name)
+		k.private, k.public, k.publicName = nil, beside.public, ref.Show(k.name)
 		return besideErr
 	}
-	return fmt.Errorf("holds no private key that can be used: %s; ssh-keygen -t ed25519 makes one", quote(err.Error()))
+	return fmt.Errorf("holds no private key that can be used: %s; ssh-keygen -t ed25519 makes one", ref.Show(err.Error()))
 }
 
 // onToken returns whether a key's private half is on a FIDO token, and its file holds no more than a handle.
@@ -155,7 +157,7 @@ const encryptedPKCS8 = "ENCRYPTED PRIVATE KEY"
 func NewSigner(raw any) (ssh.MultiAlgorithmSigner, error) {
 	signer, err := ssh.NewSignerFromKey(raw)
 	if err != nil {
-		return nil, fmt.Errorf("is of a kind that can't be used: %s", quote(err.Error()))
+		return nil, fmt.Errorf("is of a kind that can't be used: %s", ref.Show(err.Error()))
 	}
 	restricted, err := restrict(signer.(ssh.AlgorithmSigner))
 	if err != nil {
@@ -181,7 +183,7 @@ func (k *keyFile) decrypt(ctx context.Context, prompt Prompt) (ssh.Signer, error
 			"convert it with ssh-keygen -p -f, or ssh-add it to the agent")
 	}
 	for range maxTries {
-		passphrase, err := prompt(ctx, fmt.Sprintf("Enter passphrase for key '%s': ", quote(k.name)))
+		passphrase, err := prompt(ctx, fmt.Sprintf("Enter passphrase for key '%s': ", ref.Show(k.name)))
 		if err != nil {
 			return nil, fmt.Errorf("needs a passphrase: %w", err)
 		}

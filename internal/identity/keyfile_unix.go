@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+
+	"aig/internal/ref"
 )
 
 // checkMode refuses a private key that others may use, as ssh does. A file of another owner is that owner's business.
@@ -14,5 +16,5 @@ func checkMode(name string, info fs.FileInfo, uid int) error {
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != uid || mode&0o077 == 0 {
 		return nil
 	}
-	return fmt.Errorf("is a private key that others may use (mode %04o): chmod 600 %s", mode, quote(name))
+	return fmt.Errorf("is a private key that others may use (mode %04o): chmod 600 %s", mode, ref.Show(name))
 }

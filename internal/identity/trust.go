@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/ref"
 )
 
 // Trust is a set of keys, given by their fingerprints.
@@ -53,7 +55,7 @@ func (t Trust) add(text string, files bool) error {
 		} else if files && !strings.Contains(line, prefix) { // a repository may hold a file of any name
 			if content, ok := readTrusted(line); ok {
 				if err := t.add(content, false); err != nil {
-					return fmt.Errorf("in %s: %w", quote(line), err)
+					return fmt.Errorf("in %s: %w", ref.Show(line), err)
 				}
 				continue
 			}

@@ -1,5 +1,5 @@
-// Package ref holds what every part of the program means by a reference: its fields, the rules for its name, and what of
-// it may be shown.
+// Package ref holds what every part of the program means by a reference: its fields, the rules for its name, and how it
+// and other foreign text may be shown.
 package ref
 
 import (

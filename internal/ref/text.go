@@ -24,6 +24,14 @@ func Printable(s string) bool {
 	return true
 }
 
+// Show returns s if it is Printable, else a Go string literal of ASCII.
+func Show(s string) string {
+	if Printable(s) {
+		return s
+	}
+	return strconv.QuoteToASCII(s)
+}
+
 // Plain reports whether s means itself to a terminal, to a shell and in a list of names.
 func Plain(s string) bool {
 	return s != "" && strings.IndexFunc(s, func(r rune) bool {

@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/ref"
 )
 
 // handshakeError returns the reason that helps most: ours (we refuse the peer's key), then the pipe's, then the peer's (it
@@ -45,10 +44,7 @@ func ofPeer(err error) error { return sshError{err} }
 
 func (e sshError) Error() string {
 	text := e.error.Error()
-	cut := text[:min(len(text), maxSSHError)]
-	if strings.ContainsFunc(cut, func(r rune) bool { return !unicode.IsPrint(r) }) || !utf8.ValidString(cut) {
-		cut = strconv.Quote(cut)
-	}
+	cut := ref.Show(text[:min(len(text), maxSSHError)])
 	if len(text) > maxSSHError {
 		cut += "…"
 	}
