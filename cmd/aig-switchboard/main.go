@@ -30,16 +30,8 @@ func main() {
 	// Whoever reads the log may go: lines are lost then, and links go on.
 	signal.Ignore(syscall.SIGPIPE)
 
-	// The first signal ends the context. Signals are no longer caught by then, so that a second one ends the process at
-	// once.
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 1)
-	command.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		signal.Stop(signals)
-		cancel()
-	}()
+	ctx, stop := command.WithSignals(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	os.Exit(command.Status(err, os.Stderr))
 }

@@ -43,7 +43,7 @@ func Main(stderr io.Writer, run func(context.Context) error) int {
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
 
-	ctx, stop := withSignals(context.Background())
+	ctx, stop := WithSignals(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx)
 	stop()
 	var signalled SignalError
@@ -53,25 +53,22 @@ func Main(stderr io.Writer, run func(context.Context) error) int {
 	return Status(err, stderr)
 }
 
-// Notify is [signal.Notify] but for signals that were ignored when the process started, as by nohup(1): they stay ignored. So
-// does SIGQUIT if SIGINT was: a shell ignores both for a script's background job, and Go's runtime heeds only the latter.
-func Notify(c chan<- os.Signal, signals ...os.Signal) {
-	for _, s := range signals {
+// WithSignals returns a context that each of the signals ends, with a SignalError as its cause. The function stops that; a signal
+// that came before still counts.
+//
+// Signals that were ignored when the process started, as by nohup(1), stay ignored. So does SIGQUIT if SIGINT was: a shell ignores
+// both for a script's background job, and Go's runtime heeds only the latter.
+func WithSignals(parent context.Context, heeded ...os.Signal) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals, ended := make(chan os.Signal, 1), make(chan struct{})
+	for _, s := range heeded {
 		switch {
 		case !signal.Ignored(s):
-			signal.Notify(c, s)
+			signal.Notify(signals, s)
 		case s == os.Interrupt:
 			signal.Ignore(syscall.SIGQUIT)
 		}
 	}
-}
-
-// withSignals returns a context that a signal ends, with a SignalError as its cause. The function stops that; a signal that
-// came before still counts.
-func withSignals(parent context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(parent)
-	signals, ended := make(chan os.Signal, 1), make(chan struct{})
-	Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		defer close(ended)
 		if s, ok := <-signals; ok {

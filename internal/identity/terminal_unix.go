@@ -10,10 +10,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"slices"
 
 	"golang.org/x/sys/unix"
+
+	"aig/internal/command"
 )
 
 // askTerminal asks on the controlling terminal and reads a line, with echo or without.
@@ -32,8 +32,7 @@ func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) 
 	}
 
 	// A signal that ends the process would leave the terminal mute.
-	heeded := slices.DeleteFunc([]os.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT}, signal.Ignored)
-	watched, stop := signal.NotifyContext(ctx, heeded...)
+	watched, stop := command.WithSignals(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 	defer stop()
 
 	asking := *before
