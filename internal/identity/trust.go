@@ -37,7 +37,7 @@ var keygenLine = regexp.MustCompile(`^[0-9]+ (SHA256:\S+) .*\([-A-Z0-9]+\)$`)
 // add adds the keys that a text names. files says whether it may name files.
 func (t Trust) add(text string, files bool) error {
 	if strings.TrimSpace(text) == "" {
-		return fmt.Errorf("%q: not a fingerprint: %s", text, ask)
+		return fmt.Errorf("%q: %s", text, none)
 	}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
@@ -91,7 +91,7 @@ func expand(name string) string {
 
 const (
 	prefix = "SHA256:"
-	ask    = "ssh-keygen -lf FILE prints what is wanted, SHA256: and 43 characters"
+	none   = "not a SHA-256 fingerprint: ssh-keygen -lf FILE prints one, SHA256: and 43 characters"
 )
 
 func checkFingerprint(fp string) error {
@@ -99,18 +99,12 @@ func checkFingerprint(fp string) error {
 	switch {
 	case ok && isDigest(digest):
 		return nil
-	case ok:
-		return fmt.Errorf("%q: damaged fingerprint: %s", fp, ask)
 	case isDigest(fp):
 		return fmt.Errorf("%q: %s is missing in front", fp, prefix)
-	case strings.HasPrefix(fp, "MD5:") || strings.Count(fp, ":") == 15:
-		return fmt.Errorf("%q: an MD5 fingerprint proves nothing: %s", fp, ask)
-	case strings.Contains(fp, "ssh-") || strings.HasPrefix(fp, "AAAA"):
-		return fmt.Errorf("%q: only a part of a key's line: %s", fp, ask)
 	case strings.HasSuffix(fp, ".pub") || strings.HasPrefix(fp, "~") || filepath.IsAbs(fp):
 		return fmt.Errorf("%q: no such file", fp)
 	default:
-		return fmt.Errorf("%q: not a fingerprint: %s", fp, ask)
+		return fmt.Errorf("%q: %s", fp, none)
 	}
 }
 
