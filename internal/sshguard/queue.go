@@ -1,5 +1,5 @@
 // Package sshguard guards against two faults of golang.org/x/crypto/ssh (v0.58.0) that whoever is on the other side can use.
-// One ends the process ([FirstKeys]), the other never ends ([Drain]).
+// One ends the process ([FirstKeys]), the other never ends ([Drain]). [Config] leaves out what strangers could use in algorithms.
 package sshguard
 
 import (

@@ -204,7 +204,7 @@ func (c *client) cut(line string) {
 // its signature.
 func (c *client) config() *ssh.ServerConfig {
 	config := &ssh.ServerConfig{
-		Config:        algorithms(),
+		Config:        sshguard.Config(),
 		NoClientAuth:  true,
 		ServerVersion: serverVersion,
 		PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) {
@@ -218,20 +218,6 @@ func (c *client) config() *ssh.ServerConfig {
 	}
 	config.AddHostKey(&countedKey{c.server.opt.HostKey, c.allow})
 	return config
-}
-
-// algorithms returns those that are offered. Key exchanges are left out in which a client can make the server reckon for
-// milliseconds without reckoning itself.
-func algorithms() ssh.Config {
-	secure := ssh.SupportedAlgorithms()
-	return ssh.Config{
-		KeyExchanges: []string{
-			ssh.KeyExchangeMLKEM768X25519, ssh.KeyExchangeCurve25519,
-			ssh.KeyExchangeECDHP256, ssh.KeyExchangeECDHP384,
-		},
-		Ciphers: secure.Ciphers,
-		MACs:    secure.MACs,
-	}
 }
 
 // countedKey is a host key that signs as often as allow says.

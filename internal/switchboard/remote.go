@@ -92,7 +92,7 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 		}
 	}()
 	inner, channels, requests, err := ssh.NewClientConn(r.meter, node, &ssh.ClientConfig{
-		Config:          algorithms(),
+		Config:          sshguard.Config(),
 		User:            s.nodeUser,
 		Auth:            []ssh.AuthMethod{ssh.PublicKeys(s.opt.HostKey)},
 		HostKeyCallback: ssh.FixedHostKey(s.opt.HostKey.PublicKey()),

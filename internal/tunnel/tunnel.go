@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -53,19 +51,6 @@ func (c *Conn) check(key ssh.PublicKey) error {
 		c.refusal = fmt.Errorf("the peer has changed its key to %s", fingerprint)
 	}
 	return c.refusal
-}
-
-// supported returns the algorithms that x/crypto/ssh holds secure; its own default has weaker ones. Finite-field key exchanges
-// are left out: nobody needs them, and [sshguard.FirstKeys] knows only exchanges of one round trip.
-func supported() ssh.Algorithms {
-	a := ssh.SupportedAlgorithms()
-	a.HostKeys = append(a.HostKeys, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256) // which it has for users only
-	a.KeyExchanges = slices.DeleteFunc(a.KeyExchanges, func(name string) bool { return strings.HasPrefix(name, "diffie-hellman-") })
-	return a
-}
-
-func config(a ssh.Algorithms) ssh.Config {
-	return ssh.Config{KeyExchanges: a.KeyExchanges, Ciphers: a.Ciphers, MACs: a.MACs}
 }
 
 // Conn is the authenticated pipe. Its Read, Write and CloseWrite are those of its channel: the first, until Next opens another.
@@ -211,10 +196,9 @@ func (c *Conn) inTime(ctx context.Context, pipe io.Closer, do func() error) erro
 }
 
 func (c *Conn) asClient(under netConn) error {
-	algorithms := supported()
 	conn, chans, requests, err := ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
-		Config:            config(algorithms),
-		HostKeyAlgorithms: algorithms.HostKeys,
+		Config:            sshguard.Config(),
+		HostKeyAlgorithms: append(ssh.SupportedAlgorithms().HostKeys, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256), // these it has for users only
 		User:              "aig",
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(c.o.Signer)},
 		HostKeyCallback:   func(_ string, _ net.Addr, key ssh.PublicKey) error { return c.check(key) },
@@ -228,10 +212,9 @@ func (c *Conn) asClient(under netConn) error {
 }
 
 func (c *Conn) asServer(under netConn) error {
-	algorithms := supported()
 	config := &ssh.ServerConfig{
-		Config:                  config(algorithms),
-		PublicKeyAuthAlgorithms: algorithms.PublicKeyAuths,
+		Config:                  sshguard.Config(),
+		PublicKeyAuthAlgorithms: ssh.SupportedAlgorithms().PublicKeyAuths,
 		// One identity a side: a second attempt would be a guess.
 		MaxAuthTries: 1,
 		// Only a client that has proven to have a key learns whether we trust it; all others get the same answers.
