@@ -11,10 +11,10 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// maxGreeting is the longest message that is sent as the extra data of a channel's opening, in bytes.
+// maxGreeting is how much is sent as the extra data of a channel's opening at most, in bytes.
 const maxGreeting = 1 << 14
 
-// channel is the channel of a Conn. The side that opens it does so with the first message that it has for the peer, which goes as extra
+// channel is the channel of a Conn. The side that opens it does so with the first bytes that it has for the peer, which go as extra
 // data (RFC 4254, section 5.1): so it needn't wait for the confirmation.
 type channel struct {
 	ssh.Channel               // once it is ready
@@ -22,7 +22,7 @@ type channel struct {
 	asked       atomic.Bool   // somebody is opening it, and closes ready whatever comes of it; until then the first Write does
 	ready       chan struct{} // closed when it is open, or failed
 	failed      error
-	greeting    []byte // the peer's first message, as far as it is still to be read
+	greeting    []byte // the peer's first bytes, as far as they are still to be read
 }
 
 // fail says to all who wait for the channel that it won't open. It returns the reason.
@@ -126,16 +126,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 		}
 		return c.channel.Write(p)
 	}
-	if len(p) > maxGreeting {
-		if err := c.request(nil); err != nil {
-			return 0, err
-		}
-		return c.channel.Write(p)
-	}
-	if err := c.request(p); err != nil {
+	n := min(len(p), maxGreeting)
+	if err := c.request(p[:n]); err != nil {
 		return 0, err
 	}
-	return len(p), nil
+	more, err := c.channel.Write(p[n:])
+	return n + more, err
 }
 
 // CloseWrite tells the peer that nothing more comes.
