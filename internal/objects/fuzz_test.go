@@ -51,7 +51,7 @@ func FuzzHints(f *testing.F) {
 		if slices.ContainsFunc(w.bases, p.given.Has) || len(w.order) > len(give) {
 			t.Errorf("bases %v, order %v", w.bases, w.order)
 		}
-		lines := Piece{list: list, index: give, hints: w.hints, bases: w.bases}.lines()
+		lines := Piece{list: list, Index: give, hints: w.hints, Bases: w.bases}.lines()
 		out, _ := io.ReadAll(lines)
 		got := strings.SplitAfter(string(out), "\n")
 		if len(got) != len(w.bases)+len(give)+1 || got[len(got)-1] != "" {

@@ -50,11 +50,11 @@ func TestFileNamesInjectNothing(t *testing.T) {
 	// The peer lacks the secret too, and must not get it: it is not in the list of what is given.
 	give := slices.DeleteFunc(missing(t, l, to), func(i uint32) bool { return hex.EncodeToString(l.At(int(i))) == secret })
 	pieces := planned(t, s, l, give, defaultLimits)
-	if len(pieces) != 1 || pieces[0].hints == nil || !pieces[0].Thin() {
+	if len(pieces) != 1 || pieces[0].hints == nil || len(pieces[0].Bases) == 0 {
 		t.Fatalf("%d pieces, hints: %v", len(pieces), pieces[0].hints != nil)
 	}
 	hinted := 0
-	for _, at := range pieces[0].Index() {
+	for _, at := range pieces[0].Index {
 		path, known := pieces[0].hints.of(at)
 		if known && path != "" {
 			hinted++
@@ -118,8 +118,8 @@ func TestOddStoreHasNoHints(t *testing.T) {
 		t.Fatal(err)
 	}
 	pieces := passes(t, from, to, defaultLimits)
-	if len(pieces) != 1 || pieces[0].hints != nil || pieces[0].Thin() {
-		t.Errorf("%d pieces, hints: %v, thin: %v", len(pieces), pieces[0].hints != nil, pieces[0].Thin())
+	if len(pieces) != 1 || pieces[0].hints != nil || len(pieces[0].Bases) > 0 {
+		t.Errorf("%d pieces, hints: %v, thin: %v", len(pieces), pieces[0].hints != nil, len(pieces[0].Bases) > 0)
 	}
 }
 
@@ -151,8 +151,8 @@ func TestPartialAndShallowStoresHaveHints(t *testing.T) {
 		}
 		copyObjects(t, &from, to, common)
 		pieces := passes(t, &from, to, defaultLimits)
-		if len(pieces) != 1 || pieces[0].hints == nil || !pieces[0].Thin() {
-			t.Errorf("%v: %d pieces, hints: %v, thin: %v", args, len(pieces), pieces[0].hints != nil, pieces[0].Thin())
+		if len(pieces) != 1 || pieces[0].hints == nil || len(pieces[0].Bases) == 0 {
+			t.Errorf("%v: %d pieces, hints: %v, thin: %v", args, len(pieces), pieces[0].hints != nil, len(pieces[0].Bases) > 0)
 		}
 		if _, err := os.Stat(ran); err == nil {
 			t.Errorf("%v: a transport ran", args)

@@ -15,7 +15,7 @@ func Pack(ctx context.Context, repo *git.Repo, p Piece, w io.Writer) error {
 	// git gets a list of names and walks nothing, so shallow and partial stores pack like any other. Never --thin: git would take
 	// the names for revisions to walk, and pack something else.
 	args := []string{"pack-objects", "--stdout", "--delta-base-offset", "-q"}
-	if p.fresh {
+	if p.Fresh {
 		args = append(args, "--no-reuse-object")
 	}
 	c := repo.Command(ctx, nil, args...)
@@ -38,12 +38,12 @@ func (p Piece) lines() io.Reader {
 	bases, names := 0, 0
 	return git.LineReader(func(line []byte) ([]byte, error) {
 		switch {
-		case bases < len(p.bases):
-			line = hex.AppendEncode(append(line, '-'), p.list.At(int(p.bases[bases])))
+		case bases < len(p.Bases):
+			line = hex.AppendEncode(append(line, '-'), p.list.At(int(p.Bases[bases])))
 			bases++
-		case names < len(p.index):
-			line = hex.AppendEncode(line, p.list.At(int(p.index[names])))
-			if path, known := p.hints.of(p.index[names]); known {
+		case names < len(p.Index):
+			line = hex.AppendEncode(line, p.list.At(int(p.Index[names])))
+			if path, known := p.hints.of(p.Index[names]); known {
 				line = append(append(line, ' '), path...)
 			}
 			names++

@@ -59,47 +59,22 @@ func (l limits) piece(total int64) int64 {
 // objectBytes is added to each object's size: even a small one takes work.
 const objectBytes = 64
 
-// Piece is what goes into one pack: self-contained, or thin against objects that the peer has.
+// Piece is what goes into one pack: self-contained, or thin against objects that the peer has. Nobody changes its lists,
+// which pieces share.
 type Piece struct {
+	Index []uint32 // positions in the list, in the order in which git gets them
+	Bases []uint32 // positions of commits that the peer has: the pack may have deltas against what is behind them
+	Fresh bool     // copy nothing from our packs, of which git checks nothing: a damaged index can lead it to the wrong bytes
+	Large bool     // one delta chain, or object, of more than a piece's size; another run on the same store makes the same pack of it
 	list  *oid.List
-	index []uint32
 	hints *hints
-	bases []uint32 // positions in list of preferred bases, commits that the peer has
-	fresh bool     // copy nothing from our packs
-	large bool     // one delta chain that is larger than a piece
 }
 
 // NewPiece returns a piece of the given positions in list, with neither hints nor bases.
-func NewPiece(list *oid.List, index []uint32) Piece { return Piece{list: list, index: index} }
+func NewPiece(list *oid.List, index []uint32) Piece { return Piece{Index: index, list: list} }
 
 // Len returns the number of objects.
-func (p Piece) Len() int { return len(p.index) }
-
-// Index returns the objects' positions in the list, in the order in which git gets them. The caller must not change it.
-func (p Piece) Index() []uint32 { return p.index }
-
-// Thin reports whether the pack may have deltas against objects that only the peer has.
-func (p Piece) Thin() bool { return len(p.bases) > 0 }
-
-// Large reports whether the piece is one delta chain, perhaps one object, that is larger than a piece is meant to be. Another run on
-// the same store makes the same pack of it.
-func (p Piece) Large() bool { return p.large }
-
-// WithoutBases returns a piece of the same objects that is self-contained, for a peer that lacks the bases after all.
-func (p Piece) WithoutBases() Piece {
-	p.bases = nil
-	return p
-}
-
-// Fresh returns a piece of the same objects of which nothing is copied from our packs: every object is read and compressed anew.
-// git doesn't check what it copies, and a damaged index can lead it to the wrong bytes.
-func (p Piece) Fresh() Piece {
-	p.fresh = true
-	return p
-}
-
-// IsFresh reports whether nothing is copied from our packs.
-func (p Piece) IsFresh() bool { return p.fresh }
+func (p Piece) Len() int { return len(p.Index) }
 
 // Plan cuts what a peer lacks into pieces. list is all of our objects, ascending; give is the positions, ascending too, of what is
 // given. Every position of give ends up in exactly one piece.
@@ -128,15 +103,15 @@ func plan(ctx context.Context, repo *git.Repo, list *oid.List, give []uint32, ma
 	pieces := make([]Piece, 0, len(p.ends))
 	begin := 0
 	for i, end := range p.ends {
-		pieces = append(pieces, Piece{list: list, index: p.order[begin:end:end], hints: p.hints, bases: p.bases, large: p.large[i]})
+		pieces = append(pieces, Piece{Index: p.order[begin:end:end], Bases: p.bases, Large: p.large[i], list: list, hints: p.hints})
 		begin = end
 	}
 	// What a bad link brings first are the many small objects.
 	slices.SortStableFunc(pieces, func(a, b Piece) int {
 		switch {
-		case a.large == b.large:
+		case a.Large == b.Large:
 			return 0
-		case a.large:
+		case a.Large:
 			return 1
 		}
 		return -1

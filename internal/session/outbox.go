@@ -164,7 +164,7 @@ func (b *outbox) sendPack(ctx context.Context, piece objects.Piece) error {
 			return err
 		}
 	}
-	found, verifyErr := b.omitBad(ctx, piece.Index())
+	found, verifyErr := b.omitBad(ctx, piece.Index)
 	if verifyErr == nil && found == 0 && !b.simplify(piece, err.Error()) {
 		return own("packing our objects", err)
 	}
@@ -176,10 +176,10 @@ func (b *outbox) sendPack(ctx context.Context, piece objects.Piece) error {
 // was as simple as that.
 func (b *outbox) simplify(piece objects.Piece, reason string) bool {
 	switch {
-	case piece.Thin():
-		piece = piece.WithoutBases()
-	case !piece.IsFresh():
-		piece = piece.Fresh()
+	case len(piece.Bases) > 0:
+		piece.Bases = nil
+	case !piece.Fresh:
+		piece.Fresh = true
 		b.s.o.Warn(fmt.Sprintf("%d objects are packed anew, since a copy from our packs was no good; git fsck shows whether "+
 			"one of these is damaged: %q", piece.Len(), reason))
 	default:
@@ -195,11 +195,11 @@ func (b *outbox) simplify(piece objects.Piece, reason string) bool {
 //
 // Each refusal makes a pack simpler or smaller, so this has an end.
 func (b *outbox) reconsider(ctx context.Context, r refusal) error {
-	list := r.piece.Index()
+	list := r.piece.Index
 	if at, found := b.s.local.Search(r.Object); found && slices.Contains(list, uint32(at)) {
 		return b.leaveOut(list, uint32(at), r.Reason)
 	}
-	if r.piece.Thin() {
+	if len(r.piece.Bases) > 0 {
 		b.simplify(r.piece, r.Reason)
 		return nil
 	}

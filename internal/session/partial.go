@@ -115,7 +115,7 @@ type packFrames struct {
 // begin returns where a pack is to be written. What the peer holds of a large one is used once, as soon as it has said so.
 func (b *outbox) begin(ctx context.Context, piece objects.Piece) (*packFrames, error) {
 	w := &packFrames{s: b.s}
-	if !piece.Large() || !b.s.peer.Resume {
+	if !piece.Large || !b.s.peer.Resume {
 		return w, nil
 	}
 	select {
@@ -123,7 +123,7 @@ func (b *outbox) begin(ctx context.Context, piece objects.Piece) (*packFrames, e
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	w.object = b.s.local.At(int(piece.Index()[0]))
+	w.object = b.s.local.At(int(piece.Index[0]))
 	key := b.s.key()
 	short := key.Short(w.object)
 	w.held = b.partials[short]
