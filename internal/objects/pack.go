@@ -26,6 +26,7 @@ func Pack(ctx context.Context, repo *git.Repo, p Piece, w io.Writer) error {
 	if out.err != nil {
 		return out.err
 	}
+	// git takes what is in the tree of a base for the peer's and leaves it out without a word, but a partial peer may lack it.
 	if n, ok := out.header.Objects(); err == nil && (!ok || int(n) != p.Len()) {
 		return fmt.Errorf("git pack-objects packed %d objects of %d", n, p.Len())
 	}

@@ -93,7 +93,8 @@ func verifyOne(r *bufio.Reader, format oid.Format, name []byte) (reason string, 
 }
 
 // VerifyLinks calls bad, with a reason, for each of the given positions in the list whose object calls another one of the list
-// what it isn't.
+// what it isn't. git index-pack dies of some that come together with what they name, and doesn't say which; of two halves of the pack, the
+// peer could take the one that is wrong, and refuse the other.
 func VerifyLinks(ctx context.Context, repo *git.Repo, list *oid.List, index []uint32, bad func(i uint32, reason string)) error {
 	kinds, err := links.Kinds(ctx, repo, nil, list)
 	if err != nil {
