@@ -189,11 +189,11 @@ func (s *run) offer(ctx context.Context, list *oid.List, lacks []uint32) ([]uint
 		return lacks, err
 	}
 	reached, err := objects.Reached(ctx, s.store.Repo, list, borrowed, nil)
-	return slices.DeleteFunc(slices.Clone(lacks), func(at uint32) bool {
-		_, isBorrowed := slices.BinarySearch(borrowed, at)
-		_, isReached := slices.BinarySearch(reached, at)
-		return isBorrowed && !isReached
-	}), err
+	kept := oid.NewBitmap(list.Len(), borrowed)
+	for _, at := range reached {
+		kept.Remove(at)
+	}
+	return slices.DeleteFunc(slices.Clone(lacks), kept.Has), err
 }
 
 func (s *run) sync(ctx context.Context, link *Link) error {

@@ -28,18 +28,19 @@ func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32
 	}
 	c := repo.Command(ctx, nil, args...)
 	c.Stdin = strings.NewReader(strings.Join(append(tips, ""), "\n"))
-	reached := marks{list, oid.NewBitmap(list.Len(), nil)}
+	reached := oid.NewBitmap(list.Len(), nil)
+	add := adder(list, reached)
 	name := make([]byte, repo.Format.Size())
 	err := c.Lines(func(digits []byte) error {
 		if err := repo.Format.Parse(name, digits); err != nil {
 			return err
 		}
-		return reached.mark(name)
+		return add(name)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("finding out what our references reach: %w", err)
 	}
-	return reached.of(among, true), nil
+	return slices.DeleteFunc(slices.Clone(among), func(at uint32) bool { return !reached.Has(at) }), nil
 }
 
 // Borrowed returns those of the given positions in list whose objects only an alternate holds.
@@ -47,11 +48,11 @@ func Borrowed(ctx context.Context, repo *git.Repo, list *oid.List, among []uint3
 	if alternates, err := Alternates(ctx, repo); len(among) == 0 || len(alternates) == 0 || err != nil {
 		return nil, err
 	}
-	ours := marks{list, oid.NewBitmap(list.Len(), nil)}
-	if err := own(ctx, repo, ours.mark); err != nil {
+	ours := oid.NewBitmap(list.Len(), nil)
+	if err := own(ctx, repo, adder(list, ours)); err != nil {
 		return nil, err
 	}
-	return ours.of(among, false), nil
+	return slices.DeleteFunc(slices.Clone(among), ours.Has), nil
 }
 
 // own calls each with the name of every object in the store itself, not in an alternate: the loose ones first, then
@@ -121,28 +122,14 @@ func ownIndexes(repo *git.Repo) (indexes []index, err error) {
 	return indexes, nil
 }
 
-// marks is a set of objects of a list.
-type marks struct {
-	list *oid.List
-	set  oid.Bitmap
-}
-
-func (m marks) mark(name []byte) error {
-	if at, found := m.list.Search(name); found {
-		m.set.Add(uint32(at))
-	}
-	return nil
-}
-
-// of returns those of the positions that are marked, or that aren't.
-func (m marks) of(among []uint32, marked bool) []uint32 {
-	var some []uint32
-	for _, at := range among {
-		if m.set.Has(at) == marked {
-			some = append(some, at)
+// adder returns a function that adds an object of the list to a set, by its name.
+func adder(list *oid.List, set oid.Bitmap) func(name []byte) error {
+	return func(name []byte) error {
+		if at, found := list.Search(name); found {
+			set.Add(uint32(at))
 		}
+		return nil
 	}
-	return some
 }
 
 // Pointing returns the commits, trees and tags among the store's loose objects and in its smallest packs, as far as these together
