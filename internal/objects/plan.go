@@ -15,8 +15,8 @@ import (
 // limits bounds the pieces and the work on them.
 type limits struct {
 	bytes  int64 // of a piece at most, counting what its objects take on disk and objectBytes for each
-	least  int64 // of a piece, unless all is less; 0 is no bound
-	share  int64 // how many pieces to make of everything, within these two bounds; 0 is as few as possible
+	least  int64 // of a piece; what is up to twice that in all is one
+	share  int64 // how many pieces to make of everything, within these two bounds
 	pieces int64 // about how many at most; beyond, they grow
 	named  int   // up to how many objects are looked up by name
 	walk   int   // up to how many given commits their trees are walked
@@ -36,24 +36,12 @@ type limits struct {
 // a history, it was 279 to 269 MB only, and 8 s became 11.
 var defaultLimits = limits{bytes: 32 << 20, least: 4 << 20, share: 32, pieces: 64, named: 1 << 16, walk: 1 << 15}
 
-// whole returns the size up to which everything is one piece.
-func (l limits) whole() int64 {
-	if l.least == 0 {
-		return l.bytes
-	}
-	return 2 * l.least
-}
-
 // piece returns how large a piece is, given how much there is in all.
 func (l limits) piece(total int64) int64 {
-	size := l.bytes
-	if l.share > 0 {
-		size = min(size, max(l.least, total/l.share))
+	if total <= 2*l.least {
+		return total
 	}
-	if total <= l.whole() {
-		size = max(size, total)
-	}
-	return max(size, total/l.pieces)
+	return max(min(l.bytes, max(l.least, total/l.share)), total/l.pieces)
 }
 
 // objectBytes is added to each object's size: even a small one takes work.
@@ -145,7 +133,7 @@ func (p *planner) cut(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if f.total <= p.max.whole() {
+		if f.total <= 2*p.max.least {
 			p.order, p.ends, p.large = f.pieces(p.give, p.max)
 			return nil
 		}
