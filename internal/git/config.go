@@ -49,7 +49,7 @@ func (g Git) Config(ctx context.Context, key, typ string) (value string, ok bool
 
 // ConfigAll returns every value of a multi-valued configuration variable. typ is a `git config --type`, or "".
 func (g Git) ConfigAll(ctx context.Context, key, typ string) ([]string, error) {
-	entries, err := g.settings().get(ctx, g, key)
+	entries, err := g.Settings.get(ctx, g, key)
 	if err != nil || len(entries) == 0 || typ == "" {
 		var values []string
 		for _, e := range entries {
@@ -68,7 +68,7 @@ func (g Git) ConfigAll(ctx context.Context, key, typ string) ([]string, error) {
 // ConfigNarrowest returns the values of a multi-valued variable in the narrowest scope that sets it, and that scope; set is false
 // if none does. An empty value resets the list, as in git.
 func (g Git) ConfigNarrowest(ctx context.Context, key string, counts func(Scope) bool) (values []string, at Scope, set bool, err error) {
-	entries, err := g.settings().get(ctx, g, key)
+	entries, err := g.Settings.get(ctx, g, key)
 	for _, e := range entries { // the wider scopes come first
 		if !counts(e.scope) {
 			continue
@@ -83,18 +83,10 @@ func (g Git) ConfigNarrowest(ctx context.Context, key string, counts func(Scope)
 	return values, at, set, err
 }
 
-// settings returns the cached configuration, or an empty cache.
-func (g Git) settings() *Settings {
-	if g.Settings == nil {
-		return new(Settings)
-	}
-	return g.Settings
-}
-
 // ConfigOf returns all values of several variables, in the order in which git has read them. A variable without a value is an
 // error.
 func (g Git) ConfigOf(ctx context.Context, keys ...string) ([]string, error) {
-	entries, err := g.settings().get(ctx, g, keys...)
+	entries, err := g.Settings.get(ctx, g, keys...)
 	var values []string
 	for _, e := range entries {
 		if !e.given {
@@ -122,7 +114,7 @@ func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, e
 
 // ConfigBelow returns the values of all variables whose canonical keys begin with the prefix.
 func (g Git) ConfigBelow(ctx context.Context, prefix string) (map[string][]string, error) {
-	entries, err := g.settings().all(ctx, g)
+	entries, err := g.Settings.all(ctx, g)
 	below := make(map[string][]string)
 	for _, e := range entries {
 		if strings.HasPrefix(e.key, prefix) {
@@ -138,6 +130,9 @@ func (g Git) EditConfig(ctx context.Context, args ...string) error {
 }
 
 func (s *Settings) all(ctx context.Context, g Git) ([]setting, error) {
+	if s == nil {
+		s = new(Settings)
+	}
 	s.once.Do(func() {
 		c := g.Command(ctx, nil, "config", "-z", "--show-scope", "--list")
 		out, err := c.Output()
