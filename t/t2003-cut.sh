@@ -112,4 +112,28 @@ test_expect_success 'cut at half, at most 54 % come the second time' '
 	same_stores && nothing_left alice
 '
 
+# A pack has the newest commits first. Whoever is told of those that nothing points to hears of the same ones, cut or not.
+
+test_expect_success 'Bob has lost ten commits' '
+	rm -rf alice bob alice.before bob.before && person alice && person bob && TRUST_ALICE=$(fingerprint alice) &&
+	commit bob base && git -C alice/repo fetch -q --update-head-ok ../../bob/repo "refs/heads/*:refs/heads/*" &&
+	for i in 1 2 3 4 5 6 7 8 9 10
+	do
+		head -c 20000 /dev/urandom >bob/repo/file && as bob git add file && as bob git commit -q -m "lost $i" || return 1
+	done &&
+	as bob git rev-parse HEAD >lost && as bob git reset -q --hard HEAD~10 && as bob git reflog expire --expire=all --all &&
+	cp -r alice alice.before && cp -r bob bob.before
+'
+
+for part in 1 3 5 7 9
+do
+	test_expect_success "cut at $part tenths, the tip that is told of is the same" '
+		rm -rf alice bob && cp -r alice.before alice && cp -r bob.before bob &&
+		from_bob --cut-from $((part * 20000 + 4000)) && sync_fails "" && nothing_left alice &&
+		sync_as alice bob --porcelain "TRUST=$TRUST_ALICE; export TRUST; $bob" && cat alice.out alice.err &&
+		grep "^tip " alice.out >tips && echo "tip $(cat lost)" >expect && test_cmp expect tips &&
+		same_stores && ls alice/repo/.git/objects/info >left && test_must_fail grep aig left
+	'
+done
+
 test_done

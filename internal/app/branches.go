@@ -152,23 +152,6 @@ func (s *run) describe(ctx context.Context, report *branches.Report) error {
 	return err
 }
 
-// tips is what has come and is on no branch of either side.
-func (s *run) tips(ctx context.Context, report *branches.Report, result *session.Result, v refs.Vetting) (refs.Tips, error) {
-	if len(result.Heads) == 0 {
-		return refs.Tips{}, nil
-	}
-	var theirs, whole []string
-	for _, b := range report.Branches {
-		if b.Unknown == "" && ref.IsObjectName(b.Theirs) {
-			whole = append(whole, b.Theirs)
-		}
-	}
-	for _, r := range result.PeerRefs {
-		theirs = append(theirs, r.OID, r.Peeled)
-	}
-	return refs.Dangling(ctx, s.store.Repo, result.Heads, theirs, whole, v)
-}
-
 // relate fills in the facts about those branches that are not the same on both sides.
 func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref, v refs.Vetting) error {
 	var differ []*branches.Branch

@@ -44,6 +44,7 @@ type Link struct {
 	exited func(code int)         // tells the trace that the transport has ended
 	met    *tunnel.Conn           // by a pairing, in which it has proven who it is
 	known  bool                   // the peer has shown that it is the right one
+	peer   ssh.PublicKey          // the one that it has shown
 	last   atomic.Pointer[string] // what the transport said last before the peer came, or since
 }
 
@@ -168,6 +169,7 @@ func (l *Link) converse(ctx context.Context, o session.Options) (*session.Result
 		return nil, err
 	}
 	defer conn.Close()
+	l.peer = conn.PeerKey
 	o.Context, o.Timeout = l.Context, l.Timeout
 	o.Secret, o.Server = conn.SessionID(), conn.Server
 	o.Agent = "aig/" + version.Version

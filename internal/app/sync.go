@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -120,6 +121,7 @@ type run struct {
 	store  *intake.Store
 	screen *screen.Screen
 	report *report
+	peer   []byte // its key, once it has been met
 
 	snapshot string // the commit of uncommitted work, or ""
 
@@ -219,7 +221,12 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 		return s.report.would(dry)
 	}
 	var omitted *session.OmittedError
-	if result == nil || err != nil && !errors.As(err, &omitted) {
+	if result == nil {
+		return err
+	}
+	s.peer = link.peer.Marshal()
+	if err != nil && !errors.As(err, &omitted) {
+		s.noteHeads(result.Heads)
 		return err
 	}
 	s.end()
@@ -235,6 +242,7 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 	if err := s.showBranches(ctx, result, s.report.to); err != nil {
 		return err
 	}
+	os.Remove(s.notedHeads())
 	if n := result.PeerUncommitted; n > 0 && s.forPerson() {
 		who := "the peer"
 		if s.remote != "" {

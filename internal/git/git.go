@@ -277,18 +277,19 @@ func (c *Child) Records(end byte, each func(record []byte) error) error {
 		return err
 	}
 	records := bufio.NewReaderSize(out, maxRecord)
-	for err == nil {
+	for ended := false; err == nil && !ended; {
 		var record []byte
-		if record, err = records.ReadSlice(end); err == nil {
+		record, err = records.ReadSlice(end)
+		switch {
+		case err == io.EOF: // what is cut short is no record, and the status tells
+			ended, err = true, nil
+		case err == nil:
 			err = each(record[:len(record)-1])
 		}
 	}
 	out.Close() // if we have enough, it ends of its closed pipe
 	waited := c.Wait()
-	if err == io.EOF { // what is cut short is no record, and the status tells
-		return waited
-	}
-	return err
+	return cmp.Or(err, waited)
 }
 
 // ExitCode returns the status that a child has ended with, or -1.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/zlib"
+	"context"
 	"encoding/binary"
 	"io"
 	"io/fs"
@@ -15,14 +16,14 @@ import (
 // are none. What git packs has each delta behind its base, so that all of them are of use.
 func (in *Incoming) Salvage(alone bool) (*Incoming, error) {
 	in.stdin.Close()
-	file := "tmp_pack_*" // what git leaves when it fails
-	if in.index.Wait() == nil {
-		file = "*.pack" // nothing was cut but the word that this is all
-	}
+	in.index.Wait()
 	in.stdin = nil
 	dir := filepath.Join(in.dir, "pack")
-	left, _ := fs.Glob(os.DirFS(dir), file)
-	if len(left) != 1 {
+	left, _ := fs.Glob(os.DirFS(dir), "tmp_pack_*")
+	if len(left) == 0 {
+		left, _ = fs.Glob(os.DirFS(dir), "*.pack") // nothing was cut but the word that this is all
+	}
+	if len(left) == 0 {
 		return nil, nil
 	}
 	cut, err := os.Open(filepath.Join(dir, left[0]))
@@ -42,6 +43,7 @@ func (in *Incoming) Salvage(alone bool) (*Incoming, error) {
 	if err != nil {
 		return nil, err
 	}
+	in.store.input.Add(-end - int64(sum.Size())) // it was counted when it came
 	pack := io.MultiReader(bytes.NewReader(header[:]), io.NewSectionReader(cut, size, end-size))
 	_, err = io.Copy(rest, io.TeeReader(pack, sum))
 	if err == nil {
@@ -61,7 +63,7 @@ func (in *Incoming) whole(pack io.Reader) (objects uint32, end int64) {
 		return 0, 0
 	}
 	var z io.ReadCloser
-	for ; objects < in.Objects() && in.ctx.Err() == nil; objects++ {
+	for ; objects < in.Objects(); objects++ {
 		err := skipHeader(r, in.store.Format.Size())
 		if err == nil && z == nil {
 			z, err = zlib.NewReader(r)
@@ -69,7 +71,7 @@ func (in *Incoming) whole(pack io.Reader) (objects uint32, end int64) {
 			err = z.(zlib.Resetter).Reset(r, nil)
 		}
 		if err == nil {
-			_, err = io.Copy(io.Discard, z)
+			_, err = io.Copy(discard{in.ctx}, z) // a small pack can become many gigabytes
 		}
 		if err != nil {
 			break
@@ -78,6 +80,11 @@ func (in *Incoming) whole(pack io.Reader) (objects uint32, end int64) {
 	}
 	return objects, end
 }
+
+// discard takes what is written to it, as long as its context lasts.
+type discard struct{ ctx context.Context }
+
+func (d discard) Write(p []byte) (int, error) { return len(p), d.ctx.Err() }
 
 // skipHeader reads what is before the deflated data of an object (gitformat-pack(5), "Pack entry"), whose names have so many bytes.
 func skipHeader(r *offsetReader, size int) error {

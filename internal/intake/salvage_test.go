@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"slices"
 	"strings"
@@ -20,9 +21,11 @@ func TestSalvage(t *testing.T) {
 		large := bytes.Repeat([]byte("a line of many\n"), 1<<13)
 		pack.Object(gittest.PackBlob, large)
 		pack.OfsDelta(uint64(pack.Offset()-from), gittest.Delta(uint64(len(large)), 15, gittest.Copy(0, 15)))
+		// What git complains of at the very end.
+		pack.Object(gittest.PackTree, gittest.TreeEntry("100644", ".gitattributes", pack.Name(gittest.PackBlob, []byte("not here"))))
 		whole := pack.Bytes()
 		names := packNames(t, r, whole)
-		if len(names) != 6 {
+		if len(names) != 7 {
 			t.Fatalf("the pack holds %d objects", len(names))
 		}
 		cuts := []int{0, 1, 11, 12, 13, len(whole) - 1, len(whole)}
@@ -32,6 +35,25 @@ func TestSalvage(t *testing.T) {
 		for _, cut := range cuts {
 			salvage(t, r, whole, cut, names)
 		}
+	}
+}
+
+// TestSalvageEnds: a small pack may become gigabytes, which nobody has to wait for.
+func TestSalvageEnds(t *testing.T) {
+	r := gittest.New(t)
+	pack := new(gittest.Pack)
+	pack.Object(gittest.PackBlob, bytes.Repeat([]byte{0}, 1<<20))
+	s := open(t, r)
+	ctx, cancel := context.WithCancel(t.Context())
+	in, err := s.Receive(ctx, 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Discard()
+	in.Write(pack.Bytes())
+	cancel()
+	if n, end := in.whole(bytes.NewReader(pack.Bytes())); n != 0 {
+		t.Errorf("%d objects until %d, behind the end of the context", n, end)
 	}
 }
 
@@ -73,7 +95,8 @@ func salvage(t *testing.T, r *gittest.Repo, pack []byte, cut int, ends map[strin
 		}
 	}
 	slices.Sort(want)
-	in, err := open(t, to).Receive(t.Context(), 1<<20, false)
+	s := open(t, to)
+	in, err := s.Receive(t.Context(), 1<<20, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,6 +108,9 @@ func salvage(t *testing.T, r *gittest.Repo, pack []byte, cut int, ends map[strin
 	}
 	if rest != nil {
 		defer rest.Discard()
+		if n := s.input.Load(); n != int64(cut) {
+			t.Errorf("cut at %d: %d bytes are counted", cut, n)
+		}
 		if err := rest.Finish(); err != nil {
 			t.Fatalf("cut at %d: %v", cut, err)
 		}

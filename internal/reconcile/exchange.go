@@ -59,7 +59,7 @@ type Exchange struct {
 	listSent int
 }
 
-// NewExchange begins an exchange between a set, to which nothing is added any more, and that of a peer who has announced
+// NewExchange begins an exchange between a set and that of a peer who has announced
 // peerLen names; each of them has MaxLen at most. Whether symbols or lists are exchanged follows from the two sizes. sorted says
 // that the peer knows sorted lists.
 func NewExchange(set *Set, peerLen int, sorted bool) *Exchange {

@@ -117,3 +117,23 @@ func shallowCommits(ctx context.Context, repo *git.Repo) (string, error) {
 	}
 	return string(names), err
 }
+
+// maxIndependent bounds the names on git's command line.
+const maxIndependent = 4000
+
+// Independent returns those of the commits that are here and that no other of them has for an ancestor. Where that can't be told, it
+// returns all that are here.
+func Independent(ctx context.Context, repo *git.Repo, commits []string) ([]string, error) {
+	c := repo.Command(ctx, nil, "rev-list", "--no-walk=unsorted", "--ignore-missing", "--stdin")
+	c.Stdin = strings.NewReader(strings.Join(commits, "\n"))
+	out, err := c.Output()
+	here := strings.Fields(string(out))
+	if err != nil || len(here) < 2 || len(here) > maxIndependent {
+		return here, err
+	}
+	c = repo.Command(ctx, nil, append([]string{"merge-base", "--independent", "--end-of-options"}, here...)...)
+	if out, err := c.Output(); err == nil {
+		here = strings.Fields(string(out))
+	}
+	return here, ctx.Err()
+}

@@ -66,16 +66,16 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 		}
 		return ex.outbox.send(ctx)
 	}, ex.read)
+	ex.inbox.workers.Wait()
 	if errors.As(err, new(*pipeError)) || errors.As(err, new(*PeerError)) {
 		ex.inbox.salvage() // what fails here is nothing against that
 	}
 	ex.inbox.drop()
-	ex.inbox.workers.Wait()
 	if err == nil {
 		err = s.awaitParting()
 	}
 	if err != nil {
-		return nil, err
+		return &Result{Heads: ex.inbox.links.heads()}, err
 	}
 	result := &Result{PeerRefs: s.peerRefs, PeerUncommitted: s.peer.Uncommitted, Sent: ex.outbox.sent(), Received: s.want.received(),
 		Heads: ex.inbox.links.heads(), Whole: ex.inbox.whole()}
