@@ -23,9 +23,9 @@ func (s *server) set(name, value string) (answer, warning string) {
 		s.progress = value == "true"
 		return "ok", ""
 	case "object-format":
-		// A listing says it in any case. Nothing but "true" was ever sent, and up to git 2.44 not even that; those gits die of any
-		// answer but "ok".
-		if value == "" || value == "true" {
+		// Nothing but "true" was ever sent, and up to git 2.44 not even that; those gits die of any answer but "ok".
+		s.objectFormat = value == "" || value == "true"
+		if s.objectFormat {
 			return "ok", ""
 		}
 	case "verbosity", "cloning", "followtags":

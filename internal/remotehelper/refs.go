@@ -65,8 +65,10 @@ func sift(l Listing, stderr io.Writer) Listing {
 }
 
 // write answers "list" with a listing that was sifted.
-func (l Listing) write(w *bufio.Writer) {
-	fmt.Fprintf(w, ":object-format %s\n", l.Format)
+func (l Listing) write(w *bufio.Writer, withFormat bool) {
+	if withFormat {
+		fmt.Fprintf(w, ":object-format %s\n", l.Format)
+	}
 	for _, r := range l.Refs {
 		if r.Target != "" {
 			fmt.Fprintf(w, "@%s %s\n", r.Target, r.Name)

@@ -17,6 +17,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"aig/internal/oid"
 )
 
 // Remote is what is at the other end. Serve calls its methods one at a time.
@@ -66,8 +68,9 @@ type server struct {
 	broken  bool     // a Fetch has failed, and with it the conversation
 	pushing bool     // git is about to push, and has not been told that it can't
 
-	progress bool            // git wants progress to be shown
-	said     map[string]bool // warnings about options
+	progress     bool            // git wants progress to be shown
+	objectFormat bool            // git wants to hear the object format in a listing
+	said         map[string]bool // warnings about options
 }
 
 // command is one line from git: a verb, and what stands behind it. An empty verb ends a batch; outside of one, the conversation.
@@ -126,7 +129,11 @@ func (s *server) list(ctx context.Context, forPush bool) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	s.listing.write(s.out)
+	if !s.objectFormat && s.listing.Format != oid.SHA1 {
+		return fmt.Errorf("the peer's repository has object format %s, and this git didn't ask for it: it needs git 2.29 or newer",
+			s.listing.Format)
+	}
+	s.listing.write(s.out, s.objectFormat)
 	return nil
 }
 

@@ -58,7 +58,7 @@ var small = Listing{Format: oid.SHA1, Refs: []ref.Ref{
 	{Name: "HEAD", OID: one, Target: "refs/heads/main"},
 }}
 
-const smallLines = ":object-format sha1\n@refs/heads/main HEAD\n" + one + " refs/heads/main\n" + two + " refs/tags/v1\n" + one + " refs/tags/v1^{}\n\n"
+const smallLines = "@refs/heads/main HEAD\n" + one + " refs/heads/main\n" + two + " refs/tags/v1\n" + one + " refs/tags/v1^{}\n\n"
 
 // What git may write, what it reads then, what the Remote is asked, and what the user reads.
 func TestTranscripts(t *testing.T) {
@@ -76,14 +76,17 @@ func TestTranscripts(t *testing.T) {
 		{name: "capabilities, and nothing wanted: nothing is opened", in: "capabilities\n\n", out: caps},
 		{name: "ls-remote of git 2.39", remote: fake{listing: small},
 			in:  "capabilities\noption progress false\noption verbosity 1\noption object-format\nlist\n\n",
-			out: caps + "ok\nok\nok\n" + smallLines, calls: "list; leave"},
+			out: caps + "ok\nok\nok\n:object-format sha1\n" + smallLines, calls: "list; leave"},
 		{name: "ls-remote of git 2.45 and newer", remote: fake{listing: small},
-			in: "option object-format true\nlist\n\n", out: "ok\n" + smallLines, calls: "list; leave"},
+			in: "option object-format true\nlist\n\n", out: "ok\n:object-format sha1\n" + smallLines, calls: "list; leave"},
+		{name: "a git that knows no object formats", remote: fake{listing: small}, in: "list\n\n", out: smallLines, calls: "list; leave"},
 		{name: "the list is asked for once", remote: fake{listing: small}, in: "list\nlist\n\n", out: smallLines + smallLines, calls: "list; leave"},
 		{name: "SHA-256", remote: fake{listing: Listing{"sha256", []ref.Ref{{Name: "refs/heads/main", OID: long}}}},
 			in:    "option object-format true\nlist\nfetch " + long + " refs/heads/main\n\n\n",
 			out:   "ok\n:object-format sha256\n" + long + " refs/heads/main\n\n\n",
 			calls: "list; fetch; leave"},
+		{name: "SHA-256 and a git that knows no object formats", remote: fake{listing: Listing{"sha256", nil}},
+			in: "list\n\n", calls: "list; leave", err: "object format sha256"},
 		{name: "two batches: the second is for tags", remote: fake{listing: small},
 			in: "list\noption followtags true\nfetch " + one + " refs/heads/main\nfetch " + one + " refs/heads/main\n\n" +
 				"option followtags false\noption depth 0\noption deepen-relative false\nfetch " + two + " refs/tags/v1\n\n\n",
