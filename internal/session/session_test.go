@@ -55,10 +55,7 @@ func (d *side) options(t *testing.T, ctx context.Context) Options {
 func (d *side) run(ctx context.Context, t *testing.T, pipe Pipe, o Options) {
 	result, err := Run(ctx, pipe, o)
 	d.err = err
-	if result == nil {
-		return
-	}
-	if result.Left {
+	if result == nil || result.Sent == nil {
 		return
 	}
 	d.heads, d.whole = result.Heads, result.Whole
