@@ -63,6 +63,7 @@ func (in *Incoming) whole(pack io.Reader) (objects uint32, end int64) {
 		return 0, 0
 	}
 	var z io.ReadCloser
+	buf := make([]byte, 32<<10)
 	for ; objects < in.Objects(); objects++ {
 		err := skipHeader(r, in.store.Format.Size())
 		if err == nil && z == nil {
@@ -71,7 +72,7 @@ func (in *Incoming) whole(pack io.Reader) (objects uint32, end int64) {
 			err = z.(zlib.Resetter).Reset(r, nil)
 		}
 		if err == nil {
-			_, err = io.Copy(discard{in.ctx}, z) // a small pack can become many gigabytes
+			_, err = io.CopyBuffer(discard{in.ctx}, z, buf) // a small pack can become many gigabytes
 		}
 		if err != nil {
 			break
