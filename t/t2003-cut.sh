@@ -136,4 +136,13 @@ do
 	'
 done
 
+test_expect_success 'a run that tells nothing of references forgets nothing either' '
+	rm -rf alice bob && cp -r alice.before alice && cp -r bob.before bob &&
+	from_bob --cut-from 100000 && sync_fails "" && from_bob --cut-from 60000 && sync_fails "" &&
+	sync_as alice bob --no-refs "TRUST=$TRUST_ALICE; export TRUST; $bob" && same_stores &&
+	sync_as alice bob --porcelain "TRUST=$TRUST_ALICE; export TRUST; $bob" &&
+	grep "^tip " alice.out >tips && echo "tip $(cat lost)" >expect && test_cmp expect tips &&
+	sync_as alice bob --porcelain "TRUST=$TRUST_ALICE; export TRUST; $bob" && test_must_fail grep "^tip " alice.out
+'
+
 test_done

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -225,8 +224,10 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 		return err
 	}
 	s.peer = link.peer.Marshal()
-	if err != nil && !errors.As(err, &omitted) {
+	if err != nil {
 		s.noteHeads(result.Heads)
+	}
+	if err != nil && !errors.As(err, &omitted) {
 		return err
 	}
 	s.end()
@@ -242,7 +243,6 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 	if err := s.showBranches(ctx, result, s.report.to); err != nil {
 		return err
 	}
-	os.Remove(s.notedHeads())
 	if n := result.PeerUncommitted; n > 0 && s.forPerson() {
 		who := "the peer"
 		if s.remote != "" {

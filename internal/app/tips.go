@@ -15,11 +15,15 @@ import (
 	"aig/internal/session"
 )
 
-// tips is what has come and is on no branch of either side.
-func (s *run) tips(ctx context.Context, report *branches.Report, result *session.Result, v refs.Vetting) (refs.Tips, error) {
+// tips is what has come, in this run or in earlier ones that failed, and is on no branch of either side. It is told now, and forgotten.
+func (s *run) tips(ctx context.Context, report *branches.Report, result *session.Result, v refs.Vetting) (tips refs.Tips, err error) {
+	defer func() {
+		if err == nil {
+			os.Remove(s.notedHeads())
+		}
+	}()
 	heads := result.Heads
 	if earlier := s.earlierHeads(); len(earlier) > 0 {
-		var err error
 		if heads, err = refs.Independent(ctx, s.store.Repo, append(earlier, heads...)); err != nil {
 			return refs.Tips{}, err
 		}
@@ -69,5 +73,6 @@ func (s *run) noteHeads(heads []string) {
 		return
 	}
 	os.MkdirAll(filepath.Dir(s.notedHeads()), 0o777)
+	os.Remove(s.notedHeads()) // a local clone may share it, by a hard link
 	os.WriteFile(s.notedHeads(), []byte(strings.Join(all[:min(len(all), maxHeads)], "\n")+"\n"), 0o666)
 }

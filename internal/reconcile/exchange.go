@@ -59,9 +59,8 @@ type Exchange struct {
 	listSent int
 }
 
-// NewExchange begins an exchange between a set and that of a peer who has announced
-// peerLen names; each of them has MaxLen at most. Whether symbols or lists are exchanged follows from the two sizes. sorted says
-// that the peer knows sorted lists.
+// NewExchange begins an exchange between a set and that of a peer who has announced peerLen names; each of them has MaxLen at most.
+// Whether symbols or lists are exchanged follows from the two sizes. sorted says that the peer knows sorted lists.
 func NewExchange(set *Set, peerLen int, sorted bool) *Exchange {
 	x := &Exchange{
 		set:       set,

@@ -118,8 +118,8 @@ func shallowCommits(ctx context.Context, repo *git.Repo) (string, error) {
 	return string(names), err
 }
 
-// maxIndependent bounds the names on git's command line.
-const maxIndependent = 4000
+// maxIndependent bounds the commits that are compared: without a commit-graph git may walk a history for each.
+const maxIndependent = 100
 
 // Independent returns those of the commits that are here and that no other of them has for an ancestor. Where that can't be told, it
 // returns all that are here.

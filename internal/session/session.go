@@ -114,8 +114,8 @@ type session struct {
 }
 
 // Run has the whole conversation. A nil error means that both sides hold everything and said so. With an *OmittedError
-// the Result is valid too, and with any other error its Heads are, if there is one. A failure closes the pipe; otherwise the caller does, when there is time: the peer does not
-// wait for it.
+// the Result is valid too, and with any other error its Heads are, if there is one. A failure closes the pipe; otherwise the caller
+// does, when there is time: the peer does not wait for it.
 func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	outer := ctx
 	// Our own context outlives the caller's for as long as it takes to tell the peer.

@@ -57,7 +57,7 @@ func (c *channel) Close() {
 	}
 }
 
-// early reports whether a peer of this identification takes a channel that the server opens, with its first message.
+// early reports whether a peer of this identification takes a channel that the server opens, with its first bytes.
 func early(version []byte) bool {
 	software, _, _ := strings.Cut(string(version), " ")
 	return software == identification
