@@ -121,7 +121,7 @@ func (b *bench) lengths(t *testing.T) (n [2]int) {
 	return n
 }
 
-// A pipe that breaks anywhere in a session of several MiB each of whose packs is kept when it has come whole: at once,
+// A pipe that breaks anywhere in a session of several MiB of whose packs is kept what has come whole: at once,
 // or one way only, or by falling silent, which the timeout ends.
 func TestTortureWireCutLater(t *testing.T) {
 	random := newRandom(t)
