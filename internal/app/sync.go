@@ -226,9 +226,9 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 	s.peer = link.peer.Marshal()
 	if err != nil {
 		s.noteHeads(result.Heads)
-	}
-	if err != nil && !errors.As(err, &omitted) {
-		return err
+		if !errors.As(err, &omitted) {
+			return err
+		}
 	}
 	s.end()
 	if result.Left && (s.Transport != "-" || s.Report != ReportAsFits) {

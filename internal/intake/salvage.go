@@ -57,8 +57,8 @@ func (in *Incoming) Salvage(alone bool) (*Incoming, error) {
 }
 
 // whole returns how many objects at the beginning of the pack are whole, and where the last of them ends.
-func (in *Incoming) whole(pack io.Reader) (objects uint32, end int64) {
-	r := &offsetReader{from: bufio.NewReader(pack)}
+func (in *Incoming) whole(pack io.ReadSeeker) (objects uint32, end int64) {
+	r := bufio.NewReader(pack) // zlib takes no more than it needs of what gives single bytes
 	if _, err := io.CopyN(io.Discard, r, int64(len(in.header.B))); err != nil {
 		return 0, 0
 	}
@@ -77,7 +77,11 @@ func (in *Incoming) whole(pack io.Reader) (objects uint32, end int64) {
 		if err != nil {
 			break
 		}
-		end = r.offset
+		read, err := pack.Seek(0, io.SeekCurrent)
+		if err != nil {
+			break
+		}
+		end = read - int64(r.Buffered())
 	}
 	return objects, end
 }
@@ -88,7 +92,7 @@ type discard struct{ ctx context.Context }
 func (d discard) Write(p []byte) (int, error) { return len(p), d.ctx.Err() }
 
 // skipHeader reads what is before the deflated data of an object (gitformat-pack(5), "Pack entry"), whose names have so many bytes.
-func skipHeader(r *offsetReader, size int) error {
+func skipHeader(r *bufio.Reader, size int) error {
 	first, err := r.ReadByte()
 	const more = 0x80 // another byte of the number follows
 	skipNumber := func(c byte) {
@@ -104,24 +108,4 @@ func skipHeader(r *offsetReader, size int) error {
 		_, err = io.CopyN(io.Discard, r, int64(size))
 	}
 	return err
-}
-
-// offsetReader counts what is taken from it. As it gives single bytes, zlib takes no more than it needs.
-type offsetReader struct {
-	from   *bufio.Reader
-	offset int64
-}
-
-func (r *offsetReader) Read(p []byte) (int, error) {
-	n, err := r.from.Read(p)
-	r.offset += int64(n)
-	return n, err
-}
-
-func (r *offsetReader) ReadByte() (byte, error) {
-	c, err := r.from.ReadByte()
-	if err == nil {
-		r.offset++
-	}
-	return c, err
 }

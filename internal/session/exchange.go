@@ -68,7 +68,7 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 	}, ex.read)
 	ex.inbox.workers.Wait()
 	if errors.As(err, new(*pipeError)) || errors.As(err, new(*PeerError)) {
-		ex.inbox.salvage() // what fails here is nothing against that
+		ex.inbox.salvage()
 	}
 	ex.inbox.drop()
 	if err == nil {

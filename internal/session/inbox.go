@@ -102,17 +102,16 @@ func (b *inbox) drop() {
 }
 
 // salvage takes in what has come whole of the pack under way, since the peer doesn't go on with it. A large one is kept as it is.
-func (b *inbox) salvage() error {
+// What fails here is nothing against that, so it has no error.
+func (b *inbox) salvage() {
 	if b.current == nil || b.current.Kept() {
-		return nil
+		return
 	}
 	defer b.s.o.Status.do("checking what has come")()
-	pack, err := b.current.Salvage(b.s.common == 0)
-	if err != nil || pack == nil {
-		return err
+	if pack, _ := b.current.Salvage(b.s.common == 0); pack != nil {
+		defer pack.Discard()
+		b.take(b.s.outer, pack, wire.PackEnd{Number: b.number, Objects: pack.Objects()})
 	}
-	defer pack.Discard()
-	return b.take(b.s.outer, pack, wire.PackEnd{Number: b.number, Objects: pack.Objects()})
 }
 
 // end hands the pack under way to a goroutine of its own, so that the next one can come in meanwhile.
