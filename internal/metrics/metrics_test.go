@@ -17,7 +17,7 @@ func ask(t *testing.T, m *Metrics, path string, ready bool) (int, string) {
 	return w.Code, w.Body.String()
 }
 
-// filled is metrics of a switchboard at which everything has happened.
+// filled returns metrics in which every series has a sample.
 func filled() *Metrics {
 	m := New()
 	m.Watch(func() int { return 5 }, func() int { return 2 }, func() int { return 1 })
@@ -30,7 +30,7 @@ func filled() *Metrics {
 	return m
 }
 
-// What has happened is told, in Prometheus' form.
+// Everything that was counted appears, in Prometheus' text format.
 func TestMetrics(t *testing.T) {
 	_, text := ask(t, filled(), "/metrics", true)
 	for _, want := range []string{
@@ -47,7 +47,7 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// A switchboard that goes down is alive, and not ready.
+// A switchboard that is going down is alive but not ready.
 func TestHealth(t *testing.T) {
 	m := New()
 	for _, c := range []struct {
@@ -61,7 +61,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// The dashboard asks for metrics that there are, and for all of them.
+// The dashboard queries only metrics that exist, and every one of them.
 func TestDashboard(t *testing.T) {
 	data, err := os.ReadFile("../../docs/grafana.json")
 	if err != nil {
