@@ -2,9 +2,9 @@ package sshguard
 
 import "golang.org/x/crypto/ssh"
 
-// Config returns the algorithms to offer: those that x/crypto/ssh holds secure, as its own default has weaker ones. Key
-// exchanges are left out that [FirstKeys] doesn't know, as they take more than one round trip, and those in which a client can make
-// the server reckon for milliseconds without reckoning itself.
+// Config returns the algorithms to offer: those that x/crypto/ssh considers secure, as its default includes weaker ones. It leaves
+// out key exchanges of more than one round trip, which [FirstKeys] can't handle, and those in which a client can make the server
+// compute for milliseconds at no cost to itself.
 func Config() ssh.Config {
 	secure := ssh.SupportedAlgorithms()
 	return ssh.Config{

@@ -3,21 +3,21 @@ package sshguard
 import "sync"
 
 const (
-	// keysWrites is how often x/crypto/ssh writes until its new keys are out: version, offer of algorithms, its part of
-	// the exchange, new keys.
+	// keysWrites is the number of writes that x/crypto/ssh makes up to SSH_MSG_NEWKEYS: version, SSH_MSG_KEXINIT, its part of the
+	// key exchange, SSH_MSG_NEWKEYS.
 	keysWrites = 4
 
-	// smallWrite is more than it writes at once from there until it has looked at the outcome, in bytes: 308 at most. An
-	// offer of algorithms has 640 or more.
+	// smallWrite, in bytes, lies between its largest write from there until it reads the result, 308, and its smallest
+	// SSH_MSG_KEXINIT, 640.
 	smallWrite = 512
 )
 
-// FirstKeys keeps x/crypto/ssh from offering its algorithms a second time, because the other side has begun another key
-// exchange, before it has looked at the outcome of the first: where the second one cannot succeed, it finds none, which is a
-// nil pointer and ends the process (v0.58.0). Anybody could do that, without a key. There is one for each connection.
+// FirstKeys keeps x/crypto/ssh from answering a second key exchange before it has read the result of the first. If the second
+// cannot succeed, there is no result to read: x/crypto/ssh dereferences a nil pointer, which ends the process (v0.58.0). Anybody
+// could do that, without a key. Each connection needs a FirstKeys of its own.
 type FirstKeys struct {
-	// Client is set where x/crypto/ssh is the client of the connection. It asks for authentication next, and has looked by
-	// then; a server may have to say something else before.
+	// Client is set if x/crypto/ssh is the client. It has read the result before it requests authentication, its next write; a
+	// server may have to write something else first.
 	Client bool
 
 	mu     sync.Mutex
@@ -25,8 +25,7 @@ type FirstKeys struct {
 	looked bool
 }
 
-// Refuses returns whether x/crypto/ssh must not write so many bytes now: the connection has to be closed instead. It is called
-// once for each write.
+// Refuses reports whether x/crypto/ssh must not write n bytes now: the connection must be closed instead. Call it once per write.
 func (f *FirstKeys) Refuses(n int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -41,7 +40,7 @@ func (f *FirstKeys) Refuses(n int) bool {
 	return false
 }
 
-// LookedAt says that a server has looked at the outcome: it is called from its PreAuthConnCallback.
+// LookedAt notes that a server has read the result. Call it from PreAuthConnCallback.
 func (f *FirstKeys) LookedAt() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package sshguard guards against two faults of golang.org/x/crypto/ssh (v0.58.0) that whoever is on the other side can use.
-// One ends the process ([FirstKeys]), the other never ends ([Drain]). [Config] leaves out what strangers could use in algorithms.
+// Package sshguard works around two bugs of golang.org/x/crypto/ssh (v0.58.0) that the other side can trigger: one crashes the
+// process ([FirstKeys]), the other blocks goroutines for ever ([Drain]). [Config] leaves out algorithms that strangers could abuse.
 package sshguard
 
 import (
@@ -9,8 +9,8 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// queueOf returns the queue of packets of a connection, or nil if it has none where it is looked for. The reader closes it at
-// its end.
+// queueOf returns a connection's queue of packets, or nil if it isn't where we look for it. The reader closes the queue when it
+// ends.
 func queueOf(conn any) <-chan []byte {
 	if server, ok := conn.(*ssh.ServerConn); ok {
 		conn = server.Conn
@@ -31,14 +31,12 @@ func queueOf(conn any) <-chan []byte {
 	return *(*chan []byte)(unsafe.Pointer(v.UnsafeAddr()))
 }
 
-// Drain takes whatever is in the queue of a connection that has failed until its reader has ended: of an [ssh.Conn] or an
-// [ssh.ServerPreAuthConn] of x/crypto's own, or of none, which is nil. The pipe below the connection has to be closed, or
-// about to be closed, and nobody else may be interested in its packets.
+// Drain empties the queue of a failed connection until its reader ends. conn is an [ssh.Conn] or [ssh.ServerPreAuthConn] made by
+// x/crypto, or nil. The pipe below it must be closed, or about to be closed, and nobody else may want its packets.
 //
-// What x/crypto's reader of a connection has read waits in a queue with room for 16 packets. When the connection fails for
-// what one packet says while more than that have been read behind it, nobody takes from the queue any more: the reader waits
-// for ever, with all its buffers, and so does whoever closes the connection or waits for its end (v0.58.0). There is no other
-// way to the queue than through fields that are not exported.
+// x/crypto's reader queues up to 16 packets. If a packet makes the connection fail while more than that have been read behind it,
+// nobody takes from the queue any more: the reader blocks for ever, with all its buffers, and so does whoever closes the connection
+// or waits for its end (v0.58.0). Only unexported fields lead to the queue.
 func Drain(conn any) {
 	queue := queueOf(conn)
 	if queue == nil {

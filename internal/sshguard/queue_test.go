@@ -15,8 +15,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(gittest.Main(m)) }
 
-// The queue of a connection is found, before its authentication and after, and on either side; and a connection that has
-// failed with much in its queue ends when that is emptied.
+// The queue of a connection is found before and after authentication, on either side; and a connection that failed with a full
+// queue ends once that is drained.
 func TestDrain(t *testing.T) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -60,7 +60,7 @@ func TestDrain(t *testing.T) {
 	go func() {
 		client := sshtest.New(under)
 		err := client.Connect(nil)
-		client.Queue([]byte{0}, sshtest.ChannelData) // half a message
+		client.Queue([]byte{0}, sshtest.ChannelData) // a truncated message
 		for range 200 {
 			client.Queue(nil, sshtest.Ping)
 		}
