@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The test's own program is the switchboard where it is asked to be.
+// The test binary runs as the switchboard if the environment says so.
 func TestMain(m *testing.M) {
 	if os.Getenv("AIG_TEST_SWITCHBOARD") != "" {
 		main()
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// A socket from systemd is served: the number of the process that it is for is known only to that process.
+// A socket passed by systemd is served. LISTEN_PID must be the switchboard's own process ID, hence the shell.
 func TestSocketOfSystemd(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -68,7 +68,7 @@ func TestSocketOfSystemd(t *testing.T) {
 	}
 }
 
-// Whoever has started the switchboard hears when it is ready.
+// Whoever started the switchboard is told when it is ready and when it stops.
 func TestReadyIsSaid(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -96,7 +96,7 @@ func TestReadyIsSaid(t *testing.T) {
 	}
 }
 
-// A real switchboard tells of a real client.
+// A real switchboard counts a real client.
 func TestMetricsAreServed(t *testing.T) {
 	free, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -120,7 +120,7 @@ func TestMetricsAreServed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err, line)
 	}
-	bufio.NewReader(conn).ReadString('\n') // it has been let in
+	bufio.NewReader(conn).ReadString('\n') // the client has been admitted
 	answer, err := http.Get("http://" + address + "/metrics")
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ import (
 )
 
 func main() {
-	// Whoever reads the log may go: lines are lost then, and links go on.
+	// If the reader of the log goes away, lines are lost and links go on.
 	signal.Ignore(syscall.SIGPIPE)
 
 	ctx, stop := command.WithSignals(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -85,7 +85,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer stop()
-	// Where systemd has started us, it hears how far we are; anywhere else this does nothing.
+	// This tells systemd that we are ready; without systemd it does nothing.
 	daemon.SdNotify(false, daemon.SdNotifyReady)
 	ctx, end := context.WithCancel(ctx)
 	var stopping sync.WaitGroup
@@ -99,7 +99,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return err
 }
 
-// join makes this switchboard one node of several, which are those that have its host key.
+// join makes this switchboard a node of the cluster of those that share its host key.
 func join(o *options, key []byte) (*cluster.Cluster, error) {
 	o.ClusterKey = key
 	o.Memory = switchboard.NewMemory(o.TokenDigits, o.Lookups, rand.Reader)
@@ -112,8 +112,7 @@ func join(o *options, key []byte) (*cluster.Cluster, error) {
 	return others, nil
 }
 
-// tell answers those who ask for metrics at an address, until stop is called. They are told that the switchboard goes down from the end of
-// ctx on.
+// tell serves metrics at address until stop is called. Once ctx has ended, /readyz says that the switchboard is going down.
 func tell(ctx context.Context, address string, m *metrics.Metrics) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
@@ -134,7 +133,7 @@ func tell(ctx context.Context, address string, m *metrics.Metrics) (stop func(),
 	}, nil
 }
 
-// logger logs to standard error, without a time where the journal adds its own (systemd.exec(5), JOURNAL_STREAM).
+// logger returns a logger to standard error, without times where the journal adds its own (systemd.exec(5), JOURNAL_STREAM).
 func logger(stderr io.Writer, form string, verbose bool) *slog.Logger {
 	o := &slog.HandlerOptions{Level: slog.LevelInfo}
 	if verbose {
@@ -154,7 +153,7 @@ func logger(stderr io.Writer, form string, verbose bool) *slog.Logger {
 	return slog.New(slog.NewTextHandler(stderr, o))
 }
 
-// listener returns the socket that systemd hands over (sd_listen_fds(3)), else one at the address.
+// listener returns the socket that systemd passed (sd_listen_fds(3)), or else listens at address.
 func listener(ctx context.Context, address string) (net.Listener, error) {
 	handed, err := activation.Listeners()
 	switch {

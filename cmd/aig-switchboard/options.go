@@ -15,7 +15,7 @@ import (
 	"aig/internal/switchboard"
 )
 
-// options is a command line, with the configuration that it names.
+// options holds the command line, and the configuration file that it names.
 type options struct {
 	switchboard.Options
 	nodes           cluster.Options
@@ -97,7 +97,7 @@ func (o *options) valid() error {
 	return o.Check()
 }
 
-// configure sets the options that stand in a file and not on the command line.
+// configure sets the options that are given in file but not on the command line.
 func configure(flags *pflag.FlagSet, file string) error {
 	if file == "" {
 		return nil
