@@ -1,8 +1,8 @@
-// Package cluster makes several switchboards one: each node tells the others, through NATS, who waits there.
+// Package cluster makes several switchboards act as one: each node announces, through NATS, who waits there.
 //
-// A node subscribes to a subject for each side that waits with it. So "does anybody wait under this token, and where" is one
-// request, which NATS answers at once if nobody has subscribed, and what a node holds is forgotten with its connection. Bytes
-// of links never go through NATS: they go from node to node by SSH.
+// A node subscribes to a subject for each side that waits at it. So asking who waits under a token, and where, takes one request,
+// which NATS answers at once if nobody has subscribed, and a node's announcements vanish with its connection. Bytes of links never
+// go through NATS: they go from node to node by SSH.
 //
 // The files: cluster (the connection, and the rendezvous for tokens), meeting (two sides that wait at different nodes), seal (what
 // NATS must not read).
@@ -31,28 +31,28 @@ const (
 	// askTime is how long the other nodes may take to answer.
 	askTime = 2 * time.Second
 
-	// beatTime is the time between two signs of life of a node, and silentBeats how many of them may be missing until it counts
-	// as gone.
+	// beatTime is the time between two heartbeats of a node, and silentBeats how many of them may be missed before it counts as
+	// gone.
 	beatTime    = 2 * time.Second
 	silentBeats = 4
 
-	// reconnectTime is the time between two tries to reach NATS.
+	// reconnectTime is the time between two attempts to reach NATS.
 	reconnectTime = time.Second
 
-	// maxQueue is how many messages may wait here to be looked at. Beyond it NATS' client drops them.
+	// maxQueue is how many messages may wait here to be handled. Beyond it the NATS client drops them.
 	maxQueue = 1 << 14
 )
 
 // Options set up a [Cluster].
 type Options struct {
-	URLs      string // of NATS, with commas between them
+	URLs      string // of NATS servers, separated by commas
 	Advertise string // host and port at which the other nodes reach this one
 	Key       []byte // as [switchboard.HostKey] returns it
 	Memory    *switchboard.Memory
 	Logger    *slog.Logger // never sees a token or a name
 }
 
-// Check returns what is wrong with the addresses, if anything.
+// Check returns what is wrong with Advertise, if anything.
 func (o *Options) Check() error {
 	host, port, err := net.SplitHostPort(o.Advertise)
 	if err == nil && (host == "" || port == "" || port == "0") {
@@ -64,7 +64,7 @@ func (o *Options) Check() error {
 	return nil
 }
 
-// Cluster is a [switchboard.Rendezvous] of several nodes. While NATS can't be reached it is that of this node's.
+// Cluster is a [switchboard.Rendezvous] across several nodes. While NATS can't be reached, it finds only who waits at this node.
 type Cluster struct {
 	memory   *switchboard.Memory
 	address  string
@@ -72,8 +72,8 @@ type Cluster struct {
 	seal     *seal
 	nats     *nats.Conn
 	id       string // of this process
-	inbox    string // what the subjects begin with that answers to meetings' questions come to
-	beats    string // the subject of signs of life
+	inbox    string // prefix of the subjects for answers about meetings
+	beats    string // the subject of heartbeats
 	lookups  string // the subject of look-ups
 	messages chan *nats.Msg
 	done     chan struct{}
@@ -84,7 +84,7 @@ type Cluster struct {
 	nodes map[string]*node // the others, by id
 }
 
-// held is a side that waits here and is announced.
+// held is a side that waits here and has been announced.
 type held struct {
 	wait    *switchboard.Wait
 	subject string
@@ -93,7 +93,7 @@ type held struct {
 	over    bool // replaced by a newer session at another node
 }
 
-// node is another node, as its last sign of life has it.
+// node is another node, as of its last heartbeat.
 type node struct {
 	beat   uint64 // its number
 	tokens int
@@ -103,15 +103,15 @@ type node struct {
 // message is what nodes say to each other.
 type message struct {
 	Address string `json:",omitempty"` // where its sender is reached
-	Letter  string `json:",omitempty"` // in a meeting: of whoever asks
+	Letter  string `json:",omitempty"` // in a meeting: of the side that asks
 	Turn    uint64 `json:",omitempty"` // the same
-	ID      string `json:",omitempty"` // of the turn, or of the node in a sign of life
+	ID      string `json:",omitempty"` // of the turn, or in a heartbeat of the node
 	Beat    uint64 `json:",omitempty"`
 	Tokens  int    `json:",omitempty"`
-	Client  string `json:",omitempty"` // who has looked a token up
+	Client  string `json:",omitempty"` // who looked a token up
 }
 
-// Join connects to NATS. If that can't be reached, it goes on trying.
+// Join connects to NATS. If NATS can't be reached, it keeps trying in the background.
 func Join(o Options) (*Cluster, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
@@ -128,10 +128,10 @@ func Join(o Options) (*Cluster, error) {
 	reached := func(nc *nats.Conn) { c.log.Info("nats is reached", "server", nc.ConnectedUrlRedacted()) }
 	c.nats, err = nats.Connect(o.URLs,
 		nats.Name("aig-switchboard"),
-		nats.NoEcho(), // or a node would hear itself wherever it asks for others
+		nats.NoEcho(), // or a node would hear its own questions
 		nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.IgnoreAuthErrorAbort(),
 		nats.ReconnectWait(reconnectTime), nats.ReconnectJitter(reconnectTime/4, reconnectTime/4),
-		nats.ReconnectBufSize(-1), // what is asked while it is away is of no use later
+		nats.ReconnectBufSize(-1), // a question asked while NATS is away is of no use later
 		nats.PingInterval(5*time.Second), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(askTime),
 		nats.ConnectHandler(reached), nats.ReconnectHandler(reached),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -158,7 +158,7 @@ func Join(o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// Close leaves the cluster. Nobody may wait there any more.
+// Close leaves the cluster. No side may wait there any more.
 func (c *Cluster) Close() {
 	close(c.done)
 	c.wait.Wait()
@@ -182,10 +182,10 @@ func (c *Cluster) New(ctx context.Context, side switchboard.Side) (*switchboard.
 		if err != nil {
 			return nil, err
 		}
-		// Announced first and asked for then, so that of two nodes that draw the same token at once one at least hears of the other.
+		// Announce first and ask second: of two nodes that draw the same token at once, at least one hears of the other.
 		h := c.hold(w)
 		if address, _ := c.ask(ctx, h.subject); address == "" || !c.Leave(w) {
-			return w, nil // free, or somebody has guessed it meanwhile
+			return w, nil // free, or already joined by somebody who guessed it
 		}
 	}
 	return nil, errors.New("drawing a token: a hundred draws gave none that is free at the other nodes")
@@ -213,7 +213,7 @@ func (c *Cluster) Leave(w *switchboard.Wait) bool {
 	if h != nil && h.wait == w {
 		delete(c.held, subject)
 	} else {
-		h = nil // a newer session of this node's has its place, and has ended this one's subscription
+		h = nil // a newer session at this node has taken its place and ended its subscription
 	}
 	c.mu.Unlock()
 	if h != nil {
@@ -225,7 +225,7 @@ func (c *Cluster) Leave(w *switchboard.Wait) bool {
 // hold announces a side that waits here.
 func (c *Cluster) hold(w *switchboard.Wait) *held {
 	h := &held{wait: w, subject: c.seal.of(w.Key), turn: turn{1, rand.Text()}}
-	// It fails only once the connection is closed for good. While NATS is away, it is made up for later.
+	// This fails only once the connection is closed for good. While NATS is away, the client subscribes once it is back.
 	h.subs, _ = c.nats.ChanSubscribe(h.subject, c.messages)
 	c.mu.Lock()
 	old := c.held[h.subject]
@@ -245,7 +245,7 @@ func (c *Cluster) hold(w *switchboard.Wait) *held {
 	return h
 }
 
-// ask returns the address of the node that has announced a subject, or an empty one if none has.
+// ask returns the address of the node that has announced a subject, or an empty string if none has.
 func (c *Cluster) ask(ctx context.Context, subject string) (string, error) {
 	if !c.Connected() {
 		return "", switchboard.ErrAway
@@ -268,7 +268,7 @@ func (c *Cluster) ask(ctx context.Context, subject string) (string, error) {
 	return m.Address, nil
 }
 
-// publish says something, if NATS can be reached. Reply is where answers go, or empty.
+// publish sends a message, if NATS can be reached. Reply is the subject for answers, or empty.
 func (c *Cluster) publish(subject, reply string, m message) {
 	msg := &nats.Msg{Subject: subject, Reply: reply, Data: c.seal.close(subject, m)}
 	if err := c.nats.PublishMsg(msg); err != nil && !errors.Is(err, nats.ErrReconnectBufExceeded) {
@@ -276,7 +276,7 @@ func (c *Cluster) publish(subject, reply string, m message) {
 	}
 }
 
-// run looks at what the other nodes say, and gives signs of life, until the end.
+// run handles what the other nodes say, and sends heartbeats, until Close.
 func (c *Cluster) run() {
 	beat, again := time.NewTicker(beatTime), time.NewTicker(againTime)
 	defer beat.Stop()
@@ -296,11 +296,11 @@ func (c *Cluster) run() {
 	}
 }
 
-// hear looks at a message.
+// hear handles a message.
 func (c *Cluster) hear(msg *nats.Msg) {
 	m, ok := c.seal.open(msg.Subject, msg.Data)
 	if !ok {
-		return // one of NATS' own, which says that nobody has subscribed, or of somebody else
+		return // NATS' own, which says that nobody has subscribed, or a stranger's
 	}
 	asker, answer := strings.CutPrefix(msg.Subject, c.inbox)
 	switch {
@@ -314,12 +314,12 @@ func (c *Cluster) hear(msg *nats.Msg) {
 		if addr, err := netip.ParseAddrPort(m.Client); err == nil {
 			c.memory.Charge(net.TCPAddrFromAddrPort(addr))
 		}
-	case msg.Reply != "": // without a place for the answer it is no node that asks, but somebody who says it again
+	case msg.Reply != "": // without a subject for the answer it is no node's question, but a replay
 		c.asked(msg.Subject, m, msg.Reply)
 	}
 }
 
-// asked answers what another node asks of whoever waits here under a subject.
+// asked answers another node's question about who waits here under a subject.
 func (c *Cluster) asked(subject string, m message, reply string) {
 	c.mu.Lock()
 	h := c.held[subject]
@@ -333,7 +333,7 @@ func (c *Cluster) asked(subject string, m message, reply string) {
 	}
 }
 
-// heardOf notes a sign of life, and reports whether some have been missed: what was asked meanwhile has to be asked again.
+// heardOf notes a heartbeat, and reports whether any were missed: what was asked meanwhile has to be asked again.
 func (c *Cluster) heardOf(m message) (missed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -347,7 +347,7 @@ func (c *Cluster) heardOf(m message) (missed bool) {
 	return missed
 }
 
-// count forgets the nodes that have gone, and returns how many tokens wait here.
+// count forgets nodes that have gone, tells the memory how many tokens wait at the others, and returns how many wait here.
 func (c *Cluster) count() int {
 	c.mu.Lock()
 	maps.DeleteFunc(c.nodes, func(_ string, n *node) bool { return time.Since(n.heard) > silentBeats*beatTime })

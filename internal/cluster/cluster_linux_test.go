@@ -66,8 +66,8 @@ func TestManyPairsAtOnce(t *testing.T) {
 	t.Logf("%d pairs in %v", pairs, time.Since(began))
 }
 
-// While NATS is away, who waits at the same node is found, and whoever asks for somebody else is told to try again. When it comes
-// back, so do the nodes, with all who wait there.
+// While NATS is away, sides at the same node find each other, and whoever asks for anybody else is told to try again. When NATS is
+// back, so are the nodes, with all who wait there.
 func TestNATSAway(t *testing.T) {
 	nats := startNATS(t, server.Options{})
 	url, port := nats.ClientURL(), nats.Addr().String()
@@ -104,7 +104,7 @@ func TestNATSAway(t *testing.T) {
 	t.Logf("meanwhile %d pairs", stop())
 }
 
-// A node that starts without NATS works by itself, and is one of several once NATS is there.
+// A node that starts without NATS works alone, and joins the others once NATS is there.
 func TestNATSLater(t *testing.T) {
 	port := freePort(t)
 	url := fmt.Sprintf("nats://127.0.0.1:%d", port)
@@ -116,7 +116,7 @@ func TestNATSLater(t *testing.T) {
 	talk(t, a, nodes[1].join(token))
 }
 
-// A node is killed: whoever was linked to its clients reads so, its tokens are nobody's, and the others go on.
+// When a node is killed, whoever was linked to its clients is told, its tokens are void, and the other nodes go on.
 func TestNodeKilled(t *testing.T) {
 	url := startNATS(t, server.Options{}).ClientURL()
 	nodes := startNodes(t, nil, url, url, url)
@@ -126,7 +126,7 @@ func TestNodeKilled(t *testing.T) {
 	inbound, token := nodes[0].token()
 	from := nodes[2].join(token) // a link that the killed node carries to another one
 	outbound, token := nodes[2].token()
-	to := nodes[1].join(token) // and one that another one carries there
+	to := nodes[1].join(token) // and one that another node carries to it
 	nodes[2].cmd.Process.Signal(syscall.SIGKILL)
 	<-nodes[2].done
 	inbound.refused("the switchboard of the other side was lost")
@@ -143,8 +143,8 @@ func TestNodeKilled(t *testing.T) {
 	t.Logf("meanwhile %d pairs", stop())
 }
 
-// A frozen node does not hold anybody up for long: whoever asks for what it holds is told to try again, and whoever was linked to one of its
-// clients that it is lost.
+// A frozen node holds nobody up for long: whoever asks for a side that waits there is told to try again, and whoever was linked to
+// one of its clients is told that the node is lost.
 func TestNodeFrozen(t *testing.T) {
 	url := startNATS(t, server.Options{}).ClientURL()
 	nodes := startNodes(t, []string{"--keepalive-interval", "2s", "--keepalive-time", "2s"}, url, url)
@@ -165,7 +165,7 @@ func TestNodeFrozen(t *testing.T) {
 	to.refused("the switchboard of the other side was lost")
 }
 
-// A guesser has one budget, at however many nodes he tries.
+// A guesser has one budget, however many nodes he tries.
 func TestOneBudget(t *testing.T) {
 	url := startNATS(t, server.Options{}).ClientURL()
 	nodes := startNodes(t, []string{"--look-ups", "5"}, url, url)
@@ -177,7 +177,7 @@ func TestOneBudget(t *testing.T) {
 	nodes[1].run("00000").refused("too many tokens have been tried")
 }
 
-// Tokens are as long as all who wait demand, at whichever node.
+// How long tokens are depends on all who wait, at any node.
 func TestTokensOfAllNodes(t *testing.T) {
 	url := startNATS(t, server.Options{}).ClientURL()
 	nodes := startNodes(t, nil, url, url)
@@ -192,7 +192,7 @@ func TestTokensOfAllNodes(t *testing.T) {
 	})
 }
 
-// A newer session of the same letter takes the place of one at another node.
+// A newer session with the same letter takes the place of one at another node.
 func TestReplacedAtAnotherNode(t *testing.T) {
 	url := startNATS(t, server.Options{}).ClientURL()
 	nodes := startNodes(t, nil, url, url, url)
@@ -211,14 +211,14 @@ func TestReplacedAtAnotherNode(t *testing.T) {
 	talk(t, newest, b)
 }
 
-// waiting waits until what was asked for at a node has been taken in: until a token comes that is asked for behind it.
+// waiting waits until a node has handled what was asked of it earlier: until it gives out a token.
 func waiting(n *board) bool {
 	p, _ := n.token()
 	p.conn.Close()
 	return true
 }
 
-// Two sides that come to different nodes at the same moment are joined, also when each comes with an older session of itself about.
+// Two sides that come to different nodes at the same moment are joined, even if older sessions of theirs are still about.
 func TestMeetAtOnce(t *testing.T) {
 	url := startNATS(t, server.Options{}).ClientURL()
 	nodes := startNodes(t, nil, url, url, url)
@@ -253,8 +253,8 @@ func TestMeetAtOnce(t *testing.T) {
 	}
 }
 
-// NATS servers that lose each other and find each other again: who waits on either side of the split is found afterwards, and a
-// meeting with a side on each is joined by itself.
+// After NATS servers have lost and found each other, whoever waits on either side of the split is found, and a meeting with a side
+// on each is joined by itself.
 func TestSplitAndHealed(t *testing.T) {
 	urls, cut, mend := split(t)
 	nodes := startNodes(t, nil, urls[0], urls[1])
@@ -272,7 +272,7 @@ func TestSplitAndHealed(t *testing.T) {
 	t.Logf("meanwhile %d pairs", stop())
 }
 
-// A meeting that asks no more of itself is asked for again when the nodes have missed each other's signs of life.
+// A meeting that no longer asks by itself is asked for again once the nodes have missed each other's heartbeats.
 func TestHealedLater(t *testing.T) {
 	urls, cut, mend := split(t)
 	var clusters [2]*Cluster
@@ -284,7 +284,7 @@ func TestHealedLater(t *testing.T) {
 		_, waits[i] = clusters[i].Meet(switchboard.Key{Name: "0", Letter: "ab"[i : i+1]}, nil)
 		defer clusters[i].Leave(waits[i])
 	}
-	time.Sleep(youngTime + againTime) // from then on they ask no more of themselves, which nothing shows
+	time.Sleep(youngTime + againTime) // from then on they no longer ask by themselves, which nothing shows
 	mend()
 	select {
 	case node := <-waits[1].Elsewhere:
@@ -296,7 +296,7 @@ func TestHealedLater(t *testing.T) {
 	}
 }
 
-// A session that is announced only after the newer one that has replaced it takes nothing from that.
+// A session announced only after a newer one has replaced it takes nothing from the newer one.
 func TestAnnouncedTooLate(t *testing.T) {
 	url := startNATS(t, server.Options{}).ClientURL()
 	memory := switchboard.NewMemory(5, 60, rand.Reader)
@@ -325,7 +325,7 @@ func TestSameTokenAtOnce(t *testing.T) {
 	for round := range 20 {
 		var clusters [2]*Cluster
 		for i := range clusters {
-			// All draw the same five digits first, and then each its own.
+			// Each draws the same five digits first, and then its own.
 			random := io.MultiReader(strings.NewReader("\x17\xe5\x80\x00\x00\x00\x00\x00"), rand.Reader)
 			clusters[i] = newCluster(t, url, switchboard.NewMemory(5, 60, random))
 		}
@@ -356,8 +356,8 @@ func TestSameTokenAtOnce(t *testing.T) {
 	}
 }
 
-// NATS learns no token, no name, no address of a client or of a node; what comes from somebody else there is ignored; and nodes
-// with another host key are others.
+// NATS learns no token, no name and no address of a client or a node; what strangers say there is ignored; and nodes with another
+// host key form another cluster.
 func TestStrangersAtNATS(t *testing.T) {
 	url := startNATS(t, server.Options{}).ClientURL()
 	var mu sync.Mutex
@@ -378,7 +378,7 @@ func TestStrangersAtNATS(t *testing.T) {
 	others := startNodes(t, nil, url)
 	known(t, append(nodes, others...))
 	a, token := nodes[0].token()
-	others[0].run(token).refused("try again in a minute") // the stranger takes every question, and answers none
+	others[0].run(token).refused("try again in a minute") // the stranger gets every question and answers none
 	name := strings.Repeat("abc0", 8)
 	b := nodes[0].run("meet " + name + " a")
 	nodes[1].run("00000").refused("try again in a minute")
@@ -395,7 +395,7 @@ func TestStrangersAtNATS(t *testing.T) {
 				t.Errorf("NATS is told %q in %q", secret, text)
 			}
 		}
-		// Said again, in other places, cut and changed.
+		// Replayed, on other subjects, truncated and changed.
 		for _, subject := range []string{m.Subject, again[0].Subject, again[len(again)-1].Subject} {
 			for _, data := range [][]byte{m.Data, nil, m.Data[:len(m.Data)/2], append(slices.Clone(m.Data), 0)} {
 				if err := stranger.PublishMsg(&nats.Msg{Subject: subject, Reply: m.Reply, Data: data}); err != nil {

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // patience bounds the waits of the tests. It says nothing about speed.
 const patience = 30 * time.Second
 
-// eventually asks again and again whether a condition holds, and fails after patience: what another process does sends no word.
+// eventually polls until a condition holds, and fails after patience: another process doesn't tell us what it does.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -113,7 +113,7 @@ func (n *board) logged(text string) bool {
 	return strings.Contains(n.log.String(), text)
 }
 
-// Write takes the log.
+// Write collects the log.
 func (n *board) Write(p []byte) (int, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -130,8 +130,8 @@ func hostKey(t testing.TB) string {
 	return file
 }
 
-// startNodes starts a node for each of these addresses of NATS. Their log must have no line about a data race or a panic, and
-// they have to end when they are told to.
+// startNodes starts a node for each of these NATS URLs. Their logs must not mention a data race or a panic, and they must end when
+// they are told to.
 func startNodes(t testing.TB, options []string, urls ...string) []*board {
 	t.Helper()
 	bin, err := program()
@@ -146,7 +146,7 @@ func startNodes(t testing.TB, options []string, urls ...string) []*board {
 		n.cmd = exec.Command(bin, append(args, options...)...)
 		n.cmd.Stderr = n
 		n.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		runtime.LockOSThread() // the death of the thread that starts it would be its own
+		runtime.LockOSThread() // the child dies with the thread that starts it
 		t.Cleanup(runtime.UnlockOSThread)
 		if err := n.cmd.Start(); err != nil {
 			t.Fatal(err)
@@ -238,7 +238,7 @@ func (p *peer) line() string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// token waits at a node.
+// token waits at a node, and returns the token.
 func (n *board) token() (*peer, string) {
 	n.t.Helper()
 	p := n.run("new")
@@ -314,7 +314,7 @@ func tryTalk(a, b *peer) error {
 	return nil
 }
 
-// link links two nodes, and talks.
+// link links clients of two nodes, and talks.
 func link(from, to *board) {
 	from.t.Helper()
 	a, token := from.token()
@@ -324,7 +324,7 @@ func link(from, to *board) {
 	}
 }
 
-// linking links pairs of two nodes one after the other until stop is called, which returns how many there were. None may fail.
+// linking links one pair after another across two nodes until stop is called, which returns how many there were. None may fail.
 func linking(t testing.TB, from, to *board) (stop func() int) {
 	ended, done := make(chan struct{}), make(chan struct{})
 	n := 0
@@ -492,10 +492,10 @@ func (w *wire) mend() {
 	w.whole = true
 }
 
-// split starts two NATS servers that are one, and can be cut from each other and put together again.
+// split starts two NATS servers in a cluster, which can be cut off from each other and reconnected.
 func split(t testing.TB) (urls [2]string, cut, mend func()) {
 	t.Helper()
-	var wires [2]*wire // to each one's port for other servers, which knows of no other way
+	var wires [2]*wire // to each one's cluster port, for which the other knows no other address
 	var servers [2]*server.Server
 	for i := range servers {
 		port := freePort(t)

@@ -7,14 +7,14 @@ import (
 	"aig/internal/switchboard"
 )
 
-// The two sides of a meeting may wait at different nodes. Then it is b that goes to where a is, whoever was first; so both can ask
-// for the other at the same moment, and as often as they like.
+// The two sides of a meeting may wait at different nodes. Then b goes to a's node, whichever came first; so both can ask for each
+// other at the same moment, and as often as they like.
 //
-// Sides of the same letter count turns: whoever comes takes the one after the highest that it hears of, and replaces all that
-// have a lower one. Of two with the same number the identifier decides, so that of several that come at once one is left.
+// Sessions with the same letter count turns: a new one takes the turn after the highest that it hears of, and replaces all with a
+// lower one. The identifier decides between equal numbers, so that of several that come at once one is left.
 
 const (
-	// A subscription takes a while to be known everywhere: so a meeting asks again in the time that it is young, each againTime.
+	// A subscription takes a while to reach every NATS server, so a meeting asks again every againTime until it is youngTime old.
 	againTime = time.Second
 	youngTime = 4 * againTime
 )
@@ -37,7 +37,7 @@ func (c *Cluster) Meet(key switchboard.Key, side switchboard.Side) (other, own *
 	return other, own
 }
 
-// askFor asks the other nodes for a meeting's other side, and tells those of the same side that this one has come.
+// askFor asks the other nodes for a meeting's other side, and tells older sessions of its own side that it has come.
 func (c *Cluster) askFor(h *held) {
 	c.mu.Lock()
 	m := message{Address: c.address, Letter: h.wait.Key.Letter, Turn: h.turn.number, ID: h.turn.id}
@@ -47,7 +47,7 @@ func (c *Cluster) askFor(h *held) {
 	c.publish(c.seal.of(h.wait.Key.Other()), reply, m)
 }
 
-// met answers another node's askFor, for one that waits here.
+// met answers another node's askFor on behalf of h, which waits here.
 func (c *Cluster) met(h *held, m message, reply string) {
 	key := h.wait.Key
 	c.mu.Lock()
@@ -69,7 +69,7 @@ func (c *Cluster) met(h *held, m message, reply string) {
 	}
 }
 
-// answered takes an answer to askFor.
+// answered handles an answer to askFor.
 func (c *Cluster) answered(subject string, m message) {
 	c.mu.Lock()
 	h := c.held[subject]
@@ -86,7 +86,7 @@ func (c *Cluster) answered(subject string, m message) {
 	}
 }
 
-// moveTo says where the other side waits.
+// moveTo tells h at which node the other side waits.
 func (h *held) moveTo(address string) {
 	select {
 	case h.wait.Elsewhere <- address:
@@ -94,7 +94,7 @@ func (h *held) moveTo(address string) {
 	}
 }
 
-// askAgain asks again for every meeting that waits for less than a time.
+// askAgain asks again for every meeting that has waited for less than younger.
 func (c *Cluster) askAgain(younger time.Duration) {
 	c.mu.Lock()
 	var asking []*held

@@ -14,8 +14,8 @@ import (
 	"aig/internal/switchboard"
 )
 
-// seal keeps from NATS what it must not know: subjects are HMACs of names, and messages are encrypted, each for its subject. An
-// answer's subject is used once.
+// seal keeps from NATS what it must not know: subjects are HMACs of names, and messages are encrypted, each bound to its subject.
+// The subject of a look-up's answer is used once.
 type seal struct {
 	names []byte
 	box   cipher.AEAD
@@ -41,7 +41,7 @@ func (s *seal) subject(name string) string {
 	return "aig-" + hex.EncodeToString(mac.Sum(nil)[:20])
 }
 
-// of returns the subject of a side that waits.
+// of returns the subject of a side that waits under key.
 func (s *seal) of(key switchboard.Key) string {
 	if key.Letter == "" {
 		return s.subject("token " + key.Name)
@@ -49,18 +49,18 @@ func (s *seal) of(key switchboard.Key) string {
 	return s.subject("meet " + key.Name + " " + key.Letter)
 }
 
-// close encrypts a message: a nonce of 24 bytes, which may be random, and what XChaCha20-Poly1305 makes of JSON.
+// close encrypts a message: a random nonce of 24 bytes, long enough not to repeat, then its JSON sealed with XChaCha20-Poly1305.
 func (s *seal) close(subject string, m message) []byte {
 	text, err := json.Marshal(m)
 	if err != nil {
-		panic(err) // there is nothing in it that JSON lacks
+		panic(err) // it has only strings and integers
 	}
 	nonce := make([]byte, s.box.NonceSize(), s.box.NonceSize()+len(text)+s.box.Overhead())
 	rand.Read(nonce)
 	return s.box.Seal(nonce, nonce, text, []byte(subject))
 }
 
-// open decrypts a message, if it is one of a node of ours.
+// open decrypts a message, and reports whether it comes from one of our nodes.
 func (s *seal) open(subject string, data []byte) (m message, ok bool) {
 	if len(data) < s.box.NonceSize() {
 		return m, false
