@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// What a client may ask beside its one command: OpenSSH sends a handful of requests before it and, if told to, a
-	// keepalive every few seconds.
+	// Bounds of a client's requests, channels and key exchanges: OpenSSH sends a handful of requests before its command and, if
+	// told to, a keepalive every few seconds.
 	requestBurst = 256
 	requestRate  = 4 // a second
 )
@@ -27,7 +27,7 @@ type client struct {
 	server  *Server
 	meter   *meter
 	place   *member                 // in the server's connections
-	ctx     context.Context         // ends when no command is taken any more; its cause is what to tell
+	ctx     context.Context         // ends when no command is accepted any more; its cause is what to tell
 	leave   context.CancelCauseFunc // of ctx
 	linkCtx context.Context         // ends when links must end
 	log     *slog.Logger            // names the client's address: for the debug level only
@@ -37,8 +37,8 @@ type client struct {
 	wait     sync.WaitGroup
 	session  atomic.Pointer[session] // the first and only one; written by serve alone
 	guarded  ssh.ServerPreAuthConn   // see sshguard; nil before authentication
-	spoilt   error                   // why the session's command is refused: a port forward was asked for; for serve alone
-	node     bool                    // it is a node of this switchboard's; written before anything else of the connection runs
+	spoilt   error                   // why the session's command is refused: a port forward was requested; for serve alone
+	node     bool                    // it is a node of our cluster; written before the connection's other goroutines start
 	flood    sync.Once
 	requests *rate.Limiter
 }
@@ -71,7 +71,7 @@ func (c *client) serve() {
 	opt.Metrics.Handshake(time.Since(began))
 	c.ssh = conn
 	if c.node = conn.Permissions != nil; c.node {
-		c.place.settle() // it must not go for its clients' sake: they are counted where they came in
+		c.place.settle() // a node is never evicted for its clients: they are counted where they came in
 	}
 	c.meter.turn(opening, openingBudget)
 	overdue := time.AfterFunc(opt.CommandTime, func() {
@@ -101,8 +101,7 @@ func (c *client) serve() {
 				channels = nil
 				continue
 			}
-			// OpenSSH asks for its forwards before it opens the session: what was asked for earlier is in the queue by now
-			// and comes first.
+			// OpenSSH requests its forwards before it opens the session: such requests are in the queue by now and come first.
 			for queued := requests != nil; queued; {
 				select {
 				case r, ok := <-requests:
@@ -124,14 +123,13 @@ func (c *client) serve() {
 	c.wait.Wait()
 }
 
-// drain makes SSH get rid of what it has read, when it has ended or failed.
+// drain closes the connection and makes x/crypto discard what it has read, once SSH has ended or failed.
 func (c *client) drain() {
 	c.close()
 	sshguard.Drain(c.guarded)
 }
 
-// request answers a global request (RFC 4254, section 4). None is granted; "keepalive@openssh.com" wants no more than an
-// answer.
+// request answers a global request (RFC 4254, section 4). None is granted; "keepalive@openssh.com" needs only an answer.
 func (c *client) request(r *ssh.Request) {
 	switch r.Type {
 	case "tcpip-forward", "streamlocal-forward@openssh.com":
@@ -143,7 +141,7 @@ func (c *client) request(r *ssh.Request) {
 	}
 }
 
-// open answers the opening of a channel: the first session is taken, and nothing else. It returns whether it was.
+// open answers a request to open a channel: it accepts the first session, and nothing else. It reports whether it did.
 func (c *client) open(ch ssh.NewChannel) bool {
 	if !c.allow() {
 		return false
@@ -160,7 +158,7 @@ func (c *client) open(ch ssh.NewChannel) bool {
 		}
 		c.session.Store(s)
 		c.wait.Go(func() { s.serveRequests(requests) })
-		c.wait.Go(func() { io.Copy(io.Discard, channel.Stderr()) }) // which would fill the window
+		c.wait.Go(func() { io.Copy(io.Discard, channel.Stderr()) }) // or it would fill the window
 		c.wait.Go(s.run)
 		return true
 	case ch.ChannelType() == "session":
@@ -176,7 +174,7 @@ func (c *client) open(ch ssh.NewChannel) bool {
 	return false
 }
 
-// allow counts a request or a channel, and cuts the connection off if there are too many of them.
+// allow counts a request, a channel or a key exchange, and cuts the client off if there are too many of them.
 func (c *client) allow() bool {
 	if c.requests.Allow() {
 		return true
@@ -185,8 +183,8 @@ func (c *client) allow() bool {
 	return false
 }
 
-// cut ends a client that floods: nothing more of it is read, and if it has a session, that is told a line and ended. It does
-// not wait, and SSH has not ended when it is called.
+// cut ends a client that floods: nothing more is read from it, and its session, if there is one, is told a line and ended. It does
+// not wait. It must not be called once SSH has ended.
 func (c *client) cut(line string) {
 	c.flood.Do(func() {
 		c.server.counters.add(flooding)
@@ -200,8 +198,8 @@ func (c *client) cut(line string) {
 	})
 }
 
-// config is SSH's for this client. A client may ask for new keys as often as it likes; so each key exchange is counted, by
-// its signature.
+// config returns the SSH configuration for this client. SSH lets a client ask for new keys as often as it likes, so each key
+// exchange is counted, by its signature.
 func (c *client) config() *ssh.ServerConfig {
 	config := &ssh.ServerConfig{
 		Config:        sshguard.Config(),
@@ -220,7 +218,7 @@ func (c *client) config() *ssh.ServerConfig {
 	return config
 }
 
-// countedKey is a host key that signs as often as allow says.
+// countedKey is a host key that signs only while allow returns true.
 type countedKey struct {
 	ssh.MultiAlgorithmSigner
 	allow func() bool
@@ -239,7 +237,7 @@ func (k *countedKey) SignWithAlgorithm(rand io.Reader, data []byte, algorithm st
 	return k.MultiAlgorithmSigner.SignWithAlgorithm(rand, data, algorithm)
 }
 
-// keepAlive asks the client for a sign of life from time to time, once it has answered the last question.
+// keepAlive sends a keepalive request from time to time, once the client has answered the last one.
 func (c *client) keepAlive() {
 	tick := time.NewTicker(c.server.opt.KeepaliveInterval)
 	defer tick.Stop()
@@ -254,8 +252,8 @@ func (c *client) keepAlive() {
 	}
 }
 
-// watch closes a connection on which no sign of life comes. Any byte is one: an answer, which every client gives, may be
-// queued behind much data on a slow line.
+// watch closes a connection on which nothing comes. Any byte is a sign of life: the answer to a keepalive, which every client
+// gives, may be queued behind much data on a slow line.
 func (c *client) watch() {
 	opt := &c.server.opt
 	if c.meter.watch(opt.KeepaliveInterval+opt.KeepaliveTime, c.done) {
@@ -264,5 +262,5 @@ func (c *client) watch() {
 	}
 }
 
-// close cuts the connection off. Everything that waits on it returns.
+// close closes the connection. Everything that waits on it returns.
 func (c *client) close() { c.meter.Close() }

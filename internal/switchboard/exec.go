@@ -14,14 +14,13 @@ const (
 	maxTokenDigits = 16
 )
 
-// Bounds of a meeting name, in hexadecimal digits: 128 bits are what nobody guesses.
+// Bounds of a meeting name, in hexadecimal digits: nobody guesses 128 bits.
 const (
 	minNameDigits = 32
 	maxNameDigits = 64
 )
 
-// maxExec bounds the requested command, in bytes. Nothing longer can be a command of ours, and nothing longer is copied or
-// looked at.
+// maxExec bounds the requested command, in bytes. Nothing longer can be a command of ours, so nothing longer is copied or parsed.
 const maxExec = 96
 
 var (
@@ -31,16 +30,16 @@ var (
 	errExecMeet    = fmt.Errorf("meet needs a name of %d to %d lower-case hexadecimal digits, and then a or b", minNameDigits, maxNameDigits)
 )
 
-// command is what a client may ask for: a new token, the side that waits under a token, a meeting, or what this is.
+// command is what a client may ask for: a new token, the side that waits under a token, a meeting, or help.
 type command struct {
 	help      bool
 	key       Key        // of "<token>", and of "meet <name> <letter>"
-	forwarded *forwarded // a node asks for a client of its own
+	forwarded *forwarded // set if a node asks on behalf of its client
 }
 
-// parseExec reads the payload of an "exec" channel request (RFC 4254, section 6.5: one string, the command). The zero
-// command asks for a new token. Blanks around a command, and capitals in a token, come from pasting and dictating. The
-// errors hold no foreign byte.
+// parseExec reads the payload of an "exec" channel request (RFC 4254, section 6.5: one string, the command). The zero command asks
+// for a new token. Blanks around a command, and capitals in a token, come from pasting and dictating. No error contains a byte of
+// the payload.
 func parseExec(payload []byte) (command, error) {
 	text, err := execText(payload, maxExec)
 	if err != nil {
@@ -49,7 +48,7 @@ func parseExec(payload []byte) (command, error) {
 	return parseCommand(text)
 }
 
-// execText returns the one string of the payload, if it has at most so many bytes.
+// execText returns the one string of the payload. Most bounds its length, in bytes.
 func execText(payload []byte, most int) (string, error) {
 	if len(payload) > 4+most {
 		return "", errExecLong

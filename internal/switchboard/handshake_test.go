@@ -89,11 +89,11 @@ func TestSlowHandshake(t *testing.T) {
 	})
 }
 
-// What can be sent in a handshake is little: neither its offer of algorithms
-// nor lines before the version nor attempts to authenticate make it much.
+// Little can be sent in a handshake: neither its offer of algorithms nor lines before the version nor attempts to authenticate make
+// it much.
 func TestFatHandshake(t *testing.T) {
 	t.Parallel()
-	b := startBoard(t, nil) // whose time for the handshake is longer than a test waits
+	b := startBoard(t, nil) // whose handshake time is longer than a test waits
 	for _, c := range []struct {
 		name string
 		send func(r *raw) error
@@ -154,7 +154,7 @@ func TestFatHandshake(t *testing.T) {
 	})
 }
 
-// A client may renew its keys now and then, and not all the time.
+// A client may rekey now and then, but not all the time.
 func TestKeyExchangeFlood(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -179,18 +179,17 @@ func TestKeyExchangeFlood(t *testing.T) {
 	}
 }
 
-// A packet larger than any that SSH obliges us to take is taken before the
-// command alone, of few clients at a time, and costs others their memory only
-// for as long.
+// A packet larger than SSH obliges us to accept is accepted only before the command, only from a few clients at a time, and takes
+// memory only until then.
 func TestLargePackets(t *testing.T) {
-	// Not beside others: it measures the memory of them all.
+	// Not in parallel with other tests: it measures the memory of the whole process.
 	b := startBoard(t, nil)
 	offer := func(r *raw) error {
 		r.Lists[8] = []byte(strings.Repeat(",", 255_000))
 		return r.Send(r.Offer()[1:], sshtest.KexInit)
 	}
-	// Many offer algorithms without end before their commands, and leave it at
-	// that. What they offer takes 16 times as much memory as on the wire.
+	// Many clients offer very many algorithms before their command, and stop there. An offer takes 16 times as much memory as on
+	// the wire.
 	var m runtime.MemStats
 	heap := func() int {
 		runtime.GC()
@@ -208,7 +207,7 @@ func TestLargePackets(t *testing.T) {
 		}()
 	}
 	eventually(t, "all places are taken", func() bool { return len(b.large) == maxLarge })
-	// The test's own half is in it, too: what it sends and has not got rid of.
+	// This includes the test's own half: what it has still to send.
 	if grown := heap() - before; grown > maxLarge*6<<20+n*1<<20 {
 		t.Errorf("%d clients have taken %d MiB", n, grown>>20)
 	}
@@ -234,8 +233,8 @@ func TestLargePackets(t *testing.T) {
 	}
 }
 
-// A second key exchange that cannot succeed, begun together with the new keys
-// of the first, costs the client its connection, and not everybody theirs.
+// A second key exchange that cannot succeed, begun together with the first one's SSH_MSG_NEWKEYS, costs the client its connection,
+// and nobody else theirs.
 func TestTortureEarlyKeyExchange(t *testing.T) {
 	b := startBoard(t, nil)
 	rounds := gittest.Rounds(200, 20_000)
@@ -256,7 +255,7 @@ func TestTortureEarlyKeyExchange(t *testing.T) {
 		})
 	}
 	wait.Wait()
-	// The client may see its end before it is counted.
+	// The client may see the end before it is counted.
 	eventually(t, "all are counted", func() bool { return b.refused(noHandshake) == uint64(rounds) })
 	a, c := b.link(t)
 	a.write("ping")

@@ -20,8 +20,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// patience bounds the waits of the tests, and what a connection does that has
-// no deadline of its own. It says nothing about speed.
+// patience bounds the waits of the tests, and any connection without a deadline of its own. It says nothing about speed.
 const patience = 30 * time.Second
 
 // board is a running switchboard.
@@ -87,7 +86,7 @@ func startBoardOn(tb testing.TB, ln net.Listener, change func(*Options)) *board 
 	b := &board{addr: ln.Addr().String(), log: new(logBuffer), done: make(chan struct{})}
 	opt := DefaultOptions()
 	opt.Grace = 0
-	opt.Lookups = 1 << 20 // tests link much oftener than people do
+	opt.Lookups = 1 << 20 // tests link much more often than people do
 	opt.Logger = slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if opt.HostKey, _, err = HostKey(filepath.Join(tb.TempDir(), "host_key")); err != nil {
 		tb.Fatal(err)
@@ -335,8 +334,7 @@ func answered(a, c *peer) {
 	c.exit(0)
 }
 
-// refused expects one line that contains a text, then the end with status 1,
-// and leaves then.
+// refused expects one line that contains a text, then the end with status 1, and then leaves.
 func (p *peer) refused(text string) {
 	p.tb.Helper()
 	line := p.line()
@@ -351,8 +349,7 @@ func (p *peer) refused(text string) {
 	p.conn.Close()
 }
 
-// open tries to open a channel. The client of x/crypto may wait for the answer
-// for ever if the connection ends just then, so that wait is given up.
+// open tries to open a channel. It gives up when the connection ends, as x/crypto's client may then wait for the answer for ever.
 func (p *peer) open(kind string) (<-chan *ssh.Request, error) {
 	type answer struct {
 		reqs <-chan *ssh.Request
@@ -384,7 +381,7 @@ func (p *peer) closed() {
 	}
 }
 
-// isClosed tells whether a channel is closed.
+// isClosed reports whether a channel is closed.
 func isClosed(ch <-chan struct{}) bool {
 	select {
 	case <-ch:

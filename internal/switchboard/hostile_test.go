@@ -12,8 +12,7 @@ import (
 	"aig/internal/sshtest"
 )
 
-// A side that goes while its partner pours ends the link at once, and the
-// partner is told.
+// A side that leaves while its partner pours ends the link at once, and the partner is told.
 func TestLeavesPourer(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -40,8 +39,7 @@ func TestLeavesPourer(t *testing.T) {
 	}
 }
 
-// Nothing that a client sends gets into the log, whatever it is made of: each
-// line is one of the switchboard's own.
+// Nothing that a client sends gets into the log: every line is the switchboard's own.
 func TestNothingForeignInLog(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil) // at the debug level
@@ -78,8 +76,7 @@ func TestNothingForeignInLog(t *testing.T) {
 	}
 }
 
-// A token is known whole or not at all: not by its beginning, not with anything
-// but blanks around it.
+// Only the whole token matches: not a part of it, nor the token with anything but blanks around it.
 func TestTokenWhole(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) {
@@ -121,7 +118,7 @@ func TestStopUnderLoad(t *testing.T) {
 		})
 	}
 	silence(t, b.addr, 20, "S")
-	// These two have their line and will not leave: they go on sending.
+	// These two get their line and don't leave: they keep sending.
 	for _, command := range []string{"new", "nonsense"} {
 		r := b.execs(t, command)
 		r.net.SetDeadline(time.Now().Add(2 * patience))

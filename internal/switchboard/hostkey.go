@@ -19,14 +19,13 @@ import (
 	"aig/internal/identity"
 )
 
-// HostKey reads the private key in file, in any format that [ssh.ParsePrivateKey] knows and without a passphrase. If the
-// file does not exist, an ed25519 key is made there first, in OpenSSH's format and with mode 0600; a missing directory is
-// made with mode 0700. Two processes that start at once end with the same key. A key that others may read is refused, as
-// OpenSSH refuses it, but for one that is root's and that a group may read: so does an administrator give a key to a
-// service.
+// HostKey reads the private key in file, in any format that [ssh.ParsePrivateKey] knows and without a passphrase. If the file does
+// not exist, it first makes an ed25519 key there, in OpenSSH's format and with mode 0600, and a missing directory with mode 0700.
+// Two processes that start at once get the same key. Like OpenSSH, it refuses a key that others may read, unless root owns it and
+// only a group may read it: that is how an administrator gives a key to a service.
 //
-// clusterKey are 32 bytes that all who have the key share, in whatever format: those of HKDF (RFC 5869) with SHA-256 over its
-// PKCS #8 form.
+// clusterKey is 32 bytes that everybody with the same private key gets, in whatever format it is: HKDF (RFC 5869) with SHA-256 over
+// its PKCS #8 form.
 func HostKey(file string) (key ssh.MultiAlgorithmSigner, clusterKey []byte, err error) {
 	text, err := readHostKey(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -59,7 +58,7 @@ func HostKey(file string) (key ssh.MultiAlgorithmSigner, clusterKey []byte, err 
 	return key, clusterKey, err
 }
 
-// readHostKey reads a private key's file, unless others may read it, too.
+// readHostKey reads a private key's file, unless others may read it.
 func readHostKey(file string) ([]byte, error) {
 	text, info, err := identity.ReadKeyFile(file)
 	if err != nil {
@@ -71,8 +70,8 @@ func readHostKey(file string) ([]byte, error) {
 	return text, nil
 }
 
-// makeHostKey puts a new key at file unless somebody else was faster: the key is written whole under another name and then
-// linked, which fails if the name is taken, so that nobody ever sees half a key or replaces one in use.
+// makeHostKey puts a new key at file unless another process was faster: it writes the key under another name and then links it,
+// which fails if the name is taken, so that nobody ever sees half a key or replaces one in use.
 func makeHostKey(file string) error {
 	dir := filepath.Dir(file)
 	if err := os.MkdirAll(dir, 0o700); err != nil {

@@ -44,8 +44,7 @@ func TestHostKeyMade(t *testing.T) {
 	}
 }
 
-// All who have a private key, in whatever form, have the same key of the
-// cluster, and nobody else has.
+// Everybody with the same private key, in whatever format, gets the same cluster key, and nobody else does.
 func TestClusterKey(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]string)
@@ -63,7 +62,7 @@ func TestClusterKey(t *testing.T) {
 		}
 		seen[string(first)] = kind
 		if kind == "ed25519" {
-			continue // which OpenSSH writes in its own form only
+			continue // which OpenSSH writes only in its own format
 		}
 		if out, err := exec.Command("ssh-keygen", "-q", "-p", "-m", "PEM", "-P", "", "-N", "", "-f", file).CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)
@@ -212,7 +211,7 @@ func TestWeakHostKey(t *testing.T) {
 	}
 }
 
-// Nothing is offered that x/crypto holds insecure.
+// Nothing is offered that x/crypto considers insecure.
 func TestAlgorithms(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)

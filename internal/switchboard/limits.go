@@ -11,14 +11,14 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// crowd is what is counted of clients: a prefix of their addresses, at its place in what crowdsOf returns.
+// crowd is a group of clients that are counted together: a prefix of their addresses, and its place in what crowdsOf returns.
 type crowd struct {
 	level  int
 	prefix netip.Prefix
 }
 
-// crowdsOf returns the crowds that a client is of, the widest first: an IPv4 address has its /24 and itself, an IPv6 address its
-// /48, /56 and /64, which are what a provider gives to one customer. All addresses that are no IP addresses are the same client.
+// crowdsOf returns the crowds that a client belongs to, the widest first: an IPv4 address has its /24 and itself, an IPv6 address
+// its /48, /56 and /64, which are what a provider gives to one customer. All addresses other than IP addresses are one client.
 func crowdsOf(addr net.Addr) [3]crowd {
 	crowds := [3]crowd{{level: 0}, {level: 1}, {level: 2}}
 	if addr == nil {
@@ -39,19 +39,19 @@ func crowdsOf(addr net.Addr) [3]crowd {
 	return crowds
 }
 
-// pool bounds how many of something there are at the same time: connections, waiting sides, links.
+// pool bounds how many connections, waiting sides or links there are at the same time.
 //
-// When one more comes than there may be, one of the largest crowd has to go: of the widest network that has most of them, in
-// there of the narrower one that has most, and of these the one that ranks lowest. So crowds push out only themselves. The
-// newcomer counts, too: it is not let in if its own network is as large as any, and has nobody else who could go.
+// When one comes too many, a member of the largest crowd is evicted: from the widest network with most members, within it from the
+// narrower one with most, and of these the one that ranks lowest. So crowds evict only their own. The newcomer counts, too: it is
+// not admitted if its own network is as large as any, and has nobody else who could go.
 type pool struct {
 	most    int
-	evicted func(crowd int) // is told of what size was the network of one who had to go
+	evicted func(crowd int) // is told how large the network of the evicted one was
 
 	mu      sync.Mutex
 	held    int              // in all
-	members map[*member]bool // those who may have to go
-	crowds  map[crowd]int    // how many of them there are
+	members map[*member]bool // those who may be evicted
+	crowds  map[crowd]int    // how many of members are in each
 }
 
 // member is one place in a pool. It is guarded by the pool's mutex.
@@ -74,8 +74,8 @@ func (p *pool) number() int {
 	return p.held
 }
 
-// enter takes a place for whoever has these addresses, of which some may be nil, or returns nil. Unless it does, leave follows.
-// No lock is held while another one is told to go.
+// enter takes a place for whoever has these addresses, some of which may be nil, or returns nil if there is none. A place is given
+// back by leave. No lock is held while another member is told to go.
 func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member {
 	m := &member{pool: p, rank: rank, evict: evict}
 	for _, addr := range addrs {
@@ -86,7 +86,7 @@ func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member 
 	p.mu.Lock()
 	p.count(m, 1)
 	var victim *member
-	size := 0 // of the network of the one who has to go
+	size := 0 // of the victim's network
 	if p.held++; p.held > p.most {
 		if victim = p.victim(m); victim == nil {
 			victim, m = m, nil
@@ -102,7 +102,7 @@ func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member 
 	return m
 }
 
-// shrink makes one go, for want of something of which only the system knows how much there is.
+// shrink evicts a member, because the system has run out of something.
 func (p *pool) shrink() {
 	p.mu.Lock()
 	victim := p.victim(nil)
@@ -115,7 +115,7 @@ func (p *pool) shrink() {
 	}
 }
 
-// victim returns who has to go for m, if anybody: of a crowd larger than m's own, or of that. It needs p.mu.
+// victim returns who has to go for m, if anybody: a member of a crowd larger than m's own, or of that one. It needs p.mu.
 func (p *pool) victim(m *member) (lowest *member) {
 	var own, most [3]int
 	if m != nil {
@@ -134,7 +134,7 @@ func (p *pool) victim(m *member) (lowest *member) {
 	return lowest
 }
 
-// size returns the sizes of the largest crowds that a member is of. It needs p.mu.
+// size returns the sizes of the largest crowds that a member belongs to. It needs p.mu.
 func (p *pool) size(m *member) (most [3]int) {
 	for _, crowds := range m.crowds {
 		var size [3]int
@@ -160,7 +160,7 @@ func (m *member) shares(other *member) bool {
 	return false
 }
 
-// count counts a member as one that may have to go, or no longer as one. It needs p.mu.
+// count adds a member to those who may be evicted if n is 1, and removes it if n is -1. It needs p.mu.
 func (p *pool) count(m *member, n int) {
 	if p.members[m] == (n > 0) {
 		return
@@ -188,7 +188,7 @@ func (p *pool) drop(m *member) {
 	}
 }
 
-// settle says that a member must not go for another one any more. It returns false if it has just been told to.
+// settle exempts a member from eviction. It returns false if it has already been told to go.
 func (m *member) settle() bool {
 	m.pool.mu.Lock()
 	defer m.pool.mu.Unlock()
@@ -196,7 +196,7 @@ func (m *member) settle() bool {
 	return !m.gone
 }
 
-// unsettle takes settle back.
+// unsettle undoes settle. From now on evict tells the member to go.
 func (m *member) unsettle(evict func()) {
 	m.pool.mu.Lock()
 	defer m.pool.mu.Unlock()
@@ -222,12 +222,12 @@ const (
 	// networkLookups is how many times as many tokens a /24 or a /48 may try as one client in it.
 	networkLookups = 10
 
-	// maxLimiters bounds the table of networks. When it is full, those not in it share one limiter.
+	// maxLimiters bounds the table of limiters. When it is full, clients not in it share one, and so do networks.
 	maxLimiters = 1 << 14
 )
 
-// lookups bounds how many tokens are looked up for a client, which is an IPv4 address or an IPv6 /64, and for its network,
-// an IPv4 /24 or an IPv6 /48. Right ones count, too, so that nothing is learnt from what a try costs.
+// lookups bounds how many tokens are looked up for a client, which is an IPv4 address or an IPv6 /64, and for its network, an IPv4
+// /24 or an IPv6 /48. Right ones count, too, so that the cost of a try reveals nothing.
 type lookups struct {
 	minutely int
 	now      func() time.Time
@@ -252,7 +252,7 @@ func (l *lookups) allow(addr net.Addr) bool {
 	return l.limiter(crowds[2], l.minutely, now).AllowN(now, 1) && network.AllowN(now, 1)
 }
 
-// charge counts a look-up that was done elsewhere: it may leave less than nothing.
+// charge counts a look-up made at another node: the balance may become negative.
 func (l *lookups) charge(addr net.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -264,7 +264,7 @@ func (l *lookups) charge(addr net.Addr) {
 // limiter needs l.mu.
 func (l *lookups) limiter(of crowd, minutely int, now time.Time) *rate.Limiter {
 	if len(l.limiters) >= maxLimiters && l.limiters[of] == nil {
-		maps.DeleteFunc(l.limiters, func(_ crowd, limiter *rate.Limiter) bool { // what says nothing any more
+		maps.DeleteFunc(l.limiters, func(_ crowd, limiter *rate.Limiter) bool { // those that limit nothing any more
 			return limiter.TokensAt(now) >= float64(limiter.Burst())
 		})
 		if len(l.limiters) >= maxLimiters {

@@ -20,8 +20,7 @@ func TestWaitTime(t *testing.T) {
 	b.run(t, token).refused("nobody is waiting")
 }
 
-// One link more than there may be costs the quietest of the crowd its place,
-// and both its sides are told.
+// One link too many costs the quietest of the crowd its place, and both its sides are told.
 func TestLinkLimit(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) { o.MaxLinks = 2 })
@@ -38,7 +37,7 @@ func TestLinkLimit(t *testing.T) {
 	}
 }
 
-// silence opens connections that send what they are given, and nothing more.
+// silence opens connections that send a text, and nothing more.
 func silence(t *testing.T, addr string, n int, say string) []net.Conn {
 	t.Helper()
 	var conns []net.Conn
@@ -86,8 +85,8 @@ func TestSilence(t *testing.T) {
 	b.dial(t).session().refused("no command came")
 }
 
-// Many connections that never speak, more than may be open, keep nobody out;
-// nor do many that speak one byte. The pair comes from the same address.
+// Many connections that never speak, more than may be open, keep nobody out; nor do many that send one byte. The pair comes from
+// the same address.
 func TestSilentCrowd(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) { o.MaxConnections = 64 })
@@ -102,7 +101,7 @@ func TestSilentCrowd(t *testing.T) {
 	eventually(t, "those who had to go are counted", func() bool { return b.refused(tooManyConnections) >= 600-64 })
 }
 
-// When every connection is in use for something, one more is told so.
+// When every connection is in use, one more is turned away and told so.
 func TestConnectionLimit(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) { o.MaxConnections = 2 })
@@ -176,7 +175,7 @@ func TestFloods(t *testing.T) {
 	}
 }
 
-// Much before the command stalls, and costs the connection in the end.
+// Too much data before the command stalls, and costs the connection in the end.
 func TestOpeningBudget(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) { o.CommandTime = time.Second })

@@ -15,45 +15,44 @@ const (
 	// copyBuffer is the size of a direction's buffer in bytes: one SSH packet.
 	copyBuffer = 32 << 10
 
-	// drainTime is how long a link on which no byte moves lives on when one side is gone and the other has not taken all
-	// that it sent.
+	// drainTime is how long an idle link lives on when one side has left and the other has not taken all that it sent.
 	drainTime = time.Minute
 )
 
-// errLeft is how a link ends of which one side left before it had heard the other's end of file.
+// errLeft is how a link ends if one side left before it got the other's end of file.
 var errLeft = errors.New("left early")
 
-// Side is one end of a link: a session of this server, or what another node carries here.
+// Side is one end of a link: a session of this server, or one at another node.
 type Side interface {
 	io.Reader                          // what it says, until its end of file; a lost connection may look the same
-	io.Writer                          // takes what the other one says
-	Tell(line string)                  // says a line on standard error
-	CloseWrite()                       // passes the other one's end of file on, with status 0
-	RemoteAddr() net.Addr              // whom it is counted for, if for anybody here
+	io.Writer                          // takes what the other side says
+	Tell(line string)                  // writes a line to standard error
+	CloseWrite()                       // passes on the other side's end of file, with status 0
+	RemoteAddr() net.Addr              // whom it is counted for, or nil if for nobody here
 	Gone() <-chan struct{}             // closed when the side has left or its connection is lost
-	Lost() error                       // behind its end of file, why that is none; a client's lost connection is one
+	Lost() error                       // after its end of file, why it was not one; a client's lost connection counts as one
 	Finish(status uint32, line string) // ends the side with a line, unless that is empty, and waits until it has left
 }
 
 // link carries bytes between two sides.
 //
-// Each direction is a goroutine of its own, the only one to write to its destination while it runs. An end of file travels
-// in its direction only, and status 0 along with it: a client that has said its own end of file closes its session as soon
-// as it hears the other's, and takes no status after that. A later status overrides an earlier one.
+// Each direction runs in a goroutine of its own, the only one to write to its destination meanwhile. An end of file travels only in
+// its own direction, and status 0 along with it: a client that has sent its end of file closes its session as soon as it gets the
+// other's, and takes no status after that. A later status overrides an earlier one.
 type link struct {
 	idle       time.Duration // 0 is for ever
 	silence    time.Duration // the joining side must have said something by then
 	directions [2]*direction // from the side that waited to the one that joined, and back
 	began      time.Time
 	moved      atomic.Int64 // when a byte moved last, in nanoseconds since began
-	over       atomic.Bool  // the sides are being finished: their ends of file are of our making
+	over       atomic.Bool  // the sides are being finished: we cause their ends of file
 }
 
 // direction is one of the two ways of a link.
 type direction struct {
 	src, dst Side
 	bytes    atomic.Int64
-	eof      atomic.Bool // the end of file has been passed on, or is just being passed on
+	eof      atomic.Bool // the end of file has been passed on, or is being passed on
 	err      error       // why the source was lost, if it was; set before the direction has ended
 }
 
@@ -66,8 +65,8 @@ func newLink(waited, joined Side, o *Options) *link {
 	}
 }
 
-// run carries the link until it has ended, and finishes both sides. The context's end ends it at once, and its cause is what
-// both are told. The error is nil if both have said their end of file.
+// run carries the link until it ends, and finishes both sides. When ctx ends, so does the link, and both are told the cause. The
+// error is nil if both sent an end of file.
 func (l *link) run(ctx context.Context) error {
 	var wait sync.WaitGroup
 	ended, left := make(chan *direction, len(l.directions)), make(chan *direction, len(l.directions))
@@ -97,7 +96,7 @@ func (l *link) run(ctx context.Context) error {
 	return err
 }
 
-// watch returns when the link is over, and why: it hears of directions that have ended, and of those whose source has left.
+// watch returns when the link is over, and why. It receives directions that have ended, and those whose source has left.
 func (l *link) watch(ctx context.Context, ended, left <-chan *direction) error {
 	over, gone := make(map[*direction]bool), make(map[*direction]bool)
 	for {
@@ -145,7 +144,7 @@ func (l *link) rest(gone bool) (time.Duration, error) {
 	if rest <= 0 {
 		return 0, &refusal{idleLink, "nothing has moved for " + idle.String()}
 	}
-	// Both sides of a peer's speak first: who takes a token and says nothing only keeps the waiting side from its peer.
+	// Both peers speak at once, so a side that takes a token and says nothing only keeps the waiting side from its peer.
 	if joined := l.directions[1]; joined.bytes.Load() == 0 && !joined.eof.Load() {
 		if rest = min(rest, l.silence-age); rest <= 0 {
 			return 0, &refusal{silentSide, "the side that joined has sent nothing in " + l.silence.String() +
@@ -173,17 +172,17 @@ func (d *direction) carry(l *link) {
 		}
 	}
 	if l.over.Load() {
-		return // or it would come before the line that says why
+		return // or the end of file would come before the line that says why
 	}
 	if d.err = d.src.Lost(); d.err != nil {
 		return
 	}
-	// Said before it is done: the destination may leave as soon as it hears of this, and has then finished in good order.
+	// Set before it is done: the destination may leave as soon as it gets the end of file, and has then finished in good order.
 	d.eof.Store(true)
 	d.dst.CloseWrite()
 }
 
 func (l *link) touch() { l.moved.Store(int64(time.Since(l.began))) }
 
-// lastMoved returns the time at which a byte moved last: the quietest link has the lowest.
+// lastMoved returns when a byte moved last: the quietest link has the lowest.
 func (l *link) lastMoved() int64 { return l.began.UnixNano() + l.moved.Load() }

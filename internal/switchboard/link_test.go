@@ -64,8 +64,7 @@ func TestLastToFinish(t *testing.T) {
 	}
 }
 
-// A status of 0 is no promise made early: whoever has heard the other's end
-// of file and goes on sending gets 1 when the other goes.
+// Status 0 is not sent too early: whoever has got the other's end of file and goes on sending gets 1 when the other goes.
 func TestNoEarlyStatus(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -78,8 +77,7 @@ func TestNoEarlyStatus(t *testing.T) {
 	a.exit(1)
 }
 
-// Bytes sent before the other side came are kept, as is an end of file, and so
-// is every byte after them.
+// Bytes sent before the other side came are kept, and so is an end of file.
 func TestEarlyBytes(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -120,7 +118,7 @@ func TestBothWays(t *testing.T) {
 	c.exit(0)
 }
 
-// What a client sends as its standard error is thrown away, window included.
+// What a client sends as its standard error is discarded, and takes nothing from the window for good.
 func TestClientStderr(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -132,9 +130,8 @@ func TestClientStderr(t *testing.T) {
 	c.read("ping")
 }
 
-// When a connection breaks without an end of file, the other side gets every
-// byte that had come, the end of file and, as it has not finished itself,
-// status 1. Whether the broken side is the one that waited or not.
+// When a connection breaks without an end of file, the other side gets every byte that had come, the end of file and, as it has not
+// finished itself, status 1, whether the broken side is the one that waited or not.
 func TestConnectionLost(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -151,9 +148,8 @@ func TestConnectionLost(t *testing.T) {
 	}
 }
 
-// When the other side has said its end of file already, and only waits for
-// what the broken one sends, it gets the same; but its status may be 0, since
-// SSH shows a lost connection and an end of file alike.
+// When the other side has already sent its end of file, and only waits for what the broken one sends, it gets the same; but its
+// status may be 0, since SSH shows a lost connection and an end of file alike.
 func TestTruncated(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -169,8 +165,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// Everything that came before the break still arrives, though the reader is
-// late.
+// Everything that came before the break still arrives, even if the reader is late.
 func TestBytesBeforeTheBreak(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -215,7 +210,7 @@ func TestIdle(t *testing.T) {
 			c.write("x")
 			a.read("x")
 		}
-		time.Sleep(500 * time.Millisecond) // often enough, and in all too long, for the idle time
+		time.Sleep(500 * time.Millisecond) // shorter than the idle time
 	}
 	a.refused("nothing has moved")
 	c.refused("nothing has moved")

@@ -28,8 +28,7 @@ func (l *failingListener) Accept() (net.Conn, error) {
 	return l.Listener.Accept()
 }
 
-// Failures to accept for want of file descriptors slow accepting down, and
-// cost those their connections who have shown the least.
+// Failing to accept for want of file descriptors slows accepting down, and costs clients without a command their connections.
 func TestOutOfDescriptors(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -55,8 +54,8 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 }
 
-// What goes wrong with one connection before it is accepted, or with the
-// network for a moment, is no end of the switchboard, and nobody's fault.
+// An error that concerns one connection before it is accepted, or the network for a moment, neither stops the switchboard nor costs
+// anybody a connection.
 func TestPassingFailures(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []syscall.Errno{syscall.ECONNABORTED, syscall.EPROTO, syscall.EPERM, syscall.ENETDOWN, syscall.EHOSTUNREACH} {
@@ -91,7 +90,7 @@ func TestListenerBroken(t *testing.T) {
 	}
 }
 
-// The log's first line is what scripts read.
+// Scripts read the log's first line.
 func TestListeningLine(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)

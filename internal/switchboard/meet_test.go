@@ -39,8 +39,7 @@ func TestMeet(t *testing.T) {
 	}
 }
 
-// A newer session takes the place of an older one of the same letter, and
-// that is told so; another name's stays where it is.
+// A newer session takes the place of an older one with the same letter, which is told so; one under another name stays.
 func TestMeetReplaces(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -86,8 +85,7 @@ func TestMeetAtOnce(t *testing.T) {
 	}
 }
 
-// Meetings count like tokens: one more than may wait pushes out the oldest of
-// its crowd.
+// Meetings count like tokens: one too many pushes out the oldest of its crowd.
 func TestMeetLimits(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) { o.MaxWaiting = 1 })

@@ -18,15 +18,15 @@ import (
 // can.
 type hoarder struct {
 	name  string
-	sides int     // connections that one of them is
-	short int     // how many of them there are
+	sides int     // connections that each one opens
+	short int     // how many there are in the short form
 	long  int     // and in the long form
 	most  float64 // MiB for each connection, in a process whose heap may be twice what is in use
 	hoard func(t *testing.T, b *board, lasts time.Duration)
 }
 
-// pour sends data in packets of a size: as much as the window takes, or as
-// little less than a backlog may be that the connection is not cut.
+// pour sends data in packets of a size: as much as the window takes, or a little less than the backlog for which the connection
+// would be cut.
 func (r *raw) pour(size int, until time.Time) {
 	r.net.SetWriteDeadline(until)
 	n := min(2<<20, backlogBudget*9/10/(size+35)*size) / size
@@ -38,15 +38,15 @@ func (r *raw) pour(size int, until time.Time) {
 	r.Out.Flush()
 }
 
-// hoarders are all the places where something can lie: SSH's queues, its
-// windows, what is being parsed, what waits to be sent.
+// hoarders returns a hoarder for each place where something can lie: SSH's queues, its windows, what is being parsed, what waits to
+// be sent.
 func hoarders() []hoarder {
 	commas := func(n int) []byte { return []byte(strings.Repeat(",", n)) }
 	offer := func(r *raw, n int) {
 		r.Lists[8] = commas(n)
 		r.Send(r.Offer()[1:], sshtest.KexInit)
 	}
-	// link joins two raw clients that hardly give each other a window.
+	// link joins two raw clients that give each other hardly any window.
 	link := func(t *testing.T, b *board) (*raw, *raw) {
 		var sides []*raw
 		command := "new"
@@ -115,11 +115,10 @@ func hoarders() []hoarder {
 	}
 }
 
-// However much clients make the switchboard hold, it is bounded for each of
-// them, see DefaultOptions; and so it is when they have taken every place that
-// there is by default.
+// What clients can make the switchboard hold is bounded for each of them, see DefaultOptions, and so it is when they have taken
+// every default place.
 func TestTortureMemory(t *testing.T) {
-	if !gittest.Torture { // which has a table of what each test took, alone
+	if !gittest.Torture { // whose table says what each test takes by itself
 		t.Parallel()
 	}
 	all, bin := hoarders(), buildProgram(t)
@@ -132,7 +131,7 @@ func TestTortureMemory(t *testing.T) {
 			gittest.Figures(t, "connections, memory of each: "+h.name, n*h.sides, "%.1f MiB", each)
 			most := h.most
 			if !gittest.Torture {
-				most += 16 / float64(n*h.sides) // what the program has anyway falls on few
+				most += 16 / float64(n*h.sides) // the program's own memory is shared by few
 			}
 			if each > most {
 				t.Errorf("%.1f MiB each", each)
@@ -187,7 +186,7 @@ func memory(t *testing.T, bin string, kinds map[*hoarder]int) float64 {
 		}
 	}
 	wait.Wait()
-	<-late // what was sent last has been looked at by then
+	<-late // what was sent last has been handled by then
 	grown := p.peak(t) - before
 	if counts := p.finish(t); counts[flooding]+counts[tooManyConnections] > 0 {
 		t.Errorf("some have lost what they held: %v", counts)

@@ -12,42 +12,41 @@ import (
 )
 
 const (
-	// handshakeBudget is how much a client may send until its key exchange is answered, in bytes on the wire, and again for
-	// its authentication. OpenSSH sends five thousand. It is small because SSH takes the names in a key exchange's offer
-	// apart before it looks at them, and a comma costs 16 bytes of memory.
+	// handshakeBudget is how much a client may send until its key exchange is answered, in bytes on the wire, and again for its
+	// authentication. OpenSSH sends five thousand. It is small because x/crypto splits the name-lists of an SSH_MSG_KEXINIT before
+	// it looks at them, and a comma costs 16 bytes of memory.
 	handshakeBudget = 16 << 10
 
-	// keyedBudget is how much a client may send between the two: its new keys in 16 bytes, and 16 packets of at least 28.
-	// The clients known send 300 bytes. What makes it a limit is x/crypto, see sshguard: the queue can't be had before.
+	// keyedBudget is how much a client may send between the two: SSH_MSG_NEWKEYS in 16 bytes, and 16 packets of at least 28, which
+	// is what x/crypto's queue holds: sshguard can't drain that yet. Known clients send 300 bytes.
 	keyedBudget = 16 + 16*28
 
-	// openingBudget is how much a client may send from there until its command is known: what comes directly behind a
-	// command, before that is looked at.
+	// openingBudget is how much a client may send from there until its command is known: what follows a command directly, before
+	// that is handled.
 	openingBudget = 64 << 10
 
-	// A packet is large if x/crypto reads more of it at once, in bytes. Once there is a command it is one that is larger
-	// than any that SSH obliges us to take (RFC 4253, section 6.1); before, it is one that is larger than has to be for a
-	// command of ours.
+	// A packet is large if x/crypto reads more of it at once, in bytes. Between handshake and command, that is more than any
+	// command of ours needs; otherwise, it is more than SSH obliges us to accept (RFC 4253, section 6.1).
 	largeRead        = 35_000
 	largeOpeningRead = 8 << 10
 
-	// A command is answered however long it is (x/crypto takes no packet of more than 256 KiB), so maxLarge clients at a
-	// time may send a large packet before it, and largeBudget beyond openingBudget. It may take 16 times as much memory if
-	// it is an offer of algorithms.
+	// A command is answered however long it is (x/crypto accepts packets of up to 256 KiB), so maxLarge clients at a time may send
+	// large packets before it is known, and largeBudget beyond openingBudget. A packet may take 16 times as much memory if it is an
+	// offer of algorithms.
 	maxLarge    = 16
 	largeBudget = 272 << 10
 
-	// backlogBudget is how much of one client may lie here unread. SSH's window holds 2 MiB of data, but a client may send
-	// it in packets of one byte, and each costs x/crypto about 64 bytes of memory for its 36 on the wire. So what is bounded
-	// is the wire: full windows in packets of at least 72 bytes pass, and memory stays below twice this figure, where the
-	// window alone would allow 128 MiB.
+	// backlogBudget is how much one client may leave unread here. SSH's window holds 2 MiB of data, but a client may send it in
+	// packets of one byte, each of which costs x/crypto about 64 bytes of memory for its 36 on the wire. So we bound bytes on the
+	// wire: full windows in packets of at least 72 bytes pass, and memory stays below twice this figure, where the window alone
+	// would allow 128 MiB.
 	backlogBudget = 3 << 20
 
-	// writesInPlain is how often x/crypto writes before it answers to a key exchange: its version, its offer of algorithms.
+	// writesInPlain is how often x/crypto writes before it answers a key exchange: its version, its offer of algorithms.
 	writesInPlain = 2
 
-	// farewellTime is how long a line may take to go to a client that is being sent away. There is room for it in the
-	// system's buffers, as a rule.
+	// farewellTime is how long it may take to write a line to a client that is being sent away. Usually the system's buffers have
+	// room for it.
 	farewellTime = 100 * time.Millisecond
 )
 
@@ -56,35 +55,35 @@ var (
 	errEarly  = errors.New("the client has begun a second key exchange before its authentication")
 )
 
-// phase is what a client is doing, as far as its budget goes.
+// phase is what a client is doing, which decides what happens if it sends too much.
 type phase int
 
 const (
 	handshaking    phase = iota // too much is a failure
 	keyed                       // between key exchange and authentication: too much has to wait
 	authenticating              // too much is a failure
-	opening                     // too much has to wait: the command may have come, and only not have been looked at yet
+	opening                     // too much has to wait: the command may have come, and not been handled yet
 	obeying                     // too much is a flood
 	stopped                     // nothing more is read
 )
 
-// meter is a connection that counts what arrives on it and does not let more come than may lie here. It counts against the
-// budget while counting is set: not while somebody reads, since then nothing lies here.
+// meter is a connection that counts what arrives, and reads no more than may lie here unread. It counts against the budget while
+// counting is set: while somebody reads, nothing lies here.
 type meter struct {
 	net.Conn
 	large   chan struct{}     // has room for maxLarge clients
-	flooded func(line string) // called, and may not wait, when too much has come of one that is obeyed
+	flooded func(line string) // called when too much has come from a client that is obeyed; must not wait
 	keys    sshguard.FirstKeys
 
 	mu       sync.Mutex
 	phase    phase
 	budget   int64
-	heard    time.Time // when bytes came last
+	heard    time.Time // when bytes last came
 	counting bool
 	hasPlace bool // in large
 	closed   bool
-	farewell string        // what a client is told that is sent away
-	changed  chan struct{} // closed when any of it changes in a way that Read waits for
+	farewell string        // the last line for a client that is sent away
+	changed  chan struct{} // closed on a change that Read may wait for
 	writes   int           // how often SSH has written
 }
 
@@ -135,7 +134,7 @@ func (m *meter) Read(p []byte) (int, error) {
 			line := m.farewell
 			m.mu.Unlock()
 			if line != "" {
-				m.tell(line) // while SSH has not closed the connection yet
+				m.tell(line) // before SSH closes the connection
 			}
 		}
 		if err != nil || n > 0 {
@@ -148,8 +147,8 @@ func (m *meter) Read(p []byte) (int, error) {
 	}
 }
 
-// check returns how many of n bytes may be read now. If none may, there is an error, or a change to wait for, which a client
-// that floods is told about.
+// check returns how many of n bytes may be read now. If none may, it returns an error, or a channel to wait on; flood is what a
+// client that floods is told.
 func (m *meter) check(n int) (_ int, flood string, changed <-chan struct{}, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -206,8 +205,8 @@ func (m *meter) Write(p []byte) (int, error) {
 	return m.Conn.Write(p)
 }
 
-// dismiss ends the handshake of a client that has to go. It does not wait: what waits for the connection fails, and the
-// reader tells the line first.
+// dismiss ends the handshake of a client that has to go. It does not wait: what waits for the connection fails, and the reader
+// first tells the client the line.
 func (m *meter) dismiss(line string) {
 	m.mu.Lock()
 	m.farewell = line
@@ -216,8 +215,8 @@ func (m *meter) dismiss(line string) {
 	m.Conn.SetDeadline(time.Unix(1, 0))
 }
 
-// tell says why a connection ends before its handshake is done, if no more than the version and the offer of a key exchange
-// has been sent: afterwards the client would not understand.
+// tell says why a connection ends before its handshake is done, unless more than the version and the offer of algorithms has been
+// sent: afterwards the client would not understand.
 func (m *meter) tell(line string) {
 	m.mu.Lock()
 	farewell := disconnect(line)
@@ -232,7 +231,7 @@ func (m *meter) tell(line string) {
 	m.Conn.Write(farewell)
 }
 
-// watch closes the connection, and returns true, when nothing has come for so long. It ends when over is closed.
+// watch closes the connection and returns true when nothing has come for limit. It returns false when over is closed.
 func (m *meter) watch(limit time.Duration, over <-chan struct{}) bool {
 	for since := time.Now(); ; {
 		select {
@@ -251,15 +250,15 @@ func (m *meter) watch(limit time.Duration, over <-chan struct{}) bool {
 	}
 }
 
-// reading says that a goroutine takes whatever arrives.
+// reading notes that a goroutine reads whatever arrives.
 func (m *meter) reading() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counting = false
 }
 
-// took says that n bytes of data have been taken, and whether that was all there were. Until the next call of reading, what
-// arrives is backlog.
+// took notes that n bytes of data were read, and whether that was all there were. Until the next call of reading, what arrives is
+// backlog.
 func (m *meter) took(n int, all bool) {
 	if all {
 		n = backlogBudget
@@ -270,7 +269,7 @@ func (m *meter) took(n int, all bool) {
 	m.credit(2 * int64(n))
 }
 
-// expect says that n bytes will come in that are no backlog.
+// expect notes that n bytes will come that are no backlog.
 func (m *meter) expect(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -282,7 +281,7 @@ func (m *meter) credit(n int64) {
 	m.budget = min(m.budget+n, max(m.budget, backlogBudget))
 }
 
-// metered is a channel of a connection with a meter: what is read from it is no backlog.
+// metered is a channel of a connection with a meter: what is read from it is no longer backlog.
 type metered struct {
 	ssh.Channel
 	meter *meter
@@ -299,6 +298,6 @@ func (c metered) Read(p []byte) (int, error) {
 // Write implements [Side].
 func (c metered) Write(p []byte) (int, error) {
 	n, err := c.Channel.Write(p)
-	c.meter.expect(n >> 10) // window adjustments: at most 36 bytes for 96 KiB with the clients known, and so with nodes
+	c.meter.expect(n >> 10) // window adjustments: at most 36 bytes for 96 KiB from known clients, and from nodes
 	return n, err
 }

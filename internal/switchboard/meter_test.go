@@ -13,8 +13,7 @@ type endless struct{ net.Conn }
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 func (endless) Close() error               { return nil }
 
-// receive reads until a number of bytes has come or the meter has enough. It
-// reads no more at once than x/crypto does of small packets.
+// receive reads until n bytes have come or the meter refuses more. It reads no more at once than x/crypto does for small packets.
 func receive(m *meter, n int) error {
 	buf := make([]byte, 4<<10)
 	for n > 0 {
@@ -170,9 +169,8 @@ func TestMeterPauses(t *testing.T) {
 	waitsFor(t, func() { receive(m, 1) }, func() { m.Close() })
 }
 
-// No more clients than there is room for send large packets before their
-// commands; a place is free again when the command is known or the connection
-// is closed.
+// Only as many clients as there are places may send large packets before their commands; a place is free again when the command is
+// known or the connection is closed.
 func TestMeterLarge(t *testing.T) {
 	t.Parallel()
 	places := make(chan struct{}, 2)

@@ -16,15 +16,15 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Several switchboards are one if they have the same host key. A node whose client asks for a side that waits at another node
-// connects there as an SSH client, shows the host key, and asks for
+// Switchboards with the same host key form a cluster. A node whose client asks for a side that waits at another node connects there
+// as an SSH client, authenticates with the host key, and asks for
 //
 //	forward <address of its client> <milliseconds that it has waited> <token>
 //	forward <address of its client> <milliseconds that it has waited> <name> <letter>
 //
-// The other node looks only among those who wait there, so that nothing goes round in circles. The first line on standard error is
-// "switched" or, if the client waited longer than whom it is joined to, "waited"; any other one is why not. From there on each
-// end of the link is a [Side] at its node.
+// The other node looks only among those who wait there, so that no request goes in circles. The first line on standard error is
+// "switched" or, if the client waited longer than the side it is joined to, "waited"; any other one says why it was refused. From
+// there on each end of the link is a [Side] at its node.
 const (
 	switchedLine = "switched"
 	waitedLine   = "waited"
@@ -32,12 +32,12 @@ const (
 	// endRequest is the channel request by which a node says how its client's side ended: a string, empty for an end of file.
 	endRequest = "end@aig-switchboard"
 
-	// maxForward bounds a node's command, and maxLine a line of its, in bytes.
+	// maxForward bounds a node's command, and maxLine a line from it, in bytes.
 	maxForward = 256
 	maxLine    = 1 << 10
 )
 
-// nodeUser returns the name by which a node asks to be let in as one: nobody else has it by chance.
+// nodeUser returns the user name with which one node logs in at another; nobody else has it by chance.
 func nodeUser(clusterKey []byte) string {
 	name, err := hkdf.Key(sha256.New, clusterKey, nil, "node", 16)
 	if err != nil {
@@ -46,8 +46,8 @@ func nodeUser(clusterKey []byte) string {
 	return hex.EncodeToString(name)
 }
 
-// admitNodes lets nodes in, which have this name and the host key, and everybody else as before. Only nodes have permissions
-// on their connections.
+// admitNodes lets in nodes, by this user name and the host key, and everybody else as before. Only nodes have permissions on their
+// connections.
 func admitNodes(config *ssh.ServerConfig, user string, hostKey ssh.PublicKey) {
 	config.NoClientAuthCallback = func(conn ssh.ConnMetadata) (*ssh.Permissions, error) {
 		if conn.User() == user {
@@ -63,7 +63,7 @@ func admitNodes(config *ssh.ServerConfig, user string, hostKey ssh.PublicKey) {
 	}
 }
 
-// forwarded is a client of another node, in a session of that node's.
+// forwarded is another node's client, in a session with that node.
 type forwarded struct {
 	addr   net.Addr
 	waited time.Duration // before it came here
@@ -107,7 +107,7 @@ func parseForwarded(payload []byte) (command, error) {
 	return c, err
 }
 
-// joinForwarded joins a client of another node to whom it asks for, if that waits here.
+// joinForwarded joins another node's client to the side that it asks for, if that waits here.
 func (s *session) joinForwarded(c command) error {
 	w := s.client.server.opt.Memory.claim(c.key.Other())
 	if w == nil {
@@ -120,7 +120,7 @@ func (s *session) joinForwarded(c command) error {
 	return s.carry(w.Side, s)
 }
 
-// ended reads a node's word of how its side ended.
+// ended handles an endRequest.
 func (s *session) ended(payload []byte) {
 	var end struct{ Line string }
 	if s.forwarded == nil || ssh.Unmarshal(payload, &end) != nil {
@@ -134,8 +134,8 @@ func (s *session) ended(payload []byte) {
 	})
 }
 
-// lost returns why the side is lost, if it is. A node says how its side ended before it sends the end of file, and everything
-// that it said is read before it counts as gone.
+// lost returns why the side is lost, if it is. A node says how its side ended before it sends the end of file, and all that it said
+// is read before it counts as gone.
 func (f *forwarded) lost(gone <-chan struct{}) error {
 	select {
 	case <-f.ended:
@@ -149,7 +149,7 @@ func (f *forwarded) lost(gone <-chan struct{}) error {
 	return f.err
 }
 
-// printable returns a line of another node's as it may go to a client and into the log.
+// printable returns a line from another node in a form that may go to a client and into the log.
 func printable(line string) string {
 	line = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

@@ -38,7 +38,7 @@ func (e *elsewhere) Meet(key Key, side Side) (other, own *Wait) {
 	return other, own
 }
 
-// startNodes starts two nodes: what somebody asks for at the second one waits at the first.
+// startNodes starts two nodes: the side that a client of the second asks for waits at the first.
 func startNodes(t *testing.T, change func(node int, o *Options)) (first, second *board) {
 	t.Helper()
 	key, _, err := HostKey(filepath.Join(t.TempDir(), "host_key"))
@@ -61,7 +61,7 @@ func startNodes(t *testing.T, change func(node int, o *Options)) (first, second 
 	return nodes[0], nodes[1]
 }
 
-// A link across two nodes is like one at a node: bytes go both ways, ends of file each on its own, and both are told success.
+// A link across two nodes is like one at a single node: bytes and ends of file go both ways, and both sides get status 0.
 func TestAcrossNodes(t *testing.T) {
 	t.Parallel()
 	first, second := startNodes(t, nil)
@@ -90,7 +90,7 @@ func TestAcrossNodes(t *testing.T) {
 	second.run(t, again).refused("nobody is waiting under this token")
 }
 
-// When b has waited at its node for longer than a at another one, it is a that is told: whoever waits is silent.
+// When b has waited at its node for longer than a at another, a is the one that is told: whoever waits hears nothing.
 func TestAcrossNodesMeeting(t *testing.T) {
 	t.Parallel()
 	first, second := startNodes(t, nil)
@@ -106,7 +106,7 @@ func TestAcrossNodesMeeting(t *testing.T) {
 		t.Errorf("a was told %q", line)
 	}
 
-	// The node has it that b has waited for a minute.
+	// The node says that b has waited for a minute.
 	a = first.meet(t, meetingName, "a")
 	eventually(t, "a waits", func() bool { return first.waitingSides() == 1 })
 	n := dialNode(t, first, "forward 203.0.113.7:77 60000 "+meetingName+" b")
@@ -118,7 +118,7 @@ func TestAcrossNodesMeeting(t *testing.T) {
 	}
 }
 
-// dialNode connects to a node as another one, and asks for something.
+// dialNode connects to a node as another node does, and asks for something.
 func dialNode(t *testing.T, b *board, text string) *peer {
 	t.Helper()
 	p, err := dialAs(t, b, b.nodeUser, ssh.PublicKeys(b.opt.HostKey))
@@ -137,7 +137,7 @@ func dialAs(t *testing.T, b *board, user string, auth ...ssh.AuthMethod) (*peer,
 	return b.tryDialAs(t, conn, user, auth...)
 }
 
-// Whoever has the host key is a node, and nobody else; a client's words are none of a node's, nor a node's a client's.
+// Whoever has the host key is a node, and nobody else; clients can't use a node's commands, nor nodes a client's.
 func TestOnlyNodes(t *testing.T) {
 	t.Parallel()
 	first, second := startNodes(t, nil)
@@ -166,7 +166,7 @@ func TestOnlyNodes(t *testing.T) {
 	} {
 		dialNode(t, first, text).refused("ask for \"new\"")
 	}
-	// What a node asks for is looked for where it asks, and nowhere else.
+	// What a node asks for is looked up only where it asks.
 	dialNode(t, second, "forward 203.0.113.7:77 0 "+token).refused("nobody is waiting")
 	n := dialNode(t, first, "forward [2001:db8::7]:77 0 "+token)
 	if line := n.line(); line != switchedLine {
@@ -179,7 +179,7 @@ func TestOnlyNodes(t *testing.T) {
 	}
 }
 
-// What the other node refuses, or ends a link for, is what the client reads.
+// The client reads why the other node refuses it, or ends its link.
 func TestOtherNodeRefuses(t *testing.T) {
 	t.Parallel()
 	first, second := startNodes(t, func(node int, o *Options) {
@@ -208,7 +208,7 @@ func TestNodeLost(t *testing.T) {
 	n.net.Close()
 	a.refused("the switchboard of the other side was lost")
 
-	// The other way round: the node that a side waits at ends, with no word.
+	// The other way round: the node where a side waits ends without a word.
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -246,7 +246,7 @@ func TestNodeLost(t *testing.T) {
 	eventually(t, "both are counted", func() bool { return second.refused(nodeLost) == 2 })
 }
 
-// A node without the host key is not let in on anything.
+// A node without the host key is told nothing.
 func TestWrongNode(t *testing.T) {
 	t.Parallel()
 	_, second := startNodes(t, nil)
@@ -259,7 +259,7 @@ func TestWrongNode(t *testing.T) {
 	}
 }
 
-// When one node goes down, its clients and those they are linked to read so.
+// When one node goes down, its clients and those they are linked to are told.
 func TestNodeGoesDown(t *testing.T) {
 	t.Parallel()
 	first, second := startNodes(t, nil)
@@ -272,7 +272,7 @@ func TestNodeGoesDown(t *testing.T) {
 	c.refused("the switchboard is going down")
 }
 
-// Lines of another node are printable, and not endless.
+// Lines from another node are printable, and not endless.
 func TestPrintable(t *testing.T) {
 	if got := printable("a\x1b[2Jb\u2028c\n"); got != "a[2Jbc" {
 		t.Errorf("%q", got)

@@ -65,8 +65,8 @@ func (s *session) obey(c command) error {
 	return errNobody
 }
 
-// meet joins the other side of a meeting, or waits for it. When that waits at another node, and has gone by the time that we get
-// there, we wait again.
+// meet joins the other side of a meeting, or waits for it. If that waits at another node, and has gone by the time we get there, we
+// wait again.
 func (s *session) meet(key Key) error {
 	for range 5 {
 		other, own := s.client.server.opt.Rendezvous.Meet(key, s)
@@ -84,8 +84,8 @@ func (s *session) meet(key Key) error {
 	return &refusal{nodeLost, "the other side of this meeting is found and gone again and again; try again"}
 }
 
-// waitAs waits until another session has joined w, which is this one's: that one carries the link, and finishes this
-// session. If the other side of a meeting waits at another node, it returns that one's address.
+// waitAs waits until another session joins w, which is this session's own wait; the other one carries the link and finishes this
+// session. If the other side of a meeting waits at another node, waitAs returns that node's address.
 func (s *session) waitAs(w *Wait) (node string, err error) {
 	server := s.client.server
 	ctx, end := context.WithCancelCause(s.client.ctx)
@@ -122,7 +122,7 @@ func (s *session) waitAs(w *Wait) (node string, err error) {
 	return "", nil
 }
 
-// carry carries the link of a side that waited and one that joined it, of which this session is one.
+// carry runs the link between a side that waited and one that joined it, one of which is this session.
 func (s *session) carry(waited, joined Side) error {
 	server := s.client.server
 	ctx, end := context.WithCancelCause(s.client.linkCtx)
@@ -157,7 +157,7 @@ func (s *session) carry(waited, joined Side) error {
 	return nil
 }
 
-// refuse ends a session that was refused something.
+// refuse counts a refusal, tells the client why, and ends the session.
 func (s *session) refuse(err error) {
 	line := "internal error; try again"
 	if reason, ok := s.client.server.count(err); ok {

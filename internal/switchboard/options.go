@@ -10,18 +10,18 @@ import (
 	"aig/internal/metrics"
 )
 
-// Options set up a [Server]. Start from [DefaultOptions]: there is no zero value that means "the default".
+// Options configure a [Server]. Start from [DefaultOptions]: a zero value doesn't mean "the default".
 type Options struct {
 	HostKey ssh.MultiAlgorithmSigner // as [HostKey] reads or makes it
 	Logger  *slog.Logger             // never sees a token, a byte of a link or a foreign string
 
 	Metrics *metrics.Metrics // of this server alone; nothing in them names a client, a token or a key
 
-	Memory     *Memory    // where those who wait here do; nil makes one
-	Rendezvous Rendezvous // where others are looked for; nil is the memory
+	Memory     *Memory    // who waits here; nil makes one
+	Rendezvous Rendezvous // where sides find each other; nil is Memory
 	ClusterKey []byte     // as HostKey returns it; nil lets no node in
 
-	Landing string // what whoever asks for "help" reads
+	Landing string // the answer to "help"
 
 	MaxConnections int // open connections, in all
 	MaxWaiting     int // sides that wait for their other side
@@ -36,13 +36,13 @@ type Options struct {
 	SilentTime    time.Duration // for the first byte of the side that joined
 	ControlTime   time.Duration // for a client to take a line or an exit status
 
-	KeepaliveInterval time.Duration // between two questions for a sign of life
-	KeepaliveTime     time.Duration // without any sign of life after one
+	KeepaliveInterval time.Duration // between two keepalive requests
+	KeepaliveTime     time.Duration // without a byte from the client after one
 
 	Grace time.Duration // for running links, once the server is being stopped
 }
 
-// landing is what people read by default.
+// landing is the landing text by default.
 const landing = `This is a switchboard for git aig-sync: it joins the SSH sessions of two people
 into one pipe, over which their git repositories exchange what each lacks.
 
@@ -57,14 +57,13 @@ rest is an SSH connection between the two of you, which can't be read here.
 Nothing is stored. No user name, key or password is wanted.
 `
 
-// maxLanding is how long a landing text is at most, in bytes: a client can't be kept waiting for it.
+// maxLanding bounds a landing text, in bytes: a client has [Options.ControlTime] to read it.
 const maxLanding = 16 << 10
 
-// DefaultOptions returns options for a small public host, without a HostKey and a Logger. What clients can make the process
-// hold is below 0.75 MiB for each connection whose command is not known (see handshakeBudget and openingBudget), 6 MiB for
-// each waiting side and 12 MiB for each link (see backlogBudget), the heap's own slack included: 3.4 GiB if all of these
-// places are taken by clients that mean harm. Honest ones leave at most SSH's window of 2 MiB unread, in each direction. The
-// system's own buffers come on top.
+// DefaultOptions returns options for a small public host, without a HostKey and a Logger. Clients can make the process hold less
+// than 0.75 MiB for each connection whose command is not known (see handshakeBudget and openingBudget), 6 MiB for each waiting side
+// and 12 MiB for each link (see backlogBudget), the heap's own slack included: 3.4 GiB if malicious clients take every place.
+// Honest ones leave at most SSH's window of 2 MiB unread in each direction. The system's own buffers come on top.
 func DefaultOptions() Options {
 	return Options{
 		Metrics: metrics.New(),

@@ -37,14 +37,14 @@ func TestCrowdsOf(t *testing.T) {
 	}
 }
 
-// crowdOf is a pool of a test, whose members are named after their addresses.
+// crowdOf is a pool for tests, whose members are named after their addresses.
 type crowdOf struct {
 	*pool
 	now  int64
 	gone []string
 }
 
-// come lets somebody from an address in, and tells whether it was.
+// come lets in a member with these addresses, and returns nil if it was not let in.
 func (c *crowdOf) come(addrs ...string) *member {
 	var from []net.Addr
 	for _, a := range addrs {
@@ -64,8 +64,7 @@ func (c *crowdOf) expect(t *testing.T, want ...string) {
 	c.gone = nil
 }
 
-// The one to go is of the network with most, in it of the address with most,
-// and of these the oldest.
+// The one to go is from the network with most, in it from the address with most, and of these the oldest.
 func TestLargestCrowdGoes(t *testing.T) {
 	c := &crowdOf{pool: newPool(8, func(int) {})}
 	for _, from := range []string{"198.51.100.1", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.3", "203.0.113.1", "203.0.113.1", "203.0.113.1"} {
@@ -75,15 +74,14 @@ func TestLargestCrowdGoes(t *testing.T) {
 	c.come("[2001:db8::1]")
 	c.expect(t, "192.0.2.3") // four of a /24, two of them of one address
 	c.come("[2001:db8::2]")
-	c.expect(t, "203.0.113.1") // two of three times three come from one address
+	c.expect(t, "203.0.113.1") // of two /24s with three each, the one with all three from one address
 	for range 5 {
 		c.come("[2001:db8::3]") // with itself, its /64 is as large as any network, and denser
 	}
 	c.expect(t, "[2001:db8::1]", "[2001:db8::2]", "[2001:db8::3]", "[2001:db8::3]", "[2001:db8::3]")
 }
 
-// Whoever comes when nobody's network has more than its own, and has nobody
-// there who could go, is not let in.
+// Whoever comes when no network has more than its own, and its own has nobody who could go, is not let in.
 func TestNobodyGoesForOneAlone(t *testing.T) {
 	c := &crowdOf{pool: newPool(2, func(int) {})}
 	first := c.come("192.0.2.1")
@@ -109,8 +107,7 @@ func TestNobodyGoesForOneAlone(t *testing.T) {
 	}
 }
 
-// Who is settled stays, and keeps its place; who is unsettled may have to go
-// again; and who leaves makes room.
+// A settled member stays, and keeps its place; an unsettled one may have to go again; and one that leaves makes room.
 func TestSettled(t *testing.T) {
 	c := &crowdOf{pool: newPool(2, func(int) {})}
 	a, b := c.come("192.0.2.1"), c.come("192.0.2.1")
@@ -132,7 +129,7 @@ func TestSettled(t *testing.T) {
 	}
 }
 
-// A link is of the crowds of both its sides, and goes with the larger one.
+// A link belongs to the crowds of both its sides, and goes with the larger one.
 func TestCrowdsOfBothSides(t *testing.T) {
 	c := &crowdOf{pool: newPool(3, func(int) {})}
 	c.come("192.0.2.1", "198.51.100.1")
@@ -144,8 +141,7 @@ func TestCrowdsOfBothSides(t *testing.T) {
 	c.expect(t, "203.0.113.1")
 }
 
-// Whatever 64 /64s of four /48s and a whole /24 do, one from elsewhere keeps
-// its place, and finds one.
+// Whatever 64 /64s of four /48s and a whole /24 do, a client from elsewhere finds a place and keeps it.
 func TestCrowdsPushOutThemselves(t *testing.T) {
 	c := &crowdOf{pool: newPool(64, func(int) {})}
 	crowd := func(i int) {
@@ -194,7 +190,7 @@ func TestHoursToGuess(t *testing.T) {
 			}
 			return n
 		}
-		guess(time.Minute) // what is free at first
+		guess(time.Minute) // the initial burst
 		hourly := float64(guess(time.Minute)) * 60
 		if hourly > c.most*1.01 || hourly < c.most*0.9 {
 			t.Errorf("%s: %.0f guesses an hour", c.name, hourly)
@@ -210,8 +206,8 @@ func TestHoursToGuess(t *testing.T) {
 	}
 }
 
-// Each client has its tries, and no more of them when the clock jumps back;
-// another network's are not touched. The table has bounds.
+// Each client has its tries, and no more of them when the clock jumps back; another network's are not affected. The table is
+// bounded.
 func TestLookups(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	l := newLookups(2, func() time.Time { return now })

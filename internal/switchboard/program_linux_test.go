@@ -20,9 +20,9 @@ import (
 
 // program is the real switchboard in a process of its own.
 type program struct {
-	*board // of which only what clients need is there
+	*board // with only what clients need
 	cmd    *exec.Cmd
-	read   chan struct{} // closed when its log has come whole
+	read   chan struct{} // closed at the end of its log
 	rest   strings.Builder
 	once   sync.Once
 }
@@ -37,8 +37,7 @@ func buildProgram(t *testing.T) string {
 	return bin
 }
 
-// startProgram starts the switchboard with these options, and no more open
-// files than that.
+// startProgram starts the switchboard with these options, and lets it open no more than so many files.
 func startProgram(t *testing.T, bin string, files int, options ...string) *program {
 	t.Helper()
 	enoughFiles(t, files)
@@ -56,7 +55,7 @@ func startProgram(t *testing.T, bin string, files int, options ...string) *progr
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The death of the thread that starts it would be its own.
+	// The child dies with the thread that starts it.
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)
 	if err := p.cmd.Start(); err != nil {
@@ -73,8 +72,7 @@ func startProgram(t *testing.T, bin string, files int, options ...string) *progr
 	return p
 }
 
-// finish ends the switchboard, expects it to end well and soon, and returns
-// its counters.
+// finish ends the switchboard, expects it to end well and soon, and returns its counters.
 func (p *program) finish(t *testing.T) map[reason]int {
 	t.Helper()
 	p.once.Do(func() {
@@ -135,8 +133,7 @@ func (b *board) from(source net.IP) (net.Conn, error) {
 	return d.Dial("tcp", b.addr)
 }
 
-// tolerant is a test in whose name strangers act: what fails for them ends
-// their goroutine, and nothing else.
+// tolerant stands in for a test where strangers act: what fails for them ends their goroutine, and nothing else.
 type tolerant struct{ testing.TB }
 
 func (tolerant) Helper()               {}

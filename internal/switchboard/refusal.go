@@ -17,32 +17,32 @@ import (
 type reason string
 
 const (
-	tooManyConnections reason = "connections" // cut or not let in: the most connections are open
+	tooManyConnections reason = "connections" // evicted or not admitted: MaxConnections are open
 	noHandshake        reason = "handshake"   // no SSH handshake in time, or a broken one
 	noCommand          reason = "no_command"  // no command in time
 	unknownCommand     reason = "command"     // not a command of ours
 	refusedRequest     reason = "request"     // shell, pty, subsystem, agent, X11
 	refusedForward     reason = "forward"     // a port forward
 	refusedChannel     reason = "channel"     // a further or foreign channel
-	tooManyWaiting     reason = "waiting"     // had to go, or may not wait: the most sides are waiting
+	tooManyWaiting     reason = "waiting"     // evicted or not admitted: MaxWaiting sides are waiting
 	waitedLong         reason = "waited"      // nobody came in time
 	replacedBy         reason = "replaced"    // another session of the same side of a meeting came
 	wrongToken         reason = "token"       // nobody waits under this token
 	tooManyLookups     reason = "lookups"     // this client or its network has tried too many tokens
-	tooManyLinks       reason = "links"       // had to go, or may not begin: the most links are running
+	tooManyLinks       reason = "links"       // evicted or not admitted: MaxLinks are running
 	idleLink           reason = "idle"        // nothing moved on a link in time
 	silentSide         reason = "silent"      // the side that joined said nothing in time
 	deadPeer           reason = "dead"        // no sign of life in time
-	flooding           reason = "flood"       // too many requests or key exchanges, or more unread than may be
+	flooding           reason = "flood"       // too many requests or key exchanges, or too much unread
 	goingDown          reason = "going_down"  // the switchboard is being stopped
 	slowReader         reason = "slow"        // did not take a line or an exit status in time
 	clusterAway        reason = "cluster"     // the other nodes could not be asked
 	nodeLost           reason = "node"        // another node could not be reached, or was lost
-	otherNode          reason = "other_node"  // what another node has refused
+	otherNode          reason = "other_node"  // refused by another node
 	outOfDescriptors   reason = "accept"      // accepting failed, and was slowed down
 )
 
-// tooManyLine is what a client is told that is not let in, or has to go for another one.
+// tooManyLine is what a client is told that is not admitted, or is evicted for another one.
 const tooManyLine = "too many connections are open; try again later"
 
 // refusal is the error that a client is told.
@@ -58,10 +58,10 @@ var (
 	errNodeLost error = &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
 )
 
-// ErrAway is what whoever asks for something that doesn't wait here is told while the other nodes can't be asked.
+// ErrAway is what a client is told if the side that it asks for doesn't wait here, while the other nodes can't be asked.
 var ErrAway error = &refusal{clusterAway, "nobody here waits under this token, and the other switchboards can't be asked just now; try again in a minute"}
 
-// count counts an error if it is a refusal, whose reason it returns.
+// count counts an error if it is a refusal, and returns its reason.
 func (s *Server) count(err error) (string, bool) {
 	var refused *refusal
 	if !errors.As(err, &refused) {
@@ -71,8 +71,8 @@ func (s *Server) count(err error) (string, bool) {
 	return string(refused.reason), true
 }
 
-// disconnect is the packet by which SSH says that a connection ends, as it is before the first key exchange (RFC 4253,
-// sections 6 and 11.1). Clients show its line.
+// disconnect returns an SSH_MSG_DISCONNECT packet as it is before the first key exchange (RFC 4253, sections 6 and 11.1). Clients
+// show its line.
 func disconnect(line string) []byte {
 	const message, byApplication, block = 1, 11, 8
 	payload := append([]byte{message}, ssh.Marshal(struct {
@@ -102,8 +102,7 @@ func (c *counters) add(r reason) {
 	c.fresh = true
 }
 
-// report returns the counters as attributes, in the order of their names, or nothing if none has moved since the last
-// report.
+// report returns the counters as attributes, sorted by name, or nil if none has moved since the last report.
 func (c *counters) report() []slog.Attr {
 	c.mu.Lock()
 	defer c.mu.Unlock()

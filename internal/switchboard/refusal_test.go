@@ -48,9 +48,8 @@ type away struct{ *Memory }
 
 func (away) Take(context.Context, string, net.Addr) (Found, error) { return Found{}, ErrAway }
 
-// Every refusal is counted, once and for its own reason, and whoever is
-// refused is told one line, except who can't be: who has nothing left to hear
-// it with, takes nothing, or is not there yet.
+// Every refusal is counted, once and for its own reason, and whoever is refused is told one line, unless it has no channel left to
+// hear it on, reads nothing, or has not been accepted yet.
 func TestEveryRefusal(t *testing.T) {
 	t.Parallel()
 	exhausted := func(t *testing.T, change func(*Options)) *board {
@@ -153,7 +152,7 @@ func TestEveryRefusal(t *testing.T) {
 			o.KeepaliveInterval = 50 * time.Millisecond
 			o.KeepaliveTime = 50 * time.Millisecond
 		}, func(t *testing.T, b *board) {
-			b.connected(t).ended() // and answers no question
+			b.connected(t).ended() // and answers no keepalive
 		}},
 		{flooding, none, func(t *testing.T, b *board) {
 			p, _ := b.wait(t)

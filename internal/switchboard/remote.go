@@ -17,27 +17,26 @@ import (
 	"aig/internal/sshguard"
 )
 
-// noStatus is in place of an exit status before one has come.
+// noStatus stands for an exit status that has not come yet.
 const noStatus = -1
 
-// remote is a side that waited at another node, and is reached through a connection to that.
+// remote is a side that waited at another node, reached through a connection to that node.
 type remote struct {
 	metered
 	conn  ssh.Conn
 	limit time.Duration // for the node to take a line
 	wait  sync.WaitGroup
 
-	first    chan string   // gets the first line on standard error; closed at the end of that
+	first    chan string   // gets the first line on standard error; closed at its end
 	line     string        // the last one; read it once first is closed
-	spoke    chan struct{} // closed when a first exit status has come
+	spoke    chan struct{} // closed when the first exit status has come
 	status   atomic.Int64  // the last one, or noStatus
 	gone     chan struct{} // closed when the channel is closed or the connection has ended
 	finished sync.Once
 	ended    sync.Once
 }
 
-// joinAt joins this session, for what it has asked for, to a side that waits at another node. It has waited for that itself for
-// so long.
+// joinAt joins this session to the side that it asked for, which waits at another node. Waited is how long this session has waited.
 func (s *session) joinAt(node string, key Key, waited time.Duration) error {
 	r, err := s.client.server.dial(s.client.ctx, node)
 	if err != nil {
@@ -60,7 +59,7 @@ func (s *session) joinAt(node string, key Key, waited time.Duration) error {
 	}
 	r.Finish(0, "")
 	if line == errNobody.Error() {
-		return errNobody // a moment ago somebody did
+		return errNobody // somebody did wait a moment ago
 	}
 	return &refusal{otherNode, line}
 }
@@ -114,13 +113,13 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 	}
 	r.wait.Go(func() { r.serveRequests(of) })
 	r.wait.Go(r.readLines)
-	// A node asks its clients for a sign of life more often.
+	// The other node sends its clients keepalives more often than that.
 	r.wait.Go(func() { r.meter.watch(s.opt.KeepaliveInterval+s.opt.KeepaliveTime, r.gone) })
 	return r, nil
 }
 
-// open opens the session. It does not wait for x/crypto's client beyond the end of ctx: that waits for ever for an answer if the
-// connection ends just when it asks (v0.58.0).
+// open opens the session. It gives up when ctx ends, as x/crypto's client waits for an answer for ever if the connection ends just
+// when it asks (v0.58.0).
 func (r *remote) open(ctx context.Context) (<-chan *ssh.Request, error) {
 	type answer struct {
 		channel  ssh.Channel
@@ -157,7 +156,7 @@ func (r *remote) ask(ctx context.Context, text string) (string, error) {
 	return line, nil
 }
 
-// serveRequests takes the exit statuses, until the channel is closed.
+// serveRequests notes the exit statuses, until the channel is closed.
 func (r *remote) serveRequests(requests <-chan *ssh.Request) {
 	defer close(r.gone)
 	for request := range requests {
@@ -172,7 +171,7 @@ func (r *remote) serveRequests(requests <-chan *ssh.Request) {
 	}
 }
 
-// readLines takes the lines on standard error, until their end.
+// readLines reads the lines on standard error, until its end.
 func (r *remote) readLines() {
 	defer close(r.first)
 	lines := bufio.NewScanner(r.Channel.Stderr())
@@ -211,7 +210,7 @@ func (r *remote) Lost() error {
 	return errLeft
 }
 
-// Tell implements [Side]: at its own node it has been told.
+// Tell implements [Side]. It does nothing: the side's own node has told it.
 func (r *remote) Tell(string) {}
 
 // RemoteAddr implements [Side]: the side is counted at its own node.
@@ -220,7 +219,7 @@ func (r *remote) RemoteAddr() net.Addr { return nil }
 // Gone implements [Side].
 func (r *remote) Gone() <-chan struct{} { return r.gone }
 
-// end says once how our side has ended.
+// end tells the node, once, how our side has ended.
 func (r *remote) end(line string) {
 	r.ended.Do(func() { r.Channel.SendRequest(endRequest, false, ssh.Marshal(struct{ Line string }{line})) })
 }
@@ -245,7 +244,7 @@ func (r *remote) Finish(_ uint32, line string) {
 	})
 }
 
-// leave closes the connection, and waits until nothing of it is left.
+// leave closes the connection, and waits until its goroutines have ended.
 func (r *remote) leave() {
 	r.meter.Close()
 	if r.conn != nil {

@@ -10,31 +10,31 @@ import (
 	"time"
 )
 
-// Rendezvous is where sides find each other: [Memory], or one that asks other nodes, too. A side waits from New or Meet
-// until somebody takes it, a newer session replaces it, or it leaves: it is joined once or not at all.
+// Rendezvous is where sides find each other: [Memory], or one that also asks other nodes. A side waits from New or Meet until
+// somebody takes it, a newer session replaces it, or it leaves: it is joined once or not at all.
 type Rendezvous interface {
 	// New lets a side wait under a new token.
 	New(ctx context.Context, side Side) (*Wait, error)
 
-	// Take looks a token up for a client with this address, and ends the wait under it. Nothing is found where nobody waits.
+	// Take looks up a token for a client with this address, and ends the wait under it. If nobody waits, Found is zero.
 	Take(ctx context.Context, token string, from net.Addr) (Found, error)
 
-	// Meet ends the wait of a meeting's other side, or lets this one wait for it: one of the two is nil. One that waits as
-	// the same side is replaced.
+	// Meet ends the wait of a meeting's other side, or lets this one wait for it: one of the two is nil. It replaces a session that
+	// waits as the same side.
 	Meet(key Key, side Side) (other, own *Wait)
 
-	// Leave ends a wait, however it has ended: whoever waits calls it once. It returns false if somebody else was faster, and
-	// Ended is closed then.
+	// Leave ends a wait, however it has ended: whoever waits calls it once. It returns false if somebody else ended it first; then
+	// Ended is closed.
 	Leave(w *Wait) bool
 }
 
-// Key is under what a side waits: a token, or a meeting's name and its own letter there.
+// Key is what a side waits under: a token, or a meeting's name and its own letter there.
 type Key struct {
 	Name   string
 	Letter string // "a" or "b"; empty for a token
 }
 
-// Other returns what somebody who asks for k is joined to: a meeting's other side, or who waits under the token.
+// Other returns the key of the side that k is joined to: a meeting's other side, or whoever waits under the token.
 func (k Key) Other() Key {
 	switch k.Letter {
 	case "a":
@@ -50,18 +50,18 @@ type Wait struct {
 	Key       Key
 	Side      Side
 	Since     time.Time
-	Ended     chan struct{} // closed when somebody has come, who carries the link, or a newer session
+	Ended     chan struct{} // closed when somebody has come to carry the link, or a newer session has
 	Replaced  bool          // a newer session has taken the place of this one; set before Ended is closed
-	Elsewhere chan string   // may get the address of a node where the meeting's other side waits: this one has to go there
+	Elsewhere chan string   // may get the address of the node where the meeting's other side waits: this one has to go there
 }
 
-// Found is what was found under a token: somebody who waited here, or the address of the node that somebody waits at.
+// Found is what was found under a token: somebody who waited here, or the address of the node where somebody waits.
 type Found struct {
 	Wait *Wait
 	Node string
 }
 
-// Memory is a [Rendezvous] of those who wait in this process. It does no input or output.
+// Memory is a [Rendezvous] of those who wait in this process. It does no I/O.
 type Memory struct {
 	digits  int // least length of a token
 	random  io.Reader
@@ -69,12 +69,12 @@ type Memory struct {
 
 	mu      sync.Mutex
 	waiting map[Key]*Wait
-	tokens  int // of those who wait
-	others  int // tokens that wait at other nodes
+	tokens  int // how many sides wait under tokens
+	others  int // the same at other nodes
 }
 
-// NewMemory returns a rendezvous whose tokens have at least so many hexadecimal digits, and where one client may look so many
-// of them up a minute. Random is where tokens come from.
+// NewMemory returns a rendezvous that draws tokens of at least digits hexadecimal digits from random, and where one client may look
+// up minutely of them a minute.
 func NewMemory(digits, minutely int, random io.Reader) *Memory {
 	return &Memory{digits: digits, random: random, lookups: newLookups(minutely, time.Now), waiting: make(map[Key]*Wait)}
 }
@@ -117,7 +117,7 @@ func (r *Memory) Leave(w *Wait) bool {
 	return r.drop(w)
 }
 
-// claim ends the wait under a key for somebody who has come, if there is one.
+// claim ends the wait under a key, if there is one, for somebody who has come to carry the link.
 func (r *Memory) claim(key Key) *Wait {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,17 +127,17 @@ func (r *Memory) claim(key Key) *Wait {
 	return nil
 }
 
-// Replace ends a wait for a newer session, unless it has ended.
+// Replace ends a wait for the sake of a newer session, unless it has ended.
 func (r *Memory) Replace(w *Wait) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.end(w, true)
 }
 
-// Charge counts a look-up that a client has done at another node.
+// Charge counts a look-up that a client made at another node.
 func (r *Memory) Charge(from net.Addr) { r.lookups.charge(from) }
 
-// Tokens returns how many wait under tokens, and takes how many do at other nodes: the length of new tokens follows from both.
+// Tokens returns how many sides wait under tokens here, and notes how many do at other nodes: both decide the length of new tokens.
 func (r *Memory) Tokens(others int) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -152,7 +152,7 @@ func (r *Memory) put(key Key, side Side) *Wait {
 	return w
 }
 
-// end ends a wait, unless it is nil or has ended, and says how. It needs r.mu.
+// end ends a wait, noting whether a newer session replaced it, and returns false if w is nil or has ended. It needs r.mu.
 func (r *Memory) end(w *Wait, replaced bool) bool {
 	if w == nil || !r.drop(w) {
 		return false
@@ -174,8 +174,8 @@ func (r *Memory) drop(w *Wait) bool {
 	return true
 }
 
-// token draws tokens until nobody waits under one. Those who wait fill a small part of the space, so that a hundred draws in
-// vain mean a broken source of randomness. It needs r.mu.
+// token draws tokens until nobody waits under one. So few of all tokens are taken that a hundred draws in vain mean a broken source
+// of randomness. It needs r.mu.
 func (r *Memory) token(digits int) (string, error) {
 	for range 100 {
 		var b [8]byte
@@ -190,13 +190,13 @@ func (r *Memory) token(digits int) (string, error) {
 	return "", fmt.Errorf("drawing a token: a hundred draws gave none that is free")
 }
 
-// tokenDigits returns the length of a token, in hexadecimal digits, when so many tokens wait together with it: at least
+// tokenDigits returns the length of a new token, in hexadecimal digits, when waiting tokens are in use, itself included: at least
 // least, and so many that
 //
 //	16^digits ≥ 2^20 · waiting
 //
-// So a guess, or a token that was used long ago, hits one of those who wait with a chance of at most 2^-20, however many they
-// are. Whoever hits is let in on a link whose ends then fail to recognise each other: a nuisance, not a way in.
+// So a guess, or a token that was used long ago, hits a waiting side with a chance of at most 2^-20, however many wait. Whoever
+// hits gets a link whose ends then fail to authenticate each other: a nuisance, not a way in.
 func tokenDigits(least, waiting int) int {
 	digits := least
 	for digits < maxTokenDigits-1 && uint64(1)<<(4*digits-20) < uint64(waiting) {

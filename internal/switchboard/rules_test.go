@@ -69,7 +69,7 @@ func TestRulesBroken(t *testing.T) {
 			r := b.execs(t, "new")
 			r.tb = t
 			token := r.line()
-			if name == "more than the window" { // there is nobody to take any
+			if name == "more than the window" { // there must be nobody to read it
 				breach(r)
 				r.ended()
 				return
@@ -167,7 +167,7 @@ func TestStorms(t *testing.T) {
 	})
 }
 
-// An end of file that comes before the command is one all the same.
+// An end of file that comes before the command counts all the same.
 func TestEndBeforeCommand(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -196,8 +196,8 @@ func TestSmallestPackets(t *testing.T) {
 	}
 }
 
-// However much a client has sent behind what its connection fails for, the
-// connection ends, its place is free, and nothing of it stays.
+// However much a client has sent behind the packet that its connection fails on, the connection ends, its place is free, and
+// nothing of it stays.
 func TestFailsInTheMiddle(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)

@@ -119,7 +119,7 @@ func TestTokenOnceOverSSH(t *testing.T) {
 	}
 }
 
-// When a waiting side goes, its token goes, and its place.
+// When a waiting side goes, so do its token and its place.
 func TestWaitingSideGoes(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -162,8 +162,7 @@ func (m *mute) Close() error {
 	return m.Conn.Close()
 }
 
-// A side that is dead without its connection having ended is noticed, when it
-// waits and when it is linked.
+// A dead side whose connection has not ended is noticed, whether it waits or is linked.
 func TestDeadSide(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) {
@@ -199,8 +198,7 @@ func TestDeadSide(t *testing.T) {
 	c.read("ping")
 }
 
-// What comes at once behind a command, a full window of it, is kept, however
-// late the command is looked at.
+// A full window of data sent right behind a command is kept, however late the command is handled.
 func TestDataBehindCommand(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
@@ -216,8 +214,7 @@ func TestDataBehindCommand(t *testing.T) {
 	}
 }
 
-// Stopping sends those away who wait, lets links end for the grace time, and
-// takes nobody new.
+// Stopping sends away those who wait, lets links end for the grace time, and takes nobody new.
 func TestStopping(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) { o.Grace = time.Hour })

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// lingerTime is how long a client may show no sign of life until its session is closed on both sides, and leaveTime how long
+// lingerTime is how long a client may send nothing after we have closed its session until it does so, too, and leaveTime how long
 // it may take from there to close its connection.
 const (
 	lingerTime = 10 * time.Second
@@ -21,7 +21,7 @@ const (
 type session struct {
 	metered
 	client *client
-	spoilt error         // what was asked for that the command is refused for
+	spoilt error         // an earlier request for which the command is refused
 	start  chan start    // the first request for a command, shell or subsystem
 	gone   chan struct{} // closed when the channel is closed or its connection has ended
 
@@ -29,10 +29,10 @@ type session struct {
 	sentEOF  bool
 	finished sync.Once
 
-	forwarded *forwarded // whom a node asks for; set before start gets the command
+	forwarded *forwarded // the client that a node asks for; set before start gets the command
 }
 
-// start is a request that starts something in a session, or why it is refused.
+// start is a request to start something in a session, or why it is refused.
 type start struct {
 	command command
 	err     error
@@ -68,8 +68,7 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 			starts = true
 			st.err = &refusal{refusedRequest, "no " + r.Type + " here; ask for \"new\" or for a token, as in: ssh HOST new (ssh HOST help says more)"}
 		case "pty-req":
-			// There is none, but to say so here would make ssh -tt give up with a status of its own before it could read the
-			// line.
+			// There is none, but to say so here would make ssh -tt exit with a status of its own before it has read the line.
 			ok = !started
 			spoil("no terminal here; try ssh -T")
 		case "auth-agent-req@openssh.com":
@@ -78,13 +77,13 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 			s.ended(r.Payload)
 		case "x11-req":
 			spoil("no X11 forwarding here; try ssh -x")
-		} // and others, such as "env" and "window-change", do no harm unheeded
+		} // others, such as "env" and "window-change", do no harm if ignored
 		starts = starts && !started
 		if starts {
 			s.meter.turn(obeying, backlogBudget)
 		}
-		// A refused command is answered with success, too: only then does a client show what follows on standard error and
-		// take the exit status as its own.
+		// A refused command is answered with success, too: only then does a client show what follows on standard error and exit
+		// with our status.
 		if r.WantReply {
 			r.Reply(ok || starts, nil)
 		}
@@ -117,7 +116,7 @@ func (s *session) Lost() error {
 // Gone implements [Side].
 func (s *session) Gone() <-chan struct{} { return s.gone }
 
-// tell runs f, which writes to the client, and cuts the connection off if the client has not taken it in time. One runs after
+// tell runs f, which writes to the client, and closes the connection if the client has not read that in time. Calls run one after
 // the other.
 func (s *session) tell(f func()) {
 	slow := time.AfterFunc(s.client.server.opt.ControlTime, func() {
@@ -148,7 +147,7 @@ func (s *session) CloseWrite() {
 	})
 }
 
-// exitStatus is described in RFC 4254, section 6.10.
+// exitStatus sends an exit status (RFC 4254, section 6.10).
 func (s *session) exitStatus(status uint32) {
 	s.Channel.SendRequest("exit-status", false, binary.BigEndian.AppendUint32(nil, status))
 }
@@ -166,7 +165,7 @@ func (s *session) Finish(status uint32, line string) {
 			}
 			s.Channel.Close()
 		})
-		// The client closes its session, which shows that it has got everything, and then its connection.
+		// The client closes its session, which shows that it has received everything, and then its connection.
 		s.meter.watch(lingerTime, s.gone)
 		select {
 		case <-s.client.done:

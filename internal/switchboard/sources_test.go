@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// foreign lets connections appear to come from where it is told.
+// foreign makes connections appear to come from a given address.
 type foreign struct {
 	net.Listener
 	mu   sync.Mutex
@@ -34,7 +34,7 @@ func (f *foreign) come(from string) {
 	f.from = from
 }
 
-// hostile lets the next ones come from another one of 64 /64s of four /48s, or of a /24.
+// hostile makes the next ones come from another of 64 /64s in four /48s, or from a /24.
 func (f *foreign) hostile() {
 	f.turn++
 	if f.turn%2 == 0 {
@@ -100,8 +100,8 @@ func TestCrowdsShutNobodyOut(t *testing.T) {
 	}
 }
 
-// However many of four /48s and of a /24 guess, and flood what they have with
-// pings and channels that there are none of, an honest pair finds each other.
+// However many clients of four /48s and of a /24 guess, and flood their connections with pings and channels of unknown types, an
+// honest pair finds each other.
 func TestGuessersShutNobodyOut(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -142,7 +142,7 @@ func TestGuessersShutNobodyOut(t *testing.T) {
 	eventually(t, "the floods are cut", func() bool { return b.refused(flooding) >= 32 })
 }
 
-// One listener serves both families.
+// One listener serves IPv4 and IPv6.
 func TestBothFamilies(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", ":0")

@@ -30,15 +30,14 @@ type gathering struct {
 type stranger struct {
 	name   string
 	number int    // of them at the same time
-	source net.IP // nil is that of most of them
+	source net.IP // nil is the one that most of them have
 	pause  time.Duration
 	act    func(conn net.Conn)
 
 	came atomic.Int64
 }
 
-// send lets a kind of strangers in: each does what it does, and comes again
-// when that has ended, until all are told to stop.
+// send lets in strangers of one kind: each does what it does, and comes again when that has ended, until all are told to stop.
 func (c *gathering) send(s *stranger) {
 	for range s.number {
 		c.wait.Go(func() {
@@ -78,7 +77,7 @@ func (c *gathering) once(s *stranger) {
 	}
 }
 
-// ssh makes strangers who speak SSH of those who have a connection.
+// ssh wraps what strangers who speak SSH do.
 func (c *gathering) ssh(act func(p *peer)) func(net.Conn) {
 	return func(conn net.Conn) {
 		p, err := c.tryDial(tolerant{c.t}, conn)
@@ -86,12 +85,12 @@ func (c *gathering) ssh(act func(p *peer)) func(net.Conn) {
 			return
 		}
 		defer p.conn.Close()
-		defer conn.Close() // a client of x/crypto that waits for an answer waits for ever otherwise
+		defer conn.Close() // otherwise x/crypto's client waits for an answer for ever
 		act(p)
 	}
 }
 
-// raw makes strangers who speak SSH as they like.
+// raw wraps what strangers who speak SSH as they like do.
 func (c *gathering) raw(act func(r *raw)) func(net.Conn) {
 	return func(conn net.Conn) {
 		r := newRaw(tolerant{c.t}, conn)
@@ -100,13 +99,13 @@ func (c *gathering) raw(act func(r *raw)) func(net.Conn) {
 	}
 }
 
-// known is raw for those whose handshake is done.
+// known is raw for strangers whose handshake is done.
 func (c *gathering) known(act func(r *raw)) func(net.Conn) {
 	return c.raw(func(r *raw) { r.handshake(); act(r) })
 }
 
-// guess lets a number of sources name so many wrong tokens each, so many
-// sources at a time, and returns how many of these were answered.
+// guess tries wrong tokens from a number of sources, atOnce of them at a time, and each tokens from every one. It returns how many
+// tries were answered.
 func (c *gathering) guess(sources, atOnce, each int) int {
 	var answered atomic.Int64
 	next := make(chan int)
@@ -124,7 +123,7 @@ func (c *gathering) guess(sources, atOnce, each int) int {
 	for range atOnce {
 		wait.Go(func() {
 			for i := range next {
-				// A network of its own, or they would all have few tries.
+				// Each has a network of its own, or they would share few tries.
 				source := net.IPv4(127, byte(1+i>>8), byte(i), 1)
 				for n := 0; n < each && !isClosed(c.stop); {
 					guessed := &stranger{source: source, act: c.known(func(r *raw) {
@@ -244,7 +243,7 @@ func (c *gathering) strangers(silent, waiting int) []*stranger {
 	}
 }
 
-// pair is what an honest pair found.
+// pair is how long an honest pair took.
 type pair struct{ linked, copied time.Duration }
 
 // honest links a pair and copies size bytes, while a third finds that the
@@ -293,10 +292,9 @@ func honest(t *testing.T, b *board, size int) pair {
 	return got
 }
 
-// Strangers of every kind, in crowds and from everywhere, while honest pairs
-// link (within five seconds in the long form), copy, and are not
-// disturbed by a third with their token. Nothing goes on that shouldn't: memory is bounded, all
-// guesses are answered and counted, and the switchboard ends when it is told.
+// Strangers of every kind come, in crowds and from everywhere, while honest pairs link (within five seconds in the long form) and
+// copy, undisturbed by a third with their token. Memory is bounded, all guesses are answered and counted, and the switchboard ends
+// when it is told.
 //
 // Three times in the long form: with the limits that it has by default; with
 // room for all the connections at once; and with few open files.
@@ -314,7 +312,7 @@ func TestTortureStrangers(t *testing.T) {
 	}{
 		{"the default limits", files, gittest.Rounds(150, 5000), gittest.Rounds(20, 1000), 128, gittest.Rounds(8, 64), nil},
 		{"8192 connections", files, 5000, 1000, 128, 64, []string{"--max-connections", "8192"}},
-		// Those who wait, and sources that have no more than a connection, keep it.
+		// Those who wait, and sources with no more than one connection, keep it.
 		{"256 open files", 256, 1000, 100, 32, 16, nil},
 	}[:gittest.Rounds(1, 3)] {
 		t.Run(c.name, func(t *testing.T) {
@@ -367,7 +365,7 @@ func strangers(t *testing.T, p *program, silent, sources, atOnce, waiting int) {
 	for _, p := range among {
 		slowest = max(slowest, p.linked)
 	}
-	within := patience // of a machine that runs other tests beside
+	within := patience // on a machine that runs other tests meanwhile
 	if gittest.Torture {
 		within = 5 * time.Second
 	}

@@ -3,10 +3,9 @@
 // One asks for "new", is told a token and waits; the other asks for the token; from then on each one's output is the other's
 // input. The switchboard lets everybody in, knows nobody, stores nothing and can't tell what it carries.
 //
-// The files: switchboard (the server), client and session (SSH's face), exec and obey (the commands), rendezvous (who waits
-// for whom), link (the relay), node and remote (clients of another switchboard here, and sides that wait there), limits (how
-// many there may be, and who goes when there are more), meter (how much of a client may lie here unread), refusal (what
-// whoever is refused is told).
+// The files: switchboard (the server), client and session (the SSH side), exec and obey (the commands), rendezvous (who waits for
+// whom), link (the relay), node and remote (another node's clients here, and sides that wait there), limits (how many there may be
+// of anything, and who is evicted), meter (how much unread data a client may leave here), refusal (what a refused client is told).
 package switchboard
 
 import (
@@ -31,15 +30,15 @@ const (
 	// reportInterval is the time between two lines of counters in the log.
 	reportInterval = time.Minute
 
-	// A link is logged by two lines, but no more of them than these: strangers can make hundreds a second, and must not fill
-	// the disk that way.
+	// A link is logged by two lines, but only so many links are logged: strangers can make hundreds a second, and must not fill the
+	// disk that way.
 	linkLineBurst = 100
 	linkLineRate  = 0.1 // a second
 
 	// serverVersion is our version string (RFC 4253, section 4.2).
 	serverVersion = "SSH-2.0-aig-switchboard"
 
-	// maxFarewells is how many clients that are not let in are told so at the same time.
+	// maxFarewells is how many clients that are not admitted may be told so at the same time.
 	maxFarewells = 64
 
 	// Bounds of the pause after a failure to accept.
@@ -53,7 +52,7 @@ type Server struct {
 	log        *slog.Logger
 	large      chan struct{} // see meter
 	farewells  chan struct{} // has room for maxFarewells
-	nodeUser   string        // empty if this is no node of several
+	nodeUser   string        // empty if this is no node of a cluster
 	counters   counters
 	linkNumber atomic.Uint64
 	linkLines  *rate.Limiter // how many links are logged
@@ -99,10 +98,9 @@ func New(opt Options) (*Server, error) {
 	return s, nil
 }
 
-// Serve serves the connections that come in on ln, which it closes. When ctx ends, it takes no new connection and no new
-// command, sends away those who wait, gives running links [Options.Grace] to end and then every client [Options.ControlTime]
-// to take what it is told, and returns nil. Every goroutine it has started has ended when it returns. The error is that of a
-// listener which failed for good.
+// Serve serves connections from ln, which it closes. When ctx ends, it accepts no new connections or commands, sends away those who
+// wait, gives running links [Options.Grace] to end and then every client [Options.ControlTime] to read its last line, and returns
+// nil. Every goroutine it started has ended when it returns. It returns an error only if the listener has failed for good.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	s.log.Info("listening", "addr", ln.Addr().String(), "fingerprint", ssh.FingerprintSHA256(s.opt.HostKey.PublicKey()))
 
@@ -148,8 +146,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// accept hands every connection to take until ctx ends. When the system has no descriptor or memory left, it drops a client
-// that has no command yet, and tries again ever more slowly.
+// accept hands every connection to take until ctx ends. If accepting fails, it pauses and tries again, ever more slowly; if the
+// system has no descriptor or memory left, it first drops a client that has no command yet.
 func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn)) error {
 	pause := minAcceptPause
 	for {
@@ -179,7 +177,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 	}
 }
 
-// exhausted reports whether an error means that the process or the system has run out of something that ended connections give
+// exhausted reports whether an error means that the process or the system has run out of something that closed connections give
 // back.
 func exhausted(err error) bool {
 	var errno syscall.Errno
@@ -187,7 +185,7 @@ func exhausted(err error) bool {
 		slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}, errno)
 }
 
-// admit lets a connection in, or returns nil.
+// admit returns a client for a connection, or nil if there is no place for it.
 func (s *Server) admit(ctx context.Context, conn net.Conn) *client {
 	ctx, leave := context.WithCancelCause(ctx)
 	place := s.connections.enter([]net.Addr{conn.RemoteAddr()}, oldest(), func() {
@@ -212,8 +210,8 @@ func (s *Server) admit(ctx context.Context, conn net.Conn) *client {
 	return c
 }
 
-// turnAway tells a client that is not let in so, and takes what it sends for a moment: a connection that is closed under a
-// client's hands is all that it would hear of. When there are too many such clients, it does just that.
+// turnAway tells a client that it is not admitted, and reads what it sends for a moment: if the connection were closed while it
+// sends, it would see only a reset. If there are too many such clients, turnAway just returns.
 func (s *Server) turnAway(conn net.Conn) {
 	select {
 	case s.farewells <- struct{}{}:
