@@ -15,7 +15,7 @@ import (
 	"aig/internal/oid"
 )
 
-// A pack is not called bad because somebody has killed the git that indexed it.
+// A pack is not called bad because somebody has killed the git that was indexing it.
 func TestIndexKilled(t *testing.T) {
 	r := gittest.New(t)
 	r.Blobs("sound", 3)
@@ -74,7 +74,7 @@ func TestSwept(t *testing.T) {
 	}
 }
 
-// Objects that can't be unpacked, or are gone when they have been, come in as their pack.
+// If objects can't be unpacked, or vanish once they are, their pack is stored instead.
 func TestPackInPlaceOfLooseObjects(t *testing.T) {
 	from := gittest.New(t)
 	from.Blobs("sound", 10)
@@ -95,7 +95,7 @@ func TestPackInPlaceOfLooseObjects(t *testing.T) {
 	}
 }
 
-// A full disk is not the peer's fault, in whichever words git has it.
+// A full disk is not the peer's fault, however git words it.
 func TestFullInGitsWords(t *testing.T) {
 	for _, said := range []string{
 		"write error: No space left on device",

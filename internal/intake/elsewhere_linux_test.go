@@ -9,7 +9,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// What comes in arrives where a directory of the store is on another file system: as a pack, and as a loose object.
+// Packs and loose objects can be installed in a directory of the store that is on another file system.
 func TestInstallElsewhere(t *testing.T) {
 	for limit, what := range map[string]string{"1": "pack", "100": "loose"} {
 		from, to := gittest.New(t), gittest.New(t)

@@ -18,21 +18,21 @@ import (
 	"aig/internal/oid"
 )
 
-// git index-pack checks the content of a .gitmodules or .gitattributes file when it meets a tree that names one. If the file is in
-// another pack than the tree, or nowhere, as with a partial peer, it has nothing to check. The tree must not be refused for that, nor
-// may the file slip through: what was missing is remembered, and checked when it comes.
+// git index-pack checks a .gitmodules or .gitattributes file when it meets a tree that names it. If the file is in another pack than
+// the tree, or missing, as with a partial peer, git has nothing to check. The tree must not be refused for that, nor may the file slip
+// through: a missing file is remembered, and checked when it arrives.
 
-// defaultMaxUnchecked bounds the files that are remembered: versions that trees name and nobody has sent.
+// defaultMaxUnchecked bounds the files that are remembered: versions that trees name but nobody has sent.
 const defaultMaxUnchecked = 1 << 16
 
-// unchecked is the special files that trees in the store name and that have not come, for as long as the store is open.
+// unchecked holds the special files that trees in the store name and that have not arrived, for as long as the store is open.
 type unchecked struct {
-	most  int        // how many
-	mu    sync.Mutex // also held from the check of a pack to its being in the store
+	most  int        // the limit of their number
+	mu    sync.Mutex // also held from a pack's check until it is in the store
 	files specialFiles
 }
 
-// specialFile is a blob that trees name so.
+// specialFile is a blob, and the path that a tree gives it.
 type specialFile struct{ blob, path string } // its binary name; .gitmodules or .gitattributes
 
 type specialFiles map[specialFile]bool
@@ -42,7 +42,7 @@ const (
 	attributes = ".gitattributes"
 )
 
-// indexer is a git index-pack, and what matters of what it prints. A goroutine each reads its two streams.
+// indexer is a git index-pack, and what matters of its output. Each of its two streams is read by its own goroutine.
 type indexer struct {
 	*git.Child
 	store       *Store
@@ -54,12 +54,12 @@ type indexer struct {
 	bad     *BadObject // the first that fails a check
 	ended   bool       // all checks were made, and some failed
 	other   bool       // something else is wrong
-	behind  bool       // something came behind the end of the pack
+	behind  bool       // data follows the end of the pack
 }
 
-// index makes a git index-pack that writes where env says, and sees what that lets it see.
+// index returns a git index-pack, not yet started, that writes to and reads the object directories that env names.
 func (s *Store) index(ctx context.Context, env []string) *indexer {
-	// --fix-thin completes a thin pack by appending the delta bases, which are here.
+	// --fix-thin completes a thin pack by appending the delta bases, which the store has.
 	args := []string{"index-pack", "--stdin", "--fix-thin"}
 	if s.check != "" {
 		args = append(args, s.check)
@@ -71,8 +71,8 @@ func (s *Store) index(ctx context.Context, env []string) *indexer {
 	return x
 }
 
-// noteOutput takes a line: first "pack<TAB><hash>", then names of missing .gitmodules. Between the two, git repeats what it happens to
-// have read behind the end of the pack.
+// noteOutput takes a line of standard output: first "pack<TAB><hash>", then the names of missing .gitmodules files. In between, git
+// echoes whatever it happens to have read past the end of the pack.
 func (x *indexer) noteOutput(line []byte) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -85,8 +85,8 @@ func (x *indexer) noteOutput(line []byte) {
 	}
 }
 
-// noteError takes a line. A missing .gitattributes makes git fail at the very end, when the pack has been indexed and has passed every
-// other check. Only what is known to be harmless is forgiven.
+// noteError takes a line of standard error. A missing .gitattributes makes git fail at the very end, after the pack has been indexed
+// and has passed every other check. Only what is known to be harmless is forgiven.
 func (x *indexer) noteError(line []byte) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -105,7 +105,7 @@ func (x *indexer) noteError(line []byte) {
 	}
 }
 
-// add notes a missing file; it returns false if the name is none. The caller holds mu.
+// add notes a missing file; it returns false if name is no object name. The caller holds mu.
 func (x *indexer) add(name []byte, path string) bool {
 	binary := make([]byte, x.store.Format.Size())
 	if x.store.Format.Parse(binary, name) != nil {
@@ -117,8 +117,7 @@ func (x *indexer) add(name []byte, path string) bool {
 	return true
 }
 
-// lineWriter calls line for each line written to it; close does so for an unfinished last one. It passes only the beginning of a line
-// that is too long.
+// lineWriter calls line for each line written to it; close does so for an unfinished last one. A line longer than maxLine is cut.
 type lineWriter struct {
 	line func([]byte)
 	part []byte
@@ -144,7 +143,7 @@ func (w *lineWriter) close() {
 	}
 }
 
-// done returns how git ended, given its error. Missing special files are no failure.
+// done turns the error that git ended with into ours. Missing special files are no failure.
 func (x *indexer) done(err error) error {
 	x.out.close()
 	x.errors.close()
@@ -161,7 +160,7 @@ func (x *indexer) done(err error) error {
 		}
 		return err
 	}
-	if !x.store.Format.IsName(x.pack) { // it becomes a part of a path
+	if !x.store.Format.IsName(x.pack) { // it becomes part of a path
 		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.pack)
 	}
 	switch {
@@ -176,7 +175,7 @@ func (x *indexer) done(err error) error {
 const tooManyMissing = "the peer's trees name more .gitmodules and .gitattributes that it has not sent than can be remembered"
 
 // checkSpecial checks the special files in the pack that trees in the store name, and those that the pack's trees name and that have
-// come into the store since it was indexed. It remembers those that are still missing. The caller holds the mutex.
+// entered the store since the pack was indexed. It remembers those that are still missing. The caller holds the mutex.
 //
 // git checks a file when it meets a tree that names it, so it is given a tree for each.
 func (in *Incoming) checkSpecial() error {
@@ -209,7 +208,7 @@ func (in *Incoming) checkSpecial() error {
 	return nil
 }
 
-// checkFiles checks the files under the names that trees give them, and returns those that are missing.
+// checkFiles checks the files under the paths that trees give them, and returns those that are missing.
 func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err error) {
 	dir := filepath.Join(in.dir, "special")
 	if err := os.Mkdir(dir, 0o777); err != nil {
@@ -223,14 +222,14 @@ func (in *Incoming) checkFiles(files specialFiles) (missing specialFiles, err er
 	return x.missing, nil
 }
 
-// treePack returns a pack (gitformat-pack(5)) of a tree for each of the files.
+// treePack returns a pack (gitformat-pack(5)) with one tree for each of the files.
 func treePack(format oid.Format, files specialFiles) []byte {
 	var pack bytes.Buffer
-	z := zlib.NewWriter(&pack) // one for all: each is a megabyte of memory, and the peer says how many files there are
+	z := zlib.NewWriter(&pack) // shared: a writer takes a megabyte, and the peer decides how many files there are
 	pack.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x00")
 	for file := range files {
 		tree := "100644 " + file.path + "\x00" + file.blob
-		// The type, 2, and the size: four bits here, and the rest in the next byte.
+		// The type, 2, and the size: four bits here, the rest in the next byte.
 		pack.Write([]byte{0x80 | 2<<4 | byte(len(tree)&15), byte(len(tree) >> 4)})
 		z.Reset(&pack)
 		io.WriteString(z, tree)

@@ -20,7 +20,7 @@ func tree(r *gittest.Repo, names []string, blobs []string) string {
 	return r.GitIn(in.String(), "mktree", "-z")
 }
 
-// named is a list of the given names.
+// named returns a list of the given names.
 func named(t *testing.T, names ...string) *oid.List {
 	t.Helper()
 	l := oid.NewList(oid.SHA1)
@@ -35,12 +35,12 @@ func named(t *testing.T, names ...string) *oid.List {
 }
 
 // A .gitmodules or .gitattributes that git rejects is rejected wherever it is: in the pack of the tree that names it, in
-// one before, in one after, and in one that is taken in at the same time. A good one passes, and so does a tree whose
-// file never comes.
+// an earlier one, in a later one, and in one that is received at the same time. A good one passes, and so does a tree
+// whose file never arrives.
 func TestSpecialFilesInOtherPacks(t *testing.T) {
 	t.Parallel()
 	t.Run("checks as they are", func(t *testing.T) { testSpecialFiles(t) })
-	// What is missing must be heard of, whatever the user thinks of it.
+	// git must report missing files, whatever severity the user gives that.
 	t.Run("severities", func(t *testing.T) { testSpecialFiles(t, "hasDotgit", "gitmodulesMissing", "gitattributesMissing") })
 }
 
@@ -114,7 +114,7 @@ func testSpecialFiles(t *testing.T, ignored ...string) {
 	}
 }
 
-// Only missing special files are forgiven: a line of git's that is anything else, or the want of its last one, is not.
+// Only missing special files are forgiven: any other line of git's is not, nor the absence of its last one.
 func TestOnlyMissingSpecialFilesAreForgiven(t *testing.T) {
 	const (
 		name = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"

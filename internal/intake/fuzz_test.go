@@ -15,8 +15,8 @@ import (
 	"aig/internal/oid"
 )
 
-// FuzzNotes: however the words of git index-pack come in, they are understood alike; the name of a pack that becomes part
-// of a path is hexadecimal digits, and no file is waited for that has no name.
+// FuzzNotes: however the output of git index-pack is split, it is understood alike; the pack's name, which becomes part of
+// a path, is hexadecimal digits, and every missing file has an object name.
 func FuzzNotes(f *testing.F) {
 	name := strings.Repeat("a1", 20)
 	f.Add([]byte("pack\t"+name+"\n"+name+"\n"), []byte("error: object "+name+": gitattributesMissing: unable to read\nfatal: fsck error in pack objects\n"), uint8(1))
@@ -50,7 +50,7 @@ func FuzzNotes(f *testing.F) {
 	})
 }
 
-// allNamed checks that each special file that is waited for has a name and a use.
+// allNamed checks that each missing special file has an object name and a known path.
 func allNamed(t *testing.T, missing specialFiles) {
 	t.Helper()
 	for file := range missing {
@@ -62,7 +62,7 @@ func allNamed(t *testing.T, missing specialFiles) {
 
 func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 
-// FuzzAlternate: git finds the objects of a directory whatever its name, and those of the next one in the list.
+// FuzzAlternate: whatever the name of a directory, git finds its objects, and those of the next one in the list.
 func FuzzAlternate(f *testing.F) {
 	for _, name := range []string{"objects", "a:b", `"`, `a"b`, "a\nb", `a\b`, "#", " ", "\xff\x1b\t", `:"\`, `\n:`} {
 		f.Add(name)
@@ -93,8 +93,8 @@ func FuzzAlternate(f *testing.F) {
 	})
 }
 
-// FuzzSettings: a size, a number and a severity is one, or there is an error that names the variable and shows
-// nothing raw; and git gets nothing for an option but messages and severities.
+// FuzzSettings: a size, a number or a severity is valid, or there is an error that shows nothing raw; and the option
+// that git gets has nothing in it but messages and severities.
 func FuzzSettings(f *testing.F) {
 	f.Add("1g", "100", "missingEmail", "warn")
 	f.Add("-1", "-7", "zeroPaddedFilemode", "IGNORE")
@@ -107,10 +107,10 @@ func FuzzSettings(f *testing.F) {
 		values := []string{size, size, limit, severity}
 		keys := []string{"aig.maxInputSize", "aig.maxMemory", "fetch.unpackLimit", "fetch.fsck." + message}
 		if len(strings.Join(append(values, keys...), "")) > 2000 || strings.Contains(strings.Join(append(values, keys...), ""), "\x00") {
-			return // no variables of an environment
+			return // the environment can't hold them
 		}
 		if strings.EqualFold(message, "skipList") {
-			return // a file, which may be any on this machine
+			return // it names a file, which may be any on this machine
 		}
 		g := git.Git{Dir: dir, Settings: new(git.Settings)}
 		g.Env = append(slices.Clone(env), "GIT_CONFIG_COUNT="+strconv.Itoa(len(keys)))

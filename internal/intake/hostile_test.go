@@ -15,7 +15,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// hostile is an object that git's checks reject, and the message that has to be demoted for it to pass; "" where none will do.
+// hostile is an object that git's checks reject, and the message that must be demoted for it to pass; "" where none will do.
 type hostile struct {
 	kind    byte
 	content string
@@ -29,8 +29,8 @@ const (
 	committer = "committer A <a@example.com> 1112911993 +0000\n"
 )
 
-// hostileObjects each point at what is not there, as objects of shallow and partial stores do, so that only what is
-// wrong with themselves counts.
+// hostileObjects returns objects that point to absent ones, as those of shallow and partial stores do, so that only their
+// own faults count.
 func hostileObjects() map[string]hostile {
 	tree := func(name string) string { return string(gittest.TreeEntry("100644", name, []byte(someBlob))) }
 	dir := func(name string) string { return string(gittest.TreeEntry("40000", name, []byte(someBlob))) }
@@ -70,7 +70,7 @@ func hostileObjects() map[string]hostile {
 	}
 }
 
-// taken tells whether a pack of that object alone is taken in, and why not.
+// taken reports whether a pack of that object alone is accepted, and why not.
 func taken(t *testing.T, to *gittest.Repo, store *Store, h hostile) (bool, error) {
 	t.Helper()
 	var p gittest.Pack
@@ -85,8 +85,8 @@ func taken(t *testing.T, to *gittest.Repo, store *Store, h hostile) (bool, error
 	return err == nil, err
 }
 
-// What git's own checks reject is refused by default, whatever the store lacks of what it points at, and the store is as
-// it was.
+// What git's own checks reject is refused by default, whatever the store lacks of what it points to, and the store is
+// unchanged.
 func TestHostileObjects(t *testing.T) {
 	objects := hostileObjects()
 	strict := gittest.New(t)
@@ -107,7 +107,7 @@ func TestHostileObjects(t *testing.T) {
 	}
 }
 
-// needSeverities skips a test where this git can't follow severities.
+// needSeverities skips a test if this git can't follow severities.
 func needSeverities(t *testing.T) {
 	t.Helper()
 	to := gittest.New(t)
@@ -117,8 +117,8 @@ func needSeverities(t *testing.T) {
 	}
 }
 
-// Severities that this git can't follow are said when the store is opened, the objects are judged as they are by default,
-// and the refusal of one says it again.
+// If this git can't follow severities, opening the store gives a warning, objects are checked as by default, and the
+// refusal of one repeats the warning.
 func TestSeveritiesNeedNewerGit(t *testing.T) {
 	to := gittest.New(t)
 	to.Git("config", "fetch.fsck.hasDotgit", "ignore")
@@ -136,7 +136,7 @@ func TestSeveritiesNeedNewerGit(t *testing.T) {
 	}
 }
 
-// What git's checks reject is taken in where the user has demoted the message, and only then.
+// What git's checks reject is accepted if the user has demoted the message, and only then.
 func TestSeverities(t *testing.T) {
 	needSeverities(t)
 	objects := hostileObjects()
@@ -148,7 +148,7 @@ func TestSeverities(t *testing.T) {
 		for i, id := range demoted {
 			lax.Git("config", "fetch.fsck."+id, []string{"warn", "ignore"}[i%2])
 		}
-		// None of these is for what a peer sends.
+		// None of these applies to what a peer sends.
 		lax.Git("config", "fsck.badTimezone", "ignore")
 		lax.Git("config", "receive.fsck.badTimezone", "ignore")
 		lax.Git("config", "fetch.fsck.noSuchMessage", "ignore")
@@ -167,7 +167,7 @@ func TestSeverities(t *testing.T) {
 	}
 }
 
-// An object that is listed passes, and others that are as bad don't; each list counts, where there are several.
+// An object on a list passes, and others that are as bad don't; of several lists, each counts.
 func TestSkipList(t *testing.T) {
 	needSeverities(t)
 	objects := hostileObjects()
@@ -189,7 +189,7 @@ func TestSkipList(t *testing.T) {
 	}
 }
 
-// A configuration that git would not take either fails when the store is opened, with the variable's name, and is not
+// A configuration that git would reject too is an error when the store is opened, which names the variable, and is not
 // held against the peer's packs.
 func TestBadSeverities(t *testing.T) {
 	needSeverities(t)
@@ -211,7 +211,7 @@ func TestBadSeverities(t *testing.T) {
 	}
 }
 
-// Severities leave the rest of what a check is for: a thin pack's bases are ours, and not judged; what is missing is no
+// Severities change nothing else about a check: a thin pack's bases are ours, and not checked; a missing object is no
 // failure; and a pack that git can't index is refused as ever.
 func TestSeveritiesAndOtherErrors(t *testing.T) {
 	needSeverities(t)
@@ -247,7 +247,7 @@ func TestSeveritiesAndOtherErrors(t *testing.T) {
 	unchanged(t, "severities", to, before)
 }
 
-// hostileModules is .gitmodules files that make an old git do what the peer wants, as far as git's checks know them.
+// hostileModules are the .gitmodules files known to git's checks that make an old git do what the peer wants.
 var hostileModules = map[string]string{
 	"url is an option":     "[submodule \"a\"]\n\tpath = a\n\turl = --upload-pack=touch\n",
 	"path is an option":    "[submodule \"a\"]\n\tpath = -a\n\turl = https://example.com/a\n",
@@ -258,14 +258,14 @@ var hostileModules = map[string]string{
 	"lies about the error": "[submodule \"a\"]\n\tpath = a\n\turl = \"-\\nfatal: x\\nerror: \x1b[31mNo space left on device\"\n",
 }
 
-// A hostile .gitmodules is refused in the pack of its tree, in one before and in one after, within a run of the command;
-// and in a later run, where it came first. Where its tree was there a run before it, it is not: docs/security.md says so.
+// Within a run, a hostile .gitmodules is refused in the pack of its tree, in an earlier one and in a later one. Of two runs,
+// the tree is refused if it comes in the second; if it came in the first, nothing is: docs/security.md says so.
 func TestHostileModules(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(hostileModules)) {
 		content := []byte(hostileModules[name])
 		var both, trees, blobs gittest.Pack
 		blob := blobs.Object(gittest.PackBlob, content)
-		tree := gittest.TreeEntry("100644", ".gitModules", blob) // as file systems that ignore case have it
+		tree := gittest.TreeEntry("100644", ".gitModules", blob) // the same file where the file system ignores case
 		treeName := hex.EncodeToString(trees.Object(gittest.PackTree, tree))
 		both.Object(gittest.PackTree, tree)
 		both.Object(gittest.PackBlob, content)
@@ -273,7 +273,7 @@ func TestHostileModules(t *testing.T) {
 		for way, c := range map[string]struct {
 			packs []*gittest.Pack
 			names [][]string
-			runs  bool // each in one of its own
+			runs  bool // each pack in a run of its own
 			taken int
 		}{
 			"one pack":             {[]*gittest.Pack{&both}, [][]string{{blobName, treeName}}, false, 0},
@@ -308,7 +308,7 @@ func TestHostileModules(t *testing.T) {
 	}
 }
 
-// One file can be named as both, and is then checked as both, whichever of them comes last.
+// A file that trees name under both paths is checked as both, whichever of the trees comes last.
 func TestFileOfTwoNames(t *testing.T) {
 	t.Parallel()
 	for i, content := range []string{hostileModules["url is an option"], "# " + "\n*.c " + strings.Repeat("x", 3000) + "\n"} {
@@ -347,7 +347,7 @@ func TestFileOfTwoNames(t *testing.T) {
 	}
 }
 
-// Trees that name more special files than can be remembered are refused, and not forgotten: the files could come later.
+// Trees that name more special files than can be remembered are refused: a file that was forgotten could still arrive.
 func TestTooManySpecialFiles(t *testing.T) {
 	const most = 200
 	for file, n := range map[string]int{".gitmodules": most + 1, ".gitattributes": most + 1, "": most} {

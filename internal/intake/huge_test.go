@@ -14,14 +14,13 @@ import (
 	"aig/internal/refs"
 )
 
-// cost is what git index-pack has cost. What it has used at most of memory is not less than what we had when it started.
+// cost says what git index-pack has used. Its peak of memory is never less than ours when it started.
 func cost(in *Incoming) string {
 	state := in.index.ProcessState
 	return fmt.Sprintf("git index-pack used at most %d MiB and %.1f s", maxMemory(state)>>20, (state.UserTime() + state.SystemTime()).Seconds())
 }
 
-// forward sends all that a store has, but for what is common, to another one, as a session does, and wants them to be
-// equal after that.
+// forward sends a store what it lacks of another's objects, as a session does, and checks that they are equal after that.
 func forward(t *testing.T, from, to *gittest.Repo) {
 	t.Helper()
 	s, r := open(t, from), open(t, to)
@@ -41,7 +40,7 @@ func forward(t *testing.T, from, to *gittest.Repo) {
 	}
 }
 
-// takeIn takes in a pack of n objects.
+// takeIn receives and installs a pack of n objects.
 func takeIn(t *testing.T, to *gittest.Repo, pack []byte, n int) *Incoming {
 	t.Helper()
 	in, err := receive(t, open(t, to), pack)
@@ -61,7 +60,7 @@ func takeIn(t *testing.T, to *gittest.Repo, pack []byte, n int) *Incoming {
 	return in
 }
 
-// A delta against a delta against a delta, far deeper than git makes them, comes in, can be read, and goes out again.
+// Delta chains far deeper than git makes them can be received, read, and sent on.
 func TestTortureDeepDeltas(t *testing.T) {
 	depth := gittest.Rounds(300, 10000)
 	var p gittest.Pack
@@ -87,8 +86,8 @@ func TestTortureDeepDeltas(t *testing.T) {
 	gittest.Figures(t, "deltas on top of each other", depth, "taken in, read and sent on in %.1f s; %s", time.Since(start).Seconds(), cost(in))
 }
 
-// A tree in a tree in a tree, so deep that some versions of git die of walking it and others refuse to: it comes in, and
-// stops nothing that we do with the store after that.
+// Trees nested so deep that some versions of git die walking them, and others refuse to, are received, and break nothing
+// that we do with the store after that.
 func TestTortureDeepTrees(t *testing.T) {
 	depth := gittest.Rounds(3000, 100000)
 	to, third := gittest.New(t), gittest.New(t)
@@ -113,7 +112,7 @@ func TestTortureDeepTrees(t *testing.T) {
 	gittest.Figures(t, "trees in each other", depth, "taken in and sent on in %.1f s; %s", time.Since(start).Seconds(), cost(in))
 }
 
-// Objects as small as they get, as many as there can be, come in and go out again.
+// The smallest of objects, a great many of them, can be received and sent on.
 func TestTortureTinyObjects(t *testing.T) {
 	n := gittest.Rounds(3000, 1000000)
 	var p gittest.Pack
@@ -131,8 +130,7 @@ func TestTortureTinyObjects(t *testing.T) {
 	gittest.Figures(t, "objects of four bytes", n, "%d KiB of pack, taken in in %.1f s; %s", len(pack)>>10, took.Seconds(), cost(in))
 }
 
-// An object as large as its header says, which takes almost nothing in the pack, is not held in memory where git
-// streams it, and is not stored loose.
+// A huge object that takes almost no room in the pack is not held in memory if git streams it, and is not stored loose.
 func TestTortureLargeObject(t *testing.T) {
 	size := gittest.Size(20<<20, 4<<30+1)
 	to := gittest.New(t)

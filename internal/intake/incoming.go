@@ -20,29 +20,29 @@ import (
 type Incoming struct {
 	store  *Store
 	ctx    context.Context
-	cancel context.CancelFunc // ends all of git's children that work on the pack
+	cancel context.CancelFunc // kills every git child that works on the pack
 	dir    string
 	index  *indexer
 	stdin  io.WriteCloser
 	most   int // objects that it may hold
-	// header is that of the pack. It is held back from git until it is complete and good.
+	// header is the pack's. git doesn't get it before it is complete and valid.
 	header  git.PackHeader
-	written int64       // bytes of the pack
+	written int64       // bytes of the pack so far
 	bad     error       // what is wrong with the header
 	pack    string      // path without extension, once indexed
-	listed  *links.Pack // nil, or what is in it
-	partial *Partial    // nil, or what keeps the pack if the link breaks
+	listed  *links.Pack // nil, or what its index says
+	partial *Partial    // nil, or the file that keeps the pack if the link breaks
 }
 
-// PackError says what is wrong with a pack, apart from what git says.
+// PackError says what is wrong with a pack that git didn't complain of.
 type PackError struct{ Text string }
 
 func (e *PackError) Error() string { return e.Text }
 
-// BadObject says that an object must not come into the store, and why. All others of its pack may be good.
+// BadObject says that an object must not enter the store, and why. The rest of its pack may be good.
 type BadObject struct {
 	Name   string // full, hexadecimal
-	MsgID  string // of git's check that it fails, see git-fsck(1), "FSCK MESSAGES"; "" if it is another that it fails
+	MsgID  string // of the git check that it fails, see git-fsck(1), "FSCK MESSAGES"; "" if it fails one of ours
 	Reason string
 }
 
@@ -53,7 +53,7 @@ func (e *BadObject) Error() string {
 	return fmt.Sprintf("object %s: %s", e.Name, e.Reason)
 }
 
-// Advice returns how the user can take the object in nevertheless, where git has a way.
+// Advice says how the user can let the object in all the same, or returns "" if git has no way.
 func (e *BadObject) Advice() string {
 	if e.MsgID == "" {
 		return ""
@@ -61,21 +61,21 @@ func (e *BadObject) Advice() string {
 	return fmt.Sprintf(" (git config fetch.fsck.%s warn takes all objects of this kind, a list of names in fetch.fsck.skipList this one)", e.MsgID)
 }
 
-// git doesn't look at what comes behind a pack. Where that shows depends on timing.
+// git ignores data behind the end of a pack. Where we notice it depends on timing.
 const behindTheEnd = "there is more behind the end of the pack"
 
-// OfPeer reports whether an error of Finish or Names is about what the peer has sent, not about this side.
+// OfPeer reports whether an error of an Incoming is the fault of what the peer sent, not of this side.
 func OfPeer(err error) bool {
 	failed, ofGit := errors.AsType[*git.Error](err)
 	return errors.As(err, new(*PackError)) || errors.As(err, new(*BadObject)) || ofGit && !failed.OfMachine()
 }
 
-// Receive opens a quarantine and starts git index-pack in it, for a pack of at most so many objects. The caller writes the pack,
-// calls Finish and, if all is well, Install. Discard must be called in any case.
+// Receive opens a quarantine and starts git index-pack in it, for a pack whose objects may number up to most. The caller writes the
+// pack, calls Finish and, if all is well, Install. It must call Discard in any case.
 //
-// A pack that stands alone can have no delta against what the store holds, since the peer has none of it: git doesn't see the store then.
-// Otherwise it looks each object up in every pack there, which for the last pack of a first copy takes a third of its time. It
-// would compare an object with one of the same name; but the caller takes no name that the store has.
+// alone says that the pack has no delta against an object of the store, since the peer has none of them: git is then not shown the store.
+// Otherwise it looks up each object in every pack there, which takes a third of its time for the last pack of a first copy. The look-up
+// would also detect collisions, but the caller takes no name that the store already has.
 func (s *Store) Receive(ctx context.Context, most int, alone bool) (*Incoming, error) {
 	dir, err := os.MkdirTemp(s.ObjectDir, "tmp_objdir-aig-")
 	if err != nil {
@@ -99,8 +99,8 @@ func (s *Store) Receive(ctx context.Context, most int, alone bool) (*Incoming, e
 	return in, nil
 }
 
-// quarantineEnv makes git write to dir and still see the store, and further object directories, as git's tmp-objdir.c does for a
-// push.
+// quarantineEnv returns the environment in which git writes to dir and still sees the store, and any other object directories, as in
+// git's tmp-objdir.c for a push.
 func (s *Store) quarantineEnv(dir string, also ...string) []string {
 	alternates := quoteAlternate(s.ObjectDir)
 	for _, other := range also {
@@ -127,8 +127,8 @@ func quoteAlternate(path string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`).Replace(path) + `"`
 }
 
-// Write feeds the pack to git. Its only error is a *git.LimitError, which concerns all packs. What is wrong with this one, Finish
-// or Names says; the rest of it is dropped.
+// Write feeds the pack to git. Its only error is a *git.LimitError, which concerns all packs. Once this one turns out bad, the rest of
+// it is dropped, and Finish or Names returns the error.
 func (in *Incoming) Write(p []byte) (int, error) {
 	if in.partial != nil {
 		in.partial.keep(p)
@@ -152,11 +152,11 @@ func (in *Incoming) Write(p []byte) (int, error) {
 
 func (in *Incoming) feed(p []byte) {
 	if in.bad == nil {
-		in.stdin.Write(p) // that git took no more shows in Finish or in Names
+		in.stdin.Write(p) // if git has stopped reading, Finish or Names says why
 	}
 }
 
-// checkHeader runs before git sees the number of objects, by which it allocates memory.
+// checkHeader runs before git sees the number of objects, for which it allocates memory.
 func (in *Incoming) checkHeader() error {
 	n, ok := in.header.Objects()
 	switch {
@@ -168,7 +168,7 @@ func (in *Incoming) checkHeader() error {
 	return nil
 }
 
-// Finish ends the pack and waits until it is indexed and checked. OfPeer reports whether the pack is to blame for an error.
+// Finish ends the pack and waits until git has indexed and checked it. OfPeer reports whether the pack is to blame for an error.
 func (in *Incoming) Finish() error {
 	in.stdin.Close()
 	err := in.index.done(in.index.Wait())
@@ -183,11 +183,11 @@ func (in *Incoming) Finish() error {
 	return nil
 }
 
-// errSwept says that somebody has removed the quarantine with a pack in it.
+// errSwept says that somebody has removed the quarantine while a pack was in it.
 var errSwept = errors.New("what was coming in has been removed, as git gc --prune=now and git prune do: " +
 	"run the same command again when they are done")
 
-// why returns err, or errSwept if that is what is behind it.
+// why returns err, or errSwept if that is the cause.
 func (in *Incoming) why(err error) error {
 	if err == nil {
 		return nil
@@ -200,15 +200,15 @@ func (in *Incoming) why(err error) error {
 	return err
 }
 
-// Objects returns how many objects the pack has by its own header. If it was thin, Names has more: the delta bases that git has
+// Objects returns the number of objects in the pack's header. If the pack was thin, Names has more: the delta bases that git has
 // appended, all of which are in the store already.
 func (in *Incoming) Objects() uint32 {
 	n, _ := in.header.Objects()
 	return n
 }
 
-// Names returns the names of the objects of a finished pack, ascending, appended delta bases among them. An error is about the pack
-// (OfPeer) or this side.
+// Names returns the names of a finished pack's objects, ascending, with those of appended delta bases. OfPeer reports whether the pack
+// is to blame for an error.
 func (in *Incoming) Names() (*oid.List, error) {
 	if err := in.list(); err != nil {
 		return nil, in.why(err)
@@ -217,7 +217,7 @@ func (in *Incoming) Names() (*oid.List, error) {
 	if err != nil {
 		return nil, in.why(err)
 	}
-	// git appends the bases of a thin pack where the checksum (gitformat-pack(5)) was.
+	// git appends the bases of a thin pack in place of its checksum (gitformat-pack(5)).
 	end := in.written - int64(in.store.Format.Size())
 	came := uint32(0)
 	for _, offset := range in.listed.Offsets {
@@ -225,7 +225,7 @@ func (in *Incoming) Names() (*oid.List, error) {
 			came++
 		}
 	}
-	// What came behind the end of the pack shows by where its objects lie.
+	// Data behind the end of the pack shows in the offsets of its objects, or in the size of the file.
 	if appended := int(came) < len(in.listed.Offsets); came != in.Objects() || !appended && file.Size() != in.written {
 		return nil, &PackError{behindTheEnd}
 	}
@@ -250,7 +250,7 @@ func (in *Incoming) Discard() {
 	}
 	if in.partial != nil {
 		in.partial.Close()
-		in.store.Partials() // there may be too much of them now
+		in.store.Partials() // together they may now exceed aig.maxPartial
 	}
 	os.RemoveAll(in.dir) // what can't be removed is left to git prune
 }

@@ -7,12 +7,12 @@ import (
 	"aig/internal/oid"
 )
 
-// alone makes git see the quarantine and nothing else. A finished pack has all of its delta bases in it.
+// alone returns the environment in which git sees the quarantine and nothing else. A finished pack contains all of its delta bases.
 func (in *Incoming) alone() []string {
 	return []string{"GIT_OBJECT_DIRECTORY=" + in.dir, "GIT_ALTERNATE_OBJECT_DIRECTORIES="}
 }
 
-// Kinds is [links.Pack.Kinds] of a finished pack, bases of deltas that were appended to it among them.
+// Kinds is [links.Pack.Kinds] of a finished pack, including the delta bases that were appended to it.
 func (in *Incoming) Kinds(visit func(name []byte, kind links.Kind) error) error {
 	err := in.list()
 	if err == nil {
@@ -21,7 +21,7 @@ func (in *Incoming) Kinds(visit func(name []byte, kind links.Kind) error) error 
 	return in.why(err)
 }
 
-// Links is [links.Read] for objects of a finished pack. That git can't read one is the pack's fault.
+// Links is [links.Read] for objects of a finished pack. An object that git can't read is the pack's fault.
 func (in *Incoming) Links(names oid.Names, visit func(from int, target []byte, kind links.Kind) error) error {
 	unread, err := links.Read(in.ctx, in.store.Repo, in.alone(), names, visit)
 	if err == nil && unread > 0 {

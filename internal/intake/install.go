@@ -19,12 +19,12 @@ import (
 )
 
 // Install moves a finished pack into the store or, if its objects are few and small, the objects themselves. It never replaces
-// anything. A pack is complete from the moment its index appears; of loose objects, each is by itself.
+// anything. A pack appears as a whole, with its index; loose objects appear one by one.
 //
-// Several packs can be on their way at once, but they are installed one after the other: a tree in one may name a .gitmodules or
+// Several packs can be received at once, but they are installed one after the other: a tree in one may name a .gitmodules or
 // .gitattributes in another, which can only be checked here. An error that is OfPeer means that git rejects such a file.
 //
-// When Install returns, what git fetch would make durable is durable, under the user's core.fsync: index-pack syncs packs and their
+// When Install returns, what git fetch would make durable under the user's core.fsync is durable: index-pack syncs packs and their
 // indexes, and their directory is synced here. Loose objects, by git's default, are left to the operating system, which may lose
 // them in a power failure.
 func (in *Incoming) Install() error {
@@ -33,7 +33,7 @@ func (in *Incoming) Install() error {
 	err := in.checkSpecial()
 	if err == nil {
 		names, small := in.small()
-		if !small || in.installLoose(names) != nil { // a pack goes in where anything is in the way of its objects
+		if !small || in.installLoose(names) != nil { // if anything goes wrong with the loose objects, the pack goes in
 			err = in.installPack()
 		}
 	}
@@ -57,7 +57,7 @@ func (in *Incoming) installPack() error {
 	return syncDir(packDir)
 }
 
-// movePack returns the paths of those files that were not there before, also with an error.
+// movePack returns the paths of the files that were not there before, even if it fails.
 func (in *Incoming) movePack(packDir string) (moved []string, err error) {
 	// git finds packs by their .idx, so that comes last.
 	for _, ext := range []string{".pack", ".rev", ".idx"} {
@@ -76,8 +76,8 @@ func (in *Incoming) movePack(packDir string) (moved []string, err error) {
 	return moved, nil
 }
 
-// takeBack removes what was moved of a pack without its index, which may have been swept. Nobody else would remove it: a pack
-// without its index could be in the making. An index that is there all the same comes from another process with the same pack.
+// takeBack removes what was moved of a pack whose index was not, perhaps because it was swept. Nobody else would: a pack without an
+// index may be one that is still being installed. If there is an index all the same, another process has installed the same pack.
 func (in *Incoming) takeBack(packDir string, moved []string) {
 	if _, err := os.Lstat(filepath.Join(packDir, filepath.Base(in.pack)+".idx")); !errors.Is(err, fs.ErrNotExist) {
 		return
@@ -87,7 +87,7 @@ func (in *Incoming) takeBack(packDir string, moved []string) {
 	}
 }
 
-// moveDir moves a directory of the quarantine, to which git has given the right permissions, into the store, if there is none of that
+// moveDir moves a directory of the quarantine, to which git has given the right permissions, into the store, unless it has one of that
 // name.
 func moveDir(from, to string) bool {
 	_, err := os.Lstat(to)
@@ -95,7 +95,7 @@ func moveDir(from, to string) bool {
 }
 
 // moveNew moves a file, but never replaces one: what is in a store stays as it is, and a pack of the same name holds the same
-// objects. isNew is true if there was none.
+// objects. isNew is true if there was no file of that name.
 func moveNew(from, to string) (isNew bool, err error) {
 	err = os.Link(from, to)
 	if errors.Is(err, fs.ErrExist) {
@@ -114,7 +114,7 @@ func moveNew(from, to string) (isNew bool, err error) {
 	return err == nil, err
 }
 
-// copyNew is moveNew where a directory of the store is on another file system. git prune sweeps what an interruption leaves of it.
+// copyNew is moveNew to a directory of the store on another file system. git prune sweeps what an interrupted copy leaves behind.
 func copyNew(from, to string) (isNew bool, err error) {
 	file, err := os.Open(from)
 	if err != nil {
@@ -137,7 +137,7 @@ func copyNew(from, to string) (isNew bool, err error) {
 	return moveNew(beside.Name(), to)
 }
 
-// syncDir makes renames durable. Errors of systems that can't sync a directory (Windows) are ignored.
+// syncDir makes renames durable. It ignores the errors of systems that can't sync a directory (Windows).
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -153,13 +153,13 @@ func syncDir(dir string) error {
 // defaultUnpackLimit is git's own default of transfer.unpackLimit (git-config(1)).
 const defaultUnpackLimit = 100
 
-// maxLooseBytes is the largest unpacked size of all objects of a pack that are stored loose. git has no such limit; but a loose
-// object is whole and deflated anew, so a hundred versions of a large file, a few megabytes as deltas, would become gigabytes and
-// take minutes. This much takes a second at most.
+// maxLooseBytes is the total unpacked size up to which a pack's objects are stored loose. git has no such limit; but a loose object
+// is no delta and is deflated anew, so a hundred versions of a large file, a few megabytes as deltas, would become gigabytes and take
+// minutes. This much takes a second at most.
 const maxLooseBytes = 16 << 20
 
 // unpackLimit returns the number of objects below which a pack is stored loose: fetch.unpackLimit, else transfer.unpackLimit, as for
-// git fetch. A negative value doesn't count.
+// git fetch. A negative value counts as unset.
 func unpackLimit(ctx context.Context, g git.Git) (int64, error) {
 	for _, key := range []string{"fetch.unpackLimit", "transfer.unpackLimit"} {
 		v, ok, err := g.Config(ctx, key, "int")
@@ -173,8 +173,7 @@ func unpackLimit(ctx context.Context, g git.Git) (int64, error) {
 	return defaultUnpackLimit, nil
 }
 
-// small reports whether the finished pack is to be stored as loose objects. If so, it names all of them, appended delta bases among
-// them.
+// small reports whether the finished pack is to be stored as loose objects. If so, names has all of them, and appended delta bases.
 func (in *Incoming) small() (names *oid.List, small bool) {
 	if int64(in.Objects()) >= in.store.unpackLimit {
 		return nil, false
@@ -199,7 +198,7 @@ func (in *Incoming) small() (names *oid.List, small bool) {
 // installLoose unpacks the finished pack of the named objects, and moves them into the store.
 //
 // They are unpacked inside the quarantine, into an object directory that sees the store but not the pack: git writes no object that it
-// finds elsewhere. So a delta base that was appended to a thin pack isn't written either.
+// finds elsewhere. So it doesn't write the delta bases that were appended to a thin pack either.
 func (in *Incoming) installLoose(names *oid.List) error {
 	loose := filepath.Join(in.dir, "loose")
 	if err := os.Mkdir(loose, 0o777); err != nil {
@@ -224,7 +223,7 @@ func (in *Incoming) installLoose(names *oid.List) error {
 			return err
 		}
 	}
-	// What was unpacked, and what was not, may have been swept.
+	// What was unpacked may have been swept, and so may what git found in the store.
 	kinds, err := links.Kinds(in.ctx, in.store.Repo, nil, names)
 	if slices.Contains(kinds, 0) {
 		err = errSwept

@@ -12,7 +12,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// bomb is a small pack whose n deltas each describe an object of size bytes, all of them different.
+// bomb returns a small pack of n deltas, each of which makes another object of size bytes.
 func bomb(n int, size uint64) []byte {
 	const baseSize = 1 << 20
 	var p gittest.Pack
@@ -32,7 +32,7 @@ func bomb(n int, size uint64) []byte {
 	return p.Bytes()
 }
 
-// unchanged fails where something in a repository is not as it was, or where a child of ours is left.
+// unchanged fails if something in a repository has changed, or if a child of ours is left.
 func unchanged(t *testing.T, what string, r *gittest.Repo, before gittest.Files) {
 	t.Helper()
 	if changed, added := before.Changed(r.Files()); len(changed)+len(added) > 0 {
@@ -43,7 +43,7 @@ func unchanged(t *testing.T, what string, r *gittest.Repo, before gittest.Files)
 	}
 }
 
-// aig.maxInputSize bounds the bytes of all packs of one run together, whatever becomes of each.
+// aig.maxInputSize bounds the bytes of all packs of one run together, whatever becomes of them.
 func TestMaxInputSize(t *testing.T) {
 	from, to := gittest.New(t), gittest.New(t)
 	from.Blobs("blob", 500)
@@ -52,7 +52,7 @@ func TestMaxInputSize(t *testing.T) {
 	before := to.Files()
 	for _, c := range []struct {
 		limit string
-		packs int // that come in, of three
+		packs int // that are received, of three
 	}{
 		{"", 3}, {"0", 3}, {fmt.Sprint(3 * len(good)), 3}, {fmt.Sprint(3*len(good) - 1), 2}, {fmt.Sprint(len(good)), 1}, {"1k", 0},
 	} {
@@ -87,17 +87,17 @@ func TestMaxInputSize(t *testing.T) {
 	}
 }
 
-// aig.maxMemory bounds what git takes for a small pack that asks for much, and the error names it. That it does so
-// nowhere but on Linux, docs/security.md says.
+// aig.maxMemory bounds the memory that git uses for a small pack that asks for much, and the error names it. It does so on
+// Linux alone, as docs/security.md says.
 func TestMaxMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		gittest.Skip(t, "aig.maxMemory is Linux's alone")
 	}
 	to := gittest.New(t)
 	to.Git("config", "aig.maxMemory", "128m")
-	to.Git("config", "pack.threads", "1") // several would make their objects at the same time
+	to.Git("config", "pack.threads", "1") // several would hold their objects at the same time
 	before := to.Files()
-	var huge gittest.Pack // says what it needs in the header of one object
+	var huge gittest.Pack // asks for it in the header of one object
 	huge.Entry(gittest.PackCommit, 1<<40, nil, gittest.Deflate([]byte("short")))
 	packs := map[string][]byte{
 		"one delta": bomb(1, 400<<20), "many": bomb(5, 60<<20), "one header": huge.Bytes(),
@@ -111,7 +111,7 @@ func TestMaxMemory(t *testing.T) {
 	for name, pack := range packs {
 		in, err := receive(t, open(t, to), pack)
 		if name == "many" {
-			// Each fits, one after the other.
+			// One at a time, each fits.
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
@@ -124,14 +124,14 @@ func TestMaxMemory(t *testing.T) {
 		}
 		used := maxMemory(in.index.ProcessState)
 		t.Logf("%s: %d bytes of pack, %d MiB used, in %s", name, len(pack), used>>20, in.index.ProcessState.UserTime())
-		// The program itself and its maps count here too, and, before it was loaded, what we use (exec keeps the peak).
+		// This counts the program itself and its mappings too, and what we used when it was started (exec keeps the peak).
 		if used > max(160<<20, ownMemory(t)) {
 			t.Errorf("%s: git used %d MiB", name, used>>20)
 		}
 		in.Discard()
 		unchanged(t, name, to, before)
 	}
-	// Threads take of it too: each has a stack.
+	// Threads count too: each has a stack.
 	to.Git("config", "pack.threads", "64")
 	in, err := receive(t, open(t, to), packs["many"])
 	var failed *git.Error
@@ -139,7 +139,7 @@ func TestMaxMemory(t *testing.T) {
 		t.Errorf("64 threads: %v", err)
 	}
 	in.Discard()
-	// Without the limit there is nothing wrong with the first one.
+	// Without the limit the first one is fine.
 	to.Git("config", "aig.maxMemory", "0")
 	to.Git("config", "--unset", "pack.threads")
 	if _, err := receive(t, open(t, to), packs["one delta"]); err != nil {
@@ -147,7 +147,7 @@ func TestMaxMemory(t *testing.T) {
 	}
 }
 
-// A few kilobytes of deltas that ask for gigabytes get what the limit says, and the store stays as it was.
+// A few kilobytes of deltas that ask for gigabytes get no more than the limit, and the store is unchanged.
 func TestTortureDeltaBombs(t *testing.T) {
 	asked := gittest.Size(256<<20, 2<<30)
 	to := gittest.New(t)
@@ -166,7 +166,7 @@ func TestTortureDeltaBombs(t *testing.T) {
 
 }
 
-// Sizes are git's, and what is none is refused with the variable's name.
+// Sizes are written as git writes them; an invalid one is an error that names the variable.
 func TestConfiguredBudget(t *testing.T) {
 	for _, c := range []struct{ key, value string }{{"aig.maxInputSize", "-1"}, {"aig.maxInputSize", "much"}} {
 		to := gittest.New(t)

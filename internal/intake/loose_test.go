@@ -19,7 +19,7 @@ import (
 	"aig/internal/oid"
 )
 
-// stored is how many loose objects and packs a store has.
+// stored returns how many loose objects and packs a store has.
 func stored(t *testing.T, r *gittest.Repo) (loose, packs int) {
 	t.Helper()
 	for pattern, n := range map[string]*int{"[0-9a-f][0-9a-f]/*": &loose, "pack/*.idx": &packs} {
@@ -90,8 +90,8 @@ func TestLargeObjectsStayPacked(t *testing.T) {
 	}
 }
 
-// The bases of a thin pack are appended to it, are among its names and not among its objects, and are not stored again
-// where it becomes loose.
+// The bases of a thin pack are appended to it; Names has them, Objects doesn't count them, and they are not stored again
+// if the pack is stored loose.
 func TestAppendedBases(t *testing.T) {
 	t.Parallel()
 	for _, limit := range []string{"1", "1000"} {
@@ -137,7 +137,7 @@ func TestAppendedBases(t *testing.T) {
 	}
 }
 
-// Objects that came into the store while their pack was on its way stay as they are, and the others are stored.
+// Objects that entered the store while their pack was being received stay as they are, and the others are stored.
 func TestLooseObjectsReplaceNothing(t *testing.T) {
 	from, to := gittest.New(t), gittest.New(t)
 	from.Blobs("blob", 5)
@@ -162,7 +162,7 @@ func TestLooseObjectsReplaceNothing(t *testing.T) {
 	}
 }
 
-// Directories that go again as soon as they are there and empty, as git prune-packed makes them, are no failure.
+// Directories that are removed as soon as they are empty, as git prune-packed does, cause no failure.
 func TestLooseAmongPrunePacked(t *testing.T) {
 	t.Parallel()
 	from, to := gittest.New(t), gittest.New(t)
@@ -197,12 +197,12 @@ func TestLooseAmongPrunePacked(t *testing.T) {
 	}
 }
 
-// refDelta is a pack of one delta against the named object.
+// refDelta returns a pack of one delta against the named object.
 func refDelta(format oid.Format, base []byte) []byte {
 	var pack bytes.Buffer
 	pack.WriteString("PACK\x00\x00\x00\x02")
 	pack.Write(binary.BigEndian.AppendUint32(nil, 1))
-	// From 8 bytes make 1, and that is "x" (gitformat-pack(5), "Deltified representation").
+	// A base of 8 bytes, a result of 1, and that is "x" (gitformat-pack(5), "Deltified representation").
 	delta := "\x08\x01\x01x"
 	pack.WriteByte(7<<4 | byte(len(delta)))
 	pack.Write(base)
@@ -223,7 +223,7 @@ func TestDeltaBasesAreNotFetched(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The pack is one that git takes where the base is there.
+	// With the base, git accepts the pack.
 	if _, err := receive(t, open(t, origin), refDelta(oid.SHA1, base)); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// maxMemory is what a child has used at most of memory, in bytes, and ownMemory what we have.
+// maxMemory returns a child's peak of memory, in bytes, and ownMemory ours.
 func maxMemory(state *os.ProcessState) int64 {
 	return int64(state.SysUsage().(*syscall.Rusage).Maxrss) << 10
 }

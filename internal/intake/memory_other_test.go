@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// maxMemory is not known: systems count it in different units, if at all.
+// maxMemory returns 0: systems count it in different units, if at all.
 func maxMemory(*os.ProcessState) int64 { return 0 }
 
 func ownMemory(*testing.T) int64 { return 0 }

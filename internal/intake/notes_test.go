@@ -11,13 +11,13 @@ import (
 	"aig/internal/oid"
 )
 
-// notStarted is a git index-pack that is yet to say something, of which so many missing files are noted.
+// notStarted returns a git index-pack that has printed nothing yet, in a store that remembers up to most missing files.
 func notStarted(t *testing.T, most int) *indexer {
 	s := &Store{Repo: &git.Repo{Format: oid.SHA1}, unchecked: unchecked{most: most}}
 	return s.index(t.Context(), nil)
 }
 
-// git writes to both of its streams at once, and nothing of it is lost. The race detector looks on.
+// git writes to both of its streams at once, and no line is lost. The race detector looks on.
 func TestNotesOfBothStreams(t *testing.T) {
 	const each = 1000
 	n := notStarted(t, defaultMaxUnchecked)
@@ -39,7 +39,7 @@ func TestNotesOfBothStreams(t *testing.T) {
 	}
 }
 
-// A file that is missing under both of its names is noted under both, whichever comes first.
+// A file that is missing under both paths is noted under both, whichever comes first.
 func TestNotesOfTwoNames(t *testing.T) {
 	name := strings.Repeat("a1", 20)
 	said := []byte(name)

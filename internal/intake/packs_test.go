@@ -17,7 +17,7 @@ import (
 	"aig/internal/oid"
 )
 
-// accept takes a pack in as a session does, and installs it if its names are the wanted ones.
+// accept receives a pack as a session does, and installs it if it holds the wanted names.
 func accept(t *testing.T, s *Store, pack []byte, want []string) error {
 	t.Helper()
 	in, err := receive(t, s, pack)
@@ -35,10 +35,10 @@ func accept(t *testing.T, s *Store, pack []byte, want []string) error {
 	return in.Install()
 }
 
-// base is a blob that the store has before a bad pack comes, and text is what the deltas of the bad packs begin with.
+// base is a blob that the store has before the packs below arrive: their deltas are against it.
 const base = "a base that has been there before, of a length that can be copied from\n"
 
-// goodPack is a commit, a tree and two blobs, of which one is a delta, and their names.
+// goodPack returns a pack of a commit, a tree and two blobs, one of them a delta, and their names.
 func goodPack(sha256 bool) (pack *gittest.Pack, names []string) {
 	pack = &gittest.Pack{SHA256: sha256}
 	one := pack.Object(gittest.PackBlob, []byte("one\n"))
@@ -55,8 +55,8 @@ func goodPack(sha256 bool) (pack *gittest.Pack, names []string) {
 	return pack, names
 }
 
-// badPacks is a malformed pack of each kind that git's own tests know, and some more, with a part of what is said of
-// each. have is the name of the blob that the store has.
+// badPacks returns a malformed pack of each kind in git's own tests, and some more, with a part of the error for each, or
+// several to choose from ("|"). have is the name of the blob that the store has.
 func badPacks(have []byte) map[string]struct {
 	pack []byte
 	said string
@@ -197,8 +197,8 @@ func badPacks(have []byte) map[string]struct {
 	return packs
 }
 
-// A malformed pack of any kind is refused with what is wrong with it, on the peer's account; the store is the same as
-// before, byte for byte; nothing is left of git; and the next pack, which is good, goes in.
+// A malformed pack of any kind is refused with an error that says what is wrong and blames the peer; the store is the same
+// as before, byte for byte; no child is left; and the next pack, which is good, is accepted.
 func TestMalformedPacks(t *testing.T) {
 	to := gittest.New(t)
 	have, err := hex.DecodeString(to.GitIn(base, "hash-object", "-w", "--stdin"))
@@ -213,7 +213,7 @@ func TestMalformedPacks(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(packs)) {
 		bad := packs[name]
 		err := accept(t, store, bad.pack, nil)
-		// What git can't get memory for it is not said to be the peer's fault, nor what git dies of.
+		// If git runs out of memory, or dies, that is not said to be the peer's fault.
 		if err == nil || !OfPeer(err) && !strings.Contains(bad.said, "ut of memory") && !strings.Contains(bad.said, "total_in") {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -237,8 +237,8 @@ func TestMalformedPacks(t *testing.T) {
 	to.Git("fsck", "--strict")
 }
 
-// A pack that is cut anywhere, or in which anything is flipped, is refused; also where its checksum is right again. At
-// most it holds just the objects that were announced: some bits of a deflated stream mean nothing.
+// A pack that is cut anywhere, or in which any bit is flipped, is refused, even if its checksum is made right again, unless
+// it still holds exactly the objects that were announced: some bits of a deflated stream mean nothing.
 func TestTortureDamagedPacks(t *testing.T) {
 	t.Run("sha1", func(t *testing.T) { testDamagedPacks(t, oid.SHA1) })
 	t.Run("sha256", func(t *testing.T) { testDamagedPacks(t, oid.SHA256) })
@@ -307,8 +307,8 @@ func testDamagedPacks(t *testing.T, format oid.Format) {
 	gittest.Figures(t, "packs cut or flipped", rounds, "refused %d, without effect %d, stores changed 0", refused, same)
 }
 
-// What has the name of one of our objects, and another content, does not come in. Two such contents can't be had in
-// honest names; so here it is ours that is not what its name says, which git can't tell from a collision.
+// An object with the name of one of ours, but other content, is refused. Two objects that really share a name can't be had;
+// so here it is ours that is not what its name says, which git can't tell from a collision.
 func TestSameNameOtherContent(t *testing.T) {
 	for _, packed := range []bool{false, true} {
 		to := gittest.New(t)
@@ -319,7 +319,7 @@ func TestSameNameOtherContent(t *testing.T) {
 		}
 		var p gittest.Pack
 		name := hex.EncodeToString(p.Object(gittest.PackBlob, []byte("what it should be\n")))
-		if packed { // as a delta, which git hashes only when it has been resolved
+		if packed { // as a delta, which git hashes only once it is resolved
 			p = gittest.Pack{}
 			first := p.Offset()
 			p.Object(gittest.PackBlob, []byte("what it is\n"))

@@ -10,31 +10,31 @@ import (
 	"strings"
 )
 
-// Partial is the beginning of a large pack, kept in a file of the object directory while the pack comes in and, if the link breaks,
-// until it comes again. It goes by one of the pack's objects. git prune sweeps the file. What it holds is worth nothing before git has
-// indexed the whole pack, and checked it.
+// Partial is the beginning of a large pack, kept in a file in the object directory while the pack is received and, if the link breaks,
+// until it is sent again. The file is named after one of the pack's objects; git prune sweeps it. Its content is not to be trusted
+// before git has indexed the whole pack, and checked it.
 type Partial struct {
 	Size int64 // when it was opened
 	file *os.File
-	room int64 // how many more bytes are kept
+	room int64 // how many more bytes may be kept
 }
 
 const partialPrefix = "tmp_aig_partial_"
 
-// defaultMaxPartial is as much as a slow link brings in a night or two.
+// defaultMaxPartial is what a slow link carries in a night or two.
 const defaultMaxPartial = 2 << 30
 
 func (s *Store) partialPath(object []byte) string {
 	return filepath.Join(s.ObjectDir, partialPrefix+hex.EncodeToString(object))
 }
 
-// Partials returns the objects by which the partial packs of earlier runs go, the newest first. Those beyond aig.maxPartial are removed.
+// Partials returns the objects that name the partial packs of earlier runs, newest first, and removes those beyond aig.maxPartial.
 func (s *Store) Partials() (objects [][]byte, err error) {
 	entries, err := os.ReadDir(s.ObjectDir)
 	var files []fs.FileInfo
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), partialPrefix) {
-			if info, err := e.Info(); err == nil { // else it has just been removed
+			if info, err := e.Info(); err == nil { // otherwise it has just been removed
 				files = append(files, info)
 			}
 		}
@@ -52,7 +52,7 @@ func (s *Store) Partials() (objects [][]byte, err error) {
 	return objects, err
 }
 
-// OpenPartial returns what is kept of the pack that goes by an object. Close or remove it.
+// OpenPartial opens what is kept of the pack named after object. The caller closes it.
 func (s *Store) OpenPartial(object []byte) (*Partial, error) {
 	file, err := os.OpenFile(s.partialPath(object), os.O_RDWR|os.O_APPEND, 0)
 	if err != nil {
@@ -66,8 +66,8 @@ func (s *Store) OpenPartial(object []byte) (*Partial, error) {
 	return &Partial{Size: info.Size(), file: file, room: s.maxPartial - info.Size()}, nil
 }
 
-// NewPartial returns an empty one in the place of what was kept before, nil where nothing is to be kept. Nothing that another run has
-// open is ever cut short.
+// NewPartial returns an empty one that replaces what was kept before, or nil if nothing is to be kept. It makes a new file, and doesn't
+// truncate the old one, which another run may have open.
 func (s *Store) NewPartial(object []byte) (*Partial, error) {
 	s.RemovePartial(object)
 	if s.maxPartial == 0 {
@@ -80,7 +80,7 @@ func (s *Store) NewPartial(object []byte) (*Partial, error) {
 	return &Partial{file: file, room: s.maxPartial}, nil
 }
 
-// RemovePartial removes what is kept of the pack that goes by an object.
+// RemovePartial removes what is kept of the pack named after object.
 func (s *Store) RemovePartial(object []byte) { os.Remove(s.partialPath(object)) }
 
 // WriteTo writes its first Size bytes.
@@ -95,7 +95,7 @@ func (p *Partial) WriteTo(w io.Writer) (int64, error) {
 // Close closes the file, which stays.
 func (p *Partial) Close() { p.file.Close() }
 
-// keep appends to it. What can't be kept comes once more if the link breaks, so that is no error.
+// keep appends b. Failing to is no error: what isn't kept is sent again if the link breaks.
 func (p *Partial) keep(b []byte) {
 	n, err := p.file.Write(b[:min(int64(len(b)), p.room)])
 	if p.room -= int64(n); err != nil {
@@ -103,17 +103,17 @@ func (p *Partial) keep(b []byte) {
 	}
 }
 
-// Keep feeds what p holds to git as the pack's beginning, and keeps in p what is written from now on. Discard closes p.
+// Keep feeds what p holds to git as the beginning of the pack, and keeps in p what is written from now on. Discard closes p.
 func (in *Incoming) Keep(p *Partial) error {
 	_, err := p.WriteTo(in)
 	in.partial = p
 	return err
 }
 
-// Kept reports whether what comes of the pack stays if the link breaks.
+// Kept reports whether what is received of the pack is kept if the link breaks.
 func (in *Incoming) Kept() bool { return in.partial != nil }
 
-// Forget removes what is kept of the pack: it has been stored or refused, or is not what comes next time.
+// Forget removes what is kept of the pack: it has been stored or refused, or won't be sent again.
 func (in *Incoming) Forget() {
 	if in.partial != nil {
 		os.Remove(in.partial.file.Name())

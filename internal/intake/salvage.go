@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 )
 
-// Salvage ends a pack that was cut, and returns one, to be finished, of those of its objects that have come whole; nil if there
-// are none. What git packs has each delta behind its base, so that all of them are of use.
+// Salvage ends a pack that was cut, and returns another, to be finished, of those of its objects that were received whole; nil if
+// there are none. git packs each delta behind its base, so all of them can be used.
 func (in *Incoming) Salvage(alone bool) (*Incoming, error) {
 	in.stdin.Close()
 	in.index.Wait()
@@ -21,7 +21,7 @@ func (in *Incoming) Salvage(alone bool) (*Incoming, error) {
 	dir := filepath.Join(in.dir, "pack")
 	left, _ := fs.Glob(os.DirFS(dir), "tmp_pack_*")
 	if len(left) == 0 {
-		left, _ = fs.Glob(os.DirFS(dir), "*.pack") // nothing was cut but the word that this is all
+		left, _ = fs.Glob(os.DirFS(dir), "*.pack") // the pack is complete; only the message that ends it is missing
 	}
 	if len(left) == 0 {
 		return nil, nil
@@ -43,7 +43,7 @@ func (in *Incoming) Salvage(alone bool) (*Incoming, error) {
 	if err != nil {
 		return nil, err
 	}
-	in.store.input.Add(-end - int64(sum.Size())) // it was counted when it came
+	in.store.input.Add(-end - int64(sum.Size())) // it was counted when it was received
 	pack := io.MultiReader(bytes.NewReader(header[:]), io.NewSectionReader(cut, size, end-size))
 	_, err = io.Copy(rest, io.TeeReader(pack, sum))
 	if err == nil {
@@ -58,7 +58,7 @@ func (in *Incoming) Salvage(alone bool) (*Incoming, error) {
 
 // whole returns how many objects at the beginning of the pack are whole, and where the last of them ends.
 func (in *Incoming) whole(pack io.ReadSeeker) (objects uint32, end int64) {
-	r := bufio.NewReader(pack) // zlib takes no more than it needs of what gives single bytes
+	r := bufio.NewReader(pack) // an io.ByteReader, so zlib reads no further than it must
 	if _, err := io.CopyN(io.Discard, r, int64(len(in.header.B))); err != nil {
 		return 0, 0
 	}
@@ -72,7 +72,7 @@ func (in *Incoming) whole(pack io.ReadSeeker) (objects uint32, end int64) {
 			err = z.(zlib.Resetter).Reset(r, nil)
 		}
 		if err == nil {
-			_, err = io.CopyBuffer(discard{in.ctx}, z, buf) // a small pack can become many gigabytes
+			_, err = io.CopyBuffer(discard{in.ctx}, z, buf) // a small pack can inflate to many gigabytes
 		}
 		if err != nil {
 			break
@@ -86,12 +86,12 @@ func (in *Incoming) whole(pack io.ReadSeeker) (objects uint32, end int64) {
 	return objects, end
 }
 
-// discard takes what is written to it, as long as its context lasts.
+// discard drops what is written to it, and fails once its context has ended.
 type discard struct{ ctx context.Context }
 
 func (d discard) Write(p []byte) (int, error) { return len(p), d.ctx.Err() }
 
-// skipHeader reads what is before the deflated data of an object (gitformat-pack(5), "Pack entry"), whose names have so many bytes.
+// skipHeader skips what precedes an object's deflated data (gitformat-pack(5), "Pack entry"). size is that of an object name, in bytes.
 func skipHeader(r *bufio.Reader, size int) error {
 	first, err := r.ReadByte()
 	const more = 0x80 // another byte of the number follows
@@ -102,9 +102,9 @@ func skipHeader(r *bufio.Reader, size int) error {
 	}
 	skipNumber(first)
 	switch first >> 4 & 7 {
-	case 6: // a delta, of what is so many bytes before
+	case 6: // OBJ_OFS_DELTA: the distance to the base
 		skipNumber(more)
-	case 7: // a delta, of what has this name
+	case 7: // OBJ_REF_DELTA: the name of the base
 		_, err = io.CopyN(io.Discard, r, int64(size))
 	}
 	return err

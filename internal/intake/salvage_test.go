@@ -11,7 +11,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// TestSalvage: of a pack that is cut anywhere, those objects are taken in that have come whole, deltas of every kind among them.
+// Wherever a pack is cut, the objects that were received whole are stored, deltas of every kind among them.
 func TestSalvage(t *testing.T) {
 	for _, format := range []string{"sha1", "sha256"} {
 		r := gittest.New(t, "--object-format="+format)
@@ -21,7 +21,7 @@ func TestSalvage(t *testing.T) {
 		large := bytes.Repeat([]byte("a line of many\n"), 1<<13)
 		pack.Object(gittest.PackBlob, large)
 		pack.OfsDelta(uint64(pack.Offset()-from), gittest.Delta(uint64(len(large)), 15, gittest.Copy(0, 15)))
-		// What git complains of at the very end.
+		// git complains of this one at the very end.
 		pack.Object(gittest.PackTree, gittest.TreeEntry("100644", ".gitattributes", pack.Name(gittest.PackBlob, []byte("not here"))))
 		whole := pack.Bytes()
 		names := packNames(t, r, whole)
@@ -38,7 +38,7 @@ func TestSalvage(t *testing.T) {
 	}
 }
 
-// TestSalvageEnds: a small pack may become gigabytes, which nobody has to wait for.
+// A small pack may inflate to gigabytes, but nobody has to wait for them.
 func TestSalvageEnds(t *testing.T) {
 	r := gittest.New(t)
 	pack := new(gittest.Pack)
@@ -57,7 +57,7 @@ func TestSalvageEnds(t *testing.T) {
 	}
 }
 
-// packNames returns where each object of a pack ends.
+// packNames returns where each object of a pack ends, by its name.
 func packNames(t *testing.T, r *gittest.Repo, pack []byte) map[string]int64 {
 	t.Helper()
 	in, err := receive(t, open(t, r), pack)
@@ -83,7 +83,7 @@ func packNames(t *testing.T, r *gittest.Repo, pack []byte) map[string]int64 {
 	return ends
 }
 
-// salvage cuts a pack, and looks at what of it gets into a store.
+// salvage cuts a pack, and checks what of it gets into a store.
 func salvage(t *testing.T, r *gittest.Repo, pack []byte, cut int, ends map[string]int64) {
 	t.Helper()
 	to := gittest.New(t, "--object-format="+strings.TrimSpace(r.Git("rev-parse", "--show-object-format")))

@@ -16,12 +16,12 @@ const (
 	skipListKey    = "fetch.fsck.skiplist"
 )
 
-// Not --strict: that rejects what points at something absent, as shallow and partial stores rightly do.
+// Not --strict, which rejects objects that point to an absent one, as those of shallow and partial stores rightly do.
 const fsckOption = "--fsck-objects"
 
-// readChecks returns the option that makes git index-pack check received objects, "" for no checks, and why severities that are
-// configured don't count, if they don't. They are checked as for git fetch: fetch.fsckObjects, else transfer.fsckObjects, and
-// fetch.fsck.<msg-id>. But if neither of the first two is set they are checked, for they come from a peer.
+// readChecks returns the option that makes git index-pack check received objects, "" for no checks, and a warning if configured
+// severities are ignored. Objects are checked as git fetch does, by fetch.fsckObjects, else transfer.fsckObjects, and
+// fetch.fsck.<msg-id>; but if neither of the first two is set they are checked, since they come from a peer.
 func readChecks(ctx context.Context, g git.Git) (option, warning string, err error) {
 	for _, key := range []string{"fetch.fsckObjects", "transfer.fsckObjects"} {
 		v, ok, err := g.Config(ctx, key, "bool")
@@ -51,7 +51,7 @@ func readSeverities(ctx context.Context, g git.Git) ([]string, error) {
 		values := configured[key]
 		switch severity := values[len(values)-1]; {
 		case key == skipListKey:
-			// A path with a comma or a space can't be said that way, and git fetch can't either.
+			// A path with a comma or a space can't be passed that way; git fetch can't do it either.
 			lists, err := g.ConfigAll(ctx, key, "path")
 			if err != nil {
 				return nil, err
@@ -61,7 +61,7 @@ func readSeverities(ctx context.Context, g git.Git) ([]string, error) {
 			}
 		case strings.Trim(id, "abcdefghijklmnopqrstuvwxyz0123456789") != "":
 		case id == "gitmodulesmissing", id == "gitattributesmissing":
-			// That something is missing is no failure here, but must be heard of: see fsck.go.
+			// A missing file is no failure here, but git must report it: see fsck.go.
 		case severity != "error" && severity != "warn" && severity != "ignore":
 			return nil, fmt.Errorf("configuration variable %s: %q is none of error, warn and ignore", key, severity)
 		default:
@@ -71,13 +71,13 @@ func readSeverities(ctx context.Context, g git.Git) ([]string, error) {
 	return severities, nil
 }
 
-// probe lets git look at the severities, and drops what this git doesn't know, as git fetch does: another version may. A git
-// before 2.44 takes none with --fsck-objects; and with --strict, where it does, it rejects what shallow and partial stores
-// rightly have.
+// probe has git parse the severities, and drops those of messages that this git doesn't know, as git fetch does: another version may.
+// Before 2.44 git takes none with --fsck-objects; it does with --strict, but then rejects what shallow and partial stores rightly
+// have.
 func probe(ctx context.Context, g git.Git, severities []string) (option, warning string, err error) {
 	for len(severities) > 0 {
 		option := fsckOption + "=" + strings.Join(severities, ",")
-		// The options are looked at first; then git fails, since that is no pack.
+		// git parses the options first; then it fails, since os.DevNull is no pack.
 		child := g.Command(ctx, nil, "index-pack", option, os.DevNull)
 		status, said := git.ExitCode(child.Run()), child.Said()
 		id, isUnknown := strings.CutPrefix(said, "Unhandled message id: ")

@@ -1,4 +1,4 @@
-// Package intake takes packs in: each is indexed and checked in a quarantine, and then installed, or dropped without a trace.
+// Package intake receives packs: each is indexed and checked in a quarantine, and then installed, or dropped without a trace.
 package intake
 
 import (
@@ -9,22 +9,22 @@ import (
 	"aig/internal/git"
 )
 
-// Store is a repository's object store, which packs come into, for one run of a command.
+// Store is a repository's object store, as one run of a command stores packs in it.
 type Store struct {
 	*git.Repo
-	// Warning is why severities of git's checks that are configured don't count, or "".
+	// Warning says why the configured severities of git's checks are ignored; "" if they aren't.
 	Warning string
 	check   string // the option by which git index-pack checks objects, or ""
-	// unpackLimit is the number of objects from which on a pack stays one, when it is taken in.
+	// unpackLimit is the number of objects from which on a received pack stays a pack.
 	unpackLimit int64
 	maxInput    int64        // bytes of all packs together; 0 is no limit
 	maxPartial  int64        // bytes of all partial packs together; 0 keeps none
-	input       atomic.Int64 // bytes that have come
+	input       atomic.Int64 // bytes received so far
 	unchecked   unchecked
 }
 
-// Open finds the repository as git itself does, from the directory and the environment of g, and reads what its
-// configuration says of packs that come in.
+// Open finds the repository as git itself does, from the directory and the environment of g, and reads its configuration for
+// incoming packs.
 func Open(ctx context.Context, g git.Git) (*Store, error) {
 	repo, err := git.Open(ctx, g)
 	if err != nil {

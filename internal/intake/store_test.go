@@ -44,7 +44,7 @@ func all(l *oid.List) oid.Selection {
 	return s
 }
 
-// pack is one pack of the given objects.
+// pack returns one pack of the given objects.
 func pack(t *testing.T, s *Store, names oid.Selection) []byte {
 	t.Helper()
 	var b bytes.Buffer
@@ -79,7 +79,7 @@ func namesOf(in *Incoming) (names []string, err error) {
 }
 
 // A pack is in the store after Install and not before; nothing is left of the quarantine after Discard, in either case;
-// and a reader that is not git finds the object there.
+// and a reader other than git finds the object there.
 func TestQuarantine(t *testing.T) {
 	from, to := gittest.New(t), gittest.New(t)
 	blob := from.Blobs("blob", 1)[0]
@@ -157,7 +157,7 @@ func TestInstallReplacesNothing(t *testing.T) {
 	}
 }
 
-// Packs that are cut short, malformed or hold a malformed object are the sender's fault, and leave nothing.
+// Packs that are cut short, malformed or hold a malformed object are the sender's fault, and leave nothing behind.
 func TestBadPacks(t *testing.T) {
 	t.Parallel()
 	from := gittest.New(t)
@@ -184,7 +184,7 @@ func TestBadPacks(t *testing.T) {
 			t.Errorf("%s: left behind: %v, %v", name, left, to.Objects())
 		}
 	}
-	// Who has switched the checks off gets what git fetch would take: fetch.fsckObjects counts, and where it is not set,
+	// Whoever switches the checks off gets what git fetch would take: fetch.fsckObjects counts or, if it is not set,
 	// transfer.fsckObjects.
 	bad := pack(t, sm, all(list(t, sm)))
 	for _, c := range []struct {
@@ -205,7 +205,7 @@ func TestBadPacks(t *testing.T) {
 	}
 }
 
-// missing is the positions of what to lacks of from's objects.
+// missing returns the positions in l of the objects that to lacks.
 func missing(t testing.TB, l *oid.List, to *gittest.Repo) []uint32 {
 	t.Helper()
 	has := make(map[string]bool)
@@ -221,7 +221,7 @@ func missing(t testing.TB, l *oid.List, to *gittest.Repo) []uint32 {
 	return give
 }
 
-// plan is the packs of what to lacks.
+// plan returns the packs of what to lacks.
 func plan(t *testing.T, s *Store, l *oid.List, give []uint32) [][]byte {
 	t.Helper()
 	pieces, err := objects.Plan(t.Context(), s.Repo, l, give)
@@ -239,7 +239,7 @@ func plan(t *testing.T, s *Store, l *oid.List, give []uint32) [][]byte {
 	return packs
 }
 
-// install takes a pack in.
+// install receives and installs a pack.
 func install(t *testing.T, to *gittest.Repo, pack []byte) {
 	t.Helper()
 	in, err := receive(t, open(t, to), pack)

@@ -11,7 +11,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// A shared repository's new directories and files are the group's, whatever the umask is.
+// A shared repository's new directories and files are open to the group, whatever the umask is.
 func TestSharedRepository(t *testing.T) {
 	for dir, limit := range map[string]string{"pack": "1", "": "100"} {
 		from, to := gittest.New(t), gittest.New(t, "--shared=group")
@@ -41,7 +41,7 @@ func TestSharedRepository(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := want.Mode() &^ 0o007; got.Mode() != want { // that much the umask takes
+		if want := want.Mode() &^ 0o007; got.Mode() != want { // the umask takes that much
 			t.Errorf("%s: mode %v, want %v", dir, got.Mode(), want)
 		}
 		files, err := filepath.Glob(filepath.Join(to.ObjectDir(), dir, "*"))
@@ -56,7 +56,7 @@ func TestSharedRepository(t *testing.T) {
 	}
 }
 
-// A directory that is made has git's own permissions, also where core.sharedRepository was set after the repository was made.
+// A new directory has the permissions that git would give it, even if core.sharedRepository was set after the repository was made.
 func TestSharedLater(t *testing.T) {
 	for _, shared := range []string{"", "umask", "group", "true", "1", "all", "everybody", "2", "0640", "0660", "0600", "0664"} {
 		for _, umask := range []int{0o022, 0o077} {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Vet checks the trees among the named objects of the store, and the .gitmodules and .gitattributes that they name, as if
-// they came in now. What is missing of these is no error.
+// Vet checks the trees among the named objects of the store, and the .gitmodules and .gitattributes files that they name, as if
+// they had just been received. A missing file is no error.
 func (s *Store) Vet(ctx context.Context, names []string) error {
 	if s.check == "" {
 		return nil
@@ -27,7 +27,7 @@ func (s *Store) Vet(ctx context.Context, names []string) error {
 	if n == 0 || err != nil {
 		return err
 	}
-	// Nothing of this counts as the peer's.
+	// A Store of its own, so that none of this counts against the peer's limits.
 	apart := &Store{Repo: s.Repo, check: s.check, Warning: s.Warning, unchecked: unchecked{most: math.MaxInt}}
 	in, err := apart.Receive(ctx, n, false)
 	if err != nil {

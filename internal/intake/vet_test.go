@@ -12,9 +12,8 @@ import (
 	"aig/internal/refs"
 )
 
-// A .gitmodules that came in a later run than its tree is found before a command is suggested for a commit of that tree,
-// whenever the commit came; and one before its tree, in the run after them. A harmless one is not held against it, nor is
-// one that never came.
+// A hostile .gitmodules that came in a later run than its tree is found before a command is suggested for a commit of that
+// tree, whether the commit came before or after it. A harmless one is not held against the commit, nor is one that never came.
 func TestVetBeforeSuggesting(t *testing.T) {
 	for name, content := range map[string]string{
 		"hostile": hostileModules["url is an option"], "harmless": "[submodule \"a\"]\n\tpath = a\n\turl = https://example.com/a\n",
@@ -57,7 +56,7 @@ func TestVetBeforeSuggesting(t *testing.T) {
 			}
 		}
 	}
-	// What is missing is no error, and no checks are none.
+	// A missing file is no error, and without checks there is none either.
 	to := gittest.New(t)
 	tree := to.GitIn("100644 blob "+strings.Repeat("12", 20)+"\t.gitattributes\n100644 blob "+strings.Repeat("34", 20)+"\t.gitmodules\n", "mktree", "--missing")
 	if err := open(t, to).Vet(t.Context(), []string{tree}); err != nil {
