@@ -7,7 +7,7 @@ import (
 )
 
 // chains groups the objects to be given by delta chain: an object and everything stored as deltas against it, directly or not.
-// An object goes by its rank, its place in give.
+// An object is known by its rank, its place in give.
 type chains struct {
 	in      oid.Bitmap // the ranks added so far
 	arrival []uint32   // the same, in the order of adding
@@ -24,7 +24,7 @@ func newChains(n int) *chains {
 	return f
 }
 
-// head returns the head of an object's chain, and shortens the way there.
+// head returns the head of an object's chain, and shortens the path to it.
 func (f *chains) head(rank uint32) uint32 {
 	for f.parent[rank] != rank {
 		f.parent[rank] = f.parent[f.parent[rank]]
@@ -34,7 +34,7 @@ func (f *chains) head(rank uint32) uint32 {
 }
 
 // add adds an object of the given size: a delta against base, or a whole object, which is its own base. It returns false for one
-// that is in already. A base may come after its deltas, and a store that has objects twice may even have two as deltas against
+// that was added before. A base may come after its deltas, and a store that has objects twice may even have two as deltas against
 // each other.
 func (f *chains) add(rank, base uint32, bytes int64) bool {
 	if f.in.Has(rank) {
@@ -55,8 +55,8 @@ func (f *chains) add(rank, base uint32, bytes int64) bool {
 }
 
 // pieces cuts what was added into pieces, as large as l allows or one chain each: order is the positions from give, and ends says
-// where in it each piece ends; large holds the numbers of those pieces that are one chain beyond the size of a piece. It uses up the
-// memory of f.
+// where in it each piece ends; large has the numbers of the pieces that are one chain larger than a piece may be. It overwrites f and
+// returns parts of it.
 func (f *chains) pieces(give []uint32, l limits) (order []uint32, ends []int, large map[int]bool) {
 	most := l.piece(f.total)
 	for rank := range f.parent {

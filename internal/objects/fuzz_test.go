@@ -28,8 +28,8 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzHints: whatever git rev-list says of the paths in somebody's trees, git pack-objects gets one line for each base and
-// each object that was chosen, which begins with that one's name, and no hint is longer than it may be.
+// FuzzHints: whatever git rev-list prints of the paths in somebody's trees, git pack-objects gets one line for each base
+// and each object that was chosen, which begins with its name, and no hint is longer than maxPath.
 func FuzzHints(f *testing.F) {
 	digit := func(i int) string { return strings.Repeat(strconv.Itoa(i), 40) }
 	f.Add([]byte(digit(1) + " " + digit(7) + "\n" + digit(3) + " \n" + digit(4) + " dir\n" + digit(5) + " dir/file name\n"))

@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// maxPath is the longest path that serves as a hint, in bytes. A longer one is dropped, not cut: that would be another place in
+	// maxPath is the longest path that serves as a hint, in bytes. A longer one is dropped, not cut: that would name another place in
 	// the tree. git pack-objects reads a line of at most PATH_MAX and a name, and the smallest PATH_MAX where git runs is 260.
 	maxPath = 250
-	// maxPathBytes bounds all different paths of a plan together; later ones are dropped.
+	// maxPathBytes bounds the total length of a plan's different paths; later ones are dropped.
 	maxPathBytes = 4 << 20
 	// maxBases is how many preferred bases are of use: git pack-objects takes as many as its window has room for, 10 by default.
 	maxBases = 10
 )
 
-// hints has the paths of given objects in trees. git pack-objects looks for deltas among objects of similar paths, and for bases
+// hints holds the paths of given objects in trees. git pack-objects looks for deltas among objects of similar paths, and for bases
 // at the same path in the tree of a preferred base.
 type hints struct {
 	give  []uint32
@@ -39,15 +39,15 @@ func (h *hints) of(at uint32) (path string, known bool) {
 	return "", false
 }
 
-// walk goes through the trees of the given commits for hints, and makes the first boundary commits the preferred bases: parents of
-// given commits that the peer has. git then makes deltas against what is in their trees. A shallow or partial peer may lack that;
-// it can't complete the thin pack, and gets the same objects without bases.
+// walk walks the trees of the given commits for hints, and makes the first boundary commits the preferred bases: parents of given
+// commits that the peer has. git then makes deltas against what is in their trees. A shallow or partial peer may lack that: then it
+// can't complete the thin pack, and gets the same objects without bases.
 //
-// If git fails, as it does in odd stores, there are neither hints nor bases.
+// If git fails, as it may in a damaged store, there are neither hints nor bases.
 func (p *planner) walk(ctx context.Context) {
 	w := newTreeWalk(p)
-	// --no-walk visits no commit but the given ones: what is behind them, or missing there, doesn't matter. --missing passes over
-	// what a partial clone lacks, and fetches nothing.
+	// --no-walk visits no commit but the given ones: what is behind them, or missing there, doesn't matter. --missing skips what a
+	// partial clone lacks, and fetches nothing.
 	c := p.repo.Command(ctx, nil, "rev-list", "--objects", "--no-walk", "--parents", "--missing=allow-any", "--stdin")
 	c.Stdin = git.NameLines(oid.Selection{List: p.list, Index: p.commits}, 0)
 	if c.Lines(w.line) != nil {
@@ -65,14 +65,14 @@ func (p *planner) walk(ctx context.Context) {
 	}
 }
 
-// treeWalk takes in what git rev-list prints for the given commits.
+// treeWalk reads what git rev-list prints for the given commits.
 type treeWalk struct {
 	*planner
 	hints     *hints
 	numbers   map[string]uint32 // of hints.paths
 	pathBytes int
 	left      oid.Bitmap // given and not seen yet
-	order     []uint32   // as they came
+	order     []uint32   // the given objects as git prints them
 	bases     []uint32   // positions in list of the first boundary commits, newest first
 	name      []byte
 }

@@ -29,8 +29,8 @@ func tree(r *gittest.Repo, names []string, blobs []string) string {
 	return r.GitIn(in.String(), "mktree", "-z")
 }
 
-// Whatever files are called, exactly what is given is packed: a name is a hint and nothing else, and one that git could
-// not take as such is none.
+// Whatever files are called, exactly what is given is packed: a name is a hint and nothing else, and one that git couldn't
+// read as such is not used.
 func TestFileNamesInjectNothing(t *testing.T) {
 	from, to := gittest.New(t), gittest.New(t)
 	secret := from.Blobs("secret", 1)[0]
@@ -40,14 +40,14 @@ func TestFileNamesInjectNothing(t *testing.T) {
 		"-" + base, "--all", "'\"`$(x)", " lead", "trail ", "caf\xe9 \xff\xfe", strings.Repeat("x", 5000) + "\n" + secret,
 		strings.Repeat("y", 5000), strings.Repeat("z", maxPath), strings.Repeat("w", maxPath+1), strings.Repeat("v", 70000),
 	}
-	// An object that has a hint, and then one that has none, for each name.
+	// A blob for each name; some names make hints, and some don't.
 	blobs := from.Blobs("blob", len(names))
 	commit := from.Git("commit-tree", "-m", "names", "-p", base, tree(from, names, blobs))
 	copyObjects(t, from, to, strings.Fields(from.Git("rev-list", "--objects", "--no-object-names", base)))
 
 	s := open(t, from)
 	l := list(t, s)
-	// The peer lacks the secret too, and must not get it: it is not in the list of what is given.
+	// The peer lacks the secret too, and must not get it: it is not given.
 	give := slices.DeleteFunc(missing(t, l, to), func(i uint32) bool { return hex.EncodeToString(l.At(int(i))) == secret })
 	pieces := planned(t, s, l, give, defaultLimits)
 	if len(pieces) != 1 || pieces[0].hints == nil || len(pieces[0].Bases) == 0 {
@@ -66,7 +66,7 @@ func TestFileNamesInjectNothing(t *testing.T) {
 	if hinted < 10 {
 		t.Errorf("%d objects have a hint", hinted)
 	}
-	to.Git("config", "fetch.fsck.largePathname", "ignore") // a git from 2.45 on takes such names for errors
+	to.Git("config", "fetch.fsck.largePathname", "ignore") // git 2.45 and later take such names for errors
 	in, err := receive(t, open(t, to), packPiece(t, s, pieces[0]))
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +81,7 @@ func TestFileNamesInjectNothing(t *testing.T) {
 	}
 }
 
-// A path with a line end is no hint even if git rev-list should print one, and all paths together have a bound.
+// A path with a line end is no hint even if git rev-list should print one, and the total length of all paths is bounded.
 func TestHintsAreBounded(t *testing.T) {
 	for path, good := range map[string]bool{
 		"": true, "dir/file": true, "caf\xe9": true, "a\nb": false, "a\rb": false, "a\x00b": false,
@@ -102,7 +102,7 @@ func TestHintsAreBounded(t *testing.T) {
 	}
 }
 
-// Where git cannot go through the trees there are no hints and no bases, and everything is given all the same.
+// If git can't walk the trees there are no hints and no bases, and everything is given all the same.
 func TestOddStoreHasNoHints(t *testing.T) {
 	from, to := gittest.New(t), gittest.New(t)
 	from.Commit("file", "one\n")
@@ -160,7 +160,7 @@ func TestPartialAndShallowStoresHaveHints(t *testing.T) {
 	}
 }
 
-// An object that vanishes makes its piece fail, at once and with git's reason, and the other pieces not.
+// An object that vanishes makes its piece fail, with git's reason, and no other piece.
 func TestVanishedObject(t *testing.T) {
 	from := gittest.New(t)
 	blobs := from.Blobs("blob", 40)
@@ -199,7 +199,7 @@ func TestVanishedObject(t *testing.T) {
 	}
 }
 
-// children returns the processes that this one has started and that have not been waited for.
+// children returns the processes that this one has started and not waited for.
 func children(t *testing.T) string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/self/task/*/children")
@@ -217,7 +217,7 @@ func children(t *testing.T) string {
 	return strings.Join(all, " ")
 }
 
-// Cancelling ends a plan whatever git is doing for it, and a pack that is being written, and leaves no process.
+// Cancelling ends a plan, whatever git is doing for it, and a pack that is being written, and leaves no process behind.
 func TestCancelLeavesNoChild(t *testing.T) {
 	from, to := gittest.New(t), gittest.New(t)
 	from.Commit("file", "one\n")
@@ -234,7 +234,7 @@ func TestCancelLeavesNoChild(t *testing.T) {
 		// A git that, for this command, says that it was started and then hangs.
 		dir := t.TempDir()
 		fifo := filepath.Join(dir, "started")
-		if err := exec.Command("mkfifo", fifo).Run(); err != nil { // Windows has no call
+		if err := exec.Command("mkfifo", fifo).Run(); err != nil { // syscall has no Mkfifo on Windows
 			t.Fatal(err)
 		}
 		script := fmt.Sprintf("#!/bin/sh\ncase \"$* \" in '%s '*) echo >'%s'; exec sleep 1000;; esac\nexec '%s' \"$@\"\n", command, fifo, git)
@@ -271,7 +271,7 @@ func TestCancelLeavesNoChild(t *testing.T) {
 	}
 }
 
-// What fails to write is what PackPiece fails with, and no process is left.
+// Pack returns the writer's own error, and leaves no process behind.
 func TestPackPieceKeepsTheWritersError(t *testing.T) {
 	from := gittest.New(t)
 	from.Blobs("blob", 1)

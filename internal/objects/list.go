@@ -1,4 +1,4 @@
-// Package objects lists what a store holds, plans which of it goes into which pack, packs it, and verifies what can't be packed.
+// Package objects lists the objects of a store, plans which go into which pack, packs them, and verifies those that can't be packed.
 package objects
 
 import (
@@ -21,21 +21,20 @@ import (
 	"aig/internal/oid"
 )
 
-// git lists what it can see. It leaves out, without a word, a pack whose index it can't open: one that a repack has just removed,
-// one whose index is lost, one that this user may not read. A directory that isn't there has no objects. Whoever promises that
-// both sides hold everything has to notice.
+// git lists what it can see. It silently leaves out a pack whose index it can't open: one that a repack has just removed, one whose
+// index is lost, one that this user may not read. It takes a missing directory for an empty one. We promise that both sides hold
+// everything, so we have to notice.
 
 const (
-	// maxListings is how often a store is listed again that is being repacked.
+	// maxListings is how often a store that is being repacked is listed before we give up.
 	maxListings = 20
 	// packTime is how long a pack may lack its index, or an index its pack, while somebody is installing or removing them.
 	packTime  = 2 * time.Second
 	packPause = 20 * time.Millisecond
 )
 
-// List returns the names of all objects that are present, ascending, each once: packed, loose, and of alternates. Objects that a
-// promisor remote has promised are not among them; objects that turn out corrupt can be. A list that may be incomplete is an
-// error.
+// List returns the names of all objects that are present, ascending, each once: packed, loose, and in alternates. Those that a promisor
+// remote has only promised are not among them; corrupt ones can be. It fails if the list may be incomplete.
 func List(ctx context.Context, repo *git.Repo) (*oid.List, error) {
 	alternates, err := Alternates(ctx, repo)
 	if err != nil {
@@ -71,7 +70,7 @@ func listOnce(ctx context.Context, repo *git.Repo) (*oid.List, error) {
 		if err := repo.Format.Parse(name, line); err != nil {
 			return fmt.Errorf("git cat-file's list of objects: %w", err)
 		}
-		// Everything after this searches and merges by order, which the first bits mostly tell.
+		// Everything after this relies on the order, which the first bits mostly decide.
 		prefix := binary.BigEndian.Uint64(name)
 		if n := names.Len(); n > 0 && prefix <= last && bytes.Compare(names.At(n-1), name) >= 0 {
 			return fmt.Errorf("git cat-file's list of objects is out of order at %x", name)
@@ -106,10 +105,10 @@ func Alternates(ctx context.Context, repo *git.Repo) (dirs []string, err error) 
 	return dirs, err
 }
 
-// packs says which files there are of each pack, by its path without extension.
+// packs says which files of each pack exist, by its path without extension.
 type packs map[string]struct{ pack, idx bool }
 
-// look checks that everything in the object directories that git looks at can be listed and read, and returns the packs.
+// look checks that everything that git looks at in the object directories can be listed and read, and returns the packs.
 func look(dirs []string) (packs, error) {
 	found := make(packs)
 	for _, dir := range dirs {
@@ -162,7 +161,7 @@ func (p packs) look(dir string) error {
 	return nil
 }
 
-// readable returns an error if a file or directory can't be read. One that isn't there is fine, but not a link to one: perhaps
+// readable returns an error if a file or directory can't be read. A missing one is fine, but a dangling symbolic link is not: perhaps
 // a disk isn't mounted.
 func readable(path string) error {
 	f, err := os.Open(path)

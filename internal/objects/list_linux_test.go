@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// What this user can't read is an error that names it, whether git would say so or not.
+// Anything that this user can't read is an error that names it, whether git would report it or not.
 func TestListOfUnreadableStore(t *testing.T) {
 	for name, path := range map[string]func(objects, pack string) string{
 		"index":                      func(_, pack string) string { return pack + ".idx" },
@@ -40,7 +40,7 @@ func TestListOfUnreadableStore(t *testing.T) {
 			}
 			defer os.Chmod(path, info.Mode())
 			if os.Geteuid() == 0 {
-				// root reads everything; nobody does not. It is a matter of the thread.
+				// root can read everything; nobody can't. The change is for this thread only.
 				runtime.LockOSThread()
 				defer runtime.UnlockOSThread()
 				if err := syscall.Setfsuid(65534); err != nil {

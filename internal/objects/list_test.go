@@ -72,7 +72,7 @@ func receive(t *testing.T, repo *git.Repo, pack []byte) (*intake.Incoming, error
 	return in, in.Finish()
 }
 
-// The list is what git lists, whatever shape the repository has and wherever in it one stands.
+// The list is what git lists, whatever the repository's shape, and wherever in it we run.
 func TestListOfEveryShape(t *testing.T) {
 	t.Parallel()
 	origin := gittest.New(t)
@@ -102,7 +102,7 @@ func TestListOfEveryShape(t *testing.T) {
 			if got, want := hexNames(list(t, s)), r.Objects(); got != want {
 				t.Errorf("listed\n%s\nwant\n%s", got, want)
 			}
-			// What is listed can be packed, and is taken in by an empty store of the same format.
+			// What is listed can be packed, and received by an empty store of the same format.
 			to := gittest.New(t, "--object-format="+string(s.Format))
 			if list(t, s).Len() > 0 {
 				in, err := receive(t, open(t, to), pack(t, s, all(list(t, s))))
@@ -120,7 +120,7 @@ func TestListOfEveryShape(t *testing.T) {
 	}
 }
 
-// In a partial clone nothing is fetched to find, to pack or to verify what is not there: a transport would run.
+// In a partial clone, absent objects are not fetched to list, pack or verify them: that would run a transport.
 func TestNothingIsFetchedLazily(t *testing.T) {
 	origin := gittest.New(t)
 	origin.Git("config", "uploadpack.allowFilter", "true")
@@ -168,7 +168,7 @@ func TestReplaceRefsAreIgnored(t *testing.T) {
 	}
 }
 
-// An object is not called bad because somebody has killed the git that read it.
+// An object is not called bad because somebody has killed the git that was reading it.
 func TestVerifyKilled(t *testing.T) {
 	r := gittest.New(t)
 	r.Blobs("sound", 3)

@@ -16,7 +16,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// packed returns a repository with two packs of blobs, and the paths of these without extensions.
+// packed returns a repository with two packs of blobs, and their paths without extension.
 func packed(t *testing.T) (r *gittest.Repo, paths [2]string) {
 	t.Helper()
 	r = gittest.New(t)
@@ -28,7 +28,7 @@ func packed(t *testing.T) (r *gittest.Repo, paths [2]string) {
 	return r, paths
 }
 
-// A pack that a repacking takes away before git has looked into it, and whose successor git doesn't see, is not missed.
+// If a repack removes a pack before git has opened it, and git doesn't see its successor, the list is still complete.
 func TestListAmidRepacking(t *testing.T) {
 	r, paths := packed(t)
 	want := r.Objects()
@@ -68,8 +68,8 @@ exec $git "$@"`)
 	}
 }
 
-// Half of a pack is an error that says what to mend, and so is what git itself says of an index that it can't use, and
-// whatever is there and can't be seen; half of a pack that is just coming or going is none.
+// A pack without its index, or the reverse, is an error that says what to mend; so is an index that git can't use, and
+// whatever is there but out of reach. If the missing half appears in a moment, there is no error.
 func TestListOfDamagedPacks(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -144,7 +144,7 @@ func TestListOfDamagedPacks(t *testing.T) {
 	}
 }
 
-// What is looked through for links is what lies loose and in small packs; a pack that is too large for the bound is not begun.
+// Pointing looks at loose objects and small packs; a pack that is too large for the bound is not begun.
 func TestPointing(t *testing.T) {
 	r := gittest.New(t)
 	r.Commit("large", "content")

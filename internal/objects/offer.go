@@ -16,7 +16,7 @@ import (
 	"aig/internal/oid"
 )
 
-// Reached returns those of the given positions in list whose objects the tips reach. The tips are full object names; nil stands for
+// Reached returns those of the positions among, in list, whose objects the tips reach. The tips are full object names; nil stands for
 // all of our references. Missing objects are no error.
 func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32, tips []string) ([]uint32, error) {
 	if len(among) == 0 {
@@ -43,7 +43,7 @@ func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32
 	return slices.DeleteFunc(slices.Clone(among), func(at uint32) bool { return !reached.Has(at) }), nil
 }
 
-// Borrowed returns those of the given positions in list whose objects only an alternate holds.
+// Borrowed returns those of the positions among, in list, whose objects only an alternate holds.
 func Borrowed(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32) ([]uint32, error) {
 	if alternates, err := Alternates(ctx, repo); len(among) == 0 || len(alternates) == 0 || err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func ownLoose(repo *git.Repo, each func(name []byte) error) error {
 		for _, file := range files {
 			digits := dir.Name() + file.Name()
 			if !repo.Format.IsName(digits) || repo.Format.Parse(name, []byte(digits)) != nil {
-				continue // whatever it is that lies there: git reads lower-case names only
+				continue // not an object: git reads lower-case names only
 			}
 			if err := each(name); err != nil {
 				return err
@@ -97,13 +97,13 @@ func ownLoose(repo *git.Repo, each func(name []byte) error) error {
 	return nil
 }
 
-// index is the file that says what is in a pack.
+// index is the index file of a pack.
 type index struct {
 	path string
 	size int64
 }
 
-// ownIndexes returns those of the store itself, the smallest first.
+// ownIndexes returns the indexes of the store itself, the smallest first.
 func ownIndexes(repo *git.Repo) (indexes []index, err error) {
 	dir := filepath.Join(repo.ObjectDir, "pack")
 	files, err := os.ReadDir(dir)
@@ -122,7 +122,7 @@ func ownIndexes(repo *git.Repo) (indexes []index, err error) {
 	return indexes, nil
 }
 
-// adder returns a function that adds an object of the list to a set, by its name.
+// adder returns a function that adds the named object to a set, by its position in list.
 func adder(list *oid.List, set oid.Bitmap) func(name []byte) error {
 	return func(name []byte) error {
 		if at, found := list.Search(name); found {
@@ -132,8 +132,8 @@ func adder(list *oid.List, set oid.Bitmap) func(name []byte) error {
 	}
 }
 
-// Pointing returns the commits, trees and tags among the store's loose objects and in its smallest packs, as far as these together
-// have no more objects than most. The large packs are what repacking has made of what references reach.
+// Pointing returns the commits, trees and tags among the store's loose objects and in its smallest packs, but looks at no more than
+// most objects. The large packs hold what references reached when they were repacked.
 func Pointing(ctx context.Context, repo *git.Repo, most int) (*oid.List, error) {
 	loose, pointing := oid.NewList(repo.Format), oid.NewList(repo.Format)
 	err := ownLoose(repo, func(name []byte) error {
@@ -161,7 +161,7 @@ func Pointing(ctx context.Context, repo *git.Repo, most int) (*oid.List, error) 
 	indexes, err := ownIndexes(repo)
 	room := int64(most - loose.Len())
 	for _, index := range indexes {
-		// An index has a name, a checksum and an offset of each object (gitformat-pack(5)).
+		// An index has a name, a checksum and an offset for each object (gitformat-pack(5)).
 		if room -= index.size / int64(repo.Format.Size()+4+4); room < 0 {
 			break
 		}

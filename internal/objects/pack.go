@@ -9,8 +9,8 @@ import (
 	"aig/internal/git"
 )
 
-// Pack writes one pack of exactly the piece's objects to w. It returns an error of w's as it is. Any other error means that an
-// object, or one of a base, is missing or corrupt, or that git could not run; what w has got is then cut short.
+// Pack writes one pack of exactly the piece's objects to w. It returns w's own errors as they are. Any other error means that an
+// object, or one that a base needs, is missing or corrupt, or that git could not run; the pack that w has got is then cut short.
 func Pack(ctx context.Context, repo *git.Repo, p Piece, w io.Writer) error {
 	// git gets a list of names and walks nothing, so shallow and partial stores pack like any other. Never --thin: git would take
 	// the names for revisions to walk, and pack something else.
@@ -26,7 +26,7 @@ func Pack(ctx context.Context, repo *git.Repo, p Piece, w io.Writer) error {
 	if out.err != nil {
 		return out.err
 	}
-	// git takes what is in the tree of a base for the peer's and leaves it out without a word, but a partial peer may lack it.
+	// git silently leaves out what is in the tree of a base, since the peer should have it, but a partial peer may lack it.
 	if n, ok := out.header.Objects(); err == nil && (!ok || int(n) != p.Len()) {
 		return fmt.Errorf("git pack-objects packed %d objects of %d", n, p.Len())
 	}
@@ -34,7 +34,7 @@ func Pack(ctx context.Context, repo *git.Repo, p Piece, w io.Writer) error {
 }
 
 // lines returns the list that git pack-objects reads, documented only in its source: first "-<commit>" for each preferred base,
-// then "<name> <path>". Every line begins with a name of ours, so a path without a line feed can at worst be a bad hint.
+// then "<name> <path>". Every line begins with a name that we chose, so a path without a line feed can at worst be a bad hint.
 func (p Piece) lines() io.Reader {
 	bases, names := 0, 0
 	return git.LineReader(func(line []byte) ([]byte, error) {
@@ -55,7 +55,7 @@ func (p Piece) lines() io.Reader {
 	})
 }
 
-// errorKeeper remembers why a write failed (the child that writes only dies of a broken pipe), and the header of the pack.
+// errorKeeper remembers why a write failed (git itself only dies of a broken pipe), and the header of the pack.
 type errorKeeper struct {
 	w      io.Writer
 	err    error
@@ -65,6 +65,6 @@ type errorKeeper struct {
 func (k *errorKeeper) Write(p []byte) (int, error) {
 	k.header.See(p)
 	var n int
-	n, k.err = k.w.Write(p) // after an error there is no other one
+	n, k.err = k.w.Write(p) // nothing is written after an error
 	return n, k.err
 }

@@ -15,28 +15,28 @@ import (
 // limits bounds the pieces and the work on them.
 type limits struct {
 	bytes  int64 // of a piece at most, counting what its objects take on disk and objectBytes for each
-	least  int64 // of a piece; what is up to twice that in all is one
+	least  int64 // of a piece; up to twice that, everything is one piece
 	share  int64 // how many pieces to make of everything, within these two bounds
-	pieces int64 // about how many at most; beyond, they grow
+	pieces int64 // about how many at most; beyond that, they grow
 	named  int   // up to how many objects are looked up by name
-	walk   int   // up to how many given commits their trees are walked
+	walk   int   // up to how many given commits have their trees walked
 }
 
 // defaultLimits was chosen on git's own history, 849,014 objects in a pack of 496 MB, and two cores.
 //
-// Pieces of 8 to 128 MiB all cost the same bytes, within 0.04 %, as the one pack, since delta chains stay together;
-// processor time to pack and index was 53 s in one pack, 52 s in 5 of 128 MiB, 53 s in 17 of 32, 59 s in 70 of 8. So the
-// size is a matter of what an interruption costs that leaves no time to save what has come, against how many packs a
-// store gets: git looks through all of them for an object, and gc.autoPackLimit is 50. A piece is a thirty-second of all, so
-// that a run that is killed half-way costs little more than the other half; from 1 GiB on it is 32 MiB, and from 2 GiB
-// on the pieces grow instead of their number. Up to 8 MiB all is one piece, whose deltas are the best.
+// Pieces of 8 to 128 MiB all cost the same bytes, within 0.04 %, as one pack, since delta chains stay together; processor
+// time to pack and index was 53 s in one pack, 52 s in 5 of 128 MiB, 53 s in 17 of 32, 59 s in 70 of 8. So the size trades
+// what is lost if a run ends without time to save what it has received against how many packs a store gets: git searches
+// all of them for an object, and gc.autoPackLimit is 50. A piece is a thirty-second of the whole, so that a run that is
+// killed half-way costs little more than the other half; from 1 GiB on it is 32 MiB, and from 2 GiB on the pieces grow
+// instead of their number. Up to 8 MiB everything is one piece, which has the best deltas.
 //
-// Going through the trees of 24,656 commits took a second, and brought 169 MB down to 129 and the whole from 27 s of
-// processor time to 14. For 8,287 commits it was 49 to 25 MB and 17 to 8 s; for 398, 4.4 to 0.9 MB. For 56,622, most of
-// a history, it was 279 to 269 MB only, and 8 s became 11.
+// Walking the trees of 24,656 commits took a second, and cut 169 MB to 129 and the processor time of the whole from 27 s
+// to 14. For 8,287 commits it was 49 to 25 MB and 17 to 8 s; for 398, 4.4 to 0.9 MB. For 56,622, most of a history, it was
+// only 279 to 269 MB, and 8 s became 11.
 var defaultLimits = limits{bytes: 32 << 20, least: 4 << 20, share: 32, pieces: 64, named: 1 << 16, walk: 1 << 15}
 
-// piece returns how large a piece is, given how much there is in all.
+// piece returns how large a piece is, given the size of everything.
 func (l limits) piece(total int64) int64 {
 	if total <= 2*l.least {
 		return total
@@ -47,12 +47,12 @@ func (l limits) piece(total int64) int64 {
 // objectBytes is added to each object's size: even a small one takes work.
 const objectBytes = 64
 
-// Piece is what goes into one pack: self-contained, or thin against objects that the peer has. Nobody changes its lists,
-// which pieces share.
+// Piece is what goes into one pack: self-contained, or thin against objects that the peer has. Pieces share their lists, so
+// nobody changes them.
 type Piece struct {
 	Index []uint32 // positions in the list, in the order in which git gets them
 	Bases []uint32 // positions of commits that the peer has: the pack may have deltas against what is behind them
-	Fresh bool     // copy nothing from our packs, of which git checks nothing: a damaged index can lead it to the wrong bytes
+	Fresh bool     // copy nothing from our packs: git doesn't check what it copies, and a damaged index can lead it to the wrong bytes
 	Large bool     // one delta chain, or object, of more than a piece's size; another run on the same store makes the same pack of it
 	list  *oid.List
 	hints *hints
@@ -64,11 +64,11 @@ func NewPiece(list *oid.List, index []uint32) Piece { return Piece{Index: index,
 // Len returns the number of objects.
 func (p Piece) Len() int { return len(p.Index) }
 
-// Plan cuts what a peer lacks into pieces. list is all of our objects, ascending; give is the positions, ascending too, of what is
-// given. Every position of give ends up in exactly one piece.
+// Plan cuts what a peer lacks into pieces. list is all of our objects, ascending; give is the positions of those to give, ascending
+// too. Every position of give ends up in exactly one piece.
 //
 // It takes 12 bytes of memory for each object given, of which the pieces keep 8, a bit for each object of the list, and at most
-// maxPathBytes for paths. An object that can't be read doesn't fail here, but when its piece is packed.
+// maxPathBytes for paths. An object that can't be read is no error here, but when its piece is packed.
 func Plan(ctx context.Context, repo *git.Repo, list *oid.List, give []uint32) ([]Piece, error) {
 	return plan(ctx, repo, list, give, defaultLimits)
 }
@@ -94,7 +94,7 @@ func plan(ctx context.Context, repo *git.Repo, list *oid.List, give []uint32, ma
 		pieces = append(pieces, Piece{Index: p.order[begin:end:end], Bases: p.bases, Large: p.large[i], list: list, hints: p.hints})
 		begin = end
 	}
-	// What a bad link brings first are the many small objects.
+	// Over a bad link, the many small objects should arrive first.
 	slices.SortStableFunc(pieces, func(a, b Piece) int {
 		switch {
 		case a.Large == b.Large:
@@ -117,7 +117,7 @@ type planner struct {
 	order   []uint32     // give, in the order of the pieces
 	ends    []int        // where in order each piece ends
 	large   map[int]bool // the pieces that are Large
-	commits []uint32     // those of give, ascending; more than max.walk of them are not all here
+	commits []uint32     // those of give, ascending; only the first of them if they are more than max.walk
 	hints   *hints
 	bases   []uint32
 }
@@ -147,7 +147,7 @@ func (p *planner) cut(ctx context.Context) error {
 }
 
 // measure adds give to the chains and finds its commits. It asks git for the given names or, without any, for the whole store in
-// pack order. It doesn't ask for types here: git would walk through all of a delta chain for each of its objects.
+// pack order. It doesn't ask for types here: git would walk a whole delta chain for each of its objects.
 func (p *planner) measure(ctx context.Context, f *chains, names io.Reader) error {
 	args := []string{"cat-file", "--buffer", "--batch-check=%(objectname) %(objectsize:disk) %(deltabase)"}
 	if names == nil {
@@ -158,7 +158,7 @@ func (p *planner) measure(ctx context.Context, f *chains, names io.Reader) error
 		c.Stdin = names
 	}
 	name := make([]byte, p.list.Format().Size())
-	// Its status doesn't matter: what it has not listed, for whatever reason, is given all the same.
+	// git's status doesn't matter: what it has not listed, for whatever reason, is given all the same.
 	c.Lines(func(line []byte) error {
 		digits, rest, _ := bytes.Cut(line, []byte(" "))
 		onDisk, base, _ := bytes.Cut(rest, []byte(" "))
@@ -180,11 +180,11 @@ func (p *planner) measure(ctx context.Context, f *chains, names io.Reader) error
 	return p.findCommits(ctx, f)
 }
 
-// findCommits finds the commits of give, but no more than one too many, by the type of the head of each chain: a delta has the type
+// findCommits finds the commits of give, up to one more than are walked, by the type of the head of each chain: a delta has the type
 // of its base.
 func (p *planner) findCommits(ctx context.Context, f *chains) error {
 	if p.commits = nil; len(p.give) == p.list.Len() {
-		return ctx.Err() // nothing is in common, and nobody asks for them
+		return ctx.Err() // nothing is in common, and nobody needs them
 	}
 	var heads []uint32
 	for rank, at := range p.give {
@@ -194,7 +194,7 @@ func (p *planner) findCommits(ctx context.Context, f *chains) error {
 	}
 	kinds, err := links.Kinds(ctx, p.repo, nil, oid.Selection{List: p.list, Index: heads})
 	if err != nil {
-		return ctx.Err() // an odd store has no hints
+		return ctx.Err() // a damaged store has no hints
 	}
 	for rank, at := range p.give {
 		head, _ := slices.BinarySearch(heads, p.give[f.head(uint32(rank))])

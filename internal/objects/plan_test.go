@@ -18,7 +18,7 @@ import (
 	"aig/internal/oid"
 )
 
-// missing returns the positions of what to lacks of from's objects.
+// missing returns the positions in l of the objects that to lacks.
 func missing(t testing.TB, l *oid.List, to *gittest.Repo) []uint32 {
 	t.Helper()
 	has := make(map[string]bool)
@@ -34,8 +34,7 @@ func missing(t testing.TB, l *oid.List, to *gittest.Repo) []uint32 {
 	return give
 }
 
-// planned plans, and checks what every plan must be: each position in one piece, and no line of what git gets but by a
-// name that is given or by a base.
+// planned plans, and checks what holds for every plan: each position is in exactly one piece, and no piece is empty.
 func planned(t *testing.T, s *git.Repo, l *oid.List, give []uint32, max limits) []Piece {
 	t.Helper()
 	pieces, err := plan(t.Context(), s, l, give, max)
@@ -65,7 +64,7 @@ func packPiece(t testing.TB, s *git.Repo, p Piece) []byte {
 	return b.Bytes()
 }
 
-// install takes a pack in.
+// install receives and installs a pack.
 func install(t *testing.T, to *gittest.Repo, pack []byte) *intake.Incoming {
 	t.Helper()
 	in, err := receive(t, open(t, to), pack)
@@ -79,12 +78,12 @@ func install(t *testing.T, to *gittest.Repo, pack []byte) *intake.Incoming {
 	return in
 }
 
-// thinSize returns what git's own thin pack of a range has.
+// thinSize returns the size of git's own thin pack of a range.
 func thinSize(t testing.TB, r *gittest.Repo, from, to string) int {
 	return len(r.GitIn(to+"\n^"+from+"\n", "pack-objects", "--revs", "--thin", "--stdout", "--delta-base-offset", "-q"))
 }
 
-// A drift costs at most 1.05 times what git's own thin pack of it has, and arrives whole.
+// A drift takes at most 1.05 times the bytes of git's own thin pack of it, and arrives whole.
 func TestThinPackByListIsAsSmallAsGitsOwn(t *testing.T) {
 	t.Parallel()
 	from, to := gittest.New(t), gittest.New(t)
@@ -174,8 +173,8 @@ func BenchmarkThinPack(b *testing.B) {
 	}
 }
 
-// passes gives to all that it lacks of from, in pieces, and looks whether it has come. A piece that fails with bases is
-// made again without, as session does.
+// passes gives to all that it lacks of from, in pieces, and checks that it has arrived. A piece that fails with bases is
+// packed again without, as session does.
 func passes(t *testing.T, from, to *gittest.Repo, max limits) []Piece {
 	t.Helper()
 	s := open(t, from)
@@ -229,8 +228,8 @@ func copyObjects(t *testing.T, from, to *gittest.Repo, names []string) {
 	install(t, to, pack(t, s, all(l)))
 }
 
-// A peer that has a commit, and not all or nothing of what is behind it, gets everything: in thin packs where it has what
-// they lean on, and else in packs that are complete in themselves.
+// A peer that has a commit, and all, some or nothing of what is behind it, gets everything: in thin packs if it has their
+// bases, otherwise in packs that are self-contained.
 func TestPeersThatLackBases(t *testing.T) {
 	t.Parallel()
 	from := gittest.New(t)
@@ -277,7 +276,7 @@ func TestPeersThatLackBases(t *testing.T) {
 	}
 }
 
-// Without its bases a piece is complete in itself, for a peer that turns out to lack them.
+// Without its bases a piece is self-contained, for a peer that turns out to lack them.
 func TestWithoutBases(t *testing.T) {
 	from, to, empty := gittest.New(t), gittest.New(t), gittest.New(t)
 	gittest.History(t, from, 3, 10, 10)
@@ -298,8 +297,8 @@ func TestWithoutBases(t *testing.T) {
 	}
 }
 
-// A large give is cut, every piece is complete in itself or thin against what the peer had before, so that they can
-// come in any order and alone; and no delta that was there is lost to the cut.
+// A large give is cut, every piece is self-contained or thin against what the peer had before, so that each can arrive in
+// any order and alone; and the cut loses no delta that was there.
 func TestPieces(t *testing.T) {
 	t.Parallel()
 	from := gittest.New(t)
@@ -363,15 +362,15 @@ func TestPieces(t *testing.T) {
 	if base.Objects() != from.Objects() {
 		t.Error("the stores are not equal")
 	}
-	// However little a piece may have, their number is bounded.
+	// However small a piece may be, their number is bounded.
 	small.pieces = 4
 	if pieces := planned(t, s, l, everything, small); len(pieces) > 8 {
 		t.Errorf("%d pieces", len(pieces))
 	}
 }
 
-// Two objects that are deltas against each other, as two packs may have them, and bases that come late, are one chain;
-// what never comes twice is in once.
+// Two objects that are deltas against each other, as two packs may have them, are one chain, and so are bases that come
+// late; an object that comes twice is added once.
 func TestChains(t *testing.T) {
 	f := newChains(6)
 	for _, o := range []struct{ rank, base uint32 }{{3, 4}, {4, 3}, {0, 1}, {5, 5}, {1, 2}, {2, 2}, {0, 0}} {
@@ -383,7 +382,7 @@ func TestChains(t *testing.T) {
 	}
 }
 
-// SHA-256 names, hints and bases go the same way.
+// SHA-256 names, hints and bases work the same way.
 func TestThinPackOfSHA256(t *testing.T) {
 	from, to := gittest.New(t, "--object-format=sha256"), gittest.New(t, "--object-format=sha256")
 	gittest.History(t, from, 5, 20, 20)
@@ -393,8 +392,8 @@ func TestThinPackOfSHA256(t *testing.T) {
 	}
 }
 
-// A plan takes time in proportion to what it reads, however deep the delta chains are: of a chain four times as long, four times the
-// time, and not sixteen times.
+// A plan takes time in proportion to what it reads, however deep the delta chains are: for a chain four times as long, four times the
+// time, not sixteen times.
 func TestPlanOfDeepChains(t *testing.T) {
 	const deep = 50_000
 	took := func(depth int) time.Duration {

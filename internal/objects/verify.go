@@ -14,8 +14,8 @@ import (
 	"aig/internal/oid"
 )
 
-// Verify reads each of the given objects and calls bad, with the reason, for every one that is missing, can't be read, or has
-// another name than its content. It is slow, and meant for finding the objects that made a pack fail.
+// Verify reads each of the given objects and calls bad, with the reason, for every one that is missing, can't be read, or whose
+// content doesn't match its name. It is slow, and meant for finding the objects that made a pack fail.
 func Verify(ctx context.Context, repo *git.Repo, names oid.Names, bad func(i int, reason string)) error {
 	for i := 0; i < names.Len(); {
 		next, err := verifyFrom(ctx, repo, names, i, bad)
@@ -27,8 +27,8 @@ func Verify(ctx context.Context, repo *git.Repo, names oid.Names, bad func(i int
 	return nil
 }
 
-// verifyFrom runs `git cat-file --batch` from the first object on. git dies of some corrupt objects; the next run begins behind
-// that one.
+// verifyFrom runs `git cat-file --batch` from object first on. git dies of some corrupt objects; the next run begins after that
+// one.
 func verifyFrom(ctx context.Context, repo *git.Repo, names oid.Names, first int, bad func(int, string)) (next int, err error) {
 	c := repo.Command(ctx, nil, "cat-file", "--batch")
 	c.Stdin = git.NameLines(names, first)
@@ -92,9 +92,9 @@ func verifyOne(r *bufio.Reader, format oid.Format, name []byte) (reason string, 
 	return "", nil
 }
 
-// VerifyLinks calls bad, with a reason, for each of the given positions in the list whose object calls another one of the list
-// what it isn't. git index-pack dies of some that come together with what they name, and doesn't say which; of two halves of the pack, the
-// peer could take the one that is wrong, and refuse the other.
+// VerifyLinks calls bad, with a reason, for each of the given positions in list whose object names another one in list under the wrong
+// type. If both are in one pack git index-pack may die, and doesn't say of which; if the pack were divided, the peer could take the half
+// that is wrong, and refuse the other.
 func VerifyLinks(ctx context.Context, repo *git.Repo, list *oid.List, index []uint32, bad func(i uint32, reason string)) error {
 	kinds, err := links.Kinds(ctx, repo, nil, list)
 	if err != nil {
