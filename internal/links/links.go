@@ -1,4 +1,4 @@
-// Package links reads what objects are, and what they say of the objects that they name.
+// Package links reads the types of objects, and the types that they claim for the objects that they name.
 package links
 
 import (
@@ -14,7 +14,7 @@ import (
 	"aig/internal/oid"
 )
 
-// Kind is the type of an object; a bit each, so that several claims of one object can be held together.
+// Kind is the type of an object; a bit each, so that several claims about one object can be combined.
 type Kind uint8
 
 // The types of objects (gitglossary, "object type").
@@ -25,7 +25,7 @@ const (
 	Tag
 )
 
-// ParseKind returns the type of that name, 0 for what is no type, such as "missing".
+// ParseKind returns the type that s names, or 0 if it names none, as with "missing".
 func ParseKind(s string) Kind {
 	switch s {
 	case "commit":
@@ -50,8 +50,7 @@ func (k Kind) String() string {
 	return strings.Join(names, " and a ")
 }
 
-// Git dies of some damaged objects, and what it has said until then is printed even if it was buffered. The next one begins behind
-// that object.
+// git dies of some damaged objects, and flushes what it has buffered until then. The next run begins after that object.
 
 // Kinds returns the type of each of the objects, 0 for one that can't be read. env goes on top of git's environment.
 func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
@@ -60,7 +59,7 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 		c := repo.Command(ctx, env, "cat-file", "--buffer", "--batch-check=%(objecttype)")
 		c.Stdin = git.NameLines(names, len(kinds))
 		err := c.Lines(func(line []byte) error {
-			kinds = append(kinds, ParseKind(string(line))) // or it says that the object is missing
+			kinds = append(kinds, ParseKind(string(line))) // 0 if the line says that the object is missing
 			return nil
 		})
 		switch {
@@ -75,10 +74,10 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 	return kinds, nil
 }
 
-// Read calls visit with each link of the given commits, trees and tags: from is the position of the object, kind what it
-// says that the target is. What a submodule is at is no link, and an object that can't be read has none. The target is valid
-// until visit returns. Objects are read as a stream, whatever their size. What one tree says, visit may not hear again of
-// another.
+// Read calls visit with each link of the given commits, trees and tags: from is the position of the object, kind the type
+// that it claims for the target. A submodule's commit is no link, and an object that can't be read has none. The target is
+// valid until visit returns. Objects are read as a stream, whatever their size. A link that several trees share may be
+// visited only once.
 //
 // It returns how many of the objects git could not read.
 func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, visit func(from int, target []byte, kind Kind) error) (unread int, err error) {
@@ -91,9 +90,9 @@ func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, vi
 	return l.unread, nil
 }
 
-// reader reads what `git cat-file --batch` says.
+// reader reads the output of `git cat-file --batch`.
 type reader struct {
-	from   int // the object that comes next
+	from   int // the position of the next object
 	unread int
 	format oid.Format
 	visit  func(from int, target []byte, kind Kind) error
@@ -101,7 +100,7 @@ type reader struct {
 	trees  map[string][]byte // the last trees, by their first mode and path
 }
 
-// read is one run of git.
+// read runs git once.
 func (l *reader) read(c *git.Child, names oid.Names) error {
 	c.Stdin = git.NameLines(names, l.from)
 	out, err := c.StdoutPipe()
@@ -116,7 +115,7 @@ func (l *reader) read(c *git.Child, names oid.Names) error {
 	for ; l.from < names.Len() && err == nil; l.from++ {
 		err = l.answer(answers, object)
 	}
-	out.Close() // if we have enough, git ends of it
+	out.Close() // if we stop early, git dies of it
 	waited := c.Wait()
 	if err == io.ErrUnexpectedEOF && waited != nil && !git.Stopped(waited) && !git.OfMachine(waited) {
 		l.unread++

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A mode says what git takes it for, however it is written.
+// A mode means what git takes it for, however it is written.
 func TestModeKind(t *testing.T) {
 	for text, want := range map[string]Kind{
 		"40000": Tree, "040000": Tree, "0040000": Tree, "40755": Tree, strings.Repeat("0", 1<<17) + "40000": Tree,

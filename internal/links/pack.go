@@ -11,14 +11,14 @@ import (
 	"aig/internal/oid"
 )
 
-// Pack is what the index of a pack says.
+// Pack is what a pack's index says.
 type Pack struct {
 	Path    string // without extension
 	Names   *oid.List
 	Offsets []int64 // of each, in the pack
 }
 
-// OpenPack reads the index of a pack, whose path has no extension.
+// OpenPack reads the index of a pack. path has no extension.
 func OpenPack(ctx context.Context, repo *git.Repo, path string) (*Pack, error) {
 	p := &Pack{Path: path, Names: oid.NewList(repo.Format)}
 	err := repo.ShowIndex(ctx, path+".idx", func(offset int64, name []byte) error {
@@ -29,10 +29,10 @@ func OpenPack(ctx context.Context, repo *git.Repo, path string) (*Pack, error) {
 	return p, err
 }
 
-// Kinds calls visit with each object of the pack, in the order in which they lie there. The kind is 0 where that can't be read.
+// Kinds calls visit with each object of the pack, in pack order. The kind is 0 if it can't be read.
 //
-// A delta has the type of its base. git would walk through all of a delta chain for each object of it, and somebody may have made one
-// of any length; so the types come from the pack itself, each step of a chain once.
+// A delta has the type of its base. git would walk a whole delta chain for each of its objects, and a peer can make one of any length;
+// so the types are read from the pack itself, each step of a chain once.
 func (p *Pack) Kinds(visit func(name []byte, kind Kind) error) error {
 	file, err := os.Open(p.Path + ".pack")
 	if err != nil {
@@ -62,27 +62,27 @@ func (p *Pack) Kinds(visit func(name []byte, kind Kind) error) error {
 // packed is an object of a pack.
 type packed struct {
 	offset int64
-	at     uint32 // in the names
+	at     uint32 // its position in the names
 }
 
-// packReader reads the beginnings of a pack's objects.
+// packReader reads the headers of a pack's entries.
 type packReader struct {
 	*Pack
 	file   *os.File
 	order  []packed // ascending by offset
-	start  int64    // in the pack, of the window
+	start  int64    // where in the pack the window starts
 	window []byte
 }
 
-// windowSize is how much of a pack is read at a time, in bytes. maxSize is how many a size of 64 bits takes; maxHeader is more than two
-// numbers, or a number and a name, take.
+// windowSize is how many bytes of a pack are read at a time. maxSize is how many git reads of a size of 64 bits; maxHeader is more than
+// a size and an offset, or a size and a name, take.
 const (
 	windowSize = 1 << 16
 	maxSize    = 9
 	maxHeader  = 64
 )
 
-// header returns what is at an offset, of maxHeader bytes unless the pack ends before. Offsets ascend from call to call.
+// header returns the maxHeader bytes at an offset, fewer if the pack ends before. Offsets ascend from call to call.
 func (r *packReader) header(offset int64) ([]byte, error) {
 	if r.window == nil || offset > r.start+int64(len(r.window))-maxHeader {
 		r.window = slices.Grow(r.window[:0], windowSize)[:windowSize]
@@ -96,9 +96,9 @@ func (r *packReader) header(offset int64) ([]byte, error) {
 	return rest[:min(len(rest), maxHeader)], nil
 }
 
-// read reads the beginning of an object (gitformat-pack(5), "Pack entry"): its type, or the base that it is a delta of. An object
-// that is no delta is its own base. One that can't be read is of no kind: git index-pack has seen all of a pack that comes in, but takes more
-// than git reads afterwards, and packs that lie in a store go bad.
+// read reads the header of an entry (gitformat-pack(5), "Pack entry"): its type, or the base that it is a delta against. An object that
+// is no delta is its own base. The kind is 0 if the header can't be read: git index-pack has read all of a pack that we receive, but
+// accepts more than git reads afterwards, and packs in a store go bad.
 func (r *packReader) read(o packed) (kind Kind, base uint32, err error) {
 	in, err := r.header(o.offset)
 	if err != nil {
@@ -112,7 +112,7 @@ func (r *packReader) read(o packed) (kind Kind, base uint32, err error) {
 	}
 	const more = 0x80 // another byte of the number follows
 	first := next()
-	for c, n := first, 1; c&more != 0; n++ { // the size, which git index-pack takes in any length, but git's own reader in maxSize bytes
+	for c, n := first, 1; c&more != 0; n++ { // the size: git index-pack accepts any length of it, git's other readers maxSize bytes
 		if c = next(); c == 0 || n == maxSize {
 			return 0, o.at, nil
 		}
@@ -120,7 +120,7 @@ func (r *packReader) read(o packed) (kind Kind, base uint32, err error) {
 	switch entry := first >> 4 & 7; entry {
 	case 1, 2, 3, 4:
 		return 1 << (entry - 1), o.at, nil
-	case 6: // a delta, of what is so many bytes before
+	case 6: // OBJ_OFS_DELTA: the distance to the base
 		c := next()
 		back := int64(c &^ more)
 		for c&more != 0 {
@@ -131,7 +131,7 @@ func (r *packReader) read(o packed) (kind Kind, base uint32, err error) {
 		if found {
 			return 0, r.order[at].at, nil
 		}
-	case 7: // a delta, of what has this name
+	case 7: // OBJ_REF_DELTA: the name of the base
 		if size := r.Names.Format().Size(); len(in) >= size {
 			if at, found := r.Names.Search(in[:size]); found {
 				return 0, uint32(at), nil
@@ -141,17 +141,17 @@ func (r *packReader) read(o packed) (kind Kind, base uint32, err error) {
 	return 0, o.at, nil
 }
 
-// findHeads replaces the base of each object by the whole object at the end of its delta chain.
+// findHeads replaces the base of each object by the object at the end of its delta chain.
 func findHeads(base []uint32) {
-	// Two that are deltas against each other, as a pack that has objects twice may have them, are as good as whole.
-	seen := make([]uint32, len(base)) // by whom, plus one
+	// A pack that has objects twice may have two as deltas against each other. Then the chain ends at one of them.
+	seen := make([]uint32, len(base)) // 1 + the object from which the last walk came past
 	for i := range base {
 		end := uint32(i)
 		for end != base[end] && seen[end] != uint32(i)+1 {
 			end, seen[end] = base[end], uint32(i)+1
 		}
 		base[end] = end
-		for at := uint32(i); at != end; { // whoever comes this way again has one step to go
+		for at := uint32(i); at != end; { // the next walk from here takes one step
 			at, base[at] = base[at], end
 		}
 	}

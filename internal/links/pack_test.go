@@ -13,7 +13,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// What a pack says of its objects is what git says of them, whether deltas name their bases by offset or by name.
+// The types read from a pack are those that git reports, whether deltas refer to their bases by offset or by name.
 func TestPackKinds(t *testing.T) {
 	for _, format := range []string{"sha1", "sha256"} {
 		for _, offsets := range []string{"true", "false"} {
@@ -55,7 +55,7 @@ func TestPackKinds(t *testing.T) {
 	}
 }
 
-// The head of a chain is found whatever the order, and there is an end where two are deltas against each other.
+// The head of a chain is found whatever the order, and the search ends even if two are deltas against each other.
 func TestFindHeads(t *testing.T) {
 	for _, c := range []struct{ bases, want []uint32 }{
 		{[]uint32{}, []uint32{}},

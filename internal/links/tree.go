@@ -6,23 +6,23 @@ import (
 	"encoding/binary"
 )
 
-// A tree is entries: a mode, a blank, a path, a NUL, a binary name. What isn't such an entry, git's own checks refuse, if they are
-// wanted, and git can't follow either.
+// A tree is a list of entries: a mode, a space, a path, a NUL, a binary name. git's own checks, unless they are off, refuse anything
+// else, which git can't follow either.
 
 const (
 	// maxTree is the size up to which a tree is read at once, in bytes.
 	maxTree = 1 << 16
 	// maxTrees bounds how many of those are remembered.
 	maxTrees = 16
-	// toldBits says how many links are remembered. Together it makes 0.8 million of the 58.9 million links of git's own history.
+	// toldBits says how many links are remembered: 1 << toldBits. All this leaves 0.8 of the 58.9 million links of git's own history.
 	toldBits = 14
 )
 
-// tree reads the entries of a tree, and passes over those that it shares with the last one that began with the same path: in the order of
-// a pack most trees are a version of one that came shortly before, of the same directory, and all but a few entries are the same.
+// tree reads the entries of a tree, and skips those that it shares with the last tree that began with the same mode and path: in pack
+// order most trees are another version of one shortly before, of the same directory, and all but a few entries are the same.
 func (l *reader) tree(tree []byte) error {
 	var key string
-	var before, rest []byte // the entries of that one, and what comes next of them
+	var before, rest []byte // the entries of that tree, and those yet to be compared
 	done := 0
 	for entry := l.entry(tree); entry != nil; entry = l.entry(tree[done:]) {
 		if done == 0 {
@@ -31,7 +31,7 @@ func (l *reader) tree(tree []byte) error {
 			rest = before
 		}
 		shared := bytes.HasPrefix(rest, entry)
-		// The paths of a tree ascend, almost by their bytes. Where they don't, entries are only told again.
+		// The paths of a tree ascend, almost in byte order. Where they don't, the only effect is that entries are told again.
 		for !shared && len(rest) > 0 {
 			other := l.entry(rest)
 			if bytes.Compare(l.path(other), l.path(entry)) > 0 {
@@ -101,7 +101,7 @@ type link struct {
 	kind   Kind
 }
 
-// tell calls visit if it is a link, unless the last one whose target begins with the same bits was the same.
+// tell calls visit if it is a link, unless it is the same as the last one whose target began with the same toldBits bits.
 func (l *reader) tell(target []byte, kind Kind) error {
 	now := link{kind: kind}
 	copy(now.target[:], target)
@@ -113,7 +113,7 @@ func (l *reader) tell(target []byte, kind Kind) error {
 	return l.visit(l.from, target, kind)
 }
 
-// mode is the mode of an entry as git reads it: of octal digits, however many, only the bits of the file type count.
+// mode is the mode of an entry as git reads it: any number of octal digits, of which only the bits of the file type count.
 type mode struct {
 	bits       uint16
 	ended, bad bool
@@ -133,7 +133,7 @@ func (m *mode) see(entry []byte) {
 	}
 }
 
-// kind returns what the entry says that its target is. What is neither a directory nor a file nor a symbolic link is a submodule.
+// kind returns the type that the entry claims for its target; 0 for a submodule, which is whatever is no directory, file or symbolic link.
 func (m *mode) kind() Kind {
 	switch m.bits & 0o170000 {
 	case 0o040000:

@@ -11,7 +11,7 @@ import (
 	"aig/internal/oid"
 )
 
-// treeOf makes a tree of entries "mode path target", of which the target is one letter.
+// treeOf returns a tree of entries "mode path target", where the target is one letter.
 func treeOf(entries ...string) []byte {
 	var tree []byte
 	for _, entry := range entries {
@@ -21,7 +21,7 @@ func treeOf(entries ...string) []byte {
 	return tree
 }
 
-// told reads trees, and returns the links that are told of each.
+// told reads trees, and returns the links that are told for each.
 func told(all ...[]byte) (links []string) {
 	l := reader{format: oid.SHA1, trees: make(map[string][]byte)}
 	for _, tree := range all {
@@ -38,7 +38,7 @@ func told(all ...[]byte) (links []string) {
 	return links
 }
 
-// A tree tells what the tree of the same directory before it has not told, and nothing else is left out.
+// A tree tells what the last tree of the same directory has not told, and nothing else is left out.
 func TestTreesThatRepeat(t *testing.T) {
 	long := strings.Repeat("x", maxTree)
 	for _, c := range []struct {
@@ -52,11 +52,11 @@ func TestTreesThatRepeat(t *testing.T) {
 		{[][]byte{treeOf("100644 a 1", "100644 b 2"), treeOf("100644 b 2"), treeOf("100644 b 2")}, []string{"blob 1, blob 2", "blob 2", ""}},
 		// The same target under another mode is another link.
 		{[][]byte{treeOf("100644 a 1", "100644 b 2"), treeOf("100644 a 1", "40000 b 2")}, []string{"blob 1, blob 2", "tree 2"}},
-		// What isn't whole is not remembered.
+		// An entry that isn't whole is not remembered.
 		{[][]byte{treeOf("100644 a 1", "100644 b 2")[:40], treeOf("100644 a 1", "100644 b 2")}, []string{"blob 1", "blob 2"}},
 		{[][]byte{treeOf("100644 a 1", "x b 2", "100644 c 3"), treeOf("100644 a 1", "100644 c 3")}, []string{"blob 1", "blob 3"}},
 		{[][]byte{treeOf("100644 a 1", "100644 b 2")[:40], treeOf("100644 a 1", "100644 c 2")}, []string{"blob 1", "blob 2"}},
-		// What is too long neither, nor what may look like an entry at the end of it.
+		// Nor is a tree that is too long, or what looks like an entry at the end of a path.
 		{[][]byte{treeOf("40000 " + strings.Repeat("x", maxTree+26) + "100644 b 1"), treeOf("100644 b 1")}, []string{"tree 1", "blob 1"}},
 		{[][]byte{treeOf("100644 a 1", "100644 "+long+" 2", "100644 y 3"), treeOf("100644 a 1", "100644 y 3")},
 			[]string{"blob 1, blob 2, blob 3", "blob 1, blob 3"}},
@@ -71,7 +71,7 @@ func TestTreesThatRepeat(t *testing.T) {
 	}
 }
 
-// Whatever trees there are, all that they say is told at least once.
+// Whatever the trees, each of their links is told at least once.
 func TestTreesTellAll(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 100 {
