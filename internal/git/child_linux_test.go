@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The default of aig.maxMemory minds what a container or a service may use, however its cgroups are mounted.
+// The default of aig.maxMemory respects the limit of a container or a service, however its cgroups are mounted.
 func TestCgroupMemory(t *testing.T) {
 	root := t.TempDir()
 	for file, text := range map[string]string{

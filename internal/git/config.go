@@ -11,14 +11,14 @@ import (
 // Settings caches the configuration as git lists it, read when first needed. The zero value is ready to use.
 type Settings struct {
 	once    sync.Once
-	entries []setting // in git's order, in which a later one wins
+	entries []setting // in git's order, where a later one wins
 	err     error
 }
 
 type setting struct {
 	key   string // canonical
 	value string
-	given bool // false for a key without "=", which is a boolean's true and no other value
+	given bool // false for a key without "=", which is true as a boolean and no value otherwise
 	scope Scope
 }
 
@@ -27,7 +27,7 @@ type Scope int
 
 // The scopes of git.
 const (
-	System Scope = iota // and what isn't known
+	System Scope = iota // or an unknown scope
 	Global
 	Local
 	Worktree
@@ -57,7 +57,7 @@ func (g Git) ConfigAll(ctx context.Context, key, typ string) ([]string, error) {
 		}
 		return values, err
 	}
-	// What a boolean, a path or a number is, git knows.
+	// git parses booleans, paths and numbers.
 	out, err := g.Command(ctx, nil, "config", "-z", "--type="+typ, "--get-all", key).Output()
 	if err != nil {
 		return nil, fmt.Errorf("configuration variable %s: %w", key, err)
@@ -65,8 +65,8 @@ func (g Git) ConfigAll(ctx context.Context, key, typ string) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), nil
 }
 
-// ConfigNarrowest returns the values of a multi-valued variable in the narrowest scope that sets it, and that scope; set is false
-// if none does. An empty value resets the list, as in git.
+// ConfigNarrowest returns the values of a multi-valued variable in the narrowest scope that counts and sets it, and that scope; set
+// is false if none does. An empty value resets the list, as in git.
 func (g Git) ConfigNarrowest(ctx context.Context, key string, counts func(Scope) bool) (values []string, at Scope, set bool, err error) {
 	entries, err := g.Settings.get(ctx, g, key)
 	for _, e := range entries { // the wider scopes come first
@@ -124,7 +124,7 @@ func (g Git) ConfigBelow(ctx context.Context, prefix string) (map[string][]strin
 	return below, err
 }
 
-// EditConfig runs git config to change the configuration. What has been read before stays as it was.
+// EditConfig runs git config to change the configuration. Settings that have been read don't change.
 func (g Git) EditConfig(ctx context.Context, args ...string) error {
 	return g.Command(ctx, nil, append([]string{"config"}, args...)...).Run()
 }

@@ -13,7 +13,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// FuzzPackHeader: a header that was taken apart marshals to what came, however it came, and nothing behind it is touched.
+// FuzzPackHeader: a header that was parsed encodes to the same bytes, however they were split, and nothing behind it is taken.
 func FuzzPackHeader(f *testing.F) {
 	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x12rest"), uint8(0))
 	f.Add([]byte("PACK\x00\x00\x00\x04\xff\xff\xff\xff"), uint8(5))
@@ -41,8 +41,8 @@ func FuzzPackHeader(f *testing.F) {
 	})
 }
 
-// FuzzFailure: whatever git says before it fails, our error is one line without a control character, and as little of it
-// is kept as one can read.
+// FuzzFailure: whatever git says before it fails, our error is one line without a control character, and we keep no more
+// of it than tailSize.
 func FuzzFailure(f *testing.F) {
 	f.Add([]byte("error: bad object \x1b[2J\nfatal: stop\r\n"), uint8(3))
 	f.Add(bytes.Repeat([]byte("remote: x\n"), tailSize/5), uint8(255))
@@ -60,8 +60,8 @@ func FuzzFailure(f *testing.F) {
 	})
 }
 
-// FuzzConfig: the configuration that is listed once has the same values for our keys, and for those of a remote of any
-// name, as git has when asked for each.
+// FuzzConfig: our keys, and those of a remote of any name, have the same values in the configuration that is listed once
+// as when git is asked for each.
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte("[aig]\n\ttrust = SHA256:x\n\tTRUST = y # z\n\trefs\n"), "origin")
 	f.Add([]byte("[remote \"a.B\\\"c\"]\n\turl = \"aig::sh -c \\\"x\\ny\\\" \"\n[Aig]\ntrust=\n"), "a.B\"c")
@@ -72,7 +72,7 @@ func FuzzConfig(f *testing.F) {
 	env := append(gittest.Env(f), "GIT_CONFIG_GLOBAL="+file)
 	f.Fuzz(func(t *testing.T, text []byte, remote string) {
 		if bytes.Contains(bytes.ToLower(text), []byte("include")) || strings.ContainsAny(remote, "\n\x00") {
-			return // another file, which may be any on this machine; and what RemoteURL takes for no name
+			return // an include could name any file on this machine; and such a name is none to RemoteURL
 		}
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)

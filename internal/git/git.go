@@ -40,10 +40,10 @@ type Child struct {
 	maxMemory int64
 	stderr    tail
 	trace     *trace.Trace
-	exited    func(code int) // tells it
+	exited    func(code int) // tells trace
 }
 
-// Command makes a git child; there is no other place where one is made. extraEnv is added to the hardened environment.
+// Command makes a git child; nothing else makes one. extraEnv is added to the hardened environment.
 func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Child {
 	c := &Child{Cmd: exec.CommandContext(ctx, "git", args...), maxMemory: g.maxMemory, trace: g.Trace}
 	for len(args) > 2 && args[0] == "-c" {
@@ -54,9 +54,9 @@ func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Ch
 	c.Env = append(append(append([]string(nil), g.Env...),
 		// A name that a peer chose must never be fetched from a promisor remote: that would run its transport.
 		"GIT_NO_LAZY_FETCH=1",
-		// Objects are given under the name that their own content has.
+		// An object's name is that of its own content, not of a replacement.
 		"GIT_NO_REPLACE_OBJECTS=1",
-		// Messages are read by this program (which error is ours, which the pack's): no translation.
+		// This program reads git's messages (which error is ours, which the pack's), so they must not be translated.
 		"LC_ALL=C",
 		// No child may ask anything: standard input and the terminal belong to the transport.
 		"GIT_TERMINAL_PROMPT=0",
@@ -70,8 +70,7 @@ func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Ch
 	return c
 }
 
-// Start starts the child and limits its memory. It has hardly read anything by then, and what it has allocated already
-// counts too.
+// Start starts the child and limits its memory. By then it has read hardly anything, and what it has allocated counts too.
 func (c *Child) Start() error {
 	c.exited = c.trace.Child("git", c.Args)
 	if err := c.Cmd.Start(); err != nil || c.maxMemory == 0 {
@@ -135,14 +134,14 @@ type Error struct {
 	Command   string // "git index-pack"
 	Said      string // the line of its standard error that says why, without "fatal: "
 	Err       error
-	maxMemory int64 // the limit that it had
+	maxMemory int64 // its limit
 }
 
 func (e *Error) Error() string {
 	switch {
 	case e.Said == "":
 		return fmt.Sprintf("%s: %v", e.Command, e.Err)
-	case e.maxMemory > 0 && e.Says(noThread): // which has two causes, and git is told of neither
+	case e.maxMemory > 0 && e.Says(noThread): // there are two possible causes, and git can't tell which
 		return fmt.Sprintf("%s can start no more threads: there is a limit of processes that is too low (ulimit -u), "+
 			"or aig.maxMemory is, which is %s: %q", e.Command, ByteSize(e.maxMemory), e.Said)
 	case e.maxMemory > 0 && e.OutOfMemory():
@@ -169,7 +168,7 @@ func (e *Error) OfMachine() bool {
 // Interrupted reports whether Ctrl-C ended git: the terminal signals git too, and git may hear of it first.
 func (e *Error) Interrupted() bool { return signalOf(e.Err) == syscall.SIGINT }
 
-// OutOfMemory reports whether git ran out of memory, be it the machine's or its limit.
+// OutOfMemory reports whether git ran out of memory, the machine's or what its limit allows.
 func (e *Error) OutOfMemory() bool {
 	return e.Says("Cannot allocate memory", "ut of memory", noThread)
 }
@@ -227,10 +226,10 @@ func (t *tail) last() string {
 	return cmp.Or(fatal, why, line)
 }
 
-// promisors is a warning that says nothing new: git prints it in every partial clone.
+// promisors is a warning without meaning for us: git prints it in every partial clone.
 const promisors = "warning: This repository uses promisor remotes. Some objects may not be loaded."
 
-// Complaint returns an error for a warning or error message of a child that has succeeded all the same: git leaves out what it
+// Complaint returns an error if a child that succeeded has printed a warning or an error all the same: git leaves out what it
 // can't read.
 func (c *Child) Complaint() error {
 	for l := range bytes.Lines(c.stderr.b) {
@@ -264,10 +263,10 @@ func (g Git) WithoutLocalEnv(ctx context.Context, env []string) ([]string, error
 // returns. If each fails, the child ends and Lines returns that error.
 func (c *Child) Lines(each func(line []byte) error) error { return c.Records('\n', each) }
 
-// maxRecord is the longest record that is taken. Longer ones are paths made up to fill the memory.
+// maxRecord is the longest record that is accepted, in bytes. A longer one is a path made up to fill our memory.
 const maxRecord = 1 << 20
 
-// Records does what Lines does, for records that end in another byte than a line feed.
+// Records is Lines for records that end in another byte than a line feed.
 func (c *Child) Records(end byte, each func(record []byte) error) error {
 	out, err := c.StdoutPipe()
 	if err != nil {
@@ -281,13 +280,13 @@ func (c *Child) Records(end byte, each func(record []byte) error) error {
 		var record []byte
 		record, err = records.ReadSlice(end)
 		switch {
-		case err == io.EOF: // what is cut short is no record, and the status tells
+		case err == io.EOF: // a record that is cut short is dropped; the exit status says why
 			ended, err = true, nil
 		case err == nil:
 			err = each(record[:len(record)-1])
 		}
 	}
-	out.Close() // if we have enough, it ends of its closed pipe
+	out.Close() // if we stop early, it dies of its closed pipe
 	waited := c.Wait()
 	return cmp.Or(err, waited)
 }

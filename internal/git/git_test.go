@@ -29,7 +29,7 @@ func TestOpenElsewhere(t *testing.T) {
 	}
 }
 
-// Configuration comes as git has it: unset, set, of a type, several values, values with line ends.
+// Configuration is read as git reads it: unset, set, typed, with several values, and with line ends in them.
 func TestConfig(t *testing.T) {
 	for _, settings := range []bool{false, true} {
 		testConfig(t, settings)
@@ -82,7 +82,7 @@ func TestWithoutLocalEnv(t *testing.T) {
 	}
 }
 
-// Sizes are git's, and what is none is refused with the variable's name.
+// Sizes are written as git writes them; an invalid one is an error that names the variable.
 func TestConfiguredSizes(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{"aig.maxMemory"} {
@@ -121,7 +121,7 @@ func TestConfiguredSizes(t *testing.T) {
 	}
 }
 
-// A pack's header is found however it is cut, and only there.
+// A pack's header is read however it is split, and nothing else is taken for one.
 func TestPackHeader(t *testing.T) {
 	good := []byte("PACK\x00\x00\x00\x02\x00\x01\x02\x03rest")
 	for size := 1; size < len(good); size++ {

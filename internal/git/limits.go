@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// LimitError says that a limit of the user's keeps out what the peer sends.
+// LimitError says that a limit set by the user keeps out what the peer sends.
 type LimitError struct{ Text string }
 
 func (e *LimitError) Error() string { return e.Text }
@@ -20,7 +20,7 @@ func (r *Repo) AllowMemory(bytes uint64, what string) error {
 	return nil
 }
 
-// ConfigSize returns the value of a variable that is a number of bytes, with git's suffixes k, m and g; otherwise if it is not set.
+// ConfigSize returns the value of a variable that is a number of bytes, with git's suffixes k, m and g, or otherwise if it is unset.
 func (g Git) ConfigSize(ctx context.Context, key string, otherwise int64) (int64, error) {
 	v, ok, err := g.Config(ctx, key, "int")
 	if !ok || err != nil {

@@ -12,14 +12,14 @@ import (
 	"aig/internal/oid"
 )
 
-// lineReader reads as the lines that next makes.
+// lineReader reads the lines that next makes.
 type lineReader struct {
 	next func(line []byte) ([]byte, error)
 	buf  []byte
 	line []byte // the rest of the current line
 }
 
-// LineReader returns a reader of lines. next appends one or more to its argument; io.EOF from it is the end.
+// LineReader returns a reader of lines. next appends one or more to its argument, and returns io.EOF at the end.
 func LineReader(next func(line []byte) ([]byte, error)) io.Reader { return &lineReader{next: next} }
 
 func (r *lineReader) Read(p []byte) (n int, err error) {
@@ -39,8 +39,8 @@ func (r *lineReader) Read(p []byte) (n int, err error) {
 	return 0, err
 }
 
-// NameLines returns a reader of a line for each name from the given one on, in hexadecimal digits: what many git commands take
-// on standard input.
+// NameLines returns a reader of the names from position from on, in hexadecimal digits, one a line: what many git commands read on
+// standard input.
 func NameLines(names oid.Names, from int) io.Reader {
 	return LineReader(func(line []byte) ([]byte, error) {
 		if from == names.Len() {
@@ -51,8 +51,8 @@ func NameLines(names oid.Names, from int) io.Reader {
 	})
 }
 
-// ShowIndex calls each with every object of a pack, by the pack's index: where in the pack it is, and its name, ascending. A name is
-// valid until each returns.
+// ShowIndex calls each with every object in a pack's index: its offset in the pack, and its name, ascending by name. A name is valid
+// until each returns.
 func (r *Repo) ShowIndex(ctx context.Context, index string, each func(offset int64, name []byte) error) error {
 	file, err := os.Open(index)
 	if err != nil {

@@ -8,7 +8,7 @@ type PackHeader struct {
 	n int
 }
 
-// See takes what it still lacks from the beginning of p, and returns how many bytes that was.
+// See takes what the header still lacks from the beginning of p, and returns how many bytes that is.
 func (h *PackHeader) See(p []byte) int {
 	n := copy(h.B[h.n:], p)
 	h.n += n
@@ -18,8 +18,8 @@ func (h *PackHeader) See(p []byte) int {
 // Whole reports whether the header is complete.
 func (h *PackHeader) Whole() bool { return h.n == len(h.B) }
 
-// Objects returns the number of objects; ok is false if the header is incomplete, none, or not of version 2, the only one that
-// git writes.
+// Objects returns the number of objects; ok is false if the header is incomplete, not that of a pack, or not of version 2, the only
+// one that git writes.
 func (h *PackHeader) Objects() (n uint32, ok bool) {
 	if !h.Whole() || string(h.B[:4]) != "PACK" {
 		return 0, false

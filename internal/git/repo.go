@@ -37,7 +37,7 @@ func Open(ctx context.Context, g Git) (*Repo, error) {
 	if r.Format, err = oid.ParseFormat(format); err != nil {
 		return nil, fmt.Errorf("our repository: %w", err)
 	}
-	// By default it is a quarter of the memory, since a few packs are indexed at a time.
+	// The default is a quarter of the memory, since a few packs are indexed at a time.
 	r.maxMemory, err = g.ConfigSize(ctx, "aig.maxMemory", machineMemory()/4)
 	return r, err
 }
