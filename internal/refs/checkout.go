@@ -21,7 +21,7 @@ type Checkout struct {
 	Elsewhere map[string]string // the working tree of each branch (full name) that is checked out in another one
 }
 
-// CheckedOut looks at the working trees; head is HEAD, the first of Own.
+// CheckedOut returns what the working trees have checked out; head is HEAD, the first of Own.
 func CheckedOut(ctx context.Context, repo *git.Repo, head ref.Ref) (Checkout, error) {
 	co := Checkout{Head: head, Elsewhere: make(map[string]string)}
 	c := repo.Command(ctx, nil, "rev-parse", "--is-inside-work-tree", "--show-toplevel")
@@ -51,11 +51,11 @@ func CheckedOut(ctx context.Context, repo *git.Repo, head ref.Ref) (Checkout, er
 }
 
 // Touched returns the paths, from the top of the working tree, of uncommitted changes that taking theirs would touch: by a
-// fast-forward of what is checked out or, if the two have diverged, by a merge, which also minds everything staged. An untracked
-// file counts if theirs has one of that name; an ignored one would be overwritten without a word. theirs is a commit that Relate
-// knows. Outside a working tree there are no such paths. The error is ErrTooManyChanges if not all could be looked at.
+// fast-forward of what is checked out or, if the two have diverged, by a merge, which anything staged also stops. An untracked file
+// counts if theirs has one of that name; git would silently overwrite an ignored one. theirs is a commit that Relate has compared.
+// Outside a working tree there are no such paths. The error is ErrTooManyChanges if not all could be looked at.
 //
-// Renames are not followed; git follows them, and refuses.
+// Renames are not followed; git follows them, and refuses to overwrite anything.
 func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([]string, error) {
 	ours := co.Head.OID
 	if co.Dir == "" || ours == theirs {
@@ -118,11 +118,11 @@ const (
 	maxChangeBytes = 32 << 20 // of what it prints
 )
 
-// ErrTooManyChanges is Touched's error where commits differ in more than is looked at.
+// ErrTooManyChanges is Touched's error if commits differ in more paths than are looked at.
 var ErrTooManyChanges = errors.New("it differs from what is checked out in more paths than are looked at")
 
 // takes returns the paths that a fast-forward or a merge to theirs may write: what theirs has changed since the merge bases. staged
-// is true for a merge, which whatever is staged gets in the way of too.
+// is true for a merge, which anything staged also stops.
 func takes(ctx context.Context, repo *git.Repo, ours, theirs string) (written changes, staged bool, err error) {
 	written = make(changes)
 	var bases []string

@@ -10,15 +10,15 @@ import (
 	"aig/internal/ref"
 )
 
-// Tips is commits to which nothing points, newest first, by full hexadecimal names.
+// Tips are commits that nothing points to, newest first, by full hexadecimal names.
 type Tips struct {
 	Whole  []string
 	Broken []string // a branch of one would break git gc, or bring in a file that git's checks refuse
 }
 
-// Dangling returns the received commits to which nothing points: no reference here, none of the peer's (theirs, object names), and
-// no other received commit. They are lost work, stashes, and what the peer's hidden references stand for. heads is the received commits
-// that are no parent of another. whole is those of theirs whose history Relate has found complete.
+// Dangling returns the received commits that nothing points to: no reference here, none of the peer's (theirs, object names), and no
+// other received commit. They are lost work, stashes, and what the peer's hidden references point to. heads are the received commits
+// that are no parent of another, whole those of theirs whose history Relate has found complete.
 func Dangling(ctx context.Context, repo *git.Repo, heads, theirs, whole []string, v Vetting) (tips Tips, err error) {
 	candidates, err := unpointed(ctx, repo, heads, theirs)
 	if err != nil || len(candidates) == 0 || v.Whole {
@@ -77,7 +77,7 @@ func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string) (l
 		return nil, err
 	}
 	if shallow != "" {
-		// An empty GIT_SHALLOW_FILE makes git show the parents that a shallow repository cuts off: they may have come in.
+		// An empty GIT_SHALLOW_FILE makes git show the parents that a shallow repository cuts off: they may have been received.
 		c := repo.Command(ctx, []string{"GIT_SHALLOW_FILE="}, "rev-list", "--no-walk", "--ignore-missing", "--parents", "--stdin")
 		c.Stdin = strings.NewReader(shallow)
 		if err := c.Lines(func(line []byte) error {
@@ -121,8 +121,8 @@ func shallowCommits(ctx context.Context, repo *git.Repo) (string, error) {
 // maxIndependent bounds the commits that are compared: without a commit-graph git may walk a history for each.
 const maxIndependent = 100
 
-// Independent returns those of the commits that are here and that no other of them has for an ancestor. Where that can't be told, it
-// returns all that are here.
+// Independent returns those of the commits that are here and that are no ancestor of another of them. If that can't be told, it returns
+// all that are here.
 func Independent(ctx context.Context, repo *git.Repo, commits []string) ([]string, error) {
 	c := repo.Command(ctx, nil, "rev-list", "--no-walk=unsorted", "--ignore-missing", "--stdin")
 	c.Stdin = strings.NewReader(strings.Join(commits, "\n"))

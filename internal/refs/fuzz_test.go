@@ -12,7 +12,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// FuzzChanges: paths are whatever a tree holds, and come back as they are.
+// FuzzChanges: whatever paths a tree holds, they come back unchanged.
 func FuzzChanges(f *testing.F) {
 	f.Add("M\x00a file\x00D\x00dir/\n\x1b\xff\x00")
 	f.Add("M\x00A\x00A")
@@ -40,14 +40,14 @@ func FuzzChanges(f *testing.F) {
 		for _, path := range slices.Sorted(maps.Keys(found)) {
 			again.WriteString(string([]byte{found[path]}) + "\x00" + path + "\x00")
 		}
-		// One that comes twice counts as the last one says.
+		// If a path comes twice, the last letter counts.
 		if once, err := parse(again.String()); err != nil || !maps.Equal(once, found) || again.Len() > len(said) {
 			t.Errorf("%q became %q, %v", said, again.String(), err)
 		}
 	})
 }
 
-// FuzzHideRefs: whatever transfer.hideRefs says, what git upload-pack would not tell is not told.
+// FuzzHideRefs: whatever transfer.hideRefs says, we hide the references that git upload-pack hides, and no others.
 func FuzzHideRefs(f *testing.F) {
 	for _, values := range []string{"refs/heads/a", "refs/heads\n!refs/heads/main", "^refs/tags/\n!refs/tags/v1", "HEAD", "!", "^", "", "refs/heads/main//", "!^refs/heads/a/b"} {
 		f.Add(values)
@@ -61,7 +61,7 @@ func FuzzHideRefs(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, values string) {
 		if len(values) > 500 || strings.Contains(values, "\x00") {
-			return // no variable of an environment
+			return // the environment can't hold it
 		}
 		env := slices.Clone(r.Env)
 		all := strings.Split(values, "\n")

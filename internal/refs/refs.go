@@ -1,4 +1,4 @@
-// Package refs has a repository's references, and how histories stand to each other and to what is checked out.
+// Package refs reads a repository's references, and compares histories with each other and with what is checked out.
 package refs
 
 import (
@@ -14,12 +14,12 @@ import (
 	"aig/internal/ref"
 )
 
-// ErrTooMany is the error in a repository with more than ref.Max references. Some of them would be no answer: the caller would take
-// the others for deleted.
+// ErrTooMany is the error in a repository with more than ref.Max references. A part of them would be no answer: the caller would take
+// the rest for deleted.
 var ErrTooMany = fmt.Errorf("more than %d references", ref.Max)
 
 // List returns what a peer is told: HEAD, even if unborn, then branches, then tags, sorted by name. References that
-// transfer.hideRefs or uploadpack.hideRefs hide are left out, also as targets of others, and so are those whose object is absent.
+// transfer.hideRefs or uploadpack.hideRefs hide are left out, even as targets of others, and so are those whose object is absent.
 func List(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 	hidden, err := readHidden(ctx, repo)
 	if err != nil {
@@ -43,7 +43,7 @@ func List(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 	if refs, err = present(ctx, repo, refs); err != nil {
 		return nil, err
 	}
-	if headShown && head.OID == "" && head.Target != "" { // there is no object yet that could be absent
+	if headShown && head.OID == "" && head.Target != "" { // unborn: it has no object that could be absent
 		refs = slices.Insert(refs, 0, head)
 	}
 	if len(refs) > ref.Max {
@@ -57,7 +57,7 @@ func head(ctx context.Context, repo *git.Repo, refs []ref.Ref) (ref.Ref, error) 
 	head := ref.Ref{Name: "HEAD"}
 	c := repo.Command(ctx, nil, "symbolic-ref", "-q", "HEAD")
 	out, err := c.Output()
-	if err != nil && git.ExitCode(err) != 1 { // git-symbolic-ref(1): 1 says detached
+	if err != nil && git.ExitCode(err) != 1 { // git-symbolic-ref(1): 1 means detached
 		return head, err
 	}
 	head.Target = strings.TrimSuffix(string(out), "\n")
@@ -204,8 +204,8 @@ func readHidden(ctx context.Context, repo *git.Repo) (hiddenRefs, error) {
 	return h, nil
 }
 
-// hides follows git's rules: a value matches a name or whole leading parts of it, "!" negates, "^" says that a full name follows,
-// which ours always are, and the last match decides.
+// hides follows git's rules: a value matches a name or whole leading parts of it, "!" negates, "^" means a full name, which ours
+// always are, and the last match decides.
 func (h hiddenRefs) hides(name string) bool {
 	for _, value := range slices.Backward(h) {
 		prefix, shown := strings.CutPrefix(value, "!")

@@ -27,8 +27,8 @@ func open(t *testing.T, r *gittest.Repo, env ...string) *git.Repo {
 
 func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 
-// told returns what ls-remote makes of a repository: an independent list of the same references. It tells the hidden targets
-// of symbolic references, and that is left out here.
+// told returns what ls-remote shows of a repository: an independent list of the same references. It shows the hidden targets
+// of symbolic references too, which are left out here.
 func told(r *gittest.Repo) string {
 	out := r.Git("ls-remote", "--symref", ".", "HEAD", "refs/heads/*", "refs/tags/*") + "\n"
 	var lines []string
@@ -59,7 +59,7 @@ func asLsRemote(refs []ref.Ref) string {
 	return strings.Join(lines, "\n")
 }
 
-// tags makes a repository with branches, a symbolic one, tags of every kind and references that nobody is told.
+// tags makes a repository with branches, symbolic ones, tags of every kind, and references that no peer is told.
 func tags(t *testing.T, args ...string) *gittest.Repo {
 	r := gittest.New(t, append([]string{"-b", "main"}, args...)...)
 	r.Commit("file", "content")
@@ -132,8 +132,8 @@ func TestRefsAreWhatGitTells(t *testing.T) {
 	}
 }
 
-// What ls-remote can't show: an unborn HEAD is told with its target, a hidden target of HEAD is not told, a value that
-// isn't one is an error, and what is hidden is still ours.
+// What ls-remote can't show: an unborn HEAD is told with its target, a hidden target of HEAD is not told, hideRefs without
+// a value is an error, and Own has what is hidden.
 func TestRefsBeyondLsRemote(t *testing.T) {
 	empty := gittest.New(t, "-b", "trunk")
 	refs, err := List(t.Context(), open(t, empty))
@@ -189,7 +189,7 @@ func TestRefsWithoutObject(t *testing.T) {
 	}
 }
 
-// A tip that is there and can't be read is an error that says where to look, also where git doesn't say which it is.
+// A tip that is there but can't be read is an error that says where to look, even if git doesn't say which it is.
 func TestRefOfDamagedObject(t *testing.T) {
 	for _, content := range []string{"comit 3\x00abc", "commit abc", ""} {
 		r := gittest.New(t, "-b", "main")
@@ -206,7 +206,7 @@ func TestRefOfDamagedObject(t *testing.T) {
 	}
 }
 
-// As many references as the bound are told, and more are an error, and not a part of them.
+// Up to ref.Max references are told; more are an error, not a part of them.
 func TestTooManyRefs(t *testing.T) {
 	t.Parallel()
 	r := gittest.New(t, "-b", "main")
@@ -293,8 +293,8 @@ func relate(t *testing.T, s *git.Repo, ours, theirs string) Relation {
 	return relations[0]
 }
 
-// An incomplete history is found, whichever kind of object is missing in it and among however many whole ones, and
-// whatever the missing one's distance; the whole ones are still compared. A broken reference of ours spoils nothing.
+// An incomplete history is found among many whole ones, whichever kind of object is missing in it; the whole ones are
+// still compared. A broken reference of ours does no harm.
 func TestRelateIncomplete(t *testing.T) {
 	t.Parallel()
 	for _, missing := range []string{"commit", "tree", "blob", "itself", "none"} {
@@ -359,8 +359,8 @@ func TestRelateManyIncomplete(t *testing.T) {
 	}
 }
 
-// A peer's text is never looked up: what is no full object name, or that of something else than a commit, is unknown,
-// even if git would know a commit by it.
+// A peer's text is never looked up: what is no full object name, or is the name of something other than a commit, is
+// unknown, even if git would resolve it to a commit.
 func TestRelateLooksUpNamesOnly(t *testing.T) {
 	r := gittest.New(t, "-b", "main")
 	commit := r.Commit("file", "content")
@@ -416,7 +416,7 @@ func TestRelatePartialClone(t *testing.T) {
 	}
 }
 
-// dangling gives all objects of the repository for received ones.
+// dangling passes off all objects of the repository as received.
 func dangling(t *testing.T, r *gittest.Repo, theirs ...string) []string {
 	t.Helper()
 	s := open(t, r)
@@ -427,8 +427,8 @@ func dangling(t *testing.T, r *gittest.Repo, theirs ...string) []string {
 	return tips.Whole
 }
 
-// Dangling is the tips and only they, newest first; what a branch, a tag, a tag's tag, HEAD, any other reference or a
-// reference of the peer's reaches is none, nor is a parent; a stash is one.
+// Dangling returns the tips alone, newest first; what a branch, a tag, a tag's tag, HEAD, any other reference or one of
+// the peer's reaches is no tip, nor is a parent; a stash is one.
 func TestDangling(t *testing.T) {
 	r := gittest.New(t, "-b", "main")
 	base := r.Commit("file", "content")
@@ -469,8 +469,8 @@ func TestDangling(t *testing.T) {
 	}
 }
 
-// A tip whose history is incomplete is broken, and does not hide the others; one that came in below a commit that
-// was here before, and that a reference reaches, does not.
+// A tip whose history is incomplete is broken, and doesn't hide the others; a commit received below one that was here
+// before, and that a reference reaches, is no tip.
 func TestDanglingOddHistories(t *testing.T) {
 	r := gittest.New(t, "-b", "main")
 	lower := r.Commit("file", "content")
@@ -584,7 +584,7 @@ func TestTouched(t *testing.T) {
 	}
 }
 
-// A few small trees that stand for 10^10 paths are not walked to their end, as a change and as a first checkout.
+// A few small trees that stand for 10^10 paths are not walked to their end, whether as a change or as a first checkout.
 func TestTouchedOfTreeBomb(t *testing.T) {
 	r := gittest.New(t, "-b", "main")
 	r.Commit("file", "content\n")
@@ -608,7 +608,7 @@ func TestTouchedOfTreeBomb(t *testing.T) {
 	}
 }
 
-// What was here before this run is vetted before it is called whole, with the reason where it is refused; what has come in
+// What was here before this run is vetted before it is called whole, and a refusal gives the reason; what has been received
 // since isn't.
 func TestVetting(t *testing.T) {
 	r := gittest.New(t, "-b", "main")

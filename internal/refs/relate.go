@@ -14,7 +14,7 @@ import (
 // maxWalks bounds how many walks look for tips with incomplete history. Each may go through everything new.
 const maxWalks = 64
 
-// Pair is two commits to be compared, by object name. Whatever a peer may have sent in a name's place is safe here.
+// Pair is two commits to be compared, by object name. Whatever text a peer sends in place of a name is safe here.
 type Pair struct {
 	Ours   string // "" if there is nothing to compare with
 	Theirs string
@@ -92,8 +92,8 @@ func compare(ctx context.Context, repo *git.Repo, p Pair) (Relation, error) {
 	return r, nil
 }
 
-// SamePatches returns how many of the commits that only theirs reaches bring a patch that is among those that only ours reaches, under
-// another name: picked or rebased, as git cherry finds them.
+// SamePatches returns how many of the commits that only theirs reaches have the same patch as one that only ours reaches: cherry-picked
+// or rebased, as git cherry finds them.
 func SamePatches(ctx context.Context, repo *git.Repo, p Pair, onlyTheirs int) (int, error) {
 	c := repo.Command(ctx, nil, "rev-list", "--right-only", "--cherry-pick", "--count", "--stdin")
 	c.Stdin = strings.NewReader(p.Ours + "..." + p.Theirs + "\n")
@@ -159,10 +159,10 @@ func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (m
 	return unknown, err
 }
 
-// Vetting says what is checked of a history before a command is suggested that takes it. A tree and a file that it names may have
-// come in different runs, and so were never checked together.
+// Vetting says how a history is checked before a command is suggested that takes it. A tree and a file that it names may have been
+// received in different runs, and so never been checked together.
 type Vetting struct {
-	Whole  bool                                              // everything that is here came in this run, and what it names too: nothing is walked
+	Whole  bool                                              // everything here came in this run, with all that it names: nothing is walked
 	Before *oid.List                                         // what the store held before this run; nil for no vetting
 	Check  func(ctx context.Context, objects []string) error // of these
 }
@@ -173,7 +173,7 @@ type rejection struct{ error }
 func (r *rejection) Unwrap() error { return r.error }
 
 // walk goes through everything behind the tips that neither our references nor the ends reach, and fails if anything is missing
-// there but what a promisor remote has promised, as git fetch checks connectivity. A broken reference of ours is ignored.
+// that no promisor remote has promised, as git fetch's check of connectivity does. A broken reference of ours is ignored.
 func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, each func(name []byte)) error {
 	c := repo.Command(ctx, nil, "rev-list", "--objects", "--no-object-names", "--exclude-promisor-objects", "--ignore-missing",
 		"--stdin", "--not", "--all")
