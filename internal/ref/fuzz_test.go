@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzRefName: a reference's name is taken if git takes it and it is HEAD or lies under refs/, and a name that is refused
-// is refused in plain words.
+// FuzzRefName: a reference's name is accepted if git accepts it and it is HEAD or lies under refs/, and the error for any
+// other name has no control character.
 func FuzzRefName(f *testing.F) {
 	for _, name := range []string{"HEAD", "refs/heads/main", "refs/heads/a..b", "refs/x.lock", "refs/./a", "refs/a@{", "refs/\x7f", "refs/ä", "refs/\xff", "refs//", "config", "refs/a\\"} {
 		f.Add(name)
@@ -29,8 +29,8 @@ func FuzzRefName(f *testing.F) {
 	})
 }
 
-// FuzzBranchName: a name that may stand in a command is one that git takes for a branch of exactly that name, not for the
-// name of another one ("@{-1}") and not for an option.
+// FuzzBranchName: a name that may stand in a command is one that git takes for a branch of exactly that name, not for
+// another branch ("@{-1}") and not for an option.
 func FuzzBranchName(f *testing.F) {
 	for _, name := range []string{"main", "-x", "@", "@{-1}", "a..b", "a.lock", "a/.b", "HEAD", "a~1", "ä", "refs/heads/x", "a@b", "x.", "a//b", "\\"} {
 		f.Add(name)

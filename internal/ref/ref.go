@@ -20,9 +20,9 @@ const Branches = "refs/heads/"
 // Ref is a reference, as its owner tells it. A peer's is foreign text in every field.
 type Ref struct {
 	Name   string // "HEAD" or full: "refs/heads/main"
-	OID    string // a full object name; "" for a HEAD whose branch is not born yet
+	OID    string // a full object name; "" for an unborn HEAD
 	Target string // the full name that a symbolic reference points to, else ""
-	Peeled string // the object that an annotated tag stands for in the end, else ""
+	Peeled string // the object that an annotated tag peels to, else ""
 }
 
 // About is what a person is told of a commit. All of it may be foreign text.
@@ -35,7 +35,7 @@ type About struct {
 const SnapshotSubject = "uncommitted work of "
 
 // IsObjectName reports whether s is a full object name of either format in git's own spelling, lower-case hexadecimal.
-// Such a name is safe to show, to suggest and to hand to git. The null name is none.
+// Such a name is safe to show, to suggest and to hand to git. The null object name is none.
 func IsObjectName(s string) bool { return isHash(s) && strings.Trim(s, "0") != "" }
 
 func isHash(s string) bool {

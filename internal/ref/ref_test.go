@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// CheckName and git judge names alike, but for what git's transports add: HEAD or refs/, and a limit.
+// CheckName agrees with git, but for what it adds: HEAD or refs/, as git's transports have it, and a limit of length.
 func TestCheckNameAgreesWithGit(t *testing.T) {
 	names := []string{"refs/heads/main", "refs/stash", "refs/heads/a/b/c", "refs/heads/-x", "refs/heads/ä", "refs/heads/\xff\xfe", "refs/heads/@",
 		"refs/heads/a@b", "refs/heads/{x}", "refs/heads/a.b", "refs/heads/lock", "refs/heads/a.lock2", "refs/heads/\"'$(x)", "refs/heads/HEAD",
@@ -36,8 +36,8 @@ func TestCheckNameAgreesWithGit(t *testing.T) {
 	}
 }
 
-// IsBranch agrees with git check-ref-format --branch: it takes no name that git refuses, and refuses none that git
-// takes for the name it is, but for very long ones and those that could be an object's.
+// IsBranch agrees with git check-ref-format --branch: it accepts no name that git refuses, and refuses none that git takes
+// for that very branch, but for very long ones and those that could be an object's.
 func TestIsBranch(t *testing.T) {
 	names := []string{
 		"main", "a/b", "", "/", "a/", "/a", "a//b", ".a", "a/.b", "a.", "a/b.", "a.lock", "a.lock/b", "a..b", "a@{b", "@", "a@b", "@/a", "-a",

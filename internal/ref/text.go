@@ -10,7 +10,7 @@ import (
 // invisible is what counts as printable and shows nothing (Unicode, Default_Ignorable_Code_Point).
 var invisible = []*unicode.RangeTable{unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector}
 
-// Printable reports whether a terminal shows every character of s as it is: no control character, none that turns the
+// Printable reports whether a terminal shows every character of s as it is: no control character, none that changes the
 // direction of the text or is invisible, nothing that isn't UTF-8.
 func Printable(s string) bool {
 	if s == "" || !utf8.ValidString(s) {
