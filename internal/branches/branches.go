@@ -1,6 +1,6 @@
 // Package branches compares a peer's branches with ours: how far each is ahead or behind, which git command takes it
-// without losing anything, and which commits came in that nothing points to. It is given the facts, and only writes what
-// they come to. docs/man/git-aig-sync.1 has the porcelain format.
+// without losing anything, and which commits came in that nothing points to. It is given the facts, and only reports what
+// follows from them. docs/man/git-aig-sync.1 has the porcelain format.
 package branches
 
 import (
@@ -25,7 +25,7 @@ const (
 	Unknown       Class = "unknown"
 )
 
-// Branch is the facts about a branch of the peer's.
+// Branch holds the facts about a branch of the peer's.
 type Branch struct {
 	Name       string   // full, as the peer tells it: "refs/heads/main", or "HEAD" where the peer's is detached
 	Ours       string   // full hexadecimal object name; "" if it is not here
@@ -33,12 +33,12 @@ type Branch struct {
 	OnlyOurs   int      // commits that only ours reaches
 	OnlyTheirs int      // commits that only theirs reaches
 	Related    bool     // ours and theirs share a commit
-	Same       int      // of OnlyTheirs, those whose patch is in one of OnlyOurs
-	Unknown    string   // why the three before say nothing; "" if they do
+	Same       int      // of OnlyTheirs, those with the same patch as one of OnlyOurs
+	Unknown    string   // why the four before say nothing; "" if they do
 	Dirty      []string // paths at which taking it would touch uncommitted changes
 }
 
-// Class is what the facts come to.
+// Class returns the class that follows from the facts.
 func (b Branch) Class() Class {
 	switch {
 	case !ref.IsObjectName(b.Theirs):
@@ -59,7 +59,7 @@ func (b Branch) Class() Class {
 	return RequiresMerge
 }
 
-// why is the reason of the class Unknown.
+// why returns the reason for the class Unknown.
 func (b Branch) why() string {
 	if !ref.IsObjectName(b.Theirs) {
 		return "the peer gives no full object name"
@@ -67,7 +67,7 @@ func (b Branch) why() string {
 	return b.Unknown
 }
 
-// Here is what is checked out in our repository, as far as it matters for what can be suggested.
+// Here is what is checked out in our repository, as far as suggestions depend on it.
 type Here struct {
 	Bare      bool              // there is no working tree here
 	Branch    string            // full name of the branch that is checked out, unborn or not; "" if HEAD is detached
@@ -78,13 +78,12 @@ type Here struct {
 type Report struct {
 	Here     Here
 	Branches []Branch             // as Pair gives them, with the facts filled in
-	Tips     []string             // commits that came in and to which nothing points; full hexadecimal names, newest first
+	Tips     []string             // commits that came in and that nothing points to; full hexadecimal names, newest first
 	About    map[string]ref.About // of Tips and of Branches' Theirs, as far as it is known
 	Broken   []string             // such commits of which no branch should be made: their history is incomplete, or git's checks refuse it
 }
 
-// Arrange puts the branches in the order in which a person reads them: what is checked out here, what brings something, what
-// doesn't.
+// Arrange sorts the branches for a person: what is checked out here, then what brings something, then the rest.
 func (r *Report) Arrange() {
 	rank := func(b Branch) int {
 		switch class := b.Class(); {

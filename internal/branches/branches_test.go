@@ -143,8 +143,8 @@ func TestNothingToSay(t *testing.T) {
 	}
 }
 
-// A peer with very many branches, tips and long names does not flood the screen; what is left out is counted there, and
-// is all in the porcelain.
+// A peer with very many branches, tips and long names does not flood the screen; the text counts what it leaves out, and
+// the porcelain has it all.
 func TestTextIsBounded(t *testing.T) {
 	r := new(Report)
 	for i := range 2 * 500 {
@@ -168,8 +168,8 @@ func TestTextIsBounded(t *testing.T) {
 	}
 }
 
-// Pair takes the branches of the peer's, each once, with ours of the same name; a detached HEAD of the peer's only where
-// no branch is there.
+// Pair takes the peer's branches, each once, with ours of the same name; a detached HEAD of the peer's only if no branch
+// is at the same commit.
 func TestPair(t *testing.T) {
 	ours := []ref.Ref{{Name: "HEAD", OID: oidA, Target: "refs/heads/main"}, {Name: "refs/heads/main", OID: oidA}, {Name: "refs/heads/mine", OID: oidA}}
 	for _, c := range []struct {
@@ -189,7 +189,7 @@ func TestPair(t *testing.T) {
 	}
 }
 
-// No command is suggested for a name that git refuses or takes for something else, or that a terminal doesn't show.
+// No command is suggested for a name that git refuses or takes for something else, or that a terminal doesn't show whole.
 func TestNoCommandForOddNames(t *testing.T) {
 	names := []string{
 		"", "-f", "--force", "@", "HEAD", "a..b", "a b", "a\nb", "a\x1b[2Jb", "a\u009b2Jb", "a\x9b", "a\u202eb", "a\u200bb", "a\u00adb", "a\ufe0fb",
@@ -273,8 +273,8 @@ func parsePorcelain(text string) (*Report, error) {
 	return nil, errors.New("no end")
 }
 
-// Whatever the names, paths and reasons: the porcelain is ASCII, reads back as the same report, and the text is one that
-// no terminal minds, with as many lines as it should have.
+// Whatever the names, paths and reasons: the porcelain is ASCII and reads back as the same report, and the text is safe on
+// any terminal, with as many lines as it should have.
 func FuzzReport(f *testing.F) {
 	f.Add("refs/heads/main", oidA, oidB, "", "path", uint16(1), uint16(2), true)
 	f.Add("refs/heads/\x1b[2J\n\" \xff\\x20", "-", "\n", "why\n\u202e", "-", uint16(0), uint16(2), true)
@@ -338,7 +338,7 @@ func FuzzShellQuote(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		if s != "" && !ref.Printable(s) {
-			return // shell is given printable words only; a NUL, for one, can be no part of any word
+			return // Shell is given printable words only; a NUL, for one, can't be in any word
 		}
 		out, err := exec.Command("sh", "-c", "printf '%s,' "+ref.Shell("x", s, "y")).Output()
 		if err != nil || string(out) != "x,"+s+",y," {

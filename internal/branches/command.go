@@ -6,9 +6,9 @@ import (
 	"aig/internal/ref"
 )
 
-// Command is a command line for a POSIX shell that takes the branch and can't lose anything: git refuses where something
-// would be overwritten or is not a fast-forward. It is "" where there is nothing to take, where the class is Unknown, and
-// where the branch's name isn't one that git accepts and a terminal shows.
+// Command returns a command line for a POSIX shell that takes the branch and can't lose anything: git refuses if something
+// would be overwritten or is not a fast-forward. It returns "" if there is nothing to take, if the class is Unknown, or if
+// the branch's name isn't one that git accepts and a terminal shows.
 func (h Here) Command(b Branch) string {
 	name, isBranch := strings.CutPrefix(b.Name, ref.Branches)
 	if b.Name == "HEAD" {
@@ -29,7 +29,7 @@ func (h Here) Command(b Branch) string {
 		return keep(b.Theirs)
 	case class == RequiresMerge && (checkedOut || inOther):
 		return ref.Shell(append(here, "merge", b.Theirs)...)
-	case checkedOut, inOther: // a new one is unborn
+	case checkedOut, inOther: // if New, it is unborn here
 		return ref.Shell(append(here, "merge", "--ff-only", b.Theirs)...)
 	case class == New:
 		return ref.Shell("git", "branch", name, b.Theirs)
@@ -41,7 +41,7 @@ func (h Here) Command(b Branch) string {
 	return ref.Shell("git", "switch", name) + " && " + ref.Shell("git", "merge", b.Theirs)
 }
 
-// Takes tells whether taking the branch would write the working tree here, so that uncommitted changes matter.
+// Takes reports whether taking the branch would write the working tree here, so that uncommitted changes matter.
 func (h Here) Takes(b Branch) bool {
 	if h.Bare || b.Name != h.Branch && b.Name != "HEAD" {
 		return false
@@ -53,7 +53,7 @@ func (h Here) Takes(b Branch) bool {
 	return false
 }
 
-// keep is a command that gives a commit a branch of its own. The name is ours, and git refuses one that exists.
+// keep returns a command that gives a commit a branch of its own. The name is ours, and git refuses one that exists.
 func keep(commit string) string {
 	return ref.Shell("git", "branch", "from-peer-"+commit[:12], commit)
 }

@@ -9,7 +9,7 @@ import (
 	"aig/internal/ref"
 )
 
-// WritePorcelain writes the porcelain format that the package's documentation describes.
+// WritePorcelain writes the report in the porcelain format that docs/man/git-aig-sync.1 describes.
 func (r *Report) WritePorcelain(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	line := func(fields ...string) {
@@ -49,7 +49,7 @@ func objectField(name string) string {
 	return name
 }
 
-// field is one field without a space in it, that Unquote turns back where it begins with a quote.
+// field returns s as a field without a space in it. If it begins with a quote, strconv.Unquote turns it back.
 func field(s string) string {
 	if ref.Plain(s) && s != "-" {
 		return s

@@ -40,7 +40,7 @@ func (p *pair) copyObjects() {
 	}
 }
 
-// report is what we are shown.
+// report returns the report that we are shown.
 func (p *pair) report() *branches.Report {
 	p.t.Helper()
 	ctx := p.t.Context()
@@ -103,7 +103,7 @@ func (p *pair) report() *branches.Report {
 	return report
 }
 
-// text is the report as a person sees it, with the names of objects replaced by what they are.
+// text returns the report as a person sees it, with the names of objects replaced by what they are.
 func (p *pair) text(names ...string) string {
 	p.t.Helper()
 	var b strings.Builder
@@ -222,7 +222,7 @@ func TestFastForwardTooLate(t *testing.T) {
 	p.is(p.ours, "main", late)
 }
 
-// Ours has more: nothing is to be taken.
+// Ours has more: there is nothing to take.
 func TestBehind(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -231,8 +231,8 @@ func TestBehind(t *testing.T) {
 	p.expect(p.text("base", p.base), "main  base…  behind yours by 2\n")
 }
 
-// Diverged branches are counted, and the command merges them: here, on another branch, in a bare repository and with a
-// detached HEAD only by keeping theirs beside ours.
+// Diverged branches are counted, and the command merges them, whether ours is checked out or not; in a bare repository and
+// with a detached HEAD it only keeps theirs beside ours.
 func TestRequiresMerge(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -303,7 +303,7 @@ func TestOctopusAndCrissCross(t *testing.T) {
 	}
 }
 
-// Histories with nothing in common are said to be that, and theirs can be kept beside ours.
+// Histories with nothing in common are called unrelated, and theirs can be kept beside ours.
 func TestUnrelated(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -336,7 +336,7 @@ main          base…  up to date
 	p.is(p.ours, "feature/long", tip)
 }
 
-// On an unborn branch the peer's is taken by a merge, which fills the working tree and spares what lies there.
+// On an unborn branch the peer's is taken by a merge, which fills the working tree and overwrites nothing there.
 func TestUnborn(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -367,8 +367,8 @@ func TestUnborn(t *testing.T) {
 	p.expect(p.text(), "")
 }
 
-// A peer's detached HEAD is compared with HEAD here, whatever that is, and named only if no branch of the peer's is
-// there.
+// A peer's detached HEAD is compared with HEAD here, whatever that is, and shown only if no branch of the peer's is at the
+// same commit.
 func TestDetachedPeer(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -388,8 +388,8 @@ main             base…  up to date
 	p.is(p.ours, "main", p.base)
 }
 
-// A shallow or otherwise incomplete peer's branch can't be told, with the reason and no command; nor can one whose base
-// a shallow repository of ours has cut off. A shallow peer whose history we have is compared like any other.
+// A branch of a shallow or otherwise incomplete peer is unknown, with the reason and no command; so is one whose base a
+// shallow repository of ours has cut off. A shallow peer whose history we have is compared like any other.
 func TestShallow(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -406,7 +406,7 @@ func TestShallow(t *testing.T) {
 	}
 	p.theirs = shallow()
 	const want = "main  tip…  unknown: its history is incomplete here, as from a shallow or partial repository ("
-	// What follows is git's reason, which is another one in another version.
+	// What follows is git's reason, which differs from version to version.
 	if got := p.text("tip", tip); !strings.HasPrefix(got, want) || strings.Count(got, "\n") != 1 {
 		t.Errorf("got %q, want %q", got, want)
 	}
@@ -467,7 +467,7 @@ main  base…  up to date
 commits that came in and that nothing points to, newest first:
     git branch found-lost <lost>
 `)
-	// It has come in before: the next sync doesn't say it again.
+	// It came in before: the next sync doesn't show it again.
 	p.expect(p.text("base", p.base), "main  base…  up to date\n")
 }
 

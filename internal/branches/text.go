@@ -19,8 +19,8 @@ const (
 	maxSubject = 50
 )
 
-// WriteText writes the report for a person: a line for each branch, below it the command that takes it. There are at most so many
-// lines of branches, and of commits to which nothing points; what is left out is counted.
+// WriteText writes the report for a person: a line for each branch, below it the command that takes it. lines bounds those for
+// branches, and those for commits that nothing points to; what is left out is counted.
 func (r *Report) WriteText(w io.Writer, lines int) error {
 	out := bufio.NewWriter(w)
 	width := 0
@@ -55,7 +55,7 @@ func (r *Report) WriteText(w io.Writer, lines int) error {
 	return out.Flush()
 }
 
-// fit writes as many of the texts of all as have no more lines together, but the first one in any case, and counts the others.
+// fit writes as many of the texts of all as fit into so many lines together, but always the first one, and counts the others.
 func fit[T any](w io.Writer, lines int, all []T, text func(T) string) {
 	for i, one := range all {
 		block := text(one)
@@ -67,7 +67,7 @@ func fit[T any](w io.Writer, lines int, all []T, text func(T) string) {
 	}
 }
 
-// newest says what a person wants to know of a branch's newest commit, if it brings something.
+// newest says what a person wants to know about a branch's newest commit, if the branch brings something.
 func (r *Report) newest(b Branch) string {
 	about, known := r.About[b.Theirs]
 	if class := b.Class(); !known || class == UpToDate || class == Behind {
@@ -91,7 +91,7 @@ func (r *Report) describeTip(tip string) string {
 	return text + "    " + ref.Shell("git", "branch", "found-"+tip[:12], tip) + "\n"
 }
 
-// subject is the subject of a commit, quoted, and cut if it is long.
+// subject returns the subject of a commit, quoted, and cut if it is long.
 func subject(about ref.About) string {
 	quote, end := strconv.QuoteToASCII, ""
 	if ref.Printable(about.Subject) {
@@ -104,7 +104,7 @@ func subject(about ref.About) string {
 	return quote(string(cut)) + end
 }
 
-// describe is the class in words.
+// describe returns the class in words.
 func (b Branch) describe() string {
 	switch b.Class() {
 	case UpToDate:
@@ -135,7 +135,7 @@ func Count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// shownName is a reference's name, without refs/heads/, quoted unless it is plain.
+// shownName returns a reference's name, without refs/heads/, quoted unless it is plain.
 func shownName(name string) string {
 	if name == "HEAD" {
 		return "HEAD (detached)"
