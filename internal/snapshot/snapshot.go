@@ -1,4 +1,4 @@
-// Package snapshot makes a commit of what nobody has committed: the index, the working tree and untracked files, as they stand.
+// Package snapshot makes a commit of uncommitted work: the index, the working tree and untracked files, as they stand.
 package snapshot
 
 import (
@@ -23,7 +23,7 @@ func Count(ctx context.Context, repo *git.Repo) (int, error) {
 	return strings.Count(out, "\x00"), err
 }
 
-// Take writes a commit on top of HEAD, to which nothing points, and returns its name; "" if there is nothing to take. It has
+// Take writes a commit on top of HEAD that nothing points to, and returns its name; "" if there is nothing to take. It has
 // the form of a stash (git-stash(1), "Discussion"), so that git stash apply takes it: its tree is the working tree, its
 // second parent the index, its third one, if there is any, the untracked files that aren't ignored. The same state gives the
 // same commit. Nothing but objects is written; hooks don't run.
@@ -53,7 +53,7 @@ type snapshot struct {
 	index, work, untracked string // trees
 }
 
-// begin looks for what makes a snapshot impossible, and makes the directory.
+// begin checks that a snapshot is possible, and makes the directory.
 func (s *snapshot) begin(ctx context.Context) error {
 	var err error
 	if s.tip, err = s.git(ctx, "", "rev-parse", "--quiet", "--verify", "HEAD^{commit}"); err != nil {
@@ -96,7 +96,7 @@ func (s *snapshot) trees(ctx context.Context) error {
 	}
 	var files strings.Builder
 	for name := range strings.SplitSeq(strings.TrimSuffix(names, "\x00"), "\x00") {
-		if name != "" && !strings.HasSuffix(name, "/") { // a repository of its own
+		if name != "" && !strings.HasSuffix(name, "/") { // a slash: a nested repository
 			files.WriteString(name + "\x00")
 		}
 	}
@@ -112,7 +112,7 @@ func (s *snapshot) trees(ctx context.Context) error {
 	return err
 }
 
-// copyIndex copies the index, which git would refresh in passing.
+// copyIndex copies the index, since git would refresh the original in passing.
 func (s *snapshot) copyIndex(ctx context.Context) (string, error) {
 	from, err := s.git(ctx, "", "rev-parse", "--path-format=absolute", "--git-path", "index")
 	if err != nil {
@@ -184,7 +184,7 @@ func isBare(ctx context.Context, repo *git.Repo) (bool, error) {
 	return inside != "true", err
 }
 
-// run returns what git prints, without the line end. Neither hooks (post-index-change) nor a monitor of files run.
+// run returns what git prints, without the line end. Neither hooks (post-index-change) nor a file system monitor run.
 func run(ctx context.Context, repo *git.Repo, env []string, in io.Reader, args ...string) (string, error) {
 	c := repo.Command(ctx, env, append([]string{"-c", "core.hooksPath=" + os.DevNull, "-c", "core.fsmonitor=false"}, args...)...)
 	if in != nil {

@@ -51,7 +51,7 @@ func write(t *testing.T, r *gittest.Repo, name, content string) {
 	}
 }
 
-// work is a repository with uncommitted work of each kind.
+// work returns a repository with uncommitted work of each kind.
 func work(t *testing.T) *gittest.Repo {
 	r := gittest.New(t)
 	for _, name := range []string{"staged", "both", "unstaged", "deleted", "mode"} {
@@ -173,7 +173,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// From a subdirectory, with a detached HEAD, in another worktree, without an index: all of it is taken all the same.
+// From a subdirectory, with a detached HEAD, in another worktree, without an index: the snapshot is complete all the same.
 func TestPlaces(t *testing.T) {
 	r := work(t)
 	want := r.Git("rev-parse", take(t, r)+"^{tree}")
@@ -202,7 +202,7 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
-// A sparse checkout's absent files are no deletions; a submodule's new commit is a change; a repository within that is no
+// A sparse checkout's absent files are no deletions; a submodule's new commit is a change; a nested repository that is no
 // submodule is left out.
 func TestSparseAndSubmodules(t *testing.T) {
 	r := gittest.New(t)
@@ -227,7 +227,7 @@ func TestSparseAndSubmodules(t *testing.T) {
 	}
 }
 
-// No hook runs, also not the one of a written index; and what git is told to be quiet about is not written.
+// No hook runs, not even post-index-change, and with core.fsmonitor nothing but objects is written either.
 func TestNoHook(t *testing.T) {
 	r := work(t)
 	ran := filepath.Join(t.TempDir(), "ran")
