@@ -1,4 +1,4 @@
-// Package gittest is what tests share: real repositories and packs, pipes, a terminal, the check for leaks, the rounds of torture.
+// Package gittest has what tests share: real repositories and packs, pipes, a terminal, the check for leaks, the rounds of torture.
 package gittest
 
 import (
@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// Repo is a repository of a test.
+// Repo is a test's repository.
 type Repo struct {
 	t   testing.TB
 	Dir string
@@ -27,7 +27,7 @@ func New(t testing.TB, args ...string) *Repo {
 	return r
 }
 
-// Env is an environment in which git depends on nothing of the machine but git itself.
+// Env returns an environment in which git depends on nothing of this machine but git itself.
 func Env(t testing.TB) []string {
 	var env []string
 	for _, kv := range os.Environ() {
@@ -85,19 +85,19 @@ func (r *Repo) Blobs(prefix string, n int) []string {
 	return strings.Fields(r.GitIn(paths.String(), "hash-object", "-w", "--no-filters", "--stdin-paths"))
 }
 
-// Objects is the names of all objects of the store, ascending, one a line.
+// Objects returns the names of all objects of the store, ascending, one a line.
 func (r *Repo) Objects() string {
 	r.t.Helper()
 	return r.Git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)")
 }
 
-// ObjectDir is the object directory.
+// ObjectDir returns the object directory.
 func (r *Repo) ObjectDir() string {
 	r.t.Helper()
 	return r.Git("rev-parse", "--path-format=absolute", "--git-path", "objects")
 }
 
-// Heads is the commits among the named objects that are no parent of another of them.
+// Heads returns the commits among the named objects that are no parent of another of them.
 func (r *Repo) Heads(names ...string) (heads []string) {
 	r.t.Helper()
 	parents := make(map[string]bool)
@@ -116,13 +116,13 @@ func (r *Repo) Heads(names ...string) (heads []string) {
 	return slices.DeleteFunc(heads, func(name string) bool { return parents[name] })
 }
 
-// LooseFile is where a loose object lies.
+// LooseFile returns the path of a loose object.
 func (r *Repo) LooseFile(name string) string {
 	r.t.Helper()
 	return filepath.Join(r.ObjectDir(), name[:2], name[2:])
 }
 
-// Quarantines is what is left of quarantines in the object directory.
+// Quarantines returns what is left of quarantines in the object directory.
 func (r *Repo) Quarantines() []string {
 	r.t.Helper()
 	left, err := filepath.Glob(filepath.Join(r.ObjectDir(), "tmp_*"))

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// History makes commits on main by git fast-import: source files in directories, of some thousand bytes, of which each
-// commit edits a few lines of one or two, and now and then adds one.
+// History makes commits on main by git fast-import: source files in directories, of some thousand bytes each. A commit
+// edits a few lines of one or two files, and now and then adds one.
 func History(t testing.TB, r *Repo, seed uint64, files, commits int) {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(seed, 1))
@@ -57,7 +57,7 @@ func History(t testing.TB, r *Repo, seed uint64, files, commits int) {
 			fmt.Fprintf(&in, "M 100644 inline %s\ndata %d\n%s\n", path, len(text), text)
 		}
 	}
-	r.Git("config", "pack.threads", "1") // with several, chance has a say in how small a pack becomes
+	r.Git("config", "pack.threads", "1") // with several, a pack's size is a matter of chance
 	r.GitIn(in.String(), "fast-import", "--quiet")
 	r.Git("repack", "-adq")
 	r.Git("config", "uploadpack.allowAnySHA1InWant", "true")

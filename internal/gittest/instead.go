@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Instead makes git run a piece of shell in place of that command, until the test ends; "$git" is git itself, with the same
-// arguments.
+// Instead makes git run a shell script in place of that command until the test ends. In the script, $git is git itself, and
+// "$@" its arguments.
 func Instead(t *testing.T, command, script string) {
 	t.Helper()
 	git, err := exec.LookPath("git")

@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// leakPatience is how long a goroutine may outlive the tests: one that ends with a process or a connection does so soon,
-// but not at once.
+// leakPatience is how long a goroutine may outlive the tests: one that ends with a process or a connection ends soon, but
+// not at once.
 const leakPatience = 10 * time.Second
 
-// Main is what TestMain of a package that starts goroutines exits with: that of its tests, or a failure if a goroutine
-// has outlived them all. One is left out whose stack has one of theirs in it: that of a library that can wait for ever.
+// Main runs a package's tests and returns the status for TestMain to exit with: a failure if one of them fails, or if a
+// goroutine outlives them all. One that has any of theirs in its stack, a library's that may wait for ever, doesn't count.
 func Main(m *testing.M, theirs ...string) (status int) {
 	status = m.Run()
 	left := goroutines(theirs)
@@ -29,7 +29,7 @@ func Main(m *testing.M, theirs ...string) (status int) {
 	return status
 }
 
-// goroutines is the stacks of all goroutines but this one, those that the standard library keeps for ever, and theirs.
+// goroutines returns the stacks of all goroutines but this one, those that the standard library keeps for ever, and theirs.
 func goroutines(theirs []string) []string {
 	buf := make([]byte, 1<<20)
 	buf = buf[:runtime.Stack(buf, true)]

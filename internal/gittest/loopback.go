@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Loopback is the two ends of a TCP connection: a full-duplex pipe with half-closes, deadlines and room, as between two
-// processes.
+// Loopback returns the two ends of a TCP connection: a full-duplex pipe with half-closes, deadlines and buffers, as between
+// two processes.
 func Loopback(t testing.TB) (a, b *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -14,7 +14,7 @@ func Loopback(t testing.TB) (a, b *net.TCPConn) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	dialled, err := net.Dial("tcp", l.Addr().String()) // the system accepts it by itself
+	dialled, err := net.Dial("tcp", l.Addr().String()) // which doesn't wait for Accept
 	if err != nil {
 		t.Fatal(err)
 	}

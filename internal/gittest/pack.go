@@ -17,8 +17,8 @@ const (
 	PackOfsDelta, PackRefDelta              = 6, 7
 )
 
-// Pack is a pack written by hand (gitformat-pack(5)), as right or as wrong as the test wants it. The zero value is an
-// empty one in the object format SHA-1.
+// Pack is a pack made by hand (gitformat-pack(5)), as right or as wrong as the test wants it. The zero value is an empty
+// one in the object format SHA-1.
 type Pack struct {
 	SHA256  bool
 	Pad     int    // zeros behind the size of each entry that is made from now on
@@ -31,7 +31,7 @@ type Pack struct {
 
 const packHeaderSize = 12
 
-// Offset is where the next entry begins.
+// Offset returns where the next entry begins.
 func (p *Pack) Offset() int { return packHeaderSize + p.entries.Len() }
 
 // Object adds an object and returns its name.
@@ -45,7 +45,7 @@ func (p *Pack) RefDelta(base, delta []byte) {
 	p.Entry(PackRefDelta, uint64(len(delta)), base, p.deflate(delta))
 }
 
-// OfsDelta adds a delta against the entry that begins so many bytes before this one.
+// OfsDelta adds a delta against the entry that begins distance bytes before this one.
 func (p *Pack) OfsDelta(distance uint64, delta []byte) {
 	// Seven bits a byte, the highest ones first, and one less for each byte that follows.
 	b := []byte{byte(distance & 0x7f)}
@@ -56,7 +56,7 @@ func (p *Pack) OfsDelta(distance uint64, delta []byte) {
 	p.Entry(PackOfsDelta, uint64(len(delta)), b, p.deflate(delta))
 }
 
-// Entry adds an entry of any type and any size said in its header; base is a delta's reference to its base.
+// Entry adds an entry of any type, with any size in its header; base is a delta's reference to its base.
 func (p *Pack) Entry(kind byte, size uint64, base, deflated []byte) {
 	b := kind<<4 | byte(size&15)
 	for size >>= 4; size > 0; size >>= 7 {
@@ -73,7 +73,7 @@ func (p *Pack) Entry(kind byte, size uint64, base, deflated []byte) {
 	p.n++
 }
 
-// Bytes is the pack, with a header and a checksum.
+// Bytes returns the pack, with a header and a checksum.
 func (p *Pack) Bytes() []byte {
 	version, count := p.Version, p.Count
 	if version == 0 {
@@ -89,14 +89,14 @@ func (p *Pack) Bytes() []byte {
 	return p.Sum(b)
 }
 
-// Sum appends the checksum of b.
+// Sum appends to b its checksum.
 func (p *Pack) Sum(b []byte) []byte {
 	h := p.hash()
 	h.Write(b)
 	return h.Sum(slices.Clip(b))
 }
 
-// Name is an object's.
+// Name returns an object's name.
 func (p *Pack) Name(kind byte, content []byte) []byte {
 	h := p.hash()
 	fmt.Fprintf(h, "%s %d\x00", [...]string{PackCommit: "commit", PackTree: "tree", PackBlob: "blob", PackTag: "tag"}[kind], len(content))
@@ -111,7 +111,7 @@ func (p *Pack) hash() hash.Hash {
 	return sha1.New()
 }
 
-// deflate is Deflate by a writer that is made once: making one costs more than most objects.
+// deflate is Deflate with a writer that is made once: making one costs more than most objects.
 func (p *Pack) deflate(content []byte) []byte {
 	var b bytes.Buffer
 	if p.z == nil {
@@ -123,7 +123,7 @@ func (p *Pack) deflate(content []byte) []byte {
 	return b.Bytes()
 }
 
-// Deflate is content as a zlib stream.
+// Deflate returns content as a zlib stream.
 func Deflate(content []byte) []byte {
 	var b bytes.Buffer
 	z := zlib.NewWriter(&b)
@@ -132,14 +132,14 @@ func Deflate(content []byte) []byte {
 	return b.Bytes()
 }
 
-// Delta makes an object of size bytes from a base of baseSize bytes by the given instructions.
+// Delta returns a delta that makes an object of size bytes from a base of baseSize bytes by the given instructions.
 func Delta(baseSize, size uint64, instructions ...[]byte) []byte {
 	b := binary.AppendUvarint(nil, baseSize)
 	b = binary.AppendUvarint(b, size)
 	return append(b, bytes.Join(instructions, nil)...)
 }
 
-// Copy is the instruction to copy from the base; size is less than 2^24.
+// Copy returns the instruction to copy from the base; size is less than 2^24.
 func Copy(offset, size uint32) []byte {
 	b := []byte{0x80}
 	for i := range 4 {
@@ -157,10 +157,10 @@ func Copy(offset, size uint32) []byte {
 	return b
 }
 
-// Insert is the instruction to insert 1 to 127 bytes.
+// Insert returns the instruction to insert 1 to 127 bytes.
 func Insert(text string) []byte { return append([]byte{byte(len(text))}, text...) }
 
-// TreeEntry is one entry of a tree.
+// TreeEntry returns one entry of a tree.
 func TreeEntry(mode, name string, object []byte) []byte {
 	return append([]byte(mode+" "+name+"\x00"), object...)
 }

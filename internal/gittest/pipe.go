@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// PipeRoom is how many bytes a Pipe holds in each direction, as a pipe of Linux does.
+// PipeRoom is how many bytes a Pipe buffers in each direction, as a pipe of Linux does.
 const PipeRoom = 64 << 10
 
-// Pipe is the two ends of a full-duplex pipe in memory. Unlike a real one it can be used in a bubble of package
-// testing/synctest, and unlike net.Pipe it has room.
+// Pipe returns the two ends of a full-duplex pipe in memory. Unlike a real one it can be used in a bubble of package
+// testing/synctest, and unlike net.Pipe it has buffers.
 func Pipe() (a, b PipeEnd) {
 	there, back := newHalf(), newHalf()
 	return PipeEnd{back, there}, PipeEnd{there, back}
@@ -22,7 +22,7 @@ type PipeEnd struct{ in, out *half }
 func (e PipeEnd) Read(p []byte) (int, error)  { return e.in.read(p) }
 func (e PipeEnd) Write(p []byte) (int, error) { return e.out.write(p) }
 
-// Close is felt by both ends: what is left to read can still be read there, and not here.
+// Close closes both directions: what is left to read can still be read at the other end, but not here.
 func (e PipeEnd) Close() error {
 	e.in.close(true)
 	e.out.close(false)

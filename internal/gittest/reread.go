@@ -15,8 +15,8 @@ import (
 )
 
 // Reread reads every object of a SHA-1 store with go-git, which shares no code with the git that wrote it, and computes the
-// name of each anew. It returns the names, ascending, or the first object that is not what its name says. gitDir has the
-// object directory; alternates are not read.
+// name of each anew. It returns the names, ascending, or an error for the first object that is not what its name says. gitDir
+// has the object directory; alternates are not read.
 func Reread(gitDir string) ([]string, error) {
 	store := filesystem.NewStorage(osfs.New(gitDir), cache.NewObjectLRUDefault())
 	defer store.Close()
@@ -50,8 +50,8 @@ func Reread(gitDir string) ([]string, error) {
 	return slices.Compact(names), nil
 }
 
-// MustBeSound checks a store with two readers: git fsck --strict finds nothing wrong, and go-git reads exactly what git lists,
-// which it can do where names are SHA-1.
+// MustBeSound checks a store with two readers: git fsck --strict finds nothing wrong and, if names are SHA-1, go-git reads
+// exactly what git lists.
 func (r *Repo) MustBeSound() {
 	r.t.Helper()
 	r.Git("fsck", "--strict")

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// A sound store is read whole, loose objects, packed ones and deltas; an object that is not what its name says, or can't be
-// read, is named.
+// All of a sound store is read, loose objects, packed ones and deltas; an object that is not what its name says is named, and
+// one that can't be read is an error.
 func TestReread(t *testing.T) {
 	r := New(t)
 	text := strings.Repeat("the same line\n", 100)

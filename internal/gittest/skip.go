@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Skip skips a test for what this machine lacks. `make test` names a file in AIG_SKIPPED, and says at its end how many tests
+// Skip skips a test for what this machine lacks. `make test` names a file in AIG_SKIPPED, and ends by saying how many tests
 // were skipped and why: so no test skips in any other way.
 func Skip(t testing.TB, reason string) {
 	t.Helper()

@@ -14,10 +14,10 @@ import (
 	"testing"
 )
 
-// Files is every file and directory below a directory: what it is, and its content's checksum.
+// Files has the mode of every file and directory below a directory, and the checksum of each file's content.
 type Files map[string]string
 
-// Files is the repository's, of its git directory.
+// Files returns those of the repository's git directory.
 func (r *Repo) Files() Files {
 	r.t.Helper()
 	files := make(Files)
@@ -46,7 +46,7 @@ func (r *Repo) Files() Files {
 	return files
 }
 
-// Changed is the files of before that are other ones or gone now, and those that are new.
+// Changed returns the files of before that have changed or are gone now, and those that are new.
 func (before Files) Changed(now Files) (changed, added []string) {
 	for _, path := range slices.Sorted(maps.Keys(before)) {
 		if now[path] != before[path] {
@@ -61,7 +61,7 @@ func (before Files) Changed(now Files) (changed, added []string) {
 	return changed, added
 }
 
-// Children is the processes that this one has started and not waited for, zombies among them.
+// Children returns the processes that this one has started and not waited for, including zombies.
 func Children(t testing.TB) []string {
 	t.Helper()
 	out, err := exec.Command("ps", "-A", "-o", "ppid=,pid=,stat=,comm=").Output()

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Terminal is the two ends of a pseudo-terminal: the user's, and the one for a program, both for the caller to close.
+// Terminal returns the two ends of a pseudo-terminal: the user's, and the one for a program, both for the caller to close.
 func Terminal(t testing.TB) (user, program *os.File) {
 	t.Helper()
 	user, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -32,8 +32,8 @@ func Terminal(t testing.TB) (user, program *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A terminal drops what it hasn't shown yet when it sends a signal, and so may drop the very words that tell what came
-	// of it.
+	// When a terminal sends a signal, it drops the output that is still pending, which may be the very words that say what
+	// came of it.
 	modes, err := unix.IoctlGetTermios(int(program.Fd()), unix.TCGETS)
 	if err == nil {
 		modes.Lflag |= unix.NOFLSH

@@ -5,9 +5,8 @@ import (
 	"testing"
 )
 
-// Rounds is how often a test of what breaks does what it does: short in every
-// run of the tests, long under `make torture`, which builds with the tag
-// "torture".
+// Rounds returns how often a torture test does what it does: short in every run of the tests, long under `make torture`,
+// which builds with the tag "torture".
 func Rounds(short, long int) int {
 	if Torture {
 		return long
@@ -15,7 +14,7 @@ func Rounds(short, long int) int {
 	return short
 }
 
-// Size is Rounds of a size in bytes.
+// Size is Rounds for a size in bytes.
 func Size(short, long int64) int64 {
 	if Torture {
 		return long
@@ -23,8 +22,8 @@ func Size(short, long int64) int64 {
 	return short
 }
 
-// Figures logs a row of the table that `make torture` prints: what was done
-// how often, and what came of it, such as "stores changed 0, longest 2.1 s".
+// Figures logs a row of the table that `make torture` prints: what was done, how often, and what came of it, such as
+// "stores changed 0, longest 2.1 s".
 func Figures[N int | int64](t testing.TB, what string, rounds N, format string, args ...any) {
 	t.Helper()
 	t.Logf("torture: %s | %d | %s | %s", t.Name(), rounds, what, fmt.Sprintf(format, args...))

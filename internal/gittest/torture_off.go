@@ -2,5 +2,5 @@
 
 package gittest
 
-// Torture says that tests run as long as they can be asked to.
+// Torture says whether torture tests run in their long form.
 const Torture = false
