@@ -1,4 +1,4 @@
-// Package app is what the two commands of a user do from the words of the user on: git-aig-sync makes two stores equal,
+// Package app does what the user's two commands ask, once the command line is parsed: git-aig-sync makes two stores equal,
 // git-remote-aig pulls on git's behalf. Both go from settings to a transport, to an authenticated pipe, to a conversation.
 package app
 
@@ -14,44 +14,44 @@ import (
 	"aig/internal/wire"
 )
 
-// DefaultTimeout is how long nothing may move between us and a peer that has come.
+// DefaultTimeout is how long a connection with a peer may stand still.
 const DefaultTimeout = time.Minute
 
-// Config is one run of a command: what its user has said, and what the process has been given.
+// Config is one run of a command: what its user asks for, and what the process was given.
 type Config struct {
 	// Transport is a shell expression that leads to the peer. For Sync it may also be "-", for Stdin and Stdout, or the
 	// name of a remote whose URL is aig::<transport>.
 	Transport string
-	Identity  string        // our private key's file; "" is as configured
-	Trust     []string      // fingerprints; nil is as configured
-	Context   string        // the word that both sides must give alike; "" is as configured
-	Wait      time.Duration // for the peer to come; 0 is as configured, below 0 is without end
+	Identity  string        // our private key's file; "" means as configured
+	Trust     []string      // fingerprints; nil means as configured
+	Context   string        // a word on which both sides must agree; "" means as configured
+	Wait      time.Duration // for the peer to come; 0 means as configured, below 0 without end
 	Timeout   time.Duration // how long nothing may move once it has come
 
-	request []string // what the transport of a paired remote has to ask a switchboard for, in its environment
+	request []string // environment that tells a paired remote's transport what to ask a switchboard for
 
 	// For Sync alone:
 	Direction wire.Direction
 	Give      Give
 	Report    Report
 	Quiet     bool  // no report, no progress
-	Verbose   bool  // what is done, a line each, on standard error
+	Verbose   bool  // each phase, a line each, on standard error
 	DryRun    bool  // find out what would move, and move nothing
-	Snapshot  *bool // uncommitted work is made a commit first; nil is as aig.snapshot says
+	Snapshot  *bool // commit uncommitted work first; nil means as aig.snapshot says
 	Branches  BranchReport
-	Progress  *bool // nil is as standard error is a terminal
+	Progress  *bool // nil means if standard error is a terminal
 
 	Stdin, Stdout, Stderr *os.File
 	Git                   git.Git // with the run's environment
 }
 
-// Give says what is given of what the peer lacks.
+// Give says which of the objects that the peer lacks are given.
 type Give string
 
 const (
-	GiveAsConfigured Give = ""          // by aig.give
-	GiveAll          Give = "all"       // whatever the store has, and of alternates what references reach
-	GiveReachable    Give = "reachable" // what references reach that aren't hidden
+	GiveAsConfigured Give = ""          // as aig.give says
+	GiveAll          Give = "all"       // all of the store, and what references reach in its alternates
+	GiveReachable    Give = "reachable" // what references that aren't hidden reach
 )
 
 // Report is the form of the report.
@@ -70,10 +70,10 @@ const (
 	BranchText      BranchReport = ""          // a person, on standard error: as many as a screen holds
 	BranchAll       BranchReport = "all"       // the same, all of them
 	BranchPorcelain BranchReport = "porcelain" // a script, behind the report
-	BranchesOff     BranchReport = "off"       // nobody, and the peer is told no references of ours either
+	BranchesOff     BranchReport = "off"       // nobody, and the peer isn't told our references either
 )
 
-// Main runs a command with its arguments and what the process has been given, and returns the exit status.
+// Main runs a command with the process's arguments, files and environment, and returns the exit status.
 func Main(run func(ctx context.Context, args []string, c Config) error) int {
 	t := trace.New()
 	status := command.Main(os.Stderr, func(ctx context.Context) error {
@@ -88,7 +88,7 @@ func Main(run func(ctx context.Context, args []string, c Config) error) int {
 func (c Config) lookup(name string) (value string, set bool) {
 	for _, entry := range c.Git.Env {
 		if v, ok := strings.CutPrefix(entry, name+"="); ok {
-			value, set = v, true // exec.Cmd too takes the last
+			value, set = v, true // exec.Cmd takes the last one too
 		}
 	}
 	return value, set

@@ -18,7 +18,7 @@ import (
 	"aig/internal/wire"
 )
 
-// asPeer is the variable by which a test has its own binary run as the peer behind a transport: a Config in JSON.
+// asPeer is the variable that makes the test binary the peer behind a transport. It holds a Config in JSON.
 const asPeer = "AIG_TEST_PEER"
 
 func TestMain(m *testing.M) {
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// person is one with a key and a repository.
+// person is somebody with a key and a repository.
 type person struct {
 	*gittest.Repo
 	t           *testing.T
@@ -63,7 +63,7 @@ func newPerson(t *testing.T) *person {
 	return p
 }
 
-// config is a run of that person's, who trusts the others.
+// config returns a run by that person, who trusts the others.
 func (p *person) config(trusted ...*person) Config {
 	c := Config{Git: git.Git{Dir: p.Dir, Env: p.Env}, Timeout: DefaultTimeout, Direction: wire.Both}
 	c.Identity = p.key
@@ -73,7 +73,7 @@ func (p *person) config(trusted ...*person) Config {
 	return c
 }
 
-// leadsTo is a shell expression at whose other end that run takes place, in a process of its own.
+// leadsTo returns a shell expression that leads to such a run, in a process of its own.
 func leadsTo(t *testing.T, c Config) string {
 	t.Helper()
 	words, err := json.Marshal(c)
@@ -92,13 +92,13 @@ func leadsTo(t *testing.T, c Config) string {
 	return "sh '" + script + "'"
 }
 
-// outcome is what a run has come to.
+// outcome is what a run said and how it ended.
 type outcome struct {
 	stdout, stderr string
 	err            error
 }
 
-// start starts a run with files for what it says, and stdin, if it isn't nil. The function waits for its end.
+// start starts a run, with files for its output unless c has them. The function that it returns waits for the end.
 func start(t *testing.T, c Config, stdin *os.File, run func(context.Context, Config) error) (wait func() outcome) {
 	t.Helper()
 	c.Stdin = stdin
@@ -141,7 +141,7 @@ func syncNow(t *testing.T, c Config) outcome {
 	return start(t, c, nil, Sync)()
 }
 
-// Two sides whose pipe is their own standard input and output, in one process: both reports are true, and the stores equal.
+// Two sides whose pipe is their own standard input and output, in one process: both reports are true, and the stores are equal.
 func TestSyncOverStandardInputAndOutput(t *testing.T) {
 	alice, bob := newPerson(t), newPerson(t)
 	alice.Commit("a", "of Alice")
@@ -205,7 +205,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// git's side: what it is told, what then is in the store, and that a look takes nothing.
+// git's side: what it is told, what is then in the store, and that looking takes nothing.
 func TestFetch(t *testing.T) {
 	alice, bob := newPerson(t), newPerson(t)
 	main := bob.Commit("b", "of Bob")
@@ -232,8 +232,8 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-// How long a peer is waited for: the option, the remote's own word, the general one; and where git has started us and
-// nobody looks on, a minute, since git holds locks meanwhile.
+// How long we wait for a peer: as the option says, else the remote's setting, else the general one; else a minute if git
+// started us and nobody looks on, since git holds locks meanwhile.
 func TestWait(t *testing.T) {
 	for _, tt := range []struct {
 		option            time.Duration
@@ -319,7 +319,7 @@ func pipe(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-// lines are those lines of s that begin with the prefix.
+// lines returns those lines of s that begin with the prefix.
 func lines(s, prefix string) (found []string) {
 	for line := range strings.Lines(s) {
 		if strings.HasPrefix(line, prefix) {

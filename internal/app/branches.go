@@ -18,7 +18,7 @@ import (
 	"aig/internal/wire"
 )
 
-// tellRefs is what the peer is told of our references.
+// tellRefs returns those of our references that the peer is told.
 func (s *run) tellRefs(ctx context.Context) ([]ref.Ref, error) {
 	if s.Branches == BranchesOff {
 		return nil, nil
@@ -38,8 +38,8 @@ func (s *run) tellRefs(ctx context.Context) ([]ref.Ref, error) {
 	return told, nil
 }
 
-// compareTime bounds the comparison of branches: after a first sync of a large history there is much to walk through, and
-// git answers whoever wants to know the rest.
+// compareTime bounds the comparison of branches: after a first sync of a large history there is much to walk, and git can
+// tell the rest.
 const compareTime = 10 * time.Second
 
 // showBranches shows how the peer's branches compare with ours, if it has told them. The sync has succeeded by then: a
@@ -60,7 +60,7 @@ func (s *run) showBranches(ctx context.Context, result *session.Result, porcelai
 	var failed *git.Error
 	switch {
 	case ctx.Err() != nil:
-		return nil // whoever stops us doesn't want to know
+		return nil // a user who interrupts doesn't want to know
 	case err == nil:
 	case limited.Err() != nil:
 		err = fmt.Errorf("it %w", context.Cause(limited))
@@ -74,11 +74,11 @@ func (s *run) showBranches(ctx context.Context, result *session.Result, porcelai
 	if porcelainWanted {
 		return report.WritePorcelain(porcelain)
 	}
-	lines := s.screen.Rows() - 4 // some of the report, and the prompt
+	lines := s.screen.Rows() - 4 // leaving room for some of the report, and the prompt
 	if s.Branches == BranchAll {
 		lines = math.MaxInt
 	}
-	report.WriteText(s.screen, max(lines, 8)) // if nobody is there to read it, nothing is lost
+	report.WriteText(s.screen, max(lines, 8)) // an error only means that nobody reads it
 	return nil
 }
 
@@ -98,7 +98,7 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 		return nil, err
 	}
 	v := refs.Vetting{Whole: result.Whole, Before: before, Check: s.store.Vet}
-	// A person gets what there is in time, a script all or nothing.
+	// A person gets what is ready in time, a script all or nothing.
 	late := func(err error) bool {
 		return err != nil && s.Branches != BranchPorcelain && errors.Is(ctx.Err(), context.DeadlineExceeded)
 	}
@@ -121,7 +121,7 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 	return report, err
 }
 
-// describe fills in what only a person is told, of no more than a person may be shown.
+// describe fills in what only a person is told, for no more entries than a person may be shown.
 func (s *run) describe(ctx context.Context, report *branches.Report) error {
 	report.Arrange()
 	const most = 1000
@@ -135,7 +135,7 @@ func (s *run) describe(ctx context.Context, report *branches.Report) error {
 			var err error
 			b.Same, err = refs.SamePatches(ctx, s.store.Repo, refs.Pair{Ours: b.Ours, Theirs: b.Theirs}, b.OnlyTheirs)
 			if ctx.Err() != nil {
-				return nil // what was found is shown without
+				return nil // what was found is shown without this
 			} else if err != nil {
 				b.Same = 0
 			}
@@ -152,7 +152,7 @@ func (s *run) describe(ctx context.Context, report *branches.Report) error {
 	return err
 }
 
-// relate fills in the facts about those branches that are not the same on both sides.
+// relate fills in the facts about the branches that differ.
 func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref, v refs.Vetting) error {
 	var differ []*branches.Branch
 	var pairs []refs.Pair
@@ -180,7 +180,7 @@ func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref,
 		if report.Here.Takes(*b) {
 			b.Dirty, err = refs.Touched(ctx, s.store.Repo, checkout, b.Theirs)
 			if errors.Is(err, refs.ErrTooManyChanges) {
-				b.Unknown = err.Error() // no command is suggested whose effect nobody has looked at
+				b.Unknown = err.Error() // never suggest a command whose effect is unknown
 			} else if err != nil {
 				return err
 			}

@@ -13,8 +13,8 @@ import (
 	"aig/internal/wire"
 )
 
-// Fetch answers the git that has started us as the helper of a remote: c.Stdin and c.Stdout lead to it. name is what git
-// calls the remote; where it has no name, git gives the address.
+// Fetch answers the git that started us as a remote's helper, over c.Stdin and c.Stdout. name is the remote's name, or its
+// address if it has none.
 func Fetch(ctx context.Context, c Config, name string) error {
 	r := &remote{Config: c, name: name, ctx: ctx, screen: screen.New(c.Stderr)}
 	r.status.Tell = c.Git.Trace.Phase
@@ -25,9 +25,9 @@ func Fetch(ctx context.Context, c Config, name string) error {
 	case c.Transport == "-":
 		r.err = errors.New("the address aig::- makes no sense: standard input and output belong to git")
 	case name == "aig::"+c.Transport:
-		r.name = "" // the user has typed the address
+		r.name = "" // the user typed the address
 	}
-	// What is refused is refused after git's first lines: of a pipe that breaks under them it would die by a signal.
+	// Refuse only after git has sent its first lines: if the pipe broke while git writes them, SIGPIPE would kill it.
 	refused := r.err
 	if err := remotehelper.Serve(ctx, c.Stdin, c.Stdout, r.screen, r); refused == nil {
 		return err
@@ -35,10 +35,10 @@ func Fetch(ctx context.Context, c Config, name string) error {
 	return refused
 }
 
-// remote is the peer as git sees it: one conversation, which waits behind the peer's references until git has decided.
+// remote is the peer as git sees it: one conversation, which waits after the peer's references until git has decided.
 type remote struct {
 	Config
-	name   string          // as configured; "" where the user has typed the address
+	name   string          // as configured; "" if the user typed the address
 	ctx    context.Context // the program's: the conversation outlives the call that begins it
 	screen *screen.Screen
 
@@ -49,10 +49,10 @@ type remote struct {
 	decided chan *intake.Store // nil to leave
 	over    chan struct{}      // closed when err is set
 	err     error
-	chosen  bool // decided has got its one value
+	chosen  bool // decided has its one value
 }
 
-// List opens the connection. The conversation that it begins goes on in a goroutine until close.
+// List opens the connection and begins the conversation, which runs in a goroutine until close.
 func (r *remote) List(ctx context.Context) (remotehelper.Listing, error) {
 	if r.err != nil {
 		return remotehelper.Listing{}, r.err
@@ -91,7 +91,7 @@ func (r *remote) converse(ctx context.Context) error {
 	_, err := r.link.converse(ctx, session.Options{
 		Direction: wire.Pull,
 		Hold: func(ctx context.Context, offer session.Offer) (*intake.Store, error) {
-			// Even an empty repository tells its HEAD. Git would take no references for deleted ones.
+			// Even an empty repository tells its HEAD. With no references at all, git would think that they were deleted.
 			if len(offer.Refs) == 0 {
 				return nil, fmt.Errorf("the peer tells no references: it runs with --no-refs or aig.refs=false, "+
 					"or has more than the %d that can be told", ref.Max)
@@ -110,7 +110,7 @@ func (r *remote) converse(ctx context.Context) error {
 	return err
 }
 
-// Fetch pulls everything that we lack, the first time; after that everything is here that the peer had.
+// Fetch pulls everything that we lack. Later calls only return the outcome: nothing is left to pull.
 func (r *remote) Fetch(ctx context.Context, progress bool) error {
 	if r.chosen {
 		return r.err
@@ -126,7 +126,7 @@ func (r *remote) Fetch(ctx context.Context, progress bool) error {
 	select {
 	case <-r.over:
 		return r.err
-	case <-ctx.Done(): // git has gone; close ends the rest
+	case <-ctx.Done(): // git is gone; close ends the rest
 		return context.Cause(ctx)
 	}
 }
@@ -145,7 +145,7 @@ func (r *remote) Leave(context.Context) error {
 	return r.err
 }
 
-// close ends what List has opened.
+// close ends what List opened.
 func (r *remote) close() {
 	if r.over == nil {
 		return

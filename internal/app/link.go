@@ -26,26 +26,26 @@ import (
 
 // LinkOptions is what it takes to reach a peer.
 type LinkOptions struct {
-	Config            // of which Transport, Stdin, Stdout, Context, Wait and Timeout count
+	Config            // of which Transport, Stdin, Stdout, Context, Wait, Timeout, Git and request count
 	Signer ssh.Signer // our key
 	Trust  identity.Trust
-	// Screen gets what the transport says, a line each, quoted. Said, if not nil, may keep a line from it, by returning true.
+	// Screen gets each line of the transport's standard error, quoted. Said, if not nil, keeps a line from it by returning true.
 	Screen io.Writer
 	Said   func(line string) bool
-	// Arrived is called when the peer has come, before it is known to be the right one.
+	// Arrived is called when a peer has come, before it is authenticated.
 	Arrived func()
 }
 
-// Link is an open transport, with or without a peer at its other end. Close it.
+// Link is an open transport, with or without a peer at its other end. It must be closed.
 type Link struct {
 	LinkOptions
 	pipe   io.ReadWriteCloser
 	shell  *transport.Transport   // nil for standard input and output
 	exited func(code int)         // tells the trace that the transport has ended
-	met    *tunnel.Conn           // by a pairing, in which it has proven who it is
-	known  bool                   // the peer has shown that it is the right one
-	peer   ssh.PublicKey          // the one that it has shown
-	last   atomic.Pointer[string] // what the transport said last before the peer came, or since
+	met    *tunnel.Conn           // the connection on which a pairing authenticated the peer
+	known  bool                   // the peer's key is authenticated and trusted
+	peer   ssh.PublicKey          // the peer's key
+	last   atomic.Pointer[string] // the transport's last line, forgotten when a peer comes
 }
 
 // Open starts the transport.
@@ -78,8 +78,8 @@ func Open(ctx context.Context, o LinkOptions) (*Link, error) {
 	return l, nil
 }
 
-// connect opens the link that c is about, with our key and those of the peer that may be at its other end. See
-// [Config.trusted] for remote and byGit.
+// connect opens the link that c describes, with our key and the keys that the peer may have. See [Config.trusted] for
+// remote and byGit.
 func (c Config) connect(ctx context.Context, remote string, byGit bool, s *screen.Screen, arrived func()) (*Link, error) {
 	trust, err := c.trusted(ctx, remote, byGit, s)
 	if err != nil {
@@ -111,8 +111,8 @@ func (c Config) connect(ctx context.Context, remote string, byGit bool, s *scree
 // longWait is how long a person waits with a token before being reminded of what may be wrong.
 const longWait = time.Minute
 
-// tellToken returns [LinkOptions.Said]: a person at a terminal is told what the other side has to type, when a switchboard has
-// given a token. waiting ends when somebody has come.
+// tellToken returns [LinkOptions.Said]: when a switchboard gives a token, it tells a person at a terminal what the other side
+// has to type. waiting ends when somebody has come.
 func (c Config) tellToken(waiting context.Context, s *screen.Screen, fingerprint string) func(line string) bool {
 	request, isNew := strings.CutSuffix(c.Transport, "new")
 	if !isNew || c.Quiet || !s.IsTerminal() {
@@ -135,7 +135,7 @@ func (c Config) tellToken(waiting context.Context, s *screen.Screen, fingerprint
 	}
 }
 
-// Meet waits for the peer and authenticates it by its key, or goes on with one that a pairing has met.
+// Meet waits for the peer and authenticates it by its key, or goes on with the one that a pairing met.
 func (l *Link) Meet(ctx context.Context) (*tunnel.Conn, error) {
 	if l.met != nil {
 		return l.met, l.met.Next(ctx, tunnel.SyncChannel)
@@ -152,7 +152,7 @@ func (l *Link) meet(ctx context.Context, o tunnel.Options) (*tunnel.Conn, error)
 		return nil, err
 	}
 	if l.shell != nil {
-		l.shell.TakeTerminal() // the time in which it may ask questions is over
+		l.shell.TakeTerminal() // it may ask no more questions
 	}
 	l.last.Store(nil)
 	if l.Arrived != nil {
@@ -181,18 +181,18 @@ func (l *Link) converse(ctx context.Context, o session.Options) (*session.Result
 func (l *Link) Close() error {
 	err := l.pipe.Close()
 	if l.shell != nil {
-		l.exited(-1) // how, is of no interest any more
+		l.exited(-1) // how it ended no longer matters
 	}
 	return err
 }
 
-// ownKeyTrusted is said while nobody has shown to be the peer: whoever mixes up the two fingerprints waits for nobody.
+// ownKeyTrusted is said while no peer is authenticated: a user who mixes up the two fingerprints waits in vain.
 const ownKeyTrusted = "the key that you trust is your own"
 
-// trustsOwn returns whether our own key is one of those that the peer may have, as it is right where both sides have one key.
+// trustsOwn returns whether we trust our own key, which is right if both sides share a key.
 func (l *Link) trustsOwn() bool { return l.Trust.Contains(l.Signer.PublicKey()) }
 
-// Explain adds to an error what it needs to be understood.
+// Explain adds to an error what a user needs to understand it.
 func (l *Link) Explain(err error) error {
 	err = l.again(l.explain(err))
 	if err == nil || l.known || !l.trustsOwn() || errors.As(err, new(command.SignalError)) {
@@ -201,7 +201,7 @@ func (l *Link) Explain(err error) error {
 	return fmt.Errorf("%w (%s)", err, ownKeyTrusted)
 }
 
-// again adds to the advice to run a command again what has to change in it: a token works once.
+// again adds to the advice to run the command again what must change in it: a token works once.
 func (l *Link) again(err error) error {
 	if err == nil || !strings.Contains(err.Error(), "command again") {
 		return err
@@ -216,7 +216,7 @@ func (l *Link) again(err error) error {
 	return err
 }
 
-// explain adds the end of the transport, or where the wait comes from.
+// explain adds how the transport ended, or which settings limit the wait.
 func (l *Link) explain(err error) error {
 	if errors.Is(err, tunnel.ErrWait) {
 		return fmt.Errorf("%w: remote.<name>.aigWait or aig.wait says how long to wait, and --wait of git aig-sync", err)
@@ -225,7 +225,7 @@ func (l *Link) explain(err error) error {
 	if !ended || l.shell == nil {
 		return err
 	}
-	// It has closed its output; its status is not far.
+	// It has closed its output, so its status is due soon.
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	status, ok := l.shell.Ended(ctx)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A command that has to be run again is not the same where a token of it is spent.
+// A command that must be run again needs another token if its own is spent.
 func TestAgain(t *testing.T) {
 	for transport, want := range map[string]string{
 		"ssh host 17e58":         "cut: run the same command again (with a new token: this one is spent)",

@@ -22,12 +22,12 @@ import (
 	"aig/internal/tunnel"
 )
 
-// PairOptions is what the user says of a pairing beside Config. Config.Transport is "" for that of aig.switchboard.
+// PairOptions is what the user says of a pairing besides Config. An empty Config.Transport means that of aig.switchboard.
 type PairOptions struct {
 	Side    pairing.Side
 	Name    string // of the remote that stands for the peer from then on
 	Alone   bool   // the code is the secret alone: the transport needs no token
-	Replace bool   // an existing remote of that name gives way
+	Replace bool   // an existing remote of that name is replaced
 	Global  bool   // the remote is written to the user's configuration, not to the repository's
 	NoSync  bool   // no sync follows
 }
@@ -62,12 +62,12 @@ type pairer struct {
 	remote *remoteConfig
 }
 
-// prepare finds out beforehand whatever would make the pairing fail in the end.
+// prepare reports beforehand whatever would make the pairing fail in the end, and takes the snapshot.
 func (p *pairer) prepare(ctx context.Context) error {
 	if err := p.completeSync(ctx, ""); err != nil {
 		return err
 	}
-	// git remote add asks for the same.
+	// git remote add requires the same.
 	if err := ref.CheckName("refs/remotes/" + p.Name + "/test"); err != nil || strings.HasPrefix(p.Name, "-") {
 		return fmt.Errorf("%q can't be the name of a remote: %w", p.Name, err)
 	}
@@ -120,8 +120,8 @@ func (p *pairer) code(ctx context.Context) (pairing.Code, error) {
 	return code, nil
 }
 
-// typed is the code as its user gives it: by AIG_CODE, on standard input, else on the terminal. Never by the command line, which
-// every user of the machine can read.
+// typed returns the code that the user gives in AIG_CODE, on standard input, or else on the terminal. Never on the command
+// line, which every user of the machine can read.
 func (p *pairer) typed(ctx context.Context) (string, error) {
 	if code := p.getenv("AIG_CODE"); code != "" {
 		return code, nil
@@ -139,7 +139,7 @@ func (p *pairer) typed(ctx context.Context) (string, error) {
 	return typed, err
 }
 
-// open starts the transport with what it has to ask a switchboard for.
+// open starts the transport and tells it what to ask a switchboard for.
 func (p *pairer) open(ctx context.Context, signer ssh.Signer, code pairing.Code) (*Link, error) {
 	o := LinkOptions{Config: p.Config, Signer: signer, Screen: p.screen}
 	if !p.NoSync {
@@ -202,7 +202,7 @@ func (p *pairer) pair(ctx context.Context, conn *tunnel.Conn, code pairing.Code)
 	if err != nil {
 		return pairing.Peer{}, err
 	}
-	// Each side answers at once: whoever doesn't has lost its link.
+	// Each side answers at once: if one doesn't, the link is lost.
 	late := time.AfterFunc(p.Timeout, func() { conn.Close() })
 	peer, err := pairing.Run(conn, pairing.Options{
 		Side: p.Side, Secret: code.Secret, Initiator: conn.Server,

@@ -12,7 +12,7 @@ import (
 	"aig/internal/pairing"
 )
 
-// meeting is two transports that lead to each other: what goes into one comes out of the other.
+// meeting returns two transports that lead to each other: what goes into one comes out of the other.
 func meeting(t *testing.T) (a, b string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -27,7 +27,7 @@ func meeting(t *testing.T) (a, b string) {
 	return lead("a", "b"), lead("b", "a")
 }
 
-// pair has Alice invite and Bob accept, who changes the code.
+// pair has Alice invite, and Bob accept with the code that change makes of hers.
 func pair(t *testing.T, alice, bob *person, o PairOptions, change func(code string) string) (ofAlice, ofBob outcome) {
 	t.Helper()
 	a, b := alice.config(), bob.config()
@@ -61,8 +61,8 @@ func pair(t *testing.T, alice, bob *person, o PairOptions, change func(code stri
 	return ofAlice, ofBob
 }
 
-// Who is paired has a remote of the other's, with trust of its own, and both have synchronised; a name that is taken stays as
-// it is, and so does everything where the code was wrong.
+// After a pairing each side has a remote for the other, with trust of its own, and both have synchronised. A remote whose name
+// is taken stays as it is, and a wrong code changes nothing.
 func TestPair(t *testing.T) {
 	alice, bob := newPerson(t), newPerson(t)
 	alice.Commit("a", "of Alice")
@@ -91,7 +91,7 @@ func TestPair(t *testing.T) {
 
 	before := alice.Git("config", "--list")
 	a, b = pair(t, alice, bob, PairOptions{Replace: true, NoSync: true}, func(code string) string {
-		for range 10 { // the next one with a right check digit
+		for range 10 { // another one whose check digit is right
 			secret, err := pairing.NewSecret()
 			if err != nil {
 				t.Fatal(err)
@@ -122,7 +122,7 @@ func TestPairHeedsConfiguration(t *testing.T) {
 	}
 }
 
-// What can't be paired is refused before anything starts.
+// A pairing that can't succeed is refused before anything starts.
 func TestPairRefuses(t *testing.T) {
 	p := newPerson(t)
 	for want, change := range map[string]func(*Config, *PairOptions){

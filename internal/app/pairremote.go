@@ -28,10 +28,10 @@ type remoteConfig struct {
 
 func (r *remoteConfig) section() string { return "remote." + r.name }
 
-// aside is where a remote that is replaced waits for the outcome.
+// aside returns the section that keeps a replaced remote until the outcome is known.
 func (r *remoteConfig) aside() string { return "aig-replaced." + r.name }
 
-// edit isn't interrupted, nor is what takes it back: half a remote would stay.
+// edit changes the configuration. An interrupt stops neither it nor its undoing: half a remote would stay.
 func (r *remoteConfig) edit(ctx context.Context, args ...string) error {
 	scope := "--local"
 	if r.global {
@@ -40,7 +40,7 @@ func (r *remoteConfig) edit(ctx context.Context, args ...string) error {
 	return r.git.EditConfig(context.WithoutCancel(ctx), append([]string{scope}, args...)...)
 }
 
-// free returns an error if the name is taken, and is not to be replaced.
+// free returns an error if the name is taken and its remote can't or mustn't be replaced.
 func (r *remoteConfig) free(ctx context.Context, replace bool) error {
 	variables, err := r.git.ConfigBelow(ctx, r.section()+".")
 	if err != nil {
@@ -63,7 +63,7 @@ func (r *remoteConfig) free(ctx context.Context, replace bool) error {
 				r.name, ref.Shell(key))
 		}
 	}
-	// Put aside twice, two remotes would become one.
+	// A second remote put aside would merge with the first.
 	left, err := r.git.ConfigBelow(ctx, r.aside()+".")
 	if err == nil && len(left) > 0 {
 		err = fmt.Errorf("a pairing that was cut off has left the former remote %q in the section %q: "+
@@ -72,7 +72,7 @@ func (r *remoteConfig) free(ctx context.Context, replace bool) error {
 	return err
 }
 
-// write writes the remote, in the place of one that stands there. After an error nothing has changed.
+// write writes the remote, in place of one of the same name. After an error nothing has changed.
 func (r *remoteConfig) write(ctx context.Context, transport string, alone bool, fingerprint string, s pairing.Secret) error {
 	if r.taken {
 		if err := r.edit(ctx, "--rename-section", r.section(), r.aside()); err != nil {
@@ -88,7 +88,7 @@ func (r *remoteConfig) write(ctx context.Context, transport string, alone bool, 
 		{"fetch", "+refs/heads/*:refs/remotes/" + r.name + "/*"},
 		{"aigTrust", fingerprint},
 		{"aigSecret", s.String()},
-		// A git fetch --all has better to do than to wait for somebody who isn't there.
+		// git fetch --all must not wait for somebody who isn't there.
 		{"skipFetchAll", "true"},
 	} {
 		if err := r.edit(ctx, r.section()+"."+variable[0], variable[1]); err != nil {

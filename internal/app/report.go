@@ -14,7 +14,7 @@ import (
 	"aig/internal/session"
 )
 
-// maxLines is how many objects a person reads line by line.
+// maxLines is the most objects that are listed one by one on a terminal.
 const maxLines = 100
 
 // report writes what was moved, and the promise, for a person or a script to read.
@@ -35,7 +35,7 @@ func newReport(c Config, s *screen.Screen, format oid.Format) *report {
 		r.terminal = term.IsTerminal(int(c.Stdout.Fd()))
 	}
 	r.out = bufio.NewWriter(r.to)
-	// The peer of a pipe that is our standard input and output reads what we say as a transport's, if at all.
+	// Over standard input and output, the peer sees what we say as its transport's words, if at all.
 	if c.Quiet || c.Transport == "-" && c.Report == ReportAsFits {
 		r.out = bufio.NewWriter(io.Discard)
 	}
@@ -46,7 +46,7 @@ func newReport(c Config, s *screen.Screen, format oid.Format) *report {
 func (r *report) common(objects uint64) {
 	io.WriteString(r.screen, "") // the progress line gives way
 	fmt.Fprintf(r.out, "= %d\n", objects)
-	r.out.Flush() // an error comes again at the end
+	r.out.Flush() // an error recurs at the end
 }
 
 // moved writes what was sent and received; the last line is the promise that both sides hold everything.
@@ -85,7 +85,7 @@ func (r *report) would(dry *session.DryRunError) error {
 	return r.out.Flush()
 }
 
-// grouped is a number with a comma before every three digits.
+// grouped returns a number with a comma before every three digits.
 func grouped(n int) string {
 	s := strconv.Itoa(n)
 	for i := len(s) - 3; i > 0; i -= 3 {

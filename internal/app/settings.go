@@ -10,8 +10,8 @@ import (
 	"aig/internal/wire"
 )
 
-// complete fills in who we are and what the session is about, where no option has; remote is the name of the remote that
-// c.Transport is the address of, or "". Trust has rules of its own; see [Config.trusted].
+// complete fills in our identity, the context and the request, where no option has; remote is the name of the remote whose
+// address c.Transport is, or "". Trust has rules of its own; see [Config.trusted].
 func (c *Config) complete(ctx context.Context, remote string) (err error) {
 	if c.Identity == "" {
 		if c.Identity, err = c.setting(ctx, remote, "aigIdentity", "AIG_IDENTITY", "aig.identity", "path"); err != nil {
@@ -31,7 +31,7 @@ func (c *Config) complete(ctx context.Context, remote string) (err error) {
 	if remote == "" {
 		return nil
 	}
-	// What a paired remote's transport asks for is made of the secret of the pair.
+	// What a paired remote's transport asks for is derived from the pair's secret.
 	text, paired, err := c.Git.Config(ctx, "remote."+remote+".aigSecret", "")
 	if err != nil || !paired {
 		return err
@@ -45,8 +45,8 @@ func (c *Config) complete(ctx context.Context, remote string) (err error) {
 	return nil
 }
 
-// setting returns what the configuration of the remote says, unless remote is "", else the environment, unless env is "", else the
-// general configuration.
+// setting returns the remote's own setting, else the environment's, else the general one. If remote or env is "", it is
+// passed over.
 func (c *Config) setting(ctx context.Context, remote, ofRemote, env, general, typ string) (string, error) {
 	if remote != "" {
 		if value, set, err := c.Git.Config(ctx, "remote."+remote+"."+ofRemote, typ); set || err != nil {
@@ -62,11 +62,11 @@ func (c *Config) setting(ctx context.Context, remote, ofRemote, env, general, ty
 	return value, err
 }
 
-// helperWait is how long a peer is waited for where git has started us and no person looks on: git's own housekeeping
+// helperWait is how long we wait for the peer when git started us and no person looks on: git's own housekeeping
 // (git maintenance, git fetch --all) holds its locks meanwhile.
 const helperWait = time.Minute
 
-// completeWait fills in how long to wait for the peer, which is otherwise where nothing says it.
+// completeWait fills in how long to wait for the peer; otherwise is the default.
 func (c *Config) completeWait(ctx context.Context, remote string, otherwise time.Duration) error {
 	if c.Wait != 0 {
 		return nil

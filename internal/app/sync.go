@@ -74,7 +74,7 @@ func (c *Config) resolve(ctx context.Context) (remote string, err error) {
 	return remote, nil
 }
 
-// takeSnapshot makes a commit of what isn't committed, if asked to.
+// takeSnapshot commits uncommitted work, if asked to.
 func (s *run) takeSnapshot(ctx context.Context) error {
 	configured, _, err := s.Git.Config(ctx, "aig.snapshot", "bool")
 	wanted := configured == "true"
@@ -93,8 +93,8 @@ func (s *run) takeSnapshot(ctx context.Context) error {
 // countTime bounds the look at the working tree, which the hello waits for.
 const countTime = 2 * time.Second
 
-// countUncommitted returns how many files have changes that nobody has committed: what the peer is told, so that somebody asks for a
-// snapshot while there is time. If it can't be found out, or takes long, nothing is said.
+// countUncommitted returns how many files have uncommitted changes. The peer is told, so that somebody asks for a snapshot
+// while there is time. If counting fails or takes long, nothing is said.
 func (s *run) countUncommitted(ctx context.Context) (int, error) {
 	if s.snapshot != "" || s.Branches == BranchesOff || !s.Direction.Gives() {
 		return 0, nil
@@ -133,8 +133,8 @@ type run struct {
 	stop    func()              // wipes the progress line
 }
 
-// arrived begins what needs a peer on its way, but not its key: listing the store takes place while the handshake takes
-// its round trips. Not earlier, since the peer may have been hours away.
+// arrived starts what needs a peer to have come, but not its key: the store is listed during the handshake's round trips.
+// Not earlier, since the peer may take hours to come.
 func (s *run) arrived(ctx context.Context) {
 	ctx, s.cancel = context.WithCancel(ctx)
 	s.objects = begin(ctx, func(ctx context.Context) (*oid.List, error) { return objects.List(ctx, s.store.Repo) })
@@ -144,7 +144,7 @@ func (s *run) arrived(ctx context.Context) {
 	s.stop = s.startProgress(&s.status)
 }
 
-// tellPhase tells whoever wants to know what is begun.
+// tellPhase tells the trace, and with --verbose the user, which phase begins.
 func (s *run) tellPhase(name string) {
 	s.Git.Trace.Phase(name)
 	if s.Verbose {
@@ -152,7 +152,7 @@ func (s *run) tellPhase(name string) {
 	}
 }
 
-// startProgress shows progress until the function that it returns is called: as with git, on a terminal, unless told otherwise.
+// startProgress shows progress until the function that it returns is called: like git on a terminal only, unless told otherwise.
 func (s *run) startProgress(status *session.Status) (stop func()) {
 	shown := s.screen.IsTerminal()
 	if s.Progress != nil {
@@ -164,8 +164,8 @@ func (s *run) startProgress(status *session.Status) (stop func()) {
 	return s.screen.Start(status, s.progressDelay())
 }
 
-// progressDelay is how long all may take without a word. By default that is a second, and not two as with git: there is somebody
-// who waits with us.
+// progressDelay returns how long we are silent before progress is shown. The default is one second, not git's two: somebody
+// else waits with us.
 func (c Config) progressDelay() time.Duration {
 	if seconds, err := strconv.ParseUint(c.getenv("GIT_PROGRESS_DELAY"), 10, 16); err == nil {
 		return time.Duration(seconds) * time.Second
@@ -173,7 +173,7 @@ func (c Config) progressDelay() time.Duration {
 	return time.Second
 }
 
-// offer chooses what is given of what the peer lacks.
+// offer chooses which of the objects that the peer lacks are given.
 func (s *run) offer(ctx context.Context, list *oid.List, lacks []uint32) ([]uint32, error) {
 	if s.Give == GiveReachable {
 		tips, err := refs.Offered(ctx, s.store.Repo)
@@ -253,7 +253,7 @@ func (s *run) sync(ctx context.Context, link *Link) error {
 	return nil
 }
 
-// end ends what arrived has begun.
+// end ends what arrived started.
 func (s *run) end() {
 	if s.stop != nil {
 		s.cancel()

@@ -13,7 +13,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// On a terminal a person reads how much has moved where that is too much to read; a script, and whoever asks, reads all.
+// On a terminal a long report is summed up; a script, or a person who asks for it, gets all of it.
 func TestReportOnTerminal(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
@@ -50,7 +50,7 @@ func TestReportOnTerminal(t *testing.T) {
 	}
 }
 
-// Whoever has got a token at a terminal reads what the other side has to type, and that we wait.
+// A person who gets a token at a terminal reads what the other side has to type, and that we wait.
 func TestWaitingAtTerminal(t *testing.T) {
 	alice, bob := newPerson(t), newPerson(t)
 	board := filepath.Join(t.TempDir(), "switch board")

@@ -15,7 +15,7 @@ import (
 	"aig/internal/session"
 )
 
-// tips is what has come, in this run or in earlier ones that failed, and is on no branch of either side. It is told now, and forgotten.
+// tips returns what came in, in this run or in earlier failed ones, and is on no branch of either side. Once told, it is forgotten.
 func (s *run) tips(ctx context.Context, report *branches.Report, result *session.Result, v refs.Vetting) (tips refs.Tips, err error) {
 	defer func() {
 		if err == nil {
@@ -43,8 +43,8 @@ func (s *run) tips(ctx context.Context, report *branches.Report, result *session
 	return refs.Dangling(ctx, s.store.Repo, heads, theirs, whole, v)
 }
 
-// A run that fails keeps what has come whole, and the next one doesn't get it any more. So it notes which commits nobody would hear
-// of otherwise, in a file beside those of git's own (gitrepository-layout(5), "objects/info"), for the next run with the same peer.
+// A failed run keeps the complete objects that it received, and the next one doesn't receive them again. So it notes the commits that
+// nobody would hear of otherwise, for the next run with the same peer, in a file beside git's (gitrepository-layout(5), "objects/info").
 
 // maxHeads bounds the commits that are noted.
 const maxHeads = 1000
@@ -65,7 +65,7 @@ func (s *run) earlierHeads() []string {
 	return slices.DeleteFunc(strings.Fields(string(text)), func(name string) bool { return !s.store.Format.IsName(name) })
 }
 
-// noteHeads notes commits, and those that were noted before. What can't be noted can still be found by git fsck.
+// noteHeads adds commits to those noted before. If it fails, git fsck still finds them.
 func (s *run) noteHeads(heads []string) {
 	all := slices.Concat(s.earlierHeads(), heads)
 	slices.Sort(all)

@@ -14,14 +14,13 @@ import (
 	"aig/internal/ref"
 )
 
-// trusted returns the keys that the peer may have, if the command at c.Transport may be started with them. remote is the
-// name of the configured remote that it is the address of, or "" where the user has typed it; byGit says that git has
-// started us for it.
+// trusted returns the keys that the peer may have, if c.Transport may be started with them. remote is the name of the
+// configured remote whose address that is, or "" if the user typed it; byGit says that git started us for it.
 //
 // An address is a command, and a configured one need not be the user's word: .gitmodules is somebody else's. So a remote
-// needs trust of its own, set where its address is set. A typed address will do with trust that was typed as
-// well; with trust from a configuration file alone, git's user must have allowed such addresses, as for other protocols
-// that run commands. --trust overrides all that. Where nothing counts, nothing starts, and the error says what to type.
+// needs trust of its own, set where its address is set. For a typed address, trust that was typed too is enough; with trust
+// from a configuration file alone, the user must have allowed such addresses in git, as for other protocols that run
+// commands. --trust overrides all that. If no trust counts, nothing starts, and the error says what to type.
 func (c Config) trusted(ctx context.Context, remote string, byGit bool, stderr io.Writer) (identity.Trust, error) {
 	texts, err := c.chooseTrust(ctx, remote, byGit, stderr)
 	if err != nil {
@@ -69,15 +68,15 @@ func (c Config) chooseTrust(ctx context.Context, remote string, byGit bool, stde
 	return general, nil
 }
 
-// remoteTrust is the remote's own aigTrust. For an address that is set in the repository only trust counts that is set there
-// too, not that in every remote called origin. -c is passed on to submodules, and so is nobody's there.
+// remoteTrust returns the remote's own aigTrust. For an address that is set in the repository, only trust that is set there too
+// counts, not that of every remote called origin. git passes -c on to submodules, so it doesn't count there.
 func (c Config) remoteTrust(ctx context.Context, remote string, submodule bool) ([]string, error) {
 	all := func(git.Scope) bool { return true }
 	_, scope, set, err := c.Git.ConfigNarrowest(ctx, "remote."+remote+".url", all)
 	if err != nil {
 		return nil, err
 	}
-	if !set || scope > git.Local { // not set is in a file of git's older kinds
+	if !set || scope > git.Local { // not set: it is in $GIT_DIR/remotes or $GIT_DIR/branches
 		scope = git.Local
 	}
 	trust, _, _, err := c.Git.ConfigNarrowest(ctx, "remote."+remote+".aigTrust", func(s git.Scope) bool {
@@ -86,12 +85,12 @@ func (c Config) remoteTrust(ctx context.Context, remote string, submodule bool) 
 	return trust, err
 }
 
-// generalTrust is the environment's, else aig.trust's. typed says that it was set for this run, not once in a file.
+// generalTrust returns the environment's trust, else aig.trust's. typed says that it was set for this run, not in a file.
 func (c Config) generalTrust(ctx context.Context) (trust []string, typed bool, err error) {
 	words, set := c.lookup("AIG_TRUST")
 	if !set {
 		words, set = c.lookup("TRUST")
-		set = set && words != "" // anybody's variable
+		set = set && words != "" // it may be anybody's variable
 	}
 	if set && strings.TrimSpace(words) == "" {
 		return nil, true, nil
@@ -103,8 +102,8 @@ func (c Config) generalTrust(ctx context.Context) (trust []string, typed bool, e
 	return trust, at == git.Command, err
 }
 
-// cloning reports whether git has started us to clone, where the user has typed the address of the remote. git clone runs
-// us beside the repository that it makes, and nothing has come into that yet, neither objects nor anybody's addresses.
+// cloning reports whether git started us for a clone, where the user typed the remote's address. git clone runs us from
+// outside the repository that it makes, which holds nothing yet, neither objects nor anybody's addresses.
 func (c Config) cloning(ctx context.Context) bool {
 	if !filepath.IsAbs(c.getenv("GIT_DIR")) {
 		return false
@@ -122,7 +121,7 @@ func (c Config) allowedByUser(ctx context.Context) bool {
 	return err == nil && (strings.EqualFold(allow, "user") || strings.EqualFold(allow, "always"))
 }
 
-// setTrust is the command that gives a remote trust of its own: what is trusted in general, if anything is.
+// setTrust returns the command that gives a remote trust of its own: the general trust, if that is one key.
 func setTrust(remote string, general []string) string {
 	fingerprint := "SHA256:<fingerprint of the peer's key>"
 	if len(general) == 1 {

@@ -12,8 +12,8 @@ import (
 	"aig/internal/gittest"
 )
 
-// Whose word an address is decides which trust counts for it. Each line is a way in which it may come, and a place where
-// trust may stand.
+// Whose word an address is decides which trust counts for it. Each case is a source of an address and a place where trust
+// may be set.
 func TestWhoseWord(t *testing.T) {
 	me, bob, mallory := newPerson(t), newPerson(t), newPerson(t)
 	const address = "ssh bob git aig-sync -"
