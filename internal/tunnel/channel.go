@@ -11,21 +11,21 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// maxGreeting is how much is sent as the extra data of a channel's opening at most, in bytes.
+// maxGreeting is the most bytes that are sent as extra data when a channel is opened.
 const maxGreeting = 1 << 14
 
-// channel is the channel of a Conn. The side that opens it does so with the first bytes that it has for the peer, which go as extra
-// data (RFC 4254, section 5.1): so it needn't wait for the confirmation.
+// channel is the channel of a Conn. The side that opens it sends its first bytes along as extra data (RFC 4254, section 5.1), so
+// they needn't wait for the confirmation.
 type channel struct {
 	ssh.Channel               // once it is ready
 	kind        string        // its type
-	asked       atomic.Bool   // somebody is opening it, and closes ready whatever comes of it; until then the first Write does
+	asked       atomic.Bool   // somebody is opening it, and will close ready either way; until this is set, the first Write opens it
 	ready       chan struct{} // closed when it is open, or failed
 	failed      error
-	greeting    []byte // the peer's first bytes, as far as they are still to be read
+	greeting    []byte // those of the peer's first bytes that are still to be read
 }
 
-// fail says to all who wait for the channel that it won't open. It returns the reason.
+// fail tells all who wait for the channel that it won't open. It returns the reason.
 func (c *channel) fail(err error) error {
 	c.failed = err
 	close(c.ready)
@@ -57,14 +57,14 @@ func (c *channel) Close() {
 	}
 }
 
-// early reports whether a peer of this identification takes a channel that the server opens, with its first bytes.
+// early reports whether a peer with this identification accepts a channel that the server opens with its first bytes.
 func early(version []byte) bool {
 	software, _, _ := strings.Cut(string(version), " ")
 	return software == identification
 }
 
-// open makes a channel of the given type ours, soon: who reads or writes waits for it. The SSH server opens it, for it is the first
-// to know that the authentication has succeeded. Where the peer's program is older, the client does, and there is no greeting.
+// open sees to a channel of the given type; Read and Write wait until it is open. The SSH server opens it, for it is the first to
+// know that authentication has succeeded. If the peer's program is older, the client opens it, and there is no greeting.
 func (c *Conn) open(channelType string) error {
 	ch := &channel{kind: channelType, ready: make(chan struct{})}
 	c.channel = ch
@@ -101,7 +101,7 @@ func notOpened(err error) error {
 	return fmt.Errorf("waiting for the peer to open the channel: %w", err)
 }
 
-// end returns why a connection that is over broke, or else what its mere end is.
+// end returns why a connection that is over broke, or clean if it simply ended.
 func (c *Conn) end(clean error) error { return cmp.Or(broken(c.why), clean) }
 
 // wait waits until the channel is open.
@@ -112,13 +112,13 @@ func (c *Conn) wait() error {
 		if !c.channel.asked.Load() {
 			return c.end(io.EOF)
 		}
-		// The peer may have said all that it had to say before the channel is ours: that is still to be read.
+		// The peer may have said everything before we have accepted the channel: that is still to be read.
 		<-c.channel.ready
 	}
 	return c.channel.failed
 }
 
-// Write writes to the channel. The SSH server's first Write opens it: both sides can say something at once, and until then the client waits.
+// Write writes to the channel. The SSH server's first Write opens it, and the client's waits for that.
 func (c *Conn) Write(p []byte) (int, error) {
 	if c.channel.asked.Swap(true) {
 		if err := c.wait(); err != nil {
@@ -134,7 +134,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n + more, err
 }
 
-// CloseWrite tells the peer that nothing more comes.
+// CloseWrite tells the peer that no more bytes follow.
 func (c *Conn) CloseWrite() error {
 	if !c.channel.isOpen() {
 		return nil
@@ -152,7 +152,7 @@ func (c *Conn) use(opened ssh.Channel, requests <-chan *ssh.Request) {
 		return
 	}
 	c.services.Go(func() { ssh.DiscardRequests(requests) })
-	c.services.Go(func() { io.Copy(io.Discard, opened.Stderr()) }) // which would hold the window for ever
+	c.services.Go(func() { io.Copy(io.Discard, opened.Stderr()) }) // unread, it would fill the window for good
 }
 
 // request opens the channel.
@@ -170,7 +170,7 @@ func (c *Conn) request(greeting []byte) error {
 	return nil
 }
 
-// accept takes the next channel that the peer opens, which must be of our channel's type. If the connection is over instead, it returns io.EOF.
+// accept accepts the next channel that the peer opens, which must be of our channel's type. It returns io.EOF if the connection is over.
 func (c *Conn) accept() error {
 	newChannel, ok := <-c.opened
 	if !ok {

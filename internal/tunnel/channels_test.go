@@ -10,7 +10,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// unknown brings two sides together that allow any key, on a channel for pairing. The first is the server.
+// unknown connects two sides that allow any key, on a channel for pairing.
 func unknown(t *testing.T) (server, client *Conn) {
 	t.Helper()
 	a, b := pair(t, Options{Signer: signer(t, "ed25519"), Trusted: AnyKey, Timing: timing, Channel: PairChannel},
@@ -28,7 +28,7 @@ func unknown(t *testing.T) (server, client *Conn) {
 	return b.conn, a.conn
 }
 
-// talk has one side say a line and the other one read it.
+// talk has one side say a line and the other read it.
 func talk(t *testing.T, from io.Writer, to io.Reader, line string) {
 	t.Helper()
 	if _, err := io.WriteString(from, line); err != nil {
@@ -40,8 +40,8 @@ func talk(t *testing.T, from io.Writer, to io.Reader, line string) {
 	}
 }
 
-// Two sides that allow any key learn each other's and the same session, talk on one channel, then on another of the same
-// connection; and a third is refused.
+// Two sides that allow any key learn each other's key and the same session ID, and talk on one channel, then on another of the
+// same connection; a third is refused.
 func TestNextChannel(t *testing.T) {
 	server, client := unknown(t)
 	same := func(a, b ssh.PublicKey) bool { return bytes.Equal(a.Marshal(), b.Marshal()) }
@@ -53,7 +53,7 @@ func TestNextChannel(t *testing.T) {
 	}
 	talk(t, server, client, "the secret?")
 	talk(t, client, server, "the secret.")
-	// Whoever takes it waits for the other one, whose Next may come at any time.
+	// The side that accepts the channel waits for the other, which may call Next at any time.
 	next := make(chan error, 1)
 	go func() { next <- client.Next(t.Context(), SyncChannel) }()
 	if err := server.Next(t.Context(), SyncChannel); err != nil {
@@ -70,7 +70,7 @@ func TestNextChannel(t *testing.T) {
 	exchange(t, server, client)
 }
 
-// A channel is taken only of the type that is waited for, and with a greeting of no more than its limit.
+// A channel is accepted only if it is of the awaited type and its greeting is within the limit.
 func TestNextChannelIsTheOneWaitedFor(t *testing.T) {
 	_, client := unknown(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -113,7 +113,7 @@ func TestGreeting(t *testing.T) {
 	}
 }
 
-// A peer that has another key in a later key exchange is refused, although any key was allowed at first.
+// A peer that shows another key in a later key exchange is refused, although any key was allowed at first.
 func TestKeyStays(t *testing.T) {
 	c := &Conn{o: Options{Trusted: AnyKey}}
 	first := signer(t, "ed25519").PublicKey()

@@ -18,16 +18,16 @@ import (
 )
 
 const (
-	// magic begins a preface. The line ends, the NUL and the ^Z show a pipe that alters bytes, as a terminal does, here and
+	// magic begins a preface. The line ends, the NUL and the ^Z expose a pipe that alters bytes, as a terminal does, here and
 	// not later.
 	magic = "aig\x00\r\n\x1a\n"
-	// Version is the version of the preface and of all that follows it up to the channel.
+	// Version is the version of the preface and of everything up to the channel.
 	Version = 1
 	// prefaceSize is the size in bytes of magic, version (uint32) and number (uint64), big-endian.
 	prefaceSize = len(magic) + 4 + 8
-	// identification begins SSH (RFC 4253, section 4.2). Its number says who opens channels, see [Conn.open].
+	// identification begins SSH (RFC 4253, section 4.2). Its number says which side opens channels, see [Conn.open].
 	identification = "SSH-2.0-aig_2"
-	// quoted is how many bytes the error message quotes of something that is no peer.
+	// quoted is the most bytes that an error message quotes of something that is no peer.
 	quoted = 64
 )
 
@@ -51,14 +51,14 @@ var ErrWait = errors.New("no peer came")
 // Timing bounds the waits of Elect and Open.
 type Timing struct {
 	Wait    time.Duration // for the peer's first byte; 0 means no limit
-	Timeout time.Duration // from there to the end of the election, and again for all of Open
+	Timeout time.Duration // from then to the end of the election, and again for all of Open
 }
 
 // begun is a pipe on which SSH has begun before it knows its role.
 type begun struct {
 	io.ReadWriteCloser
 	sent  chan error // gets the outcome of sending the identification
-	first bool       // the next Write is that of the identification
+	first bool       // the next Write is the identification
 }
 
 func (b *begun) Write(p []byte) (int, error) {
@@ -72,8 +72,8 @@ func (b *begun) Write(p []byte) (int, error) {
 	return len(p), <-b.sent
 }
 
-// Elect exchanges prefaces over the pipe. It returns whether we are the SSH server, which is the side with the larger number, and the pipe for
-// Open, on which SSH has begun: a side identifies itself in the same way whatever its role, and doesn't wait for the other's preface to do so.
+// Elect exchanges prefaces over the pipe. It returns whether we are the SSH server, which is the side with the larger number, and the
+// pipe for Open, on which SSH has begun: a side sends the same identification in either role, without waiting for the other's preface.
 // After an error the pipe is useless, and the caller closes it.
 func Elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing) (begins io.ReadWriteCloser, server bool, err error) {
 	var random [8]byte
@@ -133,7 +133,7 @@ func (b *begun) elect(ctx context.Context, timing Timing, number uint64) (server
 	return number > peer.number, nil
 }
 
-// readPreface reads a preface, and calls began at its first byte. The first wrong byte ends it. The error is io.EOF if there is none.
+// readPreface reads a preface, and calls began at its first byte. It stops at the first wrong byte. The error is io.EOF if nothing came.
 func readPreface(pipe io.ReadWriteCloser, began func()) (preface, error) {
 	buf := make([]byte, prefaceSize)
 	for n := 0; n < prefaceSize; {
@@ -157,7 +157,7 @@ func readPreface(pipe io.ReadWriteCloser, began func()) (preface, error) {
 	return preface{binary.BigEndian.Uint32(rest), binary.BigEndian.Uint64(rest[4:])}, nil
 }
 
-// notAPeer returns an error that quotes what the pipe leads to instead: up to a line's end, as far as that comes soon.
+// notAPeer returns an error that quotes what the pipe leads to instead: its first line, or what comes of it soon.
 func notAPeer(pipe io.ReadWriteCloser, said []byte) error {
 	defer time.AfterFunc(500*time.Millisecond, func() { pipe.Close() }).Stop()
 	buf := make([]byte, quoted)

@@ -12,8 +12,8 @@ import (
 	"aig/internal/ref"
 )
 
-// handshakeError returns the reason that helps most: ours (we refuse the peer's key), then the pipe's, then the peer's (it
-// has refused our key).
+// handshakeError returns the most helpful reason: ours (we refuse the peer's key), then the pipe's, then the peer's (it
+// refused our key).
 func (c *Conn) handshakeError(err error) error {
 	var unasked *ssh.ServerAuthError // with no attempt but "none": the pipe ended before there was one
 	attempt := func(err error) bool { return !errors.Is(err, ssh.ErrNoAuth) }
@@ -53,13 +53,13 @@ func (e sshError) Error() string {
 
 func (e sshError) Unwrap() error { return e.error }
 
-// ended returns whether an SSH connection failed with its pipe, and not by what came through it.
+// ended returns whether an SSH connection ended or failed with its pipe, and not because of what came through it.
 func ended(err error) bool {
 	return err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, new(pipeFailure))
 }
 
-// failed returns SSH's error about what has failed. A packet that fails its integrity check, or can't be one at all, is nothing
-// that the peer has sent.
+// failed wraps SSH's error about what failed. A packet that fails its integrity check, or can't be one at all, was not sent
+// by the peer.
 func failed(what string, err error) error {
 	if says(err, "message authentication failed", "MAC failure", "packet too large", "packet too small", "packet length") {
 		return fmt.Errorf("bytes were lost or altered between the two sides (%w): the transport alters data, "+
@@ -68,7 +68,7 @@ func failed(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, ofPeer(err))
 }
 
-// says returns whether an error holds one of the texts, which are all that x/crypto/ssh has to tell some errors by.
+// says returns whether an error's text contains one of texts: x/crypto/ssh gives no other way to tell some errors apart.
 func says(err error, texts ...string) bool {
 	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(err.Error(), text) })
 }
@@ -81,7 +81,7 @@ func broken(why error) error {
 	return failed("the SSH connection with the peer failed", why)
 }
 
-// errEnded says that a connection simply ended where it must not.
+// errEnded says that a connection simply ended where it must not end.
 var errEnded = errors.New("the connection ended")
 
 type pipeFailure struct{ error }

@@ -17,7 +17,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// asker has a public key but not the private one, and notes that a server wants it to sign.
+// asker has a public key but not the private one, and notes whether a server wants it to sign.
 type asker struct {
 	key   ssh.PublicKey
 	asked bool
@@ -30,8 +30,8 @@ func (a *asker) Sign(io.Reader, []byte) (*ssh.Signature, error) {
 	return nil, errors.New("no private key")
 }
 
-// Who asks the SSH server about public keys, without proof of having them, hears the same about one that is trusted and any
-// other.
+// A client that asks the SSH server about public keys without proving possession hears the same about a trusted one as about
+// any other.
 func TestAskerLearnsNothing(t *testing.T) {
 	trusted, other := signer(t, "ed25519"), signer(t, "ed25519")
 	for _, key := range []ssh.Signer{trusted, other} {
@@ -55,7 +55,6 @@ func TestAskerLearnsNothing(t *testing.T) {
 	}
 }
 
-// dsaKey returns a DSA key.
 func dsaKey(t *testing.T) ssh.Signer {
 	t.Helper()
 	var key dsa.PrivateKey
@@ -72,7 +71,7 @@ func dsaKey(t *testing.T) ssh.Signer {
 	return s
 }
 
-// rsaKey returns an RSA key that signs by one algorithm.
+// rsaKey returns an RSA key that signs with one algorithm only.
 func rsaKey(t *testing.T, bits int, algorithm string) ssh.Signer {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, bits)
@@ -90,13 +89,13 @@ func rsaKey(t *testing.T, bits int, algorithm string) ssh.Signer {
 	return s
 }
 
-// A peer whose key or signature is weak is refused, as its host key and as its user key, although we were told to trust it.
-// The last two are not weak: it is for nothing else that the others are refused.
+// A peer whose key or signature is weak is refused, as host key and as user key, although we were told to trust it.
+// The last two are not weak: they show that the others are refused for nothing else.
 func TestWeakKeys(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		key  ssh.Signer
-		want string // is in our error; "" if there is none
+		want string // part of our error; "" if there is none
 	}{
 		{"DSA", dsaKey(t), "SSH handshake"},
 		{"RSA of 1024 bits", rsaKey(t, 1024, ssh.KeyAlgoRSASHA256), "is an RSA key of 1024 bits, and 2048 is the least"},
@@ -152,7 +151,7 @@ func TestWeakKeys(t *testing.T) {
 	}
 }
 
-// What we offer, in either role, is what x/crypto/ssh holds for secure, and has what docs/protocol.md says that everybody has.
+// In either role we offer only what x/crypto/ssh considers secure, and all that docs/protocol.md requires of everybody.
 func TestOffer(t *testing.T) {
 	supported := ssh.SupportedAlgorithms()
 	for _, server := range []bool{false, true} {
@@ -189,7 +188,7 @@ func TestOffer(t *testing.T) {
 			offered, allowed []string
 			must             string
 		}{
-			{"key exchange", offer.KeyExchanges, append(supported.KeyExchanges, "curve25519-sha256@libssh.org"), "curve25519-sha256"}, // by its older name too
+			{"key exchange", offer.KeyExchanges, append(supported.KeyExchanges, "curve25519-sha256@libssh.org"), "curve25519-sha256"}, // and its older name
 			{"host key", offer.HostKeys, append(supported.HostKeys, supported.PublicKeyAuths...), ""},
 			{"cipher", append(offer.CiphersOut, offer.CiphersIn...), supported.Ciphers, "aes128-gcm@openssh.com"},
 			{"MAC", append(offer.MACsOut, offer.MACsIn...), supported.MACs, ""},

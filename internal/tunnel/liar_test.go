@@ -18,17 +18,17 @@ import (
 // esc is what no message may show raw.
 const esc = "\x1b[2J\r\n\x00\u202e\xff"
 
-// liar is one lie that is told in the SSH handshake, by hand or with the keys of the peer that we trust.
+// liar is one lie told in the SSH handshake, by hand or with the keys of the peer that we trust.
 type liar struct {
 	name string
-	// One of these, by the liar's role in SSH: what it does with the pipe.
+	// What the liar does with the pipe: one of these, by its role in SSH.
 	client, server func(t *testing.T, pipe io.ReadWriteCloser, key ssh.Signer)
-	want           string // is in our error
+	want           string // part of our error
 	within         time.Duration
-	greets         bool // it lies when the handshake is over
+	greets         bool // it lies after the handshake
 }
 
-// lieTo tells a lie in a bubble with a clock of its own: no goroutine may be left at its end.
+// lieTo tells a lie in a synctest bubble: no goroutine may be left at its end.
 func lieTo(t *testing.T, l liar, server bool, tell func(*testing.T, io.ReadWriteCloser, ssh.Signer)) (took time.Duration) {
 	ourKey, theirKey := signer(t, "ed25519"), signer(t, "ed25519")
 	var err error
@@ -51,7 +51,7 @@ func lieTo(t *testing.T, l liar, server bool, tell func(*testing.T, io.ReadWrite
 		}
 		theirs.Close()
 		<-done
-		time.Sleep(time.Minute) // what x/crypto/ssh leaves to end by itself does so
+		time.Sleep(time.Minute) // what x/crypto/ssh leaves behind ends by itself
 	})
 	switch {
 	case err == nil && l.want != "" || err != nil && (l.want == "" || !strings.Contains(err.Error(), l.want)):
@@ -84,9 +84,9 @@ func kexInit(list string) string {
 	return packet("\x14" + strings.Repeat("c", 16) + strings.Repeat(sshString(list), 10) + strings.Repeat("\x00", 5))
 }
 
-// A peer, or somebody in its place who has no key at all, that lies before there are keys: banners, versions, packets,
-// lists of algorithms, and texts that nobody may show raw. Whoever it says to be, we end with a clear error at once, or
-// after the timeout, where it keeps us waiting.
+// A peer, or somebody in its place without any key, lies before there are session keys: banners, versions, packets,
+// lists of algorithms, and texts that must not be shown raw. In either role, we end with a clear error at once, or after
+// the timeout if we are kept waiting.
 func TestTortureLiarsSSHPackets(t *testing.T) {
 	const version = "SSH-2.0-liar\r\n"
 	says := func(parts ...string) func(*testing.T, io.ReadWriteCloser, ssh.Signer) {
@@ -172,7 +172,7 @@ func (testConn) SetDeadline(time.Time) error      { return nil }
 func (testConn) SetReadDeadline(time.Time) error  { return nil }
 func (testConn) SetWriteDeadline(time.Time) error { return nil }
 
-// oddKey is a signer whose public key says what it likes about itself.
+// oddKey is a signer whose public key marshals to blob.
 type oddKey struct {
 	ssh.Signer
 	blob []byte
@@ -187,10 +187,10 @@ type oddPublicKey struct {
 
 func (k oddPublicKey) Marshal() []byte { return k.blob }
 
-// A peer that has the key that we trust, and lies as the server of SSH.
+// A peer that has the key that we trust, or not, lies as the SSH server.
 func TestTortureLiarsSSHServer(t *testing.T) {
 	const timeout = time.Minute
-	// serves has a handshake with a configuration that is good but for what change does, and then does what it likes.
+	// serves does the handshake with a configuration that is good but for what change does, and then does as then says.
 	serves := func(change func(c *ssh.ServerConfig, key ssh.Signer), then func(ssh.Conn, <-chan ssh.NewChannel)) func(*testing.T, io.ReadWriteCloser, ssh.Signer) {
 		return func(_ *testing.T, pipe io.ReadWriteCloser, key ssh.Signer) {
 			config := &ssh.ServerConfig{PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil }}
@@ -269,7 +269,7 @@ func TestTortureLiarsSSHServer(t *testing.T) {
 			}
 		}), want: "was not over after 1m0s", within: timeout},
 	}
-	// Where its program is as new as ours, the server opens the channel.
+	// If its program is as new as ours, the server opens the channel.
 	greets := func(channelType string, size int) func(*testing.T, io.ReadWriteCloser, ssh.Signer) {
 		return serves(func(c *ssh.ServerConfig, _ ssh.Signer) { c.ServerVersion = identification }, func(conn ssh.Conn, _ <-chan ssh.NewChannel) {
 			conn.OpenChannel(channelType, make([]byte, size))
@@ -293,7 +293,7 @@ func TestTortureLiarsSSHServer(t *testing.T) {
 	gittest.Figures(t, "lies in SSH as its server", rounds, "longest %s", longest.Round(time.Second))
 }
 
-// A peer that has the key that we trust, or not, and lies as the client of SSH.
+// A peer that has the key that we trust, or not, lies as the SSH client.
 func TestTortureLiarsSSHClient(t *testing.T) {
 	const timeout = time.Minute
 	connects := func(change func(c *ssh.ClientConfig), then func(ssh.Conn)) func(*testing.T, io.ReadWriteCloser, ssh.Signer) {

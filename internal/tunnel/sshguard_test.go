@@ -11,9 +11,9 @@ import (
 	"aig/internal/sshtest"
 )
 
-// Somebody on the pipe begins a second key exchange, which cannot succeed, together with the new keys of the first: as our
+// Somebody on the pipe begins a second key exchange, which cannot succeed, along with the NEWKEYS of the first: as our
 // client without any key, as our server with the one that we trust. That is an error like any other, time after time, and
-// not the end of the process.
+// doesn't crash the process.
 func TestTortureLiarsKeysTwice(t *testing.T) {
 	ours, peers := signer(t, "ed25519"), signer(t, "ed25519")
 	rounds := gittest.Rounds(50, 5000)
@@ -51,7 +51,7 @@ func TestTortureLiarsKeysTwice(t *testing.T) {
 	gittest.Figures(t, "second key exchanges before authentication, by a client or a server", rounds, "crashes 0")
 }
 
-// A peer whose key we trust sends half a message and much behind it. Reading ends with an error, and closing returns.
+// A peer whose key we trust sends half a message, followed by many whole ones. Reading ends with an error, and closing returns.
 func TestTortureLiarsQueue(t *testing.T) {
 	ours, peers := signer(t, "ed25519"), signer(t, "ed25519")
 	rounds, opened := gittest.Rounds(5, 500), 0
@@ -66,7 +66,7 @@ func TestTortureLiarsQueue(t *testing.T) {
 				body = binary.BigEndian.AppendUint32(body, n)
 			}
 			client.Queue(body, sshtest.ChannelOpen)
-			if round%2 == 0 { // else we may see the failure before the channel
+			if round%2 == 0 { // otherwise we may see the failure before the channel
 				client.Out.Flush()
 				for answer := []byte(nil); err == nil && (len(answer) == 0 || answer[0] != sshtest.OpenConfirm); {
 					answer, err = client.Receive()

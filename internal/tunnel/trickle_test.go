@@ -11,8 +11,8 @@ import (
 	"aig/internal/gittest"
 )
 
-// openAgainst opens the tunnel against somebody who reads all, or nothing, and says what talk writes, on a clock of its
-// own. It returns the error and how long it took.
+// openAgainst opens the tunnel to somebody who reads everything or nothing and says what talk writes, in a synctest bubble.
+// It returns how long that took, and the error.
 func openAgainst(t *testing.T, server, reads bool, talk func(w io.Writer)) (took time.Duration, err error) {
 	t.Helper()
 	o := Options{Signer: signer(t, "ed25519"), Trusted: trusts(signer(t, "ed25519")), Timing: Timing{Timeout: time.Minute}}
@@ -31,7 +31,7 @@ func openAgainst(t *testing.T, server, reads bool, talk func(w io.Writer)) (took
 	return took, err
 }
 
-// A peer that says nothing after its preface, or does not even read, is not waited for beyond the timeout.
+// We don't wait beyond the timeout for a peer that says nothing after its preface, or doesn't even read.
 func TestHandshakeDoesNotHang(t *testing.T) {
 	for _, server := range []bool{false, true} {
 		for _, reads := range []bool{true, false} {
@@ -43,8 +43,8 @@ func TestHandshakeDoesNotHang(t *testing.T) {
 	}
 }
 
-// A peer that says a byte a second of what SSH could begin with for ever keeps us for the timeout and no longer, whether
-// it is in its version, in lines before that, or in a packet.
+// A peer that sends a byte a second of an endless beginning of SSH keeps us for the timeout and no longer, be it in its
+// version, in lines before that, or in a packet.
 func TestHandshakeHasAnEnd(t *testing.T) {
 	for _, server := range []bool{false, true} {
 		for what, says := range map[string]string{
@@ -69,7 +69,7 @@ func TestHandshakeHasAnEnd(t *testing.T) {
 	}
 }
 
-// A preface that trickles has an end as well, and so has one that the peer sends while it does not take ours.
+// The election ends in time too, if the peer's preface trickles in or the peer doesn't read ours.
 func TestElectHasAnEnd(t *testing.T) {
 	elected := func(timeout time.Duration, reads bool, pause time.Duration) (took time.Duration, err error) {
 		synctest.Test(t, func(t *testing.T) {

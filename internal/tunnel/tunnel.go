@@ -17,7 +17,7 @@ import (
 	"aig/internal/sshguard"
 )
 
-// The types of channels. A private name belongs to a domain (RFC 4250, section 4.6.1), and nobody can own one under .invalid
+// The types of channels. A private name ends in a domain (RFC 4250, section 4.6.1), and nobody can own one under .invalid
 // (RFC 2606).
 const (
 	SyncChannel = "sync@aig.invalid" // the last one of a connection
@@ -26,21 +26,21 @@ const (
 
 // Options says who we are and whom we trust.
 type Options struct {
-	Signer  ssh.Signer                   // our key, as package identity has it: host key or user key, by our role
+	Signer  ssh.Signer                   // our key, from package identity: the host key or the user key, by our role
 	Trusted func(key ssh.PublicKey) bool // returns whether a key is the peer's
 	Timing  Timing                       // as for Elect
 	Channel string                       // the type of the first channel; "" is SyncChannel
 }
 
-// AnyKey trusts every key, for [Options.Trusted]. The caller proves by other means who the peer is, before anything else.
+// AnyKey trusts every key, for [Options.Trusted]. The caller then authenticates the peer by other means, before anything else.
 func AnyKey(ssh.PublicKey) bool { return true }
 
-// check decides whether a key that the peer has proven to have is the peer's. Nothing else does.
+// check decides whether to accept a key that the peer has proven to possess. Nothing else does.
 func (c *Conn) check(key ssh.PublicKey) error {
 	fingerprint := ssh.FingerprintSHA256(key)
 	c.refusal = nil
 	switch weak := identity.CheckKey(key); {
-	case !c.o.Trusted(key): // nobody knows whose it is, so it is never offered as the one to trust
+	case !c.o.Trusted(key): // it may be anybody's, so it is never offered as the one to trust
 		c.refusal = fmt.Errorf("somebody else may have taken the token, or the transport leads elsewhere: the peer's key is %s, "+
 			"which is not trusted; compare it with the other side by voice, and start again with a new token", fingerprint)
 	case weak != nil:
@@ -56,22 +56,22 @@ func (c *Conn) check(key ssh.PublicKey) error {
 // Conn is the authenticated pipe. Its Read, Write and CloseWrite are those of its channel: the first, until Next opens another.
 type Conn struct {
 	channel         *channel
-	OwnKey, PeerKey ssh.PublicKey // PeerKey is set when the peer has proven to have it
+	OwnKey, PeerKey ssh.PublicKey // PeerKey is set when the peer has proven to possess it
 	Server          bool          // whether we are the SSH server
 
 	o        Options
-	refusal  error // why the key of the last key exchange is not the peer's
+	refusal  error // why the last key that was checked is refused
 	conn     ssh.Conn
 	opens    bool                // whether we open channels, see open
-	opened   chan ssh.NewChannel // by the peer: at most one waits for Next
+	opened   chan ssh.NewChannel // by the peer: at most one waits for accept
 	services sync.WaitGroup      // goroutines that answer the peer until the connection is over
 	mu       sync.Mutex          // guards closing
-	closing  bool                // nothing is added to services any more
+	closing  bool                // no more is added to services
 	over     chan struct{}       // closed when the connection is over and why is set
 	why      error
 }
 
-// serve answers what the peer asks for until the connection is over. A request without an answer would stall it.
+// serve answers the peer's requests until the connection is over. One without an answer would stall it.
 func (c *Conn) serve(conn ssh.Conn, chans <-chan ssh.NewChannel, requests <-chan *ssh.Request) {
 	c.conn = conn
 	c.opens = c.Server
@@ -89,7 +89,7 @@ func (c *Conn) serve(conn ssh.Conn, chans <-chan ssh.NewChannel, requests <-chan
 	c.services.Go(func() { c.queue(chans) })
 }
 
-// queue keeps a channel that the peer opens for Next, and refuses those that nobody will wait for.
+// queue keeps a channel that the peer opens for accept, and refuses those that nobody will wait for.
 func (c *Conn) queue(chans <-chan ssh.NewChannel) {
 	defer close(c.opened)
 	over := c.opens
@@ -106,11 +106,10 @@ func (c *Conn) queue(chans <-chan ssh.NewChannel) {
 	}
 }
 
-// Read reads from the channel. At the peer's end of it, the error is io.EOF; at an end that the peer has not made, it is
-// another.
+// Read reads from the channel. The error is io.EOF if the peer has ended it, and another one if something else has.
 //
-// An error beside bytes is dropped: it only says that the peer has gone and can't be told that they were read. What it said
-// before is still to be read, and the next Read says why it has gone.
+// An error that comes with bytes is dropped: it only says that the peer has gone and can't be told that they were read. What it
+// said before is still to be read, and a later Read says why it has gone.
 func (c *Conn) Read(p []byte) (int, error) {
 	if err := c.wait(); err != nil {
 		return 0, err
@@ -129,11 +128,11 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lastPacket is how long after the end of the channel the connection may end by the same packet.
+// lastPacket is how long after the end of the channel the same failure may end the connection.
 const lastPacket = 200 * time.Millisecond
 
-// SessionID returns the exchange hash of the first key exchange (RFC 4253, section 7.2): the same on both sides, never the
-// same twice, and neither side can choose it.
+// SessionID returns the exchange hash of the first key exchange (RFC 4253, section 7.2): it is the same on both sides, is never
+// repeated, and neither side can choose it.
 func (c *Conn) SessionID() []byte { return c.conn.SessionID() }
 
 // Close ends the connection at once and closes the pipe below; what was not read is lost. It may be called again.
@@ -146,8 +145,8 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// Open authenticates the peer over the pipe that Elect has returned, as the SSH server or client. The pipe belongs to the Conn afterwards; after an
-// error it is closed.
+// Open authenticates the peer over the pipe that Elect returned, as the SSH server or client. From then on the Conn owns the pipe; after
+// an error the pipe is closed.
 func Open(ctx context.Context, pipe io.ReadWriteCloser, server bool, o Options) (*Conn, error) {
 	c := &Conn{
 		OwnKey: o.Signer.PublicKey(), Server: server, o: o,
@@ -180,7 +179,7 @@ func (c *Conn) Next(ctx context.Context, channelType string) error {
 	return c.inTime(ctx, c.conn, func() error { return c.open(channelType) })
 }
 
-// inTime closes what do waits for at the end of ctx or of the time.
+// inTime runs do. It closes the pipe that do waits for when ctx ends or the time is over.
 func (c *Conn) inTime(ctx context.Context, pipe io.Closer, do func() error) error {
 	defer context.AfterFunc(ctx, func() { pipe.Close() })()
 	limit := time.AfterFunc(c.o.Timing.Timeout, func() { pipe.Close() })
@@ -198,7 +197,7 @@ func (c *Conn) inTime(ctx context.Context, pipe io.Closer, do func() error) erro
 func (c *Conn) asClient(under netConn) error {
 	conn, chans, requests, err := ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
 		Config:            sshguard.Config(),
-		HostKeyAlgorithms: append(ssh.SupportedAlgorithms().HostKeys, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256), // these it has for users only
+		HostKeyAlgorithms: append(ssh.SupportedAlgorithms().HostKeys, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256), // which it lists for user keys only
 		User:              "aig",
 		Auth:              []ssh.AuthMethod{ssh.PublicKeys(c.o.Signer)},
 		HostKeyCallback:   func(_ string, _ net.Addr, key ssh.PublicKey) error { return c.check(key) },
@@ -215,9 +214,9 @@ func (c *Conn) asServer(under netConn) error {
 	config := &ssh.ServerConfig{
 		Config:                  sshguard.Config(),
 		PublicKeyAuthAlgorithms: ssh.SupportedAlgorithms().PublicKeyAuths,
-		// One identity a side: a second attempt would be a guess.
+		// Each side has one identity: a second attempt would be a guess.
 		MaxAuthTries: 1,
-		// Only a client that has proven to have a key learns whether we trust it; all others get the same answers.
+		// Only a client that has proven to possess a key learns whether we trust it; all others get the same answers.
 		PublicKeyCallback: func(ssh.ConnMetadata, ssh.PublicKey) (*ssh.Permissions, error) { return nil, nil },
 		VerifiedPublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
 			return nil, c.check(key)
@@ -236,8 +235,8 @@ func (c *Conn) asServer(under netConn) error {
 
 var errKeysTwice = errors.New("it began a second key exchange before it could have seen the outcome of the first")
 
-// netConn lends a pipe the methods that x/crypto/ssh asks of a network connection, and marks the pipe's own failures, to
-// tell them from what SSH says.
+// netConn gives a pipe the methods of a network connection that x/crypto/ssh needs, and marks the pipe's own failures, to
+// tell them from SSH's.
 type netConn struct {
 	io.ReadWriteCloser
 	first *sshguard.FirstKeys

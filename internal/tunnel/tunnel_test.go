@@ -56,7 +56,7 @@ func signer(t *testing.T, kind string) ssh.Signer {
 	return s
 }
 
-// token is a FIDO token (PROTOCOL.u2f in OpenSSH's sources) that somebody touches all the time.
+// token is a FIDO token (PROTOCOL.u2f in OpenSSH's sources) that is always touched.
 type token struct{ private ed25519.PrivateKey }
 
 func (k token) PublicKey() ssh.PublicKey {
@@ -95,7 +95,7 @@ func open(ctx context.Context, pipe io.ReadWriteCloser, o Options) (r opened) {
 	if elected, r.server, r.err = Elect(ctx, pipe, timing); r.err == nil {
 		r.conn, r.err = Open(ctx, elected, r.server, o)
 	}
-	if r.err == nil { // the channel opens with the first that the server says
+	if r.err == nil { // the server's first bytes open the channel
 		if r.conn.Server {
 			_, r.err = r.conn.Write([]byte("!"))
 		} else {
@@ -105,7 +105,7 @@ func open(ctx context.Context, pipe io.ReadWriteCloser, o Options) (r opened) {
 	return r
 }
 
-// pair brings two sides together over a pipe.
+// pair connects two sides over a pipe.
 func pair(t *testing.T, a, b Options) (opened, opened) {
 	t.Helper()
 	pipeA, pipeB := gittest.Loopback(t)
@@ -115,14 +115,14 @@ func pair(t *testing.T, a, b Options) (opened, opened) {
 	return <-first, second
 }
 
-// Two peers of every pair of key types get one authenticated channel with the same session, whoever becomes the server,
-// with bytes and half-close both ways.
+// Two peers with various pairs of key types get one authenticated channel and the same session ID, whoever becomes the
+// server, with bytes and half-close both ways.
 func TestPeersMeet(t *testing.T) {
 	for _, kinds := range [][2]string{{"ed25519", "ed25519"}, {"ed25519", "rsa"}, {"rsa", "ecdsa"}, {"ecdsa", "token"}} {
 		t.Run(kinds[0]+" "+kinds[1], func(t *testing.T) {
 			keyA, keyB := signer(t, kinds[0]), signer(t, kinds[1])
 			roles := make(map[bool]bool)
-			for range 100 { // until either has been the server: each time with probability 1/2
+			for range 100 { // until each has been the server: every time with probability 1/2
 				a, b := pair(t, Options{Signer: keyA, Trusted: trusts(keyB), Timing: timing}, Options{Signer: keyB, Trusted: trusts(keyA), Timing: timing})
 				if a.err != nil || b.err != nil {
 					t.Fatalf("%v; %v", a.err, b.err)
@@ -170,8 +170,8 @@ func exchange(t *testing.T, a, b *Conn) {
 	b.Close()
 }
 
-// A key that is not trusted ends it on both sides, whoever is the server; the side that mistrusts names the fingerprint
-// it saw, and the other one hears which TRUST line was missing.
+// An untrusted key is an error on both sides, whoever is the server: the side that mistrusts names the fingerprint it saw,
+// and the other says which TRUST line is missing.
 func TestWrongKey(t *testing.T) {
 	keyA, keyB, other := signer(t, "ed25519"), signer(t, "ed25519"), signer(t, "ed25519")
 	roles := make(map[bool]bool)
@@ -193,7 +193,7 @@ func TestWrongKey(t *testing.T) {
 	t.Error("one side was the server a hundred times")
 }
 
-// deafening is a pipe whose other end takes nothing any more from some moment on, though it has said things before.
+// deafening is a pipe to which writing fails once deaf is set, while reading goes on.
 type deafening struct {
 	net.Conn
 	deaf atomic.Bool
@@ -206,7 +206,7 @@ func (d *deafening) Write(p []byte) (int, error) {
 	return d.Conn.Write(p)
 }
 
-// What a peer has said before it went is read to its end, though there is nobody to whom the window could be adjusted.
+// What a peer said before it went is read to the end, although nobody is left to adjust the window for.
 func TestLastWords(t *testing.T) {
 	keyA, keyB := signer(t, "ed25519"), signer(t, "ed25519")
 	pipeA, pipeB := gittest.Loopback(t)
@@ -233,10 +233,10 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// spoiler is a pipe that alters a bit of what it reads, once it is told to.
+// spoiler is a pipe that flips a bit of what it reads, once it is told to.
 type spoiler struct {
 	net.Conn
-	spoil atomic.Int32 // of the next read: 0 nothing, 1 its first byte, 2 its last one
+	spoil atomic.Int32 // in each read: 0 none, 1 in its first byte, 2 in its last
 }
 
 func (s *spoiler) Read(p []byte) (int, error) {
@@ -251,8 +251,8 @@ func (s *spoiler) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// What is altered on an open channel is said to be, and is no end that the peer has made: neither where it breaks a
-// packet's length nor where it breaks its seal.
+// Alteration on an open channel is reported as such, and isn't taken for an end that the peer has made, whether it breaks
+// a packet's length or its MAC.
 func TestAltered(t *testing.T) {
 	keyA, keyB := signer(t, "ed25519"), signer(t, "ed25519")
 	for _, spoil := range []int32{1, 2} {
@@ -280,7 +280,7 @@ func TestAltered(t *testing.T) {
 	}
 }
 
-// stranger is a pipe on which somebody says something and then falls silent or leaves.
+// stranger returns a pipe on which somebody says something and then falls silent or leaves.
 func stranger(t *testing.T, says string, leaves bool) io.ReadWriteCloser {
 	t.Helper()
 	a, b := gittest.Loopback(t)
@@ -293,7 +293,7 @@ func stranger(t *testing.T, says string, leaves bool) io.ReadWriteCloser {
 	return a
 }
 
-// What is no peer is quoted, whether it goes on, leaves or falls silent; nothing raw gets into the message.
+// Whatever is no peer is quoted, whether it goes on, leaves or falls silent; the message holds nothing raw.
 func TestNotAPeer(t *testing.T) {
 	for _, c := range []struct {
 		says, quoted string
@@ -315,7 +315,7 @@ func TestNotAPeer(t *testing.T) {
 	}
 }
 
-// The waits have names and ends: nobody comes, a preface stops half-way, the pipe ends before one, the caller gives up.
+// Each wait ends with an error of its own: nobody comes, a preface stops half-way, the pipe ends before one, the caller gives up.
 func TestElectDoesNotHang(t *testing.T) {
 	quick := Timing{Wait: 20 * time.Millisecond, Timeout: 20 * time.Millisecond}
 	_, _, err := Elect(t.Context(), stranger(t, "", false), quick)
@@ -337,7 +337,7 @@ func TestElectDoesNotHang(t *testing.T) {
 	}
 }
 
-// Equal numbers are a tie, and a later version of the preface is named, whichever number comes with it.
+// Equal numbers are a tie, and another version of the preface is named, even with an equal number.
 func TestTieAndVersion(t *testing.T) {
 	elect := func(pipe io.ReadWriteCloser, number uint64) (bool, error) {
 		b := &begun{pipe, make(chan error, 1), true}
@@ -362,7 +362,7 @@ func TestTieAndVersion(t *testing.T) {
 	}
 }
 
-// The preface in docs/protocol.md is the one that is sent.
+// docs/protocol.md shows the preface as it is sent.
 func TestPrefaceOfTheProtocol(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/protocol.md")
 	if err != nil {
@@ -371,7 +371,7 @@ func TestPrefaceOfTheProtocol(t *testing.T) {
 	var words []string
 	for i, b := range (preface{1, 0x0123456789abcdef}).append(nil) {
 		if i == 8 || i == 12 {
-			words = append(words, "") // its three parts stand apart
+			words = append(words, "") // two spaces between its three parts
 		}
 		words = append(words, hex.EncodeToString([]byte{b}))
 	}
@@ -380,8 +380,7 @@ func TestPrefaceOfTheProtocol(t *testing.T) {
 	}
 }
 
-// FuzzPreface proves that a preface that is taken marshals to what was read, however the bytes come, and that everything
-// else is an error.
+// FuzzPreface checks that an accepted preface marshals to the bytes that were read, and that everything else is an error.
 func FuzzPreface(f *testing.F) {
 	f.Add([]byte("HTTP/1.1 400 Bad Request\r\n"))
 	f.Add(preface{1, 1 << 63}.append(nil))
