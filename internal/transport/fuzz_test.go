@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// FuzzLines: however a transport's words come in, the lines are all of them, in order and none longer than MaxLine; and a
-// person sees each quoted, on one line, without a control character.
+// FuzzLines checks that, however a transport's output is cut into reads, the lines are all of it, in order, none longer than
+// MaxLine; and that each is shown quoted, on one line, without a control character.
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("17e58\n"), uint16(1))
 	f.Add([]byte("one\r\n\x1b[2J\u202e\u2028\xff\x00\n\nrest \" \\"), uint16(7))

@@ -61,7 +61,7 @@ func (l *lines) await(t *testing.T, n int) []string {
 	}
 }
 
-// begin starts an expression with what most tests don't care about.
+// begin starts an expression, with defaults for what most tests don't care about.
 func begin(o Options) (*Transport, error) {
 	if o.Env == nil {
 		o.Env = os.Environ()
@@ -120,7 +120,7 @@ func readAll(t *testing.T, r io.Reader) string {
 	return string(all)
 }
 
-// alive tells whether a process runs; what nobody has reaped doesn't.
+// alive returns whether a process runs; a zombie doesn't.
 func alive(pid int) bool {
 	if unix.Kill(pid, 0) != nil {
 		return false

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Who is killed can end nothing any more, and yet its transport ends: one that
-// doesn't heed the end of its input, and what that has started.
+// If we are killed we can end nothing, and yet our transport ends, with its children,
+// even one that doesn't heed the end of its input.
 func TestNothingSurvivesOurDeath(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "pids")
@@ -43,7 +43,7 @@ func TestNothingSurvivesOurDeath(t *testing.T) {
 	}
 }
 
-// Nor does it survive if we are killed by the very first thing that it does.
+// Nor does a transport survive whose very first act is to kill us.
 func TestNothingSurvivesOurEarlyDeath(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

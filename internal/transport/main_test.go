@@ -18,11 +18,11 @@ import (
 	"aig/internal/gittest"
 )
 
-// TestMain makes this program one that is run by its own tests, where the
-// environment asks for it.
+// TestMain makes this program one that its own tests run, if the environment
+// asks for it.
 func TestMain(m *testing.M) {
 	if expression, ok := os.LookupEnv("TRANSPORT_TEST_EXPRESSION"); ok {
-		if expression == "overlong" { // for a system call, even
+		if expression == "overlong" { // too long for execve
 			expression = ": " + strings.Repeat("x", 4<<20)
 		}
 		if err := underTerminal(expression, os.Getenv("TRANSPORT_TEST_TAKE") != ""); err != nil {
@@ -38,12 +38,12 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, "closed")
 		os.Exit(0)
 	}
-	// Whoever starts the tests may ignore these, as nohup(1) does; what is caught is not ignored in a child.
+	// They may be ignored when the tests start, as under nohup(1). A signal that is caught here isn't ignored in a child.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT)
 	os.Exit(gittest.Main(m))
 }
 
-// underTerminal runs the expression and says what came of it. If take is set it
+// underTerminal runs the expression and prints what came of it. If take is set, it
 // takes the terminal back at the transport's first line, then asks a question
 // itself, as a passphrase prompt does, and closes the transport.
 func underTerminal(expression string, take bool) error {
@@ -83,8 +83,8 @@ func echoes() bool {
 	return err == nil && !strings.Contains(string(modes), "-echo ")
 }
 
-// echo makes a pipe of its standard streams, sends back what comes until the
-// end of its input, and says so on standard error when it has closed.
+// echo makes a pipe of its standard streams, sends back what it reads until end
+// of file, and closes the pipe.
 func echo() error {
 	p := Stdio(os.Stdin, os.Stdout)
 	if _, err := io.Copy(p, p); err != nil {
@@ -93,7 +93,7 @@ func echo() error {
 	if err := p.Close(); err != nil {
 		return err
 	}
-	// What is opened now must not become standard output.
+	// A file that is opened now must not become standard output.
 	f, err := os.Open(os.DevNull)
 	if err != nil {
 		return err

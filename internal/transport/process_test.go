@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// An early end can be told apart by what the transport ended with.
+// The transport's status tells why it ended early.
 func TestEnded(t *testing.T) {
 	tests := []struct{ expression, want string }{
 		{"exit 255", "exit status 255"},
@@ -41,7 +41,7 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// Asking after the end of what hasn't ended is bounded by grace and by context.
+// Ended waits no longer than the grace and the context for a transport that hasn't ended.
 func TestEndedNotYet(t *testing.T) {
 	tr := start(t, Options{Expression: "cat", Grace: 500 * time.Millisecond})
 	if status, ended := tr.Ended(t.Context()); ended || status != "" {
@@ -62,8 +62,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// Close unblocks a Read that nothing would ever answer and a Write that nobody
-// takes, and both say so.
+// Close unblocks a Read that would never return and a Write that nobody reads,
+// and both return os.ErrClosed.
 func TestCloseUnblocks(t *testing.T) {
 	tr := start(t, Options{Expression: "exec sleep 1000", Grace: 500 * time.Millisecond})
 	errs := make(chan error, 2)
@@ -82,7 +82,7 @@ func TestCloseUnblocks(t *testing.T) {
 			once.Do(func() { close(full) })
 		}
 	}()
-	// Whether they block already makes no difference to what has to come out.
+	// The outcome must be the same whether or not they block already.
 	closeInTime(t, tr)
 	for range 2 {
 		inTime(t, "a blocked Read or Write", func() {
@@ -98,8 +98,8 @@ func TestCloseUnblocks(t *testing.T) {
 	}
 }
 
-// Nothing of a transport survives Close: neither children in the background,
-// nor what ignores SIGTERM, nor what is stopped.
+// Nothing of a transport survives Close: no background child, nothing that
+// ignores SIGTERM, nothing that is stopped.
 func TestNothingSurvives(t *testing.T) {
 	tests := []struct{ name, expression string }{
 		{"child in the background, shell gone", `sleep 1000 & echo $!`},
@@ -124,7 +124,7 @@ func TestNothingSurvives(t *testing.T) {
 	}
 }
 
-// What ends by itself when its input does is left to do so: no signal.
+// A transport that ends by itself at end of input gets no signal.
 func TestEndsByItself(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "end")
 	tr := start(t, Options{
@@ -141,7 +141,7 @@ func TestEndsByItself(t *testing.T) {
 	}
 }
 
-// Gently before hard: SIGTERM is there to be caught.
+// SIGTERM comes before SIGKILL, and can be caught.
 func TestTerminatedGently(t *testing.T) {
 	l := newLines()
 	tr := start(t, Options{
@@ -151,7 +151,7 @@ func TestTerminatedGently(t *testing.T) {
 	})
 	l.await(t, 1)
 	closeInTime(t, tr)
-	// The shell may have something to say about its own child before.
+	// The shell may say something about its own child first.
 	if got := l.get(); got[len(got)-1] != "caught\n" {
 		t.Errorf("standard error: %q", got)
 	}
@@ -160,7 +160,7 @@ func TestTerminatedGently(t *testing.T) {
 	}
 }
 
-// Close may be called by anybody, at any time, as often as they like.
+// Close may be called from any goroutine, at any time, any number of times.
 func TestCloseIsIdempotent(t *testing.T) {
 	tr := start(t, Options{Expression: "cat"})
 	inTime(t, "closing", func() {
@@ -198,7 +198,7 @@ func TestNoLeaks(t *testing.T) {
 		}
 		closeInTime(t, tr)
 	}
-	once() // the first makes what the runtime keeps
+	once() // the first makes what the runtime then keeps
 	goroutines, files := runtime.NumGoroutine(), descriptors()
 	for range 10 {
 		once()

@@ -32,7 +32,7 @@ type process struct {
 func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 	p := &process{terminal: openTerminal(), ending: make(chan struct{}), exited: make(chan struct{})}
 	var err error
-	// The leader comes first, so that our death at any moment leaves no shell behind that nobody would end.
+	// The leader comes first: whenever we die, no shell is left that nobody would end.
 	if p.leader, err = startLeader(sh, o.Env); err != nil {
 		p.takeTerminal()
 		return nil, err
@@ -42,7 +42,7 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 	for _, f := range files {
 		attr.Files = append(attr.Files, f.Fd()) // which also sets blocking mode, as programs expect of standard streams
 	}
-	// Not os/exec, which sees only the end of a process: we must see its stops too, and two waiters would take each other's news.
+	// Not os/exec, which sees only the end of a process: we must see its stops too, and two waiters would steal each other's statuses.
 	if p.pid, err = syscall.ForkExec(sh, []string{"sh", "-c", o.Expression}, attr); err != nil {
 		p.takeTerminal()
 		p.leader.dismiss()
@@ -52,7 +52,7 @@ func startProcess(sh string, o Options, files [3]*os.File) (*process, error) {
 	return p, nil
 }
 
-// reap waits for the shell, and is the only one who does.
+// reap waits for the shell. Nothing else may wait for it.
 func (p *process) reap() {
 	defer close(p.exited)
 	for {
@@ -75,7 +75,7 @@ func (p *process) reap() {
 	}
 }
 
-// describe words a wait status as package os does.
+// describe formats a wait status as package os does.
 func describe(ws unix.WaitStatus) string {
 	if ws.Signaled() {
 		return fmt.Sprintf("signal: %v", ws.Signal())
@@ -83,8 +83,8 @@ func describe(ws unix.WaitStatus) string {
 	return fmt.Sprintf("exit status %d", ws.ExitStatus())
 }
 
-// signal sends sig to the process group and returns whether the group had a process to get it. The group's number stays taken
-// while the group has a member. If it has none, the number could go to strangers only after the system has used up all others.
+// signal sends sig to the process group and returns whether the group had a process to get it. The group's ID stays taken while
+// the group has a member. After that, the system could reuse it for strangers only once it has used up all others.
 func (p *process) signal(sig unix.Signal) bool {
 	return unix.Kill(-p.leader.Process.Pid, sig) == nil
 }
@@ -98,7 +98,7 @@ func (p *process) end(grace time.Duration) error {
 		if !p.signal(sig) {
 			break
 		}
-		p.signal(unix.SIGCONT) // a stopped process gets SIGTERM only then
+		p.signal(unix.SIGCONT) // a stopped process handles SIGTERM only then
 		p.awaitGroup(grace)
 	}
 	if !p.ended(grace) {
@@ -118,7 +118,7 @@ func (p *process) awaitGroup(grace time.Duration) {
 
 func (p *process) takeTerminal() { p.terminal.take(false) }
 
-// leader leads the transport's process group, and does two things that nobody else can.
+// leader leads the transport's process group, and does two things that no other process can.
 //
 // It dies of the SIGINT that Ctrl-C sends to the group. The transport can't be asked: ssh catches the signal and exits with
 // status 255, as after any failure.
@@ -152,10 +152,10 @@ func startLeader(sh string, env []string) (*leader, error) {
 }
 
 // dismiss ends the leader and returns whether it had got SIGINT. It is idempotent. The leader is reaped here and nowhere else,
-// so the process group's number can't be reused before that.
+// so the process group's ID can't be reused before that.
 func (l *leader) dismiss() (interrupted bool) {
 	l.once.Do(func() {
-		// A pending SIGINT acts before the line is read. SIGCONT is for a leader that was stopped with its group.
+		// A pending SIGINT takes effect before the line is read. SIGCONT is for a leader that was stopped with its group.
 		io.WriteString(l.stdin, "\n")
 		l.Process.Signal(unix.SIGCONT)
 		timer := time.AfterFunc(stopWait, func() { l.Process.Kill() }) // if it is stopped again

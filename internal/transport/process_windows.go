@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// process is the shell. Windows has no process groups to signal and no foreground to lend; the package's other promises hold.
+// process is the shell. Windows has no process groups to signal and no foreground to lend; the rest of the package's doc holds.
 type process struct {
 	proc *os.Process
 

@@ -10,23 +10,23 @@ import (
 )
 
 const (
-	// MaxLine is the most bytes that [Options.Stderr] gets at a time, so that an endless line is neither silent for ever nor
-	// fills our memory.
+	// MaxLine is the most bytes that [Options.Stderr] gets at a time, so that an endless line neither goes unheard nor fills our
+	// memory.
 	MaxLine = 4096
 
-	// promptWait is how long the rest of a line may take, until what is there is delivered: a question ends without a line end.
+	// promptWait is how long to wait for the rest of a line before delivering what is there: a question has no line end.
 	promptWait = 300 * time.Millisecond
 
-	// After the transport's end, another process may still hold its standard error open, or write there. So there are at most
-	// lastReads more reads, each with a deadline: enough for what a pipe holds.
+	// After the transport's end, another process may still hold its standard error open, or write to it. So at most lastReads
+	// more reads are made, each with a deadline: enough for what a pipe holds.
 	lastReads = 32
 	lastWait  = 500 * time.Millisecond
 )
 
-// Shown returns a line of the transport's fit for the terminal: Go-quoted, so that it stays one line and can't control the terminal.
+// Shown returns a line of the transport's as shown to the user: quoted as in Go, so that it stays one line and can't control the terminal.
 func Shown(line string) string { return fmt.Sprintf("transport: %q\n", line) }
 
-// stderr delivers what the transport says on standard error.
+// stderr delivers what the transport writes on standard error.
 type stderr struct {
 	r         *os.File
 	deliver   func(string)
@@ -43,7 +43,7 @@ func (l *stderr) run() {
 			until = time.Now().Add(promptWait)
 		}
 		l.r.SetReadDeadline(until)
-		last := l.finishing.Load() // if not, finish changes what was just set
+		last := l.finishing.Load() // if it is set later, finish changes the deadline just set
 		if last {
 			l.r.SetReadDeadline(time.Now().Add(lastWait))
 			reads++

@@ -39,8 +39,8 @@ func TestStderrLines(t *testing.T) {
 	}
 }
 
-// A line of standard error is there while the transport goes on, and also while
-// a longer line isn't complete.
+// A line of standard error is delivered while the transport goes on, and so is a
+// piece of an overlong line that isn't complete.
 func TestStderrAtOnce(t *testing.T) {
 	l := newLines()
 	tr := start(t, Options{Stderr: l.add, Expression: `echo 17e58 >&2; read x; ` +
@@ -54,7 +54,7 @@ func TestStderrAtOnce(t *testing.T) {
 	}
 }
 
-// A question has no line end, and is there while the transport waits for the answer; the rest of its line comes by itself.
+// A question has no line end, and is delivered while the transport waits for the answer; the rest of its line follows by itself.
 func TestStderrQuestion(t *testing.T) {
 	l := newLines()
 	tr := start(t, Options{Stderr: l.add, Expression: `printf 'go on? ' >&2; read x; echo "you said $x" >&2; read x`})
@@ -67,8 +67,8 @@ func TestStderrQuestion(t *testing.T) {
 	}
 }
 
-// Close delivers all of what was written to standard error before the end, even
-// if the lines are taken slowly.
+// Close delivers everything that was written to standard error before the end,
+// even if the lines are taken slowly.
 func TestStderrCompleteAtClose(t *testing.T) {
 	l := newLines()
 	gate := make(chan struct{})

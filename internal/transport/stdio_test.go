@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// nonblocking tells the mode of the open file behind f, without touching it.
+// nonblocking returns whether the open file behind f is in non-blocking mode, without changing that.
 func nonblocking(t *testing.T, f *os.File) (is bool) {
 	t.Helper()
 	raw, err := f.SyscallConn()
@@ -32,8 +32,8 @@ func nonblocking(t *testing.T, f *os.File) (is bool) {
 	return is
 }
 
-// inherited returns f as a process gets it that was started with it: in
-// blocking mode, and with somebody else having the same open file.
+// inherited returns f as a process started with it gets it: in blocking mode,
+// with the open file shared.
 func inherited(t *testing.T, f *os.File) (ours, theirs *os.File) {
 	t.Helper()
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3) // Fd sets the mode
@@ -45,8 +45,8 @@ func inherited(t *testing.T, f *os.File) (ours, theirs *os.File) {
 	return ours, f
 }
 
-// standardStreams returns a pair as a shell gives it, the files that the shell
-// keeps, and the other ends.
+// standardStreams returns standard streams as a shell gives them, the files that
+// the shell keeps, and the other ends.
 func standardStreams(t *testing.T, kind string) (in, out, shellIn, shellOut, toIn, fromOut *os.File) {
 	t.Helper()
 	switch kind {
@@ -80,8 +80,8 @@ func standardStreams(t *testing.T, kind string) (in, out, shellIn, shellOut, toI
 	panic(kind)
 }
 
-// Close unblocks a Read and a Write, and leaves the open files, which a shell
-// may share with us, in the mode in which they were.
+// Close unblocks a Read and a Write, and restores the mode of the open files,
+// which a shell may share with us.
 func TestStdioCloseUnblocks(t *testing.T) {
 	for _, kind := range []string{"pipes", "one socket"} {
 		t.Run(kind, func(t *testing.T) {
@@ -127,13 +127,13 @@ func TestStdioCloseUnblocks(t *testing.T) {
 	}
 }
 
-// The other end reads what was written, and then the end.
+// The other end reads what was written, then end of file.
 func TestStdioCloseIsAnEnd(t *testing.T) {
 	for _, kind := range []string{"pipes", "one socket"} {
 		t.Run(kind, func(t *testing.T) {
 			in, out, shellIn, shellOut, _, fromOut := standardStreams(t, kind)
 			p := Stdio(in, out)
-			if kind == "pipes" { // only a socket has an end while others have it open
+			if kind == "pipes" { // only a socket reaches end of file while others have it open
 				shellIn.Close()
 				shellOut.Close()
 			}
@@ -151,7 +151,7 @@ func TestStdioCloseIsAnEnd(t *testing.T) {
 	}
 }
 
-// What was in non-blocking mode before stays so.
+// A file that was in non-blocking mode before stays in it.
 func TestStdioKeepsMode(t *testing.T) {
 	in, out, shellIn, shellOut, _, _ := standardStreams(t, "pipes")
 	for _, f := range []*os.File{in, out} {
@@ -165,7 +165,7 @@ func TestStdioKeepsMode(t *testing.T) {
 	}
 }
 
-// Regular files and devices will do, if not for talking to anybody.
+// Regular files and devices work too, although nobody is behind them.
 func TestStdioFiles(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "in")
 	if err := os.WriteFile(name, []byte("content"), 0o600); err != nil {
@@ -189,7 +189,7 @@ func TestStdioFiles(t *testing.T) {
 	closeInTime(t, p)
 }
 
-// A closed standard stream is an error of the first use, and no panic.
+// A closed standard stream is an error at the first use, not a panic.
 func TestStdioClosed(t *testing.T) {
 	f, err := os.Open(os.DevNull)
 	if err != nil {
@@ -206,9 +206,9 @@ func TestStdioClosed(t *testing.T) {
 	closeInTime(t, p)
 }
 
-// A process's real standard streams: all comes back, the end is an end while
-// the process lives, and nothing that is opened or printed later gets into the
-// pipe.
+// A process's real standard streams: everything comes back, Close is an end of
+// file while the process lives, and nothing that is opened or printed later gets
+// into the pipe.
 func TestStdioOfProcess(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
@@ -229,7 +229,7 @@ func TestStdioOfProcess(t *testing.T) {
 	}
 }
 
-// A peer that is gone is an error that can be told, and doesn't kill the process.
+// A peer that is gone is an error that can be reported, and doesn't kill the process.
 func TestStdioBrokenPipe(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {

@@ -17,14 +17,14 @@ type StandardPipe struct {
 	in, out *stream
 }
 
-// Stdio makes a pipe of in and out, normally [os.Stdin] and [os.Stdout], and takes them over: whoever else uses them finds a
+// Stdio makes a pipe of in and out, normally [os.Stdin] and [os.Stdout], and takes them over: any other use of them finds a
 // closed file, or /dev/null in place of a standard stream. Errors show at the first Read or Write.
 //
 // Inherited files are in blocking mode, in which nothing can unblock a Read, so the pipe sets non-blocking mode. That
 // belongs to the open file, which other processes may share (the shell that started us), so Close restores it.
 func Stdio(in, out *os.File) *StandardPipe {
 	// Both may be one open file: sshd starts programs with one socket as both. Then taking the input sets the output's mode
-	// too, and closing the input, which comes last, restores it.
+	// too, and closing the input, which is closed last, restores it.
 	p := &StandardPipe{in: takeStream(in)}
 	p.out = takeStream(out)
 	return p
@@ -38,14 +38,14 @@ func (p *StandardPipe) Read(b []byte) (int, error) {
 	return p.in.file.Read(b)
 }
 
-// Write writes to the output. A broken pipe is an error and no signal. After Close the error is [os.ErrClosed].
+// Write writes to the output. A broken pipe is an error, not a signal. After Close the error is [os.ErrClosed].
 func (p *StandardPipe) Write(b []byte) (int, error) {
 	if p.out.err != nil {
 		return 0, p.out.err
 	}
 	n, err := p.out.file.Write(b)
 	if err != nil && p.out.closing.Load() {
-		// A socket's shutdown may have come first, as a broken pipe.
+		// A socket's shutdown may have been seen first, as a broken pipe.
 		err = os.ErrClosed
 	}
 	return n, err
@@ -69,7 +69,7 @@ type stream struct {
 }
 
 // takeStream moves f to a descriptor above the standard ones. If a standard one were closed, the next file to be opened
-// would become a standard stream; and a broken pipe on one kills a Go program.
+// would become a standard stream; and a broken pipe on standard output or error kills a Go program.
 func takeStream(f *os.File) *stream {
 	s := &stream{restore: -1}
 	info, err := f.Stat()
@@ -115,7 +115,7 @@ func (s *stream) close(shutdown bool) error {
 		}
 		s.closing.Store(true)
 		if shutdown {
-			// Closing a socket says nothing while another descriptor is open. What isn't a socket ignores this.
+			// Closing a socket tells the peer nothing while another descriptor is open. Anything but a socket ignores this.
 			if raw, err := s.file.SyscallConn(); err == nil {
 				raw.Control(func(fd uintptr) { unix.Shutdown(int(fd), unix.SHUT_WR) })
 			}

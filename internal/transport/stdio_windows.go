@@ -7,7 +7,7 @@ type StandardPipe struct {
 	in, out *os.File
 }
 
-// Stdio makes a pipe of in and out, which are the pipe's from then on.
+// Stdio makes a pipe of in and out, and takes them over.
 func Stdio(in, out *os.File) *StandardPipe { return &StandardPipe{in, out} }
 
 // Read reads from the input.

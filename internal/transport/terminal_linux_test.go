@@ -62,7 +62,7 @@ func openConsole(t *testing.T, env []string, argv ...string) *console {
 	}()
 	t.Cleanup(func() {
 		// The hang-up ends what is left on the terminal; the kill is for a
-		// program under test that is worse than that.
+		// program under test that survives it.
 		master.Close()
 		<-done
 		kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
@@ -72,7 +72,7 @@ func openConsole(t *testing.T, env []string, argv ...string) *console {
 	return c
 }
 
-// awaitEnd waits until the program has ended, by itself.
+// awaitEnd waits until the program has ended by itself.
 func (c *console) awaitEnd() {
 	c.t.Helper()
 	inTime(c.t, "the program", func() { c.cmd.Wait() })
@@ -104,7 +104,7 @@ func shellUnderConsole(t *testing.T, expression string) *console {
 	return c
 }
 
-// expect waits until the terminal shows the text, and forgets all up to it.
+// expect waits until the terminal shows the text, and forgets everything up to its end.
 func (c *console) expect(text string) {
 	c.t.Helper()
 	timeout := time.After(patience)
@@ -149,8 +149,8 @@ func (c *console) foreground() (group int) {
 	return group
 }
 
-// awaitForeground waits until the group has the terminal and its leader goes on: what continues it would take back a Ctrl-Z
-// that came before.
+// awaitForeground waits until the group has the terminal and its leader runs again: a Ctrl-Z sent earlier would be undone by
+// the SIGCONT that continues the group.
 func (c *console) awaitForeground(group int) {
 	c.t.Helper()
 	isStopped := func() bool {
@@ -174,8 +174,8 @@ const (
 // the answer on.
 const question = `exec 3<>/dev/tty; printf 'yes or no? ' >&3; read -r answer <&3; echo "said $answer"`
 
-// A transport that reads the terminal gets its answer, and the terminal is ours
-// again when it has ended.
+// A transport that reads from the terminal gets its answer, and the terminal is
+// ours again when the transport has ended.
 func TestTerminalQuestion(t *testing.T) {
 	c := runUnderConsole(t, question)
 	c.expect("yes or no? ")
@@ -190,7 +190,7 @@ func TestTerminalStartFails(t *testing.T) {
 	c.expect("argument list too long, foreground=true")
 }
 
-// After TakeTerminal our own questions are answered, while the transport runs.
+// After TakeTerminal we can ask questions ourselves, while the transport runs.
 func TestTakeTerminal(t *testing.T) {
 	c := runUnderConsole(t, question+"; cat", "TRANSPORT_TEST_TAKE=1")
 	c.expect("yes or no? ")
@@ -200,7 +200,7 @@ func TestTakeTerminal(t *testing.T) {
 	c.expect(`own answer "mine\n" <nil> foreground=true`)
 }
 
-// Ctrl-C at the transport's question says so to us, whatever the transport makes of it.
+// We learn of a Ctrl-C at the transport's question, whatever the transport makes of it.
 func TestTerminalInterrupt(t *testing.T) {
 	tests := []struct{ name, expression, want string }{
 		{"dies of it", question, `read "", signal: interrupt, interrupted=true, foreground=true`},
@@ -241,14 +241,14 @@ func TestTerminalStop(t *testing.T) {
 	c.expect("42 shell")
 }
 
-// A status that looks like ssh's after Ctrl-C isn't one without it.
+// ssh's status after Ctrl-C alone isn't taken for an interrupt.
 func TestTerminalNotInterrupted(t *testing.T) {
 	c := runUnderConsole(t, `exit 255`)
 	c.expect(`read "", exit status 255, interrupted=false, foreground=true`)
 }
 
-// A Ctrl-Z that is noticed only after the end of the questions doesn't leave
-// the transport stopped, whose user believes the job to be running.
+// A Ctrl-Z that is noticed only after the terminal was taken back doesn't leave
+// the transport stopped while the user believes that the job runs.
 func TestTerminalStopTooLate(t *testing.T) {
 	c := runUnderConsole(t, `echo; cat; kill -TSTP $$`, "TRANSPORT_TEST_TAKE=1")
 	c.expect("own question after ")
@@ -257,7 +257,7 @@ func TestTerminalStopTooLate(t *testing.T) {
 	c.awaitEnd() // for which the transport has to go on
 }
 
-// Where no shell could continue us, Ctrl-Z leaves the question as it was.
+// If no shell could continue us, Ctrl-Z leaves the question as it was.
 func TestTerminalStopWithoutShell(t *testing.T) {
 	c := runUnderConsole(t, question)
 	c.expect("yes or no? ")
@@ -267,14 +267,14 @@ func TestTerminalStopWithoutShell(t *testing.T) {
 	c.expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true`)
 }
 
-// A job in the background whose transport asks is stopped, as any such job
-// is, and in the foreground it can be answered.
+// A background job whose transport asks a question is stopped, like any such
+// job, and in the foreground the question can be answered.
 func TestTerminalQuestionInBackground(t *testing.T) {
 	c := shellUnderConsole(t, question)
 	shell := c.foreground()
 	c.enter("$SELF &")
 	c.expect("yes or no? ")
-	c.enter("") // a shell that isn't asked says nothing of its jobs
+	c.enter("") // a shell reports its jobs only before a prompt
 	c.enter("wait; jobs")
 	c.expect("Stopped")
 	if c.foreground() != shell {
@@ -285,8 +285,8 @@ func TestTerminalQuestionInBackground(t *testing.T) {
 	c.expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true`)
 }
 
-// A job in the background that no shell will ever continue can't be answered:
-// its transport is hung up on, not left waiting for ever.
+// Nobody can answer a background job that no shell will ever continue: its
+// transport gets SIGHUP, and isn't left waiting for ever.
 func TestTerminalQuestionOrphaned(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "go")
 	if err := unix.Mkfifo(fifo, 0o600); err != nil {
@@ -296,14 +296,14 @@ func TestTerminalQuestionOrphaned(t *testing.T) {
 	shell := c.foreground()
 	c.enter("($SELF &)")
 	c.expect("started")
-	c.awaitForeground(shell) // what has begun to read before is not stopped
+	c.awaitForeground(shell) // a process that has already begun to read isn't stopped
 	if err := os.WriteFile(fifo, []byte("\n"), 0); err != nil {
 		t.Fatal(err)
 	}
 	c.expect(`read "", signal: hangup, interrupted=false, foreground=false`)
 }
 
-// Two transports of one job, as of `git fetch -j`, that both ask are both answered, one after the other.
+// Two transports of one job, as of `git fetch -j`, may both ask, and are answered one after the other.
 func TestTerminalTurns(t *testing.T) {
 	c := shellUnderConsole(t, question)
 	c.enter(`sh -c '"$SELF" & "$SELF"; wait; echo both'`)
@@ -316,13 +316,13 @@ func TestTerminalTurns(t *testing.T) {
 	c.expect("both\r\n")
 }
 
-// What is killed while it asks for a password doesn't leave the terminal mute.
+// A transport that is killed while it asks for a password doesn't leave the terminal without echo.
 func TestTerminalModesRestored(t *testing.T) {
 	c := runUnderConsole(t, `stty -echo </dev/tty; kill -9 $$`)
 	c.expect(`read "", signal: killed, interrupted=false, foreground=true, echo=true`)
 }
 
-// What ends well may leave the terminal's modes as it likes.
+// A transport that isn't killed may leave the terminal's modes as it likes.
 func TestTerminalModesKept(t *testing.T) {
 	c := runUnderConsole(t, `stty -echo </dev/tty`)
 	c.expect(`read "", exit status 0, interrupted=false, foreground=true, echo=false`)

@@ -21,7 +21,7 @@ import (
 // of its own, so we lend it the foreground, if we have it, and take it back.
 type terminal struct {
 	mu    sync.Mutex
-	fd    int         // of the terminal; -1 if there is none, or no more questions
+	fd    int         // of the terminal; -1 if there is none, or after take
 	own   int         // our process group
 	group int         // the transport's; 0 until it was lent
 	lent  bool        // the transport's group was given the foreground
@@ -52,9 +52,9 @@ func (t *terminal) foreground() int {
 
 // lend makes a process group, the transport's, the foreground if ours is, and returns whether it did.
 //
-// A background process that sets the foreground is stopped by SIGTTOU unless it ignores that. So we must when we take the
-// terminal back; and, if the user has set tostop, for all that we write to the terminal meanwhile. Hence SIGTTOU is ignored from
-// here to take. The transport inherits that, and can't be stopped for writing.
+// A background process that sets the foreground is stopped by SIGTTOU unless it ignores that. We do so when we take the
+// terminal back; and, if the user has set tostop, whenever we write to the terminal meanwhile. So SIGTTOU is ignored from here
+// to take. The transport inherits that, and can't be stopped for writing.
 func (t *terminal) lend(group int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,8 +83,8 @@ func (t *terminal) recall() bool {
 	return true
 }
 
-// take ends the lending for good. If restore is set, the terminal's modes become what they were before: a program killed while
-// it asks for a password leaves the terminal mute.
+// take ends the lending for good. If restore is set, it restores the terminal's modes: a program killed while it asks for a
+// password leaves the terminal without echo.
 func (t *terminal) take(restore bool) {
 	if !t.recall() {
 		return
@@ -106,7 +106,7 @@ func (t *terminal) take(restore bool) {
 
 // await waits until the terminal isn't lent to the transport of another process of our job, as `git fetch -j` starts several.
 func (t *terminal) await(cancel <-chan struct{}) {
-	known := 0 // a group that is such a transport's
+	known := 0 // the group of such a transport
 	for {
 		t.mu.Lock()
 		group := t.foreground()
@@ -137,13 +137,13 @@ func (t *terminal) lentBySibling(group int) bool {
 	return err == nil && parentGroup == t.own
 }
 
-// stopWait is how long a process group gets to stop or to end after it was told to. It runs out where our own group can't be
-// stopped, as no shell could continue it.
+// stopWait is how long a process group gets to stop or to end after it was told to. It runs out if our own group can't be
+// stopped because no shell could continue it.
 const stopWait = 500 * time.Millisecond
 
 // stopped deals with a transport that was stopped at the terminal: by Ctrl-Z, which only the transport sees while the terminal
-// is lent, or for using the terminal from the background. Either means our whole job, so we stop the job, and lend the terminal
-// again when the user's shell has continued it.
+// is lent, or for using the terminal from the background. Either is meant for our whole job, so we stop the job, and lend the
+// terminal again when the user's shell has continued it.
 func (p *process) stopped(sig unix.Signal) {
 	switch sig {
 	case unix.SIGTSTP:
@@ -159,28 +159,28 @@ func (p *process) stopped(sig unix.Signal) {
 		return // SIGSTOP: somebody meant this one process
 	}
 	if !p.terminal.recall() {
-		// The time for questions is over, so it stays stopped. But a Ctrl-Z from just before was meant for us and must not hold it up.
+		// It may ask no more questions, so it stays stopped. But a Ctrl-Z from just before was meant for us and must not hold it up.
 		if sig == unix.SIGTSTP {
 			p.signal(unix.SIGCONT)
 		}
 		return
 	}
 	if sig == unix.SIGTTOU {
-		sig = unix.SIGTSTP // we ignore the former, see terminal.lend
+		sig = unix.SIGTSTP // we ignore SIGTTOU, see terminal.lend
 	}
 	stopped := stopJob(sig, p.ending)
 	if !p.terminal.lend(p.leader.Process.Pid) && !stopped && p.terminal.recall() {
-		// Our group is in the background and has no shell to change that. Do as the kernel does for orphaned groups: don't leave it
-		// stopped for ever.
+		// Our group is in the background and no shell can change that. Do as the kernel does for orphaned groups: don't leave the
+		// transport stopped for ever.
 		p.signal(unix.SIGHUP)
 	}
 	p.signal(unix.SIGCONT)
 }
 
-// stopJob stops our own process group by sig, and returns when it was continued or cancel is closed. It returns false if the
-// group can't be stopped, because no shell is there to continue it.
+// stopJob stops our own process group with sig, and returns when it was continued or cancel is closed. It returns false if the
+// group can't be stopped, because no shell could continue it.
 func stopJob(sig unix.Signal, cancel <-chan struct{}) bool {
-	// The stop may take effect after kill has returned: only SIGCONT tells that it is over.
+	// The stop may take effect after kill has returned: only SIGCONT shows that it is over.
 	cont := make(chan os.Signal, 1)
 	signal.Notify(cont, unix.SIGCONT)
 	defer signal.Stop(cont)
@@ -196,7 +196,7 @@ func stopJob(sig unix.Signal, cancel <-chan struct{}) bool {
 		return true
 	case <-timer.C:
 	}
-	// The timer ran on while we were stopped: both may have fired.
+	// The timer runs on while we are stopped: both may have fired.
 	select {
 	case <-cont:
 		return true

@@ -52,7 +52,7 @@ type Transport struct {
 	stderrDone chan struct{} // closed when the last line was delivered
 }
 
-// Start runs the expression and returns at once. Only Close ends it: whoever is told to stop may have last words for the peer.
+// Start runs the expression and returns at once. Only Close ends it: a caller told to stop may have last words for the peer.
 func Start(o Options) (*Transport, error) {
 	sh, err := exec.LookPath("sh")
 	if err != nil {
@@ -128,8 +128,8 @@ func (t *Transport) Read(b []byte) (int, error) {
 	return n, explain(err)
 }
 
-// Write writes to the transport's standard input. Its errors are those of Read, and a broken pipe if the transport reads no
-// more.
+// Write writes to the transport's standard input. After Close the error is [os.ErrClosed]; it is a broken pipe if the transport
+// no longer reads.
 func (t *Transport) Write(b []byte) (int, error) {
 	n, err := t.in.Write(b)
 	return n, explain(err)
@@ -147,20 +147,20 @@ func explain(err error) error {
 	return fmt.Errorf("transport: %w", err)
 }
 
-// TakeTerminal ends the time for the transport's questions: the terminal's foreground is ours again, if it was lent. It is
-// idempotent; Close implies it.
+// TakeTerminal ends the transport's questions: the terminal's foreground is ours again, if it was lent. It is idempotent;
+// Close implies it.
 func (t *Transport) TakeTerminal() { t.proc.takeTerminal() }
 
-// Interrupted returns whether the transport got SIGINT before it ended, as by Ctrl-C at the terminal it was lent. Only its
-// process group has seen that, so this process should act as if it had got the signal too. It returns false while the
-// transport runs.
+// Interrupted returns whether the transport got SIGINT before it ended, as from Ctrl-C at the terminal it was lent. Only its
+// process group saw that, so this process should act as if it had got the signal too. It returns false while the transport
+// runs.
 func (t *Transport) Interrupted() bool {
 	return t.proc.ended(0) && t.proc.interrupted
 }
 
 // Ended waits for the transport to end by itself, within ctx and the grace, and returns how it did: "exit status 255",
-// "signal: killed". It is for explaining an early end of file. All lines of standard error have been delivered when it
-// returns true, unless a process that the transport left behind holds it open.
+// "signal: killed". It serves to explain an early end of file. All lines of standard error have been delivered when it
+// returns true, unless a process that the transport left behind holds standard error open.
 func (t *Transport) Ended(ctx context.Context) (status string, ended bool) {
 	timer := time.NewTimer(t.grace)
 	defer timer.Stop()
@@ -185,7 +185,7 @@ func (p *process) ended(grace time.Duration) bool {
 	case <-p.exited:
 	case <-time.After(grace):
 	}
-	select { // on a busy machine it may be both
+	select { // on a busy machine both may be ready
 	case <-p.exited:
 		return true
 	default:

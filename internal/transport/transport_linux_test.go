@@ -10,15 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Only the three standard streams of ours are open in the transport.
+// Of our files, only the three standard streams are open in the transport.
 func TestDescriptors(t *testing.T) {
-	before, err := os.Open(os.DevNull) // one that must not get there
+	before, err := os.Open(os.DevNull) // which the transport must not inherit
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer before.Close()
 	other := start(t, Options{Expression: "cat"})
-	// What the test itself was started with is inherited by right.
+	// What the test itself was started with may be inherited.
 	inherited := []string{}
 	for fd := 3; fd < 10; fd++ {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
@@ -41,7 +41,7 @@ func TestDescriptors(t *testing.T) {
 }
 
 // A process outside the transport's group that holds standard error open
-// doesn't hold up Close, which still delivers what was written.
+// doesn't delay Close, which still delivers what was written.
 func TestStderrHeldOpen(t *testing.T) {
 	l := newLines()
 	tr := start(t, Options{

@@ -51,7 +51,7 @@ func TestEnvironment(t *testing.T) {
 }
 
 // What was written before Close arrives, even though the transport goes on
-// writing where nobody reads any more.
+// writing and nobody reads.
 func TestCloseLosesNothingWritten(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "arrived")
 	tr := start(t, Options{
