@@ -43,7 +43,7 @@ func askAgent(ctx context.Context, timeout time.Duration, request func(agent.Ext
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	// A client that could close the connection would read it in a goroutine.
+	// Given a Closer, the client would read in a goroutine of its own.
 	err = request(agent.NewClient(struct{ io.ReadWriter }{conn}))
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
@@ -53,7 +53,7 @@ func askAgent(ctx context.Context, timeout time.Duration, request func(agent.Ext
 
 var errManyKeys = errors.New("the SSH agent holds several keys: choose one with --identity, AIG_IDENTITY or aig.identity")
 
-// fromAgent returns the agent's key of that fingerprint; if that is empty, the only one that can be used.
+// fromAgent returns the agent's key with that fingerprint or, if that is empty, the only key that can be used.
 func fromAgent(ctx context.Context, fingerprint string) (*keyFile, error) {
 	var keys []*agent.Key
 	err := askAgent(ctx, listTimeout, func(client agent.ExtendedAgent) (err error) {

@@ -16,15 +16,15 @@ import (
 	"golang.org/x/crypto/ssh/agent"
 )
 
-// A key under a passphrase that the agent holds is used from there unasked;
-// an agent that doesn't, or isn't there, is no obstacle to asking.
+// If the agent holds a key that has a passphrase, nobody is asked for it; if it
+// doesn't, or there is no agent, we ask.
 func TestPassphraseAndAgent(t *testing.T) {
 	home(t)
 	for _, args := range [][]string{{"-t", "ed25519"}, {"-t", "rsa", "-b", "2048", "-m", "PEM"}, {"-t", "ecdsa", "-m", "PKCS8"}} {
 		file := keygen(t, "", args...)
 		startAgent(t, keygen(t, "", "-t", "ed25519"), file)
 		run(t, "ssh-keygen", "-q", "-p", "-N", "right", "-f", file, "-m", "RFC4716")
-		if len(args) > 2 { // back in its own format, which -p would else change
+		if len(args) > 2 { // back to its own format, which -p would otherwise change
 			run(t, "ssh-keygen", append([]string{"-q", "-p", "-P", "right", "-N", "right", "-f", file}, args[len(args)-2:]...)...)
 		}
 		id := load1(t, file)
@@ -46,7 +46,7 @@ func TestPassphraseAndAgent(t *testing.T) {
 }
 
 // A public key whose private half only the agent has is found by the private
-// key's name, as ssh -i finds it.
+// key's file name, as with ssh -i.
 func TestPublicKeyOnly(t *testing.T) {
 	home(t)
 	file := keygen(t, "", "-t", "ed25519")
@@ -63,7 +63,7 @@ func TestPublicKeyOnly(t *testing.T) {
 	}
 }
 
-// A locked agent isn't an empty one to its user, who is told about locks.
+// A locked agent looks empty to us, so the error mentions locks too.
 func TestAgentLocked(t *testing.T) {
 	dir := home(t)
 	file := keygen(t, "", "-t", "ed25519")
@@ -88,7 +88,7 @@ func TestAgentLocked(t *testing.T) {
 	}
 }
 
-// An agent that doesn't answer holds nobody up beyond the context.
+// An agent that doesn't answer isn't waited for beyond the context's end.
 func TestAgentSilent(t *testing.T) {
 	home(t)
 	dir, err := os.MkdirTemp("", "agent")
@@ -112,7 +112,7 @@ func TestAgentSilent(t *testing.T) {
 			return
 		}
 		defer conn.Close()
-		conn.Read(make([]byte, 100)) // the question has come
+		conn.Read(make([]byte, 100)) // the request has come
 		cancel(cause)
 		conn.Read(make([]byte, 100)) // until the client goes
 	}()
@@ -122,7 +122,7 @@ func TestAgentSilent(t *testing.T) {
 	}
 }
 
-// A key of the agent's signs no longer than the context lasts in which it was loaded.
+// A key from the agent stops signing when the context in which it was loaded ends.
 func TestContextOver(t *testing.T) {
 	home(t)
 	file := keygen(t, "", "-t", "ed25519")
@@ -138,7 +138,7 @@ func TestContextOver(t *testing.T) {
 	}
 }
 
-// An agent that knows only SHA-1 for RSA keys is found out.
+// An agent that signs with RSA keys by SHA-1 only is an error.
 func TestAgentWithoutSHA2(t *testing.T) {
 	home(t)
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -153,8 +153,8 @@ func TestAgentWithoutSHA2(t *testing.T) {
 	}
 }
 
-// A key on a FIDO token is used through the agent, found by the name of its file, as host key and as user key; a signature for
-// which nobody has touched the token counts for nothing.
+// A key on a FIDO token is used through the agent, found by the name of its file, as host key and as user key; a signature
+// made without touching the token is refused.
 func TestToken(t *testing.T) {
 	dir := home(t)
 	_, private, err := ed25519.GenerateKey(rand.Reader)

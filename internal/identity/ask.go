@@ -13,7 +13,7 @@ import (
 	"aig/internal/ref"
 )
 
-// ErrNoTerminal is the error if there is no terminal to ask on.
+// ErrNoTerminal is AskLine's error if there is no terminal to ask on.
 var ErrNoTerminal = errors.New("there is no terminal to ask on")
 
 // AskLine asks for a line on the terminal, with echo. The end of ctx or a signal ends the question with an error.
@@ -26,7 +26,7 @@ func AskLine(ctx context.Context, prompt string) (string, error) {
 // SSH_ASKPASS_REQUIRE chooses: never, force, or prefer (the program if there is a display). By default the program is used
 // only without a terminal.
 //
-// The end of ctx or a signal, as of Ctrl-C, ends the question with an error. The terminal's modes are restored in any case.
+// The end of ctx or a signal, as from Ctrl-C, ends the question with an error. The terminal's modes are restored in any case.
 func AskPassphrase(ctx context.Context, prompt string) ([]byte, error) {
 	program := os.Getenv("SSH_ASKPASS")
 	display := os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
@@ -50,7 +50,7 @@ func AskPassphrase(ctx context.Context, prompt string) ([]byte, error) {
 // askProgram runs an askpass program: its argument is the prompt, and its first line the answer.
 func askProgram(ctx context.Context, program, prompt string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, prompt)
-	cmd.WaitDelay = 2 * time.Second // for what else may hold its output open
+	cmd.WaitDelay = 2 * time.Second // if another process holds its output open
 	cmd.Stderr = os.Stderr
 	output, err := cmd.Output()
 	if cause := context.Cause(ctx); cause != nil {

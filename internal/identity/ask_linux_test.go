@@ -21,8 +21,8 @@ import (
 	"aig/internal/gittest"
 )
 
-// TestMain makes this program one that is run by its own tests, where the
-// environment asks for it.
+// TestMain makes this program one that its own tests run, if the environment
+// asks for it.
 func TestMain(m *testing.M) {
 	if file, ok := os.LookupEnv("IDENTITY_TEST_FILE"); ok {
 		ctx, stop := signal.NotifyContext(context.Background(), unix.SIGUSR1)
@@ -89,7 +89,7 @@ func openConsole(t *testing.T, file string) *console {
 	return c
 }
 
-// loader is this program as one that loads a key.
+// loader returns a command that runs this program to load a key.
 func loader(t *testing.T, file string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -132,8 +132,8 @@ func (c *console) press(keys string) {
 	}
 }
 
-// The passphrase is asked for on the terminal, is not shown there, can be
-// edited as any line, and leaves the terminal as it was.
+// The passphrase is asked for on the terminal, is not shown, and can be edited
+// like any line; afterwards the terminal is as it was.
 func TestTerminal(t *testing.T) {
 	home(t)
 	file := keygen(t, "open sesame", "-t", "ed25519")
@@ -187,7 +187,7 @@ func askpass(t *testing.T, script string) string {
 	return file
 }
 
-// Who is asked follows from SSH_ASKPASS_REQUIRE, the display and the terminal.
+// SSH_ASKPASS_REQUIRE, the display and the terminal decide who is asked.
 func TestWhoIsAsked(t *testing.T) {
 	home(t)
 	file := keygen(t, "right", "-t", "ed25519")

@@ -20,8 +20,8 @@ import (
 
 func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 
-// FuzzTrust: what is trusted is a fingerprint in the only way in which it can be written, every digest is taken when it is
-// written like that, and what is refused is shown quoted.
+// FuzzTrust checks that every trusted fingerprint is in its only valid form, that every digest in that form is accepted, and
+// that refused text is shown quoted.
 func FuzzTrust(f *testing.F) {
 	f.Add("SHA256:HNCFidlr9bjqhTpvhLvAZw5qfGVDEMwLtEFn1oFk+OQ", make([]byte, 32))
 	f.Add("SHA256:HNCFidlr9bjqhTpvhLvAZw5qfGVDEMwLtEFn1oFk+OR", bytes.Repeat([]byte{0xff}, 32))
@@ -48,8 +48,8 @@ func FuzzTrust(f *testing.F) {
 	})
 }
 
-// locked is an Ed25519 key under the passphrase "of a test", as ssh-keygen writes it but for the first and the last line,
-// and lockedPublic the public key.
+// locked is an Ed25519 key with the passphrase "of a test", as ssh-keygen writes it but for the first and the last line,
+// and lockedPublic is its public key.
 const (
 	locked = "b3BlbnNzaC1rZXktdjEAAAAACmFlczI1Ni1jdHIAAAAGYmNyeXB0AAAAGAAAABCT6TKZs/" +
 		"6+apkJIMoZ61t9AAAAAQAAAAEAAAAzAAAAC3NzaC1lZDI1NTE5AAAAIAvpqzbDuGXGZkyP" +
@@ -60,8 +60,8 @@ const (
 	lockedPublic = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAvpqzbDuGXGZkyPL74k38KS7VFZNXtgJWidg87ShCL7 of a test\n"
 )
 
-// FuzzKeyFile: whatever is in a key's file and in the one of the public key beside it, what comes of it is a key that can
-// be used, by its algorithms and of its length, or an error without a control character in it.
+// FuzzKeyFile checks that, whatever a key's file and the public key's file beside it hold, the outcome is a usable key, by
+// its algorithm and length, or an error without a control character.
 func FuzzKeyFile(f *testing.F) {
 	lockedBody, err := base64.StdEncoding.DecodeString(locked)
 	if err != nil {

@@ -58,7 +58,7 @@ func keygen(t *testing.T, passphrase string, args ...string) string {
 	return file
 }
 
-// fingerprint returns what ssh-keygen says of a key.
+// fingerprint returns a key's fingerprint according to ssh-keygen.
 func fingerprint(t *testing.T, file string) string {
 	t.Helper()
 	fields := strings.Fields(run(t, "ssh-keygen", "-lf", file))
@@ -68,14 +68,14 @@ func fingerprint(t *testing.T, file string) string {
 	return fields[1]
 }
 
-// fingerprintOf returns the same of a key that was loaded.
+// fingerprintOf returns the fingerprint of a loaded key.
 func fingerprintOf(signer ssh.Signer) string { return ssh.FingerprintSHA256(signer.PublicKey()) }
 
-// startAgent starts an SSH agent that holds the keys, and makes it the
-// environment's.
+// startAgent starts an SSH agent that holds the keys, and points SSH_AUTH_SOCK
+// at it.
 func startAgent(t *testing.T, keys ...string) {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "agent") // a socket's name may not be long
+	dir, err := os.MkdirTemp("", "agent") // a socket's path must be short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,13 +106,13 @@ func startAgent(t *testing.T, keys ...string) {
 	}
 }
 
-// load1 loads a key, with nobody there to answer a question.
+// load1 loads a key, and fails the test if it asks a question.
 func load1(t *testing.T, file string) ssh.Signer {
 	t.Helper()
 	return loadWith(t, file, unasked(t))
 }
 
-// unasked is a prompt that must not be.
+// unasked returns a prompt that must not be called.
 func unasked(t *testing.T) Prompt {
 	return func(_ context.Context, prompt string) ([]byte, error) {
 		t.Errorf("asked %q", prompt)
@@ -129,8 +129,8 @@ func loadWith(t *testing.T, file string, prompt Prompt) ssh.Signer {
 	return signer
 }
 
-// answers returns a prompt that is answered by one passphrase after the other,
-// and where the questions are to be found.
+// answers returns a prompt that answers with one passphrase after the other, and
+// the list of its questions.
 func answers(passphrases ...string) (Prompt, *[]string) {
 	var asked []string
 	return func(_ context.Context, prompt string) ([]byte, error) {
@@ -142,9 +142,9 @@ func answers(passphrases ...string) (Prompt, *[]string) {
 	}, &asked
 }
 
-// prove shows that the key can be used as host key and as user key, each
-// in an SSH handshake with the other, and that both sides see the key that its
-// fingerprint promises and signatures of no algorithm but the wanted ones.
+// prove checks that the key can be used as host key and as user key, in an SSH
+// handshake with the other, that both sides see the keys with the right
+// fingerprints, and that only the wanted algorithms sign.
 func prove(t *testing.T, id, other ssh.Signer) {
 	t.Helper()
 	for _, pair := range [][2]ssh.Signer{{id, other}, {other, id}} {
@@ -230,7 +230,7 @@ func startFakeAgent(t *testing.T, key any) {
 	serveAgent(t, sha1Agent{ring})
 }
 
-// tokenAgent is an agent that speaks to a FIDO token (PROTOCOL.u2f in OpenSSH's sources), on which nobody need lay a finger.
+// tokenAgent is an agent with a FIDO token (PROTOCOL.u2f in OpenSSH's sources) that nobody needs to touch.
 type tokenAgent struct {
 	agent.ExtendedAgent
 	private ed25519.PrivateKey
@@ -264,7 +264,7 @@ func (a tokenAgent) Sign(key ssh.PublicKey, data []byte) (*ssh.Signature, error)
 	return a.SignWithFlags(key, data, 0)
 }
 
-// serveAgent makes an agent the environment's.
+// serveAgent serves an agent on a socket, and points SSH_AUTH_SOCK at it.
 func serveAgent(t *testing.T, served agent.Agent) {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "agent")

@@ -1,7 +1,7 @@
-// Package identity finds our key, and says which keys the peer may have.
+// Package identity finds our key and parses which keys the peer may have.
 //
-// Keys are OpenSSH's: in a file, perhaps under a passphrase, or in the SSH agent. They may be Ed25519, ECDSA on the NIST
-// curves, both also on a FIDO token that the agent speaks to, or RSA of at least 2048 bits with SHA-2 signatures.
+// Keys are OpenSSH's: in a file, perhaps with a passphrase, or in the SSH agent. They may be Ed25519, ECDSA on the NIST
+// curves, both also on a FIDO token that the agent uses, or RSA of at least 2048 bits with SHA-2 signatures.
 package identity
 
 import (
@@ -22,12 +22,12 @@ import (
 // Prompt asks for a passphrase, as [AskPassphrase] does. An error or an empty answer gives up.
 type Prompt func(ctx context.Context, prompt string) ([]byte, error)
 
-// Load finds our key and makes it ready to sign, as an SSH host key or user key. file is a private key, or a public key whose
+// Load finds our key and makes it ready to sign, as an SSH host key or user key. file is a private key; a public key whose
 // private key the SSH agent holds; or the fingerprint of a key that the agent holds. Empty means ~/.ssh/id_ed25519 if that exists,
-// else the key of the agent if it has just one that can be used, else ~/.ssh/id_ecdsa or id_rsa.
+// else the agent's key if just one can be used, else ~/.ssh/id_ecdsa or id_rsa.
 //
-// It asks for the passphrase, up to three times, if the key has one and the agent doesn't hold the key. Only ctx bounds how long
-// it waits for the user, and it cuts short how long the agent may take to sign.
+// It asks for the passphrase, up to three times, if the key has one and the agent doesn't hold the key. Only ctx limits how long
+// it waits for the user. The end of ctx also cuts short a signature by the agent.
 func Load(ctx context.Context, file string, prompt Prompt) (ssh.Signer, error) {
 	k, err := find(ctx, file)
 	if err != nil {
@@ -69,7 +69,7 @@ func PublicFingerprint(ctx context.Context, file string, prompt Prompt) (string,
 	return ssh.FingerprintSHA256(signer.PublicKey()), nil
 }
 
-// find returns the key's file, or the like for a key that only the agent has.
+// find returns the key's file, or a substitute for a key that only the agent has.
 func find(ctx context.Context, file string) (*keyFile, error) {
 	if strings.HasPrefix(file, prefix) {
 		k, err := fromAgent(ctx, file)
@@ -108,7 +108,7 @@ func exists(name string) bool {
 	return name != "" && !errors.Is(err, fs.ErrNotExist)
 }
 
-// minRSABits is the least size of an RSA modulus. A smaller one may be within somebody's reach.
+// minRSABits is the least size of an RSA modulus. Somebody may be able to factor a smaller one.
 const minRSABits = 2048
 
 var errDSA = errors.New("is a DSA key, which nobody should trust: ssh-keygen -t ed25519 makes a better one")
@@ -127,7 +127,7 @@ func algorithms(key ssh.PublicKey) ([]string, error) {
 	}
 	switch kind := key.Type(); kind {
 	case ssh.KeyAlgoED25519, ssh.KeyAlgoECDSA256, ssh.KeyAlgoECDSA384, ssh.KeyAlgoECDSA521,
-		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256: // on a FIDO token, which signs at a touch only
+		ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256: // on a FIDO token, which signs only when touched
 		return []string{kind}, nil
 	case ssh.KeyAlgoRSA:
 		public, ok := key.(ssh.CryptoPublicKey)
@@ -147,7 +147,7 @@ func algorithms(key ssh.PublicKey) ([]string, error) {
 	}
 }
 
-// restrict returns a signer that uses only the good algorithms of its key, or why the key can't be used.
+// restrict returns a signer that uses only its key's acceptable algorithms, or why the key can't be used.
 func restrict(signer ssh.AlgorithmSigner) (ssh.MultiAlgorithmSigner, error) {
 	names, err := algorithms(signer.PublicKey())
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 var kinds = []struct {
 	name       string
 	args       []string
-	algorithms string // that may sign
+	algorithms string // that it may sign with
 }{
 	{"ed25519", []string{"-t", "ed25519"}, "ssh-ed25519"},
 	{"P-256", []string{"-t", "ecdsa", "-b", "256"}, "ecdsa-sha2-nistp256"},
@@ -33,8 +33,8 @@ var kinds = []struct {
 	{"RSA as PKCS #8", []string{"-t", "rsa", "-b", "2048", "-m", "PKCS8"}, "rsa-sha2-512 rsa-sha2-256"},
 }
 
-// checkSigner checks which algorithms a signer would use, and that it refuses
-// the one that RSA keys had first.
+// checkSigner checks which algorithms a signer uses, and that it refuses ssh-rsa,
+// which has SHA-1.
 func checkSigner(t *testing.T, signer ssh.Signer, algorithms string) {
 	t.Helper()
 	multi, ok := signer.(ssh.MultiAlgorithmSigner)
@@ -57,8 +57,8 @@ func checkSigner(t *testing.T, signer ssh.Signer, algorithms string) {
 	}
 }
 
-// Every kind of key is loaded from its file and from the agent, with the
-// fingerprint that ssh-keygen prints, and serves as host key and as user key.
+// Every kind of key loads from its file and from the agent, has the fingerprint
+// that ssh-keygen prints, and serves as host key and as user key.
 func TestKinds(t *testing.T) {
 	home(t)
 	startAgent(t)
@@ -85,8 +85,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// A passphrase is asked for, again if it was wrong, and opens keys in every
-// format; for the fingerprint alone none is asked.
+// The passphrase is asked for, again if it was wrong, and unlocks keys in every
+// format; the fingerprint alone needs none.
 func TestPassphrase(t *testing.T) {
 	home(t)
 	other := load1(t, keygen(t, "", "-t", "ed25519"))
@@ -112,7 +112,7 @@ func TestPassphrase(t *testing.T) {
 			checkSigner(t, id, kind.algorithms)
 			prove(t, id, other)
 
-			// Without the public key beside, only the old format has to ask.
+			// Without the public key beside it, only the old format has to ask.
 			if err := os.Remove(file + ".pub"); err != nil {
 				t.Fatal(err)
 			}
@@ -127,8 +127,8 @@ func TestPassphrase(t *testing.T) {
 	}
 }
 
-// A wrong passphrase is given three times at most, and old PEM files, which
-// can't tell noise from a key for certain, never take one for a damaged file.
+// A wrong passphrase can be given three times at most, and never makes an old PEM
+// file, which can't tell noise from a key for certain, look damaged.
 func TestWrongPassphrase(t *testing.T) {
 	home(t)
 	for _, args := range [][]string{{"-t", "ed25519"}, {"-t", "ecdsa", "-m", "PEM"}} {
@@ -144,7 +144,7 @@ func TestWrongPassphrase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 2000 { // one in 256 has the padding of a right one
+	for i := range 2000 { // one in 256 yields valid padding
 		passphrase := strconv.Itoa(i)
 		if _, err := unlock(content, []byte(passphrase)); err != x509.IncorrectPasswordError {
 			t.Fatalf("with passphrase %q: %v", passphrase, err)
@@ -155,7 +155,7 @@ func TestWrongPassphrase(t *testing.T) {
 	}
 }
 
-// Who gives no passphrase gives up.
+// To give no passphrase is to give up.
 func TestNoPassphrase(t *testing.T) {
 	home(t)
 	file := keygen(t, "right", "-t", "ed25519")
@@ -171,7 +171,7 @@ func TestNoPassphrase(t *testing.T) {
 	}
 }
 
-// Without a file, it is ~/.ssh/id_ed25519 if there is one, else the agent's if it is the only one that can be used, else
+// Without a file, our key is ~/.ssh/id_ed25519 if there is one, else the agent's if it has just one that can be used, else
 // ~/.ssh/id_ecdsa or id_rsa.
 func TestDefault(t *testing.T) {
 	dir := home(t)
@@ -198,7 +198,7 @@ func TestDefault(t *testing.T) {
 	want(file("id_ed25519"))
 }
 
-// Which of several keys of the agent is ours, nobody can guess: all are named, and each can be chosen.
+// We don't guess which of the agent's keys is ours: the error names all, and each can be chosen.
 func TestSeveralKeysOfTheAgent(t *testing.T) {
 	home(t)
 	files := []string{keygen(t, "", "-t", "ecdsa"), keygen(t, "", "-t", "ed25519")}
@@ -219,7 +219,7 @@ func TestSeveralKeysOfTheAgent(t *testing.T) {
 	}
 }
 
-// Where no shell has replaced ~, as in AIG_IDENTITY and --identity=~/key, we do.
+// We expand ~ where no shell does, as in AIG_IDENTITY and --identity=~/key.
 func TestTilde(t *testing.T) {
 	dir := home(t)
 	run(t, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, "key"))
@@ -228,7 +228,7 @@ func TestTilde(t *testing.T) {
 	}
 }
 
-// Where there is no key at all, the error says what was tried and how to get one.
+// If there is no key at all, the error says what was tried and how to get one.
 func TestNoIdentity(t *testing.T) {
 	dir := home(t)
 	check := func(want ...string) {
@@ -257,7 +257,7 @@ func TestNoIdentity(t *testing.T) {
 	check("none of its keys can be used", "1024 bits")
 }
 
-// ssh-keygen and we agree on the fingerprint of a key that neither has made.
+// ssh-keygen and we agree on the fingerprint of a key that ssh-keygen didn't make.
 func TestFingerprintOfForeignKey(t *testing.T) {
 	dir := home(t)
 	key, err := rsa.GenerateKey(rand.Reader, 3072)

@@ -16,10 +16,10 @@ import (
 	"aig/internal/ref"
 )
 
-// maxKeyFile bounds the size in bytes of a key's file: four times that of the largest usable RSA key.
+// maxKeyFile bounds a key's file, in bytes: four times the size of the largest usable RSA key.
 const maxKeyFile = 64 << 10
 
-// maxTries is how often a passphrase is asked for, as by ssh.
+// maxTries is how often a passphrase is asked for, as with ssh.
 const maxTries = 3
 
 // keyFile is a key's file, and what is known of it without a passphrase.
@@ -28,11 +28,11 @@ type keyFile struct {
 	publicName string        // of the file that has only the public key, if there is one
 	public     ssh.PublicKey // nil if not known without a passphrase
 	private    []byte        // the PEM text; nil if there is only a public key
-	ready      ssh.Signer    // nil if the private key is under a passphrase
+	ready      ssh.Signer    // nil if the private key has a passphrase
 }
 
-// readKeyFile reads a private key, or a public key alone: name is a public key's file, or a private key's of which only FILE.pub is
-// there. It refuses keys that can't be used.
+// readKeyFile reads a private key; or a public key alone, if name is a public key's file or only name.pub exists. It refuses keys
+// that can't be used.
 func readKeyFile(name string) (*keyFile, error) {
 	k := &keyFile{name: name}
 	content, err := k.read(name)
@@ -53,7 +53,7 @@ func readKeyFile(name string) (*keyFile, error) {
 	return k, nil
 }
 
-// read reads a key's file, unless it is a private key's that others may read, too.
+// read reads a key's file, unless it is a private key that others may read.
 func (k *keyFile) read(name string) ([]byte, error) {
 	content, info, err := ReadKeyFile(name)
 	// A public key may be read by anybody.
@@ -63,9 +63,9 @@ func (k *keyFile) read(name string) ([]byte, error) {
 	return content, err
 }
 
-// ReadKeyFile reads a file, unless it can't be a key's. The error goes on from its name.
+// ReadKeyFile reads a file, unless it can't be a key's. The error's text continues its name.
 func ReadKeyFile(name string) ([]byte, fs.FileInfo, error) {
-	info, err := os.Stat(name) // first: opening a FIFO may take for ever
+	info, err := os.Stat(name) // first: opening a FIFO may block for ever
 	switch {
 	case err != nil:
 		return nil, nil, fmt.Errorf("can't be read: %w", reason(err))
@@ -130,7 +130,7 @@ func (k *keyFile) examine(block *pem.Block, content []byte) error {
 		}
 		return err
 	}
-	// The public key's file may spare the question for the passphrase, or say why the key can't be used.
+	// The public key's file may save asking for the passphrase, or say why the key can't be used.
 	beside := keyFile{}
 	besideErr := beside.readPublic(k.name + ".pub")
 	switch {
@@ -146,14 +146,14 @@ func (k *keyFile) examine(block *pem.Block, content []byte) error {
 	return fmt.Errorf("holds no private key that can be used: %s; ssh-keygen -t ed25519 makes one", ref.Show(err.Error()))
 }
 
-// onToken returns whether a key's private half is on a FIDO token, and its file holds no more than a handle.
+// onToken returns whether a key's private half is on a FIDO token, so that its file holds no more than a handle.
 func onToken(key ssh.PublicKey) bool { return strings.HasPrefix(key.Type(), "sk-") }
 
 // encryptedPKCS8 is the type of a PEM block that x/crypto can't decrypt.
 const encryptedPKCS8 = "ENCRYPTED PRIVATE KEY"
 
-// NewSigner returns a signer with a private key, as [ssh.ParseRawPrivateKey] returns it, if the key can be used. The error goes on from
-// its file's name.
+// NewSigner returns a signer for a private key, as [ssh.ParseRawPrivateKey] returns it, if the key can be used. The error's text
+// continues the name of its file.
 func NewSigner(raw any) (ssh.MultiAlgorithmSigner, error) {
 	signer, err := ssh.NewSignerFromKey(raw)
 	if err != nil {
@@ -206,7 +206,7 @@ func (k *keyFile) decrypt(ctx context.Context, prompt Prompt) (ssh.Signer, error
 func unlock(private, passphrase []byte) (any, error) {
 	raw, err := ssh.ParseRawPrivateKeyWithPassphrase(private, passphrase)
 	if block, _ := pem.Decode(private); err != nil && block.Type != "OPENSSH PRIVATE KEY" {
-		// The old PEM format has no check of its own: a wrong passphrase makes noise of it, which fails in many ways.
+		// The old PEM format has no checksum: a wrong passphrase yields noise, which fails to parse in many ways.
 		return nil, x509.IncorrectPasswordError
 	}
 	return raw, err

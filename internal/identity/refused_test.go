@@ -11,7 +11,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// What can't be used is refused in one line that says why and what to do.
+// A key that can't be used is refused in one line that says why and what to do.
 func TestRefused(t *testing.T) {
 	dir := home(t)
 	plain := keygen(t, "", "-t", "ed25519")
@@ -91,8 +91,8 @@ func ecdhKey(t *testing.T) []byte {
 	return append([]byte{0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20}, make([]byte, 32)...)
 }
 
-// securityKey returns a public key as a FIDO token has it (PROTOCOL.u2f in
-// OpenSSH's sources), for which no token is needed.
+// securityKey returns a public key like those of FIDO tokens (PROTOCOL.u2f in
+// OpenSSH's sources). No token is needed for it.
 func securityKey(t *testing.T) ssh.PublicKey {
 	t.Helper()
 	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
@@ -123,8 +123,8 @@ func dsaKey(t *testing.T) ssh.PublicKey {
 
 const dsaPEM = "-----BEGIN DSA PRIVATE KEY-----\nMAA=\n-----END DSA PRIVATE KEY-----\n"
 
-// opensshFile returns a private key's file, for a key of which the private part
-// is never looked at.
+// opensshFile returns a private key's file for a key whose private part is never
+// looked at.
 func opensshFile(cipher string, key ssh.PublicKey) string {
 	body := ssh.Marshal(struct {
 		Cipher, KDF, KDFOptions string
@@ -136,7 +136,7 @@ func opensshFile(cipher string, key ssh.PublicKey) string {
 	}))
 }
 
-// Somebody else's file may have the mode that they like, as with ssh.
+// As with ssh, somebody else's file may have any mode.
 func TestForeignFile(t *testing.T) {
 	file := keygen(t, "", "-t", "ed25519")
 	if err := os.Chmod(file, 0o644); err != nil {

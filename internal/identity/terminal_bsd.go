@@ -4,7 +4,7 @@ package identity
 
 import "golang.org/x/sys/unix"
 
-// The requests that read a terminal's modes, and that set them and drop what was typed before.
+// The ioctl requests that read a terminal's modes, and that set them and drop pending input.
 const (
 	getModes      = unix.TIOCGETA
 	setModesFlush = unix.TIOCSETAF

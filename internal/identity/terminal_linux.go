@@ -2,7 +2,7 @@ package identity
 
 import "golang.org/x/sys/unix"
 
-// The requests that read a terminal's modes, and that set them and drop what was typed before.
+// The ioctl requests that read a terminal's modes, and that set them and drop pending input.
 const (
 	getModes      = unix.TCGETS
 	setModesFlush = unix.TCSETSF

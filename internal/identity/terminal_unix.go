@@ -18,7 +18,7 @@ import (
 
 // askTerminal asks on the controlling terminal and reads a line, with echo or without.
 //
-// It doesn't use golang.org/x/term's ReadPassword, which nobody but the user can make return.
+// It doesn't use golang.org/x/term's ReadPassword, which only the user can make return.
 func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) {
 	tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
 	if err != nil {
@@ -31,7 +31,7 @@ func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) 
 		return nil, ErrNoTerminal
 	}
 
-	// A signal that ends the process would leave the terminal mute.
+	// A signal that ends the process would leave the terminal without echo.
 	watched, stop := command.WithSignals(ctx, unix.SIGINT, unix.SIGTERM, unix.SIGHUP, unix.SIGQUIT)
 	defer stop()
 
@@ -42,7 +42,7 @@ func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) 
 	}
 	asking.Lflag |= unix.ICANON | unix.ISIG
 	asking.Iflag |= unix.ICRNL
-	// What was typed before the question doesn't answer it.
+	// Drop what was typed before the question.
 	if err := unix.IoctlSetTermios(fd, setModesFlush, &asking); err != nil {
 		return nil, fmt.Errorf("terminal: %w", err)
 	}
@@ -50,7 +50,7 @@ func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) 
 	io.WriteString(tty, prompt)
 	var line []byte
 	answered := make(chan error, 1)
-	go func() { // who stays behind if nobody answers: not every system can wake a terminal's reader
+	go func() { // it stays behind if nobody answers: not every system can wake a terminal's reader
 		var err error
 		line, err = bufio.NewReader(tty).ReadBytes('\n')
 		answered <- err
@@ -60,7 +60,7 @@ func askTerminal(ctx context.Context, prompt string, echo bool) ([]byte, error) 
 	case <-watched.Done():
 	}
 	if !echo || watched.Err() != nil {
-		io.WriteString(tty, "\n") // the user's own wasn't echoed
+		io.WriteString(tty, "\n") // the user's line end wasn't echoed
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -17,7 +17,7 @@ import (
 type Trust map[string]bool
 
 // ParseTrust returns the set of keys that the texts name, in any form in which keys are handed out: fingerprints, lines of
-// `ssh-keygen -lf`, public keys, or files that hold such lines, as a key's .pub.
+// `ssh-keygen -lf`, public keys, or files of such lines, like a key's .pub.
 func ParseTrust(texts []string) (Trust, error) {
 	t := make(Trust)
 	for _, text := range texts {
@@ -31,7 +31,7 @@ func ParseTrust(texts []string) (Trust, error) {
 // Contains returns whether the key is in the set.
 func (t Trust) Contains(key ssh.PublicKey) bool { return t[ssh.FingerprintSHA256(key)] }
 
-// keygenLine is a line of ssh-keygen's: the key's size, its fingerprint, a comment and its type.
+// keygenLine matches a line of `ssh-keygen -lf`: the key's size, its fingerprint, a comment and its type.
 var keygenLine = regexp.MustCompile(`^[0-9]+ (SHA256:\S+) .*\([-A-Z0-9]+\)$`)
 
 // add adds the keys that a text names. files says whether it may name files.
@@ -70,7 +70,7 @@ func (t Trust) add(text string, files bool) error {
 	return nil
 }
 
-// readTrusted returns what a small file holds, if its name is plainly one of a file.
+// readTrusted returns a small file's content, if name is plainly a file name.
 func readTrusted(name string) (content string, ok bool) {
 	if name = expand(name); filepath.Base(name) == name && filepath.Ext(name) != ".pub" {
 		return "", false
@@ -79,7 +79,7 @@ func readTrusted(name string) (content string, ok bool) {
 	return string(b), err == nil
 }
 
-// expand replaces ~ by the home directory where no shell has done it.
+// expand replaces ~ by the home directory where no shell did.
 func expand(name string) string {
 	rest, ok := strings.CutPrefix(name, "~/")
 	home, err := os.UserHomeDir()
@@ -108,7 +108,7 @@ func checkFingerprint(fp string) error {
 	}
 }
 
-// isDigest returns whether s is a SHA-256 digest in base64, written in the one way in which it is also printed.
+// isDigest returns whether s is a SHA-256 digest in base64, in exactly the form in which it is printed.
 func isDigest(s string) bool {
 	b, err := base64.RawStdEncoding.Strict().DecodeString(s)
 	return err == nil && len(b) == 32 && !strings.ContainsAny(s, "\r\n")

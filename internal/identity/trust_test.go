@@ -43,8 +43,8 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// Whatever one hands out a key by is taken: ssh-keygen's line, the public key's line and its file, also under ~; and it names
-// that key and no other, whatever stands in its comment.
+// Every form in which a key is handed out is accepted: ssh-keygen's line, the public key's line and its file, also under ~; and
+// it names that key and no other, whatever its comment says.
 func TestTrustForms(t *testing.T) {
 	dir := home(t)
 	file, other := keygen(t, "", "-t", "ed25519", "-C", "Alice's (SHA256:x) key"), keygen(t, "", "-t", "ecdsa")
@@ -87,7 +87,7 @@ func TestTrustForms(t *testing.T) {
 			t.Errorf("%s: %d keys are trusted", name, len(trust))
 		}
 	}
-	// A file's name is no way to replace a key.
+	// A file named like a fingerprint can't replace a key.
 	t.Chdir(dir)
 	if err := errors.Join(os.MkdirAll(filepath.Dir(fp), 0o700), os.WriteFile(fp, second, 0o600), os.WriteFile("bob", second, 0o600)); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestTrustForms(t *testing.T) {
 	}
 }
 
-// What is no fingerprint is refused, with a word on what to do.
+// Anything else is refused, with a hint on what to do.
 func TestParseTrustRefuses(t *testing.T) {
 	const good = "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU"
 	const none = "not a SHA-256 fingerprint: ssh-keygen -lf FILE"
