@@ -21,16 +21,16 @@ const progressInterval = 100 * time.Millisecond
 type Screen struct {
 	mu    sync.Mutex
 	w     *os.File
-	drawn int // width of the line that stands there, 0 if none does
+	drawn int // width of the progress line on the screen, 0 if there is none
 }
 
 // New makes a Screen of standard error.
 func New(stderr *os.File) *Screen { return &Screen{w: stderr} }
 
-// IsTerminal tells whether a person may be looking on.
+// IsTerminal returns whether a person may be looking on.
 func (s *Screen) IsTerminal() bool { return term.IsTerminal(int(s.w.Fd())) }
 
-// Rows is how many lines a terminal shows; what is no terminal shows many.
+// Rows returns how many lines the terminal shows; if it is no terminal, many.
 func (s *Screen) Rows() int {
 	if _, rows, err := term.GetSize(int(s.w.Fd())); err == nil && rows > 0 {
 		return rows
@@ -38,7 +38,7 @@ func (s *Screen) Rows() int {
 	return 1000
 }
 
-// Write writes whole lines. The progress line gives way and comes again by itself.
+// Write writes whole lines. The progress line gives way and comes back by itself.
 func (s *Screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -52,8 +52,8 @@ func (s *Screen) draw(line string) {
 	s.replace(line)
 }
 
-// replace replaces the progress line. A longer one that stood there is wiped with spaces, as git does it: that needs
-// nothing of the terminal but a carriage return.
+// replace replaces the progress line. It wipes a longer one with spaces, as git does: that needs nothing of the terminal
+// but a carriage return.
 func (s *Screen) replace(line string) {
 	if s.drawn == 0 && line == "" {
 		return
@@ -66,8 +66,8 @@ func (s *Screen) replace(line string) {
 	s.drawn = len(line)
 }
 
-// Start draws the progress of a conversation, once it has taken that long. The function that it returns wipes it; called again it does
-// nothing.
+// Start draws the progress of a conversation once the delay is over. The function that it returns wipes the line and stops; called
+// again it does nothing.
 func (s *Screen) Start(status *session.Status, delay time.Duration) (stop func()) {
 	stopping, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -103,7 +103,7 @@ func (s *Screen) show(status *session.Status, delay time.Duration, stopping <-ch
 	}
 }
 
-// progressLine fits into 80 columns. elapsed is since the exchange began.
+// progressLine returns a line that fits into 80 columns. elapsed is the time since the exchange began.
 func progressLine(p session.Progress, bytesPerSecond float64, elapsed time.Duration) string {
 	if !p.Exchanges {
 		return p.Phase
@@ -130,7 +130,7 @@ func progressLine(p session.Progress, bytesPerSecond float64, elapsed time.Durat
 
 func cut(line string) string { return line[:min(len(line), 79)] }
 
-// Size is a number of bytes as git writes it.
+// Size formats a number of bytes as git does.
 func Size(n float64) string {
 	if n < 1024 {
 		return fmt.Sprintf("%.0f bytes", n)
@@ -145,7 +145,7 @@ func Size(n float64) string {
 // rate is the speed over the last second or so.
 type rate struct {
 	since     time.Time
-	bytes     uint64 // by then
+	bytes     uint64 // moved by then
 	perSecond float64
 }
 

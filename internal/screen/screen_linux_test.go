@@ -38,7 +38,7 @@ func TestProgressGivesWay(t *testing.T) {
 	}
 }
 
-// shown is the line of a terminal that ends with the text: what stands there after each carriage return was obeyed.
+// shown returns the line of a terminal that ends with the text, with each carriage return obeyed.
 func shown(output, text string) string {
 	line, _, _ := strings.Cut(output[:strings.Index(output, text)+len(text)], "\r\n")
 	if i := strings.LastIndex(output[:strings.Index(output, text)], "\r\n"); i >= 0 {
@@ -65,7 +65,7 @@ func expect(t *testing.T, user *os.File, text string) string {
 	return string(all)
 }
 
-// What is in the line, and that it fits a terminal.
+// What the progress line says, and that it fits a terminal.
 func TestProgressLine(t *testing.T) {
 	for want, p := range map[string]session.Progress{
 		"negotiating": {Phase: "negotiating"},
@@ -88,7 +88,7 @@ func TestProgressLine(t *testing.T) {
 func TestRate(t *testing.T) {
 	var r rate
 	now := time.Unix(1, 0)
-	for i := range uint64(51) { // ten times a second, and ever faster
+	for i := range uint64(51) { // ten times a second, ever more bytes
 		r.add(now.Add(time.Duration(i)*100*time.Millisecond), i*i)
 		if want := float64(i/10*20) - 10; r.perSecond != max(0, want*10) {
 			t.Fatalf("after %d: %v a second, not %v", i, r.perSecond, want*10)
