@@ -1,4 +1,4 @@
-// Package trace writes what a process does to where GIT_TRACE and GIT_TRACE2_EVENT point, in git's own forms (git(1), and git's
+// Package trace writes what a process does to where GIT_TRACE and GIT_TRACE2_EVENT point, in git's own formats (git(1), and git's
 // technical/api-trace2), so that a sync is traced like any other git command.
 package trace
 
@@ -14,10 +14,10 @@ import (
 	"time"
 )
 
-// Trace is one process. All methods of a nil one do nothing, and they may be called from several goroutines.
+// Trace traces one process. Its methods may be called from several goroutines. Those of a nil Trace do nothing.
 type Trace struct {
-	text, events *os.File // nil is not asked for
-	sid          string   // of the process, behind that of the one that has started it
+	text, events *os.File // nil if not asked for
+	sid          string   // of the process, after that of the process that started it
 	began        time.Time
 
 	mu         sync.Mutex // guards what follows, and the order of lines
@@ -26,7 +26,7 @@ type Trace struct {
 	phaseBegan time.Time
 }
 
-// New begins the trace of this process. It is nil where the environment asks for none.
+// New begins the trace of this process. It returns nil if the environment asks for none.
 func New() *Trace {
 	now := time.Now()
 	t := &Trace{text: open("GIT_TRACE"), events: open("GIT_TRACE2_EVENT"), began: now}
@@ -45,8 +45,8 @@ func New() *Trace {
 	return t
 }
 
-// open opens the target that a variable names, as git understands it: a file, standard error, or another descriptor. What can't be
-// opened gets nothing.
+// open opens the target that a variable names, as git understands it: a file, standard error, or another descriptor. It returns nil
+// if it can't.
 func open(name string) *os.File {
 	switch target := os.Getenv(name); {
 	case target == "1" || target == "2" || strings.EqualFold(target, "true"):
@@ -60,7 +60,7 @@ func open(name string) *os.File {
 	return nil
 }
 
-// Env is what a child's environment needs, so that its events stand below ours.
+// Env returns what a child's environment needs for its events to be nested below ours.
 func (t *Trace) Env() []string {
 	if t == nil || t.events == nil {
 		return nil
@@ -68,7 +68,7 @@ func (t *Trace) Env() []string {
 	return []string{"GIT_TRACE2_PARENT_SID=" + t.sid}
 }
 
-// Phase says that the process is at something else from now on; "" is nothing.
+// Phase notes that a phase begins, and the last one ends; "" only ends it.
 func (t *Trace) Phase(name string) {
 	if t == nil {
 		return
@@ -84,7 +84,7 @@ func (t *Trace) Phase(name string) {
 	}
 }
 
-// Child says that a child of a class ("git", "transport") starts. The function that it returns says that it has ended.
+// Child notes that a child of a class ("git", "transport") starts. The function that it returns notes that it has ended.
 func (t *Trace) Child(class string, argv []string) (exited func(code int)) {
 	if t == nil {
 		return func(int) {}
@@ -102,7 +102,7 @@ func (t *Trace) Child(class string, argv []string) (exited func(code int)) {
 	}
 }
 
-// Exit says how the process ends.
+// Exit notes that the process ends, and its status.
 func (t *Trace) Exit(code int) {
 	t.Phase("")
 	if t != nil {
@@ -134,7 +134,7 @@ func (t *Trace) line(text string) {
 	}
 }
 
-// caller returns the place outside of this file that has something to say.
+// caller returns the place outside this file that called the trace.
 func caller() (file string, line int) {
 	for skip := 2; ; skip++ {
 		_, path, line, ok := runtime.Caller(skip)
