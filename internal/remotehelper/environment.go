@@ -6,11 +6,11 @@ import (
 )
 
 // AllowedByEnvironment fails if GIT_PROTOCOL_FROM_USER (git(1)) says that the user didn't give the address: `git
-// submodule` sets it to 0, since whoever wrote the repository wrote .gitmodules. git then refuses unknown helpers by
-// itself, unless protocol.allow or protocol.<name>.allow is always; a helper whose address is a shell expression must not
-// be started by a file in a repository whatever the configuration says.
+// submodule` sets it to 0, since the repository's author wrote .gitmodules. git then refuses unknown helpers by itself,
+// unless protocol.allow or protocol.<name>.allow is always. Whatever the configuration says, a file in a repository must
+// not start a helper whose address is a shell expression.
 //
-// Only git's words for true count, and 1; what else git reads as true, nobody sets. lookup is os.LookupEnv or one like it.
+// Only git's words for true count, and 1; nobody sets what else git reads as true. lookup is os.LookupEnv or the like.
 func AllowedByEnvironment(lookup func(string) (string, bool)) error {
 	v, set := lookup("GIT_PROTOCOL_FROM_USER")
 	switch strings.ToLower(v) {

@@ -9,8 +9,7 @@ import (
 	"aig/internal/ref"
 )
 
-// A shell is started for what the user typed, and for nothing that git or a confused value says otherwise about; git's
-// own reading of booleans is the oracle.
+// A shell is started only if the variable is absent or git reads it as true; git's own reading of booleans is the oracle.
 func TestAllowedByEnvironment(t *testing.T) {
 	if err := AllowedByEnvironment(func(string) (string, bool) { return "", false }); err != nil {
 		t.Errorf("refused without the variable: %v", err)
@@ -30,7 +29,7 @@ func TestAllowedByEnvironment(t *testing.T) {
 		}
 		cmd := exec.CommandContext(t.Context(), "git", "-c", "x.y="+v, "config", "--type=bool", "x.y")
 		cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1")
-		out, _ := cmd.Output() // a value that is no boolean fails
+		out, _ := cmd.Output() // a value that isn't a boolean fails
 		if git := string(out) == "true\n"; (err == nil) != want || git != want {
 			t.Errorf("%q: git reads %q, we say %v", v, out, err)
 		}

@@ -10,7 +10,7 @@ import (
 	"aig/internal/ref"
 )
 
-// FuzzFromUser: no value of GIT_PROTOCOL_FROM_USER lets a shell be started that git itself does not read as true.
+// FuzzFromUser checks that every value of GIT_PROTOCOL_FROM_USER that lets a shell be started is one that git reads as true.
 func FuzzFromUser(f *testing.F) {
 	for _, value := range []string{"1", "0", "", "true", "yes", "ON", "-1", "0x10k", "010", "08", "1_0", "0b1", "+1g", "2147483648", " 1", "1\n", "k"} {
 		f.Add(value)
@@ -31,7 +31,7 @@ func FuzzFromUser(f *testing.F) {
 	})
 }
 
-// FuzzServe: whatever git or a peer says, Serve ends, and git reads only lines that it understands.
+// FuzzServe checks that, whatever git or a peer says, Serve ends, and git reads only lines that it understands.
 func FuzzServe(f *testing.F) {
 	f.Add("capabilities\nlist\nfetch "+one+" HEAD\n\n\n", "refs/heads/main", one, "refs/heads/main")
 	f.Add("option object-format\nlist\n\n", "refs/heads/x\n? refs/heads/y", one, "HEAD\n")
@@ -45,7 +45,7 @@ func FuzzServe(f *testing.F) {
 		for line := range strings.Lines(out.String()) {
 			word, rest, _ := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "^{}"), " ")
 			switch {
-			case word == "error": // and git's own word behind it
+			case word == "error": // which quotes git's own word
 			case ref.HasControl(strings.TrimSuffix(line, "\n")):
 				t.Errorf("git reads %q", line)
 			case strings.Contains("\nok\nunsupported\n:object-format\n"+caps, "\n"+word+"\n"):

@@ -18,11 +18,11 @@ import (
 )
 
 // The helper that git starts in these tests is this test binary under the name git-remote-aigtest. Its address is a
-// repository's directory, and it notes what went over its pipes in the files that these variables name.
+// repository's directory. transcript names the file in which it notes what goes over its pipes.
 const (
 	helperName   = "git-remote-aigtest"
 	transcript   = "AIGTEST_TRANSCRIPT" // "> " before a line from git, "< " before a line to it
-	makesLoose   = "AIGTEST_LOOSE"      // if set, what comes is stored loose
+	makesLoose   = "AIGTEST_LOOSE"      // if set, objects that come are stored loose
 	failsToFetch = "AIGTEST_FAIL"       // if set, Fetch fails
 )
 
@@ -48,7 +48,7 @@ func helper(ctx context.Context, args []string) error {
 	defer note.Close()
 	fmt.Fprintf(note, "start\n")
 	in := io.TeeReader(os.Stdin, prefixed{note, "> "})
-	out := io.MultiWriter(prefixed{note, "< "}, os.Stdout) // noted first: git may answer at once
+	out := io.MultiWriter(prefixed{note, "< "}, os.Stdout) // note it first: git may answer at once
 	return Serve(ctx, in, out, os.Stderr, &localRemote{dir: args[1], note: note})
 }
 
@@ -67,13 +67,13 @@ func (p prefixed) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// localRemote serves a repository on the same machine: a Remote without a pipe and a peer.
+// localRemote serves a repository on the same machine: a Remote with neither pipe nor peer.
 type localRemote struct {
 	dir  string
 	note io.Writer
 }
 
-// there is a git command in the peer's repository.
+// there returns a git command in the peer's repository.
 func (l *localRemote) there(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", l.dir}, args...)...)
 	for _, kv := range os.Environ() {
@@ -137,7 +137,7 @@ func (l *localRemote) Leave(context.Context) error {
 	return err
 }
 
-// client is one who runs git with the helper on PATH.
+// client runs git with the helper on PATH.
 type client struct {
 	t    *testing.T
 	Env  []string
@@ -171,7 +171,7 @@ func (c *client) try(dir string, args ...string) (stdout, stderr string, status 
 	return out.String(), err.String(), cmd.ProcessState.ExitCode()
 }
 
-// git is try where failing fails the test.
+// git is try, but failing fails the test.
 func (c *client) git(dir string, args ...string) (stdout, stderr string) {
 	c.t.Helper()
 	stdout, stderr, status := c.try(dir, args...)
@@ -217,7 +217,7 @@ func peer(t *testing.T, args ...string) *gittest.Repo {
 	return r
 }
 
-// `git ls-remote` shows what it shows of a repository on the same disk, in a repository of either format and outside of one.
+// `git ls-remote` shows the same as for a repository on the same disk, in a repository of either format and outside of one.
 func TestLsRemote(t *testing.T) {
 	for _, format := range []string{"sha1", "sha256"} {
 		src := peer(t, "--object-format="+format)
@@ -238,7 +238,7 @@ func TestLsRemote(t *testing.T) {
 	}
 }
 
-// A plain fetch brings HEAD into FETCH_HEAD and writes no reference, with a relative GIT_DIR too, which git passes on.
+// A plain fetch puts HEAD into FETCH_HEAD and writes no reference, also with a relative GIT_DIR, which git passes on.
 func TestFetchIntoFetchHead(t *testing.T) {
 	for _, gitDir := range []string{"", ".git"} {
 		src, dst := peer(t), gittest.New(t)
@@ -251,7 +251,7 @@ func TestFetchIntoFetchHead(t *testing.T) {
 		c.equal("references", dst.Git("for-each-ref"), "")
 		c.contains("the conversation", c.said(), "fetched progress=false\n< \n")
 
-		// What is there already is not fetched again, and the peer hears a peaceful end.
+		// What is there already is not fetched again, and the conversation still ends in peace.
 		c.git(dst.Dir, "fetch", "aigtest::"+src.Dir)
 		if said := c.said(); strings.Contains(said, "> fetch") || !strings.HasSuffix(said, "left\n") {
 			t.Errorf("a second fetch said\n%s", said)
@@ -260,7 +260,7 @@ func TestFetchIntoFetchHead(t *testing.T) {
 	}
 }
 
-// A clone of either object format: branches, HEAD, tags, and git's word that the repository is new.
+// A clone in either object format: branches, HEAD, tags, and no warnings.
 func TestClone(t *testing.T) {
 	for _, format := range []string{"sha1", "sha256"} {
 		src := peer(t, "--object-format="+format)
@@ -291,8 +291,8 @@ func sorted(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// A repository without a commit yet can be cloned: its HEAD is not listed, for git would take a HEAD without a value
-// for a detached one.
+// A repository without commits can be cloned: its HEAD isn't listed, for git would take a HEAD without a value for a
+// detached one.
 func TestCloneUnborn(t *testing.T) {
 	src := gittest.New(t, "-b", "trunk")
 	c := newClient(t)
@@ -315,7 +315,7 @@ func TestCloneUnbornBesideBranch(t *testing.T) {
 	c.equal("origin/main", main, src.Git("rev-parse", "main")+"\n")
 }
 
-// A remote with a refspec follows the peer, annotated tags included, in one start of the helper a fetch.
+// A remote with a refspec follows the peer, annotated tags included, and each fetch starts the helper once.
 func TestFetchFollowsTags(t *testing.T) {
 	for _, loose := range []bool{false, true} {
 		src, dst := peer(t), gittest.New(t)
@@ -345,7 +345,7 @@ func TestFetchFollowsTags(t *testing.T) {
 	}
 }
 
-// An object by its name, which no reference points to any more.
+// An object that no reference points to can be fetched by its name.
 func TestFetchObject(t *testing.T) {
 	src, dst := peer(t), gittest.New(t)
 	old := src.Git("rev-parse", "main~1")
@@ -378,7 +378,7 @@ func TestPull(t *testing.T) {
 	c.equal("main", main, ours)
 }
 
-// A push fails for each reference with what to do instead, whatever else was asked for, and nothing is opened for it.
+// A push fails for each reference, with what to do instead, whatever options were given; no connection is opened for it.
 func TestPush(t *testing.T) {
 	src := peer(t)
 	c := newClient(t)
@@ -402,7 +402,7 @@ func TestPush(t *testing.T) {
 	}
 }
 
-// A deletion fails too, with the helper's line, though git itself finds nothing to delete.
+// A deletion fails too, with the helper's message, although git finds nothing to delete.
 func TestPushDelete(t *testing.T) {
 	src := peer(t)
 	c := newClient(t)
@@ -416,7 +416,7 @@ func TestPushDelete(t *testing.T) {
 	}
 }
 
-// `--depth` and `--filter` bring everything and say so once, not again for the tags, and nothing of it in a plain fetch.
+// `--depth` and `--filter` bring everything and say so once, not again for the tags; a plain fetch says nothing of the kind.
 func TestWithoutEffect(t *testing.T) {
 	for option, want := range map[string]string{
 		"--depth=1": "warning: --depth and its kin have no effect with aig: whole histories come\n", "--filter=blob:none": "warning: --filter has no effect with aig: all objects come\n",

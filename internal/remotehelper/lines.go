@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// errGone is why a call to the Remote was cancelled when git closed its end of the pipe.
+// errGone is the cause with which a call to the Remote is cancelled when git closes its end of the pipe.
 var errGone = errors.New("git went away before it had its answer")
 
-// lines reads lines from git in a goroutine, one ahead of what was asked for: that is how it is noticed that git has gone
-// while the Remote is busy.
+// lines reads lines from git in a goroutine, one ahead of what was asked for: so it notices that git has gone while the
+// Remote is busy.
 type lines struct {
 	in     io.Reader
 	read   chan string     // closed at the end
@@ -68,8 +68,8 @@ func (l *lines) during(ctx context.Context, f func(context.Context) error) error
 	return err
 }
 
-// close ends a read that is under way, if the reader has deadlines, and waits for it. Without deadlines there is no way to:
-// the goroutine then stays until the reader gives it a line or an end.
+// close ends a pending read and waits for it, if the reader has deadlines. Otherwise the goroutine stays until the reader
+// gives it a line or an end.
 func (l *lines) close() {
 	close(l.closed)
 	if d, ok := l.in.(interface{ SetReadDeadline(time.Time) error }); ok && d.SetReadDeadline(time.Unix(1, 0)) == nil {

@@ -16,14 +16,14 @@ func (s *server) setOption(option string) {
 	fmt.Fprintln(s.out, answer)
 }
 
-// set sets an option. It returns the answer for git, and what a person who asked for it should read, once for each kind.
+// set sets an option. It returns the answer for git, and a warning, if any, for the user, who reads each only once.
 func (s *server) set(name, value string) (answer, warning string) {
 	switch name {
 	case "progress":
 		s.progress = value == "true"
 		return "ok", ""
 	case "object-format":
-		// Nothing but "true" was ever sent, and up to git 2.44 not even that; those gits die of any answer but "ok".
+		// git only ever sends "true", and up to git 2.44 no value; those versions die of any answer but "ok".
 		s.objectFormat = value == "" || value == "true"
 		if s.objectFormat {
 			return "ok", ""
@@ -31,11 +31,11 @@ func (s *server) set(name, value string) (answer, warning string) {
 	case "verbosity", "cloning", "followtags":
 		return "ok", "" // nothing here depends on them
 	case "dry-run", "atomic", "cas", "force", "force-if-includes", "push-option", "pushcert":
-		// A push that changes nothing keeps all of these promises. At "unsupported" git would die, and nobody would read why.
+		// A push that changes nothing honours all of these. At "unsupported" git would die, and nobody would read why.
 		return "ok", ""
 	case "depth", "deepen-since", "deepen-not", "deepen-relative":
 		if value == "0" || value == "false" {
-			// The second fetch, for tags, takes back what a first one may have set: whole histories, which is what we do.
+			// The second fetch, for tags, resets what the first may have set: it asks for whole histories, which is what we give.
 			return "ok", ""
 		}
 		warning = "--depth and its kin have no effect with aig: whole histories come"

@@ -17,11 +17,11 @@ type Listing struct {
 	Refs   []ref.Ref
 }
 
-// maxWarnings bounds what a peer with many bad names can write on the user's terminal, in lines.
+// maxWarnings bounds how many lines a peer with many bad names can write on the user's terminal.
 const maxWarnings = 8
 
-// sift returns the listing as git may read it, ascending, so that HEAD comes before refs/…, and says on stderr what it left out. The
-// peer may have a million references: it works in place.
+// sift returns the listing as git may read it, in ascending order, so that HEAD comes before refs/…, and says on stderr what it left
+// out. It works in place: the peer may have a million references.
 func sift(l Listing, stderr io.Writer) Listing {
 	warn := warner{w: stderr}
 	defer warn.rest()
@@ -33,7 +33,7 @@ func sift(l Listing, stderr io.Writer) Listing {
 			return true
 		}
 		if r.OID == "" && r.Target != "" {
-			return true // a branch to be: git has no way to hear of it from a helper
+			return true // an unborn branch: a helper has no way to tell git of it
 		}
 		if !isName(r.OID) {
 			warn.say("left out a reference of the peer's, %.200q: %.80q is no %s object name", r.Name, r.OID, l.Format)
@@ -54,8 +54,8 @@ func sift(l Listing, stderr io.Writer) Listing {
 			warn.say("the peer's %.200q points to %.80q, which is no %s object name", r.Name, r.Peeled, l.Format)
 			r.Peeled = ""
 		}
-		// git takes a symbolic reference's value from the target's line, and from a line of its own only. So a target that
-		// isn't listed (hidden, left out), is symbolic itself or has another value makes this one a plain reference.
+		// git takes a symbolic reference's value from its target's line, which must hold an object name. So a target that isn't
+		// listed (hidden, left out), is symbolic itself or has another value makes this one a plain reference.
 		at, listed := slices.BinarySearchFunc(l.Refs, r.Target, func(r ref.Ref, name string) int { return strings.Compare(r.Name, name) })
 		if !listed || l.Refs[at].Target != "" || l.Refs[at].OID != r.OID {
 			r.Target = ""
@@ -64,7 +64,7 @@ func sift(l Listing, stderr io.Writer) Listing {
 	return l
 }
 
-// write answers "list" with a listing that was sifted.
+// write answers "list" with a sifted listing.
 func (l Listing) write(w *bufio.Writer, withFormat bool) {
 	if withFormat {
 		fmt.Fprintf(w, ":object-format %s\n", l.Format)

@@ -17,7 +17,7 @@ func TestSift(t *testing.T) {
 		name string
 		refs []ref.Ref
 		kept []ref.Ref
-		warn []string // a part of each line
+		warn []string // part of each line
 	}{
 		{name: "nothing"},
 		{name: "an unborn HEAD", refs: []ref.Ref{{Name: "HEAD", Target: "refs/heads/main"}}},
@@ -66,7 +66,7 @@ func TestSift(t *testing.T) {
 	}
 }
 
-// A peer with a million bad names writes a few lines on the terminal, not a million.
+// A peer with many bad names writes only a few lines on the terminal.
 func TestWarningsAreBounded(t *testing.T) {
 	var refs []ref.Ref
 	for i := range 100 {

@@ -2,12 +2,12 @@
 // helper: git writes commands to our standard input, one a line, and reads the answers from our standard output.
 //
 // The package knows the lines and nothing of what is behind them: a Remote lists references and brings objects. What git
-// writes is believed; what a Remote lists was named by a stranger, and is checked before git reads it.
+// writes is trusted; what a Remote lists was named by a stranger, and is checked before git reads it.
 //
-// The push capability is there so that a push can be refused well: without it git says no more than "failed to push some
-// refs". connect and stateless-connect are not offered: with them git starts the helper a second time in one fetch to
-// follow tags, and what a helper is started with may be good for one time only. Nor is check-connectivity: git spares its
-// own check only for a helper that keeps its one pack by a .keep file, which this one never does.
+// The push capability is offered so that a push can be refused with a reason: without it git says no more than "failed to
+// push some refs". connect and stateless-connect are not offered: with them git starts the helper a second time in one
+// fetch to follow tags, and a token in its address may work only once. Nor is check-connectivity: git skips its own check
+// only for a helper that keeps its one pack with a .keep file, which this one never does.
 package remotehelper
 
 import (
@@ -26,32 +26,32 @@ type Remote interface {
 	// List opens the connection and returns the peer's references. It is called at most once.
 	List(ctx context.Context) (Listing, error)
 
-	// Fetch brings all objects of the peer's into the repository that git set for us (GIT_DIR), showing progress if asked
+	// Fetch brings all of the peer's objects into the repository that git set for us (GIT_DIR), showing progress if asked
 	// to. It is called after List, and possibly again: git asks for tags that it wants to follow in a second batch. git
-	// finds out by itself what of its wants didn't come.
+	// finds out by itself which of its wants didn't come.
 	Fetch(ctx context.Context, progress bool) error
 
-	// Leave ends the conversation in peace: git wants nothing more, and may have wanted nothing but the list. It is called
-	// once, if List has succeeded, no Fetch has failed and Serve's context has not ended. git waits for it.
+	// Leave ends the conversation in peace: git wants nothing more, and may have wanted only the list. It is called once,
+	// if List has succeeded, no Fetch has failed and Serve's context has not ended. git waits for it.
 	Leave(ctx context.Context) error
 }
 
 // whyNoPush is what git shows beside each reference that it was asked to push.
 const whyNoPush = "aig gives no references away: let the other side run git fetch"
 
-// Serve answers git's commands on in with lines on out until git has no more. After an error the helper must exit with a
-// status other than 0, having printed the error: git itself prints none for most of them. Warnings go to stderr, a line each.
+// Serve answers git's commands on in with lines on out until git has no more. After an error the helper must print it and
+// exit with a status other than 0: for most errors git prints nothing itself. Warnings go to stderr, a line each.
 //
 // While the Remote is busy, an end of in means that git has gone, and ends the call's context. When ctx ends, Serve
-// returns its cause; a read from in that is under way then is ended by SetReadDeadline, and if in has no deadlines (or
-// its SetReadDeadline fails, as a blocking file's does) one goroutine stays behind in Read.
+// returns its cause, and ends a pending read from in by SetReadDeadline. If in has no deadlines, or its SetReadDeadline
+// fails, as a blocking file's does, one goroutine stays behind in Read.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, stderr io.Writer, remote Remote) error {
 	s := &server{remote: remote, lines: newLines(in), out: bufio.NewWriter(out), stderr: stderr, said: make(map[string]bool)}
 	defer s.lines.close()
 
 	err := s.run(ctx)
 	if s.pushing && err == nil {
-		fmt.Fprintf(stderr, "warning: %s\n", whyNoPush) // to `git push --delete`, which finds nothing to delete and asks no more
+		fmt.Fprintf(stderr, "warning: %s\n", whyNoPush) // for `git push --delete`, which finds nothing to delete and asks no more
 	}
 	if s.listing == nil || s.broken || ctx.Err() != nil {
 		return err
@@ -73,7 +73,7 @@ type server struct {
 	said         map[string]bool // warnings about options
 }
 
-// command is one line from git: a verb, and what stands behind it. An empty verb ends a batch; outside of one, the conversation.
+// command is one line from git: a verb, and the rest. An empty verb ends a batch or, outside of one, the conversation.
 type command struct{ verb, rest string }
 
 // run answers one command or batch after the other, until git says or shows that it wants no more.
@@ -122,7 +122,7 @@ func (s *server) answer(ctx context.Context, c command) error {
 func (s *server) list(ctx context.Context, forPush bool) error {
 	if forPush {
 		s.pushing = true
-		// Nothing is opened for a push, and no reference of the peer's must make git think that it is up to date.
+		// A push opens no connection, and no reference of the peer's must make git think that it is up to date.
 		fmt.Fprintln(s.out)
 		return nil
 	}
@@ -137,7 +137,7 @@ func (s *server) list(ctx context.Context, forPush bool) error {
 	return nil
 }
 
-// open lists the peer's references, if that hasn't been done.
+// open lists the peer's references, unless that has been done.
 func (s *server) open(ctx context.Context) error {
 	if s.listing != nil {
 		return nil
@@ -152,7 +152,7 @@ func (s *server) open(ctx context.Context) error {
 	})
 }
 
-// fetch takes the batch that begins with c and answers it. What is in it doesn't matter: everything comes.
+// fetch reads the batch that begins with c and answers it. What it asks for doesn't matter: everything comes.
 func (s *server) fetch(ctx context.Context, c command) error {
 	if _, err := s.batch(ctx, c); err != nil {
 		return err
@@ -169,7 +169,7 @@ func (s *server) fetch(ctx context.Context, c command) error {
 	return nil
 }
 
-// push takes the batch that begins with c and refuses it, reference by reference.
+// push reads the batch that begins with c and refuses it, reference by reference.
 func (s *server) push(ctx context.Context, c command) error {
 	batch, err := s.batch(ctx, c)
 	if err != nil {
@@ -184,8 +184,8 @@ func (s *server) push(ctx context.Context, c command) error {
 	return nil
 }
 
-// batch returns first and the commands of its kind that follow it, up to the blank line. Options may stand in a batch of
-// pushes; they are answered at once.
+// batch returns first and the commands of the same verb that follow, up to the blank line. A batch of pushes may hold
+// options; they are answered at once.
 func (s *server) batch(ctx context.Context, first command) ([]command, error) {
 	batch := []command{first}
 	for {

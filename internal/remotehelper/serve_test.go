@@ -60,7 +60,7 @@ var small = Listing{Format: oid.SHA1, Refs: []ref.Ref{
 
 const smallLines = "@refs/heads/main HEAD\n" + one + " refs/heads/main\n" + two + " refs/tags/v1\n" + one + " refs/tags/v1^{}\n\n"
 
-// What git may write, what it reads then, what the Remote is asked, and what the user reads.
+// What git may write, what it then reads, what the Remote is asked, and what the user reads.
 func TestTranscripts(t *testing.T) {
 	broken := errors.New("the pipe broke")
 	for _, tt := range []struct {
@@ -156,7 +156,7 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
-// busy is a Remote whose Fetch ends with its context only.
+// busy is a Remote whose Fetch ends only with its context.
 type busy struct {
 	fake
 	fetching chan struct{}
@@ -168,7 +168,7 @@ func (b *busy) Fetch(ctx context.Context, _ bool) error {
 	return context.Cause(ctx)
 }
 
-// serveOnPipe runs Serve on a pipe of the operating system's, as git starts helpers, and returns git's end of it.
+// serveOnPipe runs Serve on the operating system's pipes, as git starts helpers, and returns git's ends of them.
 func serveOnPipe(t *testing.T, ctx context.Context, remote Remote) (git *os.File, answers *bufio.Reader, served <-chan error) {
 	t.Helper()
 	in, git, err := os.Pipe()
@@ -267,7 +267,7 @@ func (r *slowReader) Read([]byte) (int, error) {
 	return 0, os.ErrDeadlineExceeded
 }
 
-// A close ends a read that is under way and waits for it, so that nothing reads from git's pipe after Serve.
+// close ends a pending read and waits for it, so that nothing reads from git's pipe after Serve.
 func TestCloseWaitsForTheRead(t *testing.T) {
 	r := &slowReader{expired: make(chan struct{})}
 	l := newLines(r)
@@ -287,7 +287,7 @@ func TestGitDoesNotRead(t *testing.T) {
 	}
 }
 
-// However long a batch is, it is one call of Fetch.
+// A batch of any length is one call of Fetch.
 func TestLargeBatch(t *testing.T) {
 	var in strings.Builder
 	const n = 50_000
