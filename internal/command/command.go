@@ -1,5 +1,5 @@
-// Package command is what all commands share: signals end them, their last line says why they failed, and they exit with
-// git's statuses.
+// Package command holds what all commands share: signals end them, their last line says why they failed, and they exit
+// with git's statuses.
 package command
 
 import (
@@ -15,7 +15,7 @@ import (
 	"unicode"
 )
 
-// Exit statuses, as git's. A command ended by a signal exits with 128 plus the signal's number.
+// Exit statuses, as in git. A command ended by a signal exits with 128 plus the signal's number.
 const (
 	StatusFailed = 128
 	StatusUsage  = 129
@@ -24,21 +24,21 @@ const (
 // UsageError is a command line that makes no sense.
 type UsageError struct {
 	Err   error
-	Usage string // the usage text, of which the first line is shown
+	Usage string // the usage text; only its first line is shown
 }
 
 func (e *UsageError) Error() string { return e.Err.Error() }
 
-// SignalError is the cause of a context's end by a signal.
+// SignalError is the cause of a context that a signal ended.
 type SignalError struct{ os.Signal }
 
 func (e SignalError) Error() string { return "stopped by a signal (" + e.String() + ")" }
 
-// Main runs a command with a context that SIGINT, SIGTERM and SIGHUP end, prints its error to stderr as [Status] does, and
+// Main runs a command with a context that SIGINT, SIGTERM or SIGHUP ends, prints its error to stderr as [Status] does, and
 // returns the exit status.
 func Main(stderr io.Writer, run func(context.Context) error) int {
 	// A broken standard output is an error like any other, after which the transport must still be ended. SIGPIPE is caught,
-	// since children would inherit that it is ignored.
+	// not ignored, since children would inherit that.
 	broken := make(chan os.Signal, 1)
 	signal.Notify(broken, syscall.SIGPIPE)
 	defer signal.Stop(broken)
@@ -53,11 +53,11 @@ func Main(stderr io.Writer, run func(context.Context) error) int {
 	return Status(err, stderr)
 }
 
-// WithSignals returns a context that each of the signals ends, with a SignalError as its cause. The function stops that; a signal
-// that came before still counts.
+// WithSignals returns a context that any of the signals ends, with a SignalError as its cause. The function that it returns stops
+// heeding them; a signal that came before still counts.
 //
-// Signals that were ignored when the process started, as by nohup(1), stay ignored. So does SIGQUIT if SIGINT was: a shell ignores
-// both for a script's background job, and Go's runtime heeds only the latter.
+// Signals that were ignored when the process started, as under nohup(1), stay ignored. So does SIGQUIT if SIGINT was: a shell
+// ignores both for a script's background job, and Go's runtime leaves only SIGINT ignored.
 func WithSignals(parent context.Context, heeded ...os.Signal) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals, ended := make(chan os.Signal, 1), make(chan struct{})
@@ -76,7 +76,7 @@ func WithSignals(parent context.Context, heeded ...os.Signal) (context.Context, 
 		}
 	}()
 	return ctx, func() {
-		signal.Stop(signals) // waits for one that is being delivered
+		signal.Stop(signals) // waits for a signal that is being delivered
 		close(signals)
 		<-ended
 		cancel(nil)
@@ -95,7 +95,7 @@ func Status(err error, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "error: %s\n%s (-h says more)\n", OneLine(usage.Error()), first)
 		return StatusUsage
 	case errors.As(err, &stopped):
-		// Whoever pressed Ctrl-C knows.
+		// A user who pressed Ctrl-C knows why.
 		if s, ok := stopped.Signal.(syscall.Signal); ok {
 			return 128 + int(s)
 		}
@@ -105,7 +105,7 @@ func Status(err error, stderr io.Writer) int {
 	return StatusFailed
 }
 
-// OneLine returns a message as one line that can't control the terminal. Foreign text in it should be quoted already; this
+// OneLine returns a message as one line that can't control the terminal. Foreign text in it should already be quoted; this
 // catches what isn't.
 func OneLine(s string) string {
 	var b strings.Builder

@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// Each kind of end has its status and its words; nothing raw and no second line gets out.
+// Each kind of end has its status and message; no control character and no second line gets out.
 func TestEnds(t *testing.T) {
 	for _, c := range []struct {
 		err    error
@@ -34,7 +34,7 @@ func TestEnds(t *testing.T) {
 	}
 }
 
-// A signal that a part of the program notices by itself, and fails of, before the context has ended is still the signal.
+// If a part of the program notices a signal by itself and fails before the context has ended, the signal still decides the status.
 func TestSignalIsNotLost(t *testing.T) {
 	for range 100 {
 		var stderr strings.Builder
@@ -54,7 +54,7 @@ func TestSignalIsNotLost(t *testing.T) {
 	}
 }
 
-// A signal ends the context, and the exit status tells which one, whatever failed of it.
+// A signal ends the context, and the exit status tells which one, whatever failed because of it.
 func TestSignalEndsTheCommand(t *testing.T) {
 	var stderr strings.Builder
 	got := Main(&stderr, func(ctx context.Context) error {
@@ -94,7 +94,7 @@ func TestIgnoredStaysIgnored(t *testing.T) {
 	}
 }
 
-// sends is the command of TestIgnoredStaysIgnored, which is sent each of the signals.
+// sends is the command that TestIgnoredStaysIgnored runs. It is sent each of the signals.
 func sends(signals string) {
 	var stderr strings.Builder
 	status := Main(&stderr, func(ctx context.Context) error {

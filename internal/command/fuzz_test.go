@@ -7,8 +7,8 @@ import (
 	"unicode"
 )
 
-// FuzzLastLine: whatever an error says, the last line is one, begins with "fatal: " and has no character in it that a
-// terminal obeys; and a message that is harmless is said as it is.
+// FuzzLastLine checks that, whatever an error says, the last line is a single one, begins with "fatal: " and has no
+// unprintable character; and that a harmless message is printed unchanged.
 func FuzzLastLine(f *testing.F) {
 	f.Add("the pipe ended")
 	f.Add("a\nb\r\x1b[2J\u202e\u2028\x00\xff'\\")
