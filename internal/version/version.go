@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Version is that of all programs together; the CHANGELOG tells them apart.
+// Version is the version of all programs together; see the CHANGELOG.
 const Version = "0.2.0"
 
-// archived is the commit in what `git archive` has written, and git's placeholder everywhere else.
+// archived is the commit in an archive made by `git archive`, and git's placeholder everywhere else.
 //
 //go:embed commit.txt
 var archived string
@@ -26,7 +26,7 @@ func Line(program string) string {
 	return fmt.Sprintf("%s %s (%s%s)\n", program, Version, commit, runtime.Version())
 }
 
-// commit returns the commit that the program was built from, by what Go found in the clone, else by the archive's word for it.
+// commit returns the commit that the program was built from, as Go found it in the clone, else as the archive says.
 func commit() string {
 	var revision, modified string
 	if info, ok := debug.ReadBuildInfo(); ok {
