@@ -1,5 +1,5 @@
-// Package sshtest has an SSH client and server that breaks SSH's rules when it is told to, for tests of those who have to
-// bear it.
+// Package sshtest has an SSH client and server that breaks SSH's rules when told to, for tests of code that must withstand
+// that.
 package sshtest
 
 import (
@@ -51,14 +51,14 @@ type Conn struct {
 	Lists  [][]byte // the name lists of its KEXINIT
 
 	StopAt byte         // NewKeys, if Exchange is to stop before it sends them
-	Tail   func() error // queues what is to be sent in one go with the new keys
+	Tail   func() error // queues what is to be sent in one write with NEWKEYS
 
 	session []byte // the first exchange hash
 	seal    *sealer
 	open    *sealer
 }
 
-// sealer is aes128-gcm@openssh.com (RFC 5647) in one direction.
+// sealer seals or opens packets in one direction by aes128-gcm@openssh.com (RFC 5647).
 type sealer struct {
 	cipher.AEAD
 	iv [12]byte
@@ -69,7 +69,7 @@ func (s *sealer) next() {
 	binary.BigEndian.PutUint64(s.iv[4:], binary.BigEndian.Uint64(s.iv[4:])+1)
 }
 
-// New returns a side on a pipe that has done nothing yet.
+// New returns one side of a connection over the pipe, before the version exchange.
 func New(pipe io.ReadWriter) *Conn {
 	c := &Conn{In: bufio.NewReader(pipe), Out: bufio.NewWriterSize(pipe, 1<<16)}
 	for _, names := range []string{
@@ -136,7 +136,7 @@ func (c *Conn) Authenticate(key ssh.Signer) error {
 	return err
 }
 
-// Packet puts a payload into a packet, sealed if there are keys.
+// Packet returns a packet with the payload, sealed if there are keys.
 func (c *Conn) Packet(payload []byte) []byte {
 	block, outside := 8, 0
 	if c.seal != nil {
@@ -156,13 +156,13 @@ func (c *Conn) Packet(payload []byte) []byte {
 	return p
 }
 
-// Queue puts a message into the buffer, which is sent when it is full.
+// Queue appends a message to the buffer, which is sent when it is full.
 func (c *Conn) Queue(body []byte, message byte) error {
 	_, err := c.Out.Write(c.Packet(append([]byte{message}, body...)))
 	return err
 }
 
-// Send sends a message, and what is queued before it.
+// Send sends what is queued, and then a message.
 func (c *Conn) Send(body []byte, message byte) error {
 	if err := c.Queue(body, message); err != nil {
 		return err
@@ -198,7 +198,7 @@ func (c *Conn) Receive() ([]byte, error) {
 	return body[1 : len(body)-int(body[0])], nil
 }
 
-// receive returns the payload of the next packet with this message, and skips others.
+// receive returns the payload of the next packet with the given message number, and skips others.
 func (c *Conn) receive(message byte) ([]byte, error) {
 	for {
 		p, err := c.Receive()
@@ -208,7 +208,7 @@ func (c *Conn) receive(message byte) ([]byte, error) {
 	}
 }
 
-// Strings is a row of SSH strings (RFC 4251, section 5).
+// Strings returns the texts as SSH strings, one after the other (RFC 4251, section 5).
 func Strings(texts ...string) []byte {
 	var p []byte
 	for _, text := range texts {

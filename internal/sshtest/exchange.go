@@ -12,7 +12,7 @@ import (
 	"golang.org/x/crypto/ssh"
 )
 
-// Offer is its KEXINIT (RFC 4253, section 7.1).
+// Offer returns the Conn's KEXINIT (RFC 4253, section 7.1).
 func (c *Conn) Offer() []byte {
 	p := append([]byte{KexInit}, make([]byte, 16)...)
 	for _, names := range c.Lists {
@@ -21,12 +21,12 @@ func (c *Conn) Offer() []byte {
 	return append(p, 0, 0, 0, 0, 0)
 }
 
-// transcript is what the exchange hash is over, without the secret (RFC 8731, section 3).
+// transcript is the input of the exchange hash, without the secret (RFC 8731, section 3).
 type transcript struct {
 	ClientVersion, ServerVersion, ClientInit, ServerInit, HostKey, ClientPublic, ServerPublic []byte
 }
 
-// Exchange does a key exchange as client, the first or a further one.
+// Exchange does a key exchange as client, the first or a later one.
 func (c *Conn) Exchange() error {
 	mine := c.Offer()
 	if err := c.Send(mine[1:], KexInit); err != nil {
@@ -63,7 +63,7 @@ func (c *Conn) Exchange() error {
 	return c.newKeys(secret, hash, "ACBD")
 }
 
-// Answer does a key exchange as a server that has this host key.
+// Answer does a key exchange as a server with this host key.
 func (c *Conn) Answer(host ssh.Signer) error {
 	mine := c.Offer()
 	if err := c.Send(mine[1:], KexInit); err != nil {
@@ -102,7 +102,7 @@ func (c *Conn) Answer(host ssh.Signer) error {
 	return c.newKeys(secret, hash, "BDAC")
 }
 
-// agree is the shared secret as a string of the protocol, and the exchange hash.
+// agree returns the shared secret as an mpint, and the exchange hash.
 func agree(key *ecdh.PrivateKey, theirs []byte, t transcript) (secret, hash []byte, err error) {
 	public, err := ecdh.X25519().NewPublicKey(theirs)
 	if err != nil {
@@ -117,8 +117,8 @@ func agree(key *ecdh.PrivateKey, theirs []byte, t transcript) (secret, hash []by
 	return secret, sum[:], nil
 }
 
-// newKeys takes the keys of an exchange into use. The letters are those of what we send with, initial vector and key, and
-// of what we receive with (RFC 4253, section 7.2).
+// newKeys takes the keys of an exchange into use. The letters derive the initial vector and the key with which we send,
+// then those with which we receive (RFC 4253, section 7.2).
 func (c *Conn) newKeys(secret, exchange []byte, letters string) error {
 	if c.session == nil {
 		c.session = exchange
