@@ -11,7 +11,7 @@ import (
 
 func main() { os.Exit(app.Main(run)) }
 
-// run takes the arguments; c holds what the process has been given.
+// run runs the command that the arguments ask for; c holds the process's files and environment.
 func run(ctx context.Context, args []string, c app.Config) error {
 	o, err := parse(args, c)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"aig/internal/wire"
 )
 
-// Each option arrives where it has its effect.
+// Each option sets what it should set.
 func TestParse(t *testing.T) {
 	yes, no := true, false
 	with := func(change func(*app.Config)) app.Config {
@@ -57,7 +57,7 @@ func equal(a, b app.Config) bool {
 		a.Branches == b.Branches && a.Wait == b.Wait && a.Timeout == b.Timeout
 }
 
-// What makes no sense is refused with the reason.
+// A command line that makes no sense is refused with the reason.
 func TestUsageErrors(t *testing.T) {
 	for _, tt := range []struct {
 		args []string
@@ -95,7 +95,7 @@ func TestUsageErrors(t *testing.T) {
 	}
 }
 
-// What is asked for is printed on standard output.
+// Help and versions are printed on standard output.
 func TestPrinted(t *testing.T) {
 	for args, want := range map[string]string{
 		"-h": "usage: git aig-sync", "--help": "usage: git aig-sync", "help": "usage: git aig-sync",

@@ -25,7 +25,7 @@ type options struct {
 	pair app.PairOptions                         // Side is set if that is a pairing
 }
 
-// parse reads a command line; c holds what doesn't stand there. An error is one of usage.
+// parse parses a command line; c holds what isn't in it. Every error is a usage error.
 func parse(args []string, c app.Config) (options, error) {
 	o := options{Config: c, run: app.Sync}
 	var help, showVersion, fingerprint, pull, push, progress, noProgress, noRefs, peers, summary, snapshot, porcelain bool
@@ -61,7 +61,7 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.BoolVarP(&help, "help", "h", false, "")
 	followConventions(flags)
 	if err := flags.Parse(args); err != nil {
-		if words := flags.Args(); len(words) > 0 { // the option is the transport's, most likely
+		if words := flags.Args(); len(words) > 0 { // most likely the option is the transport's
 			err = fmt.Errorf("%w; %s", err, quoteIt(args, words[0]))
 		}
 		return o, err
@@ -74,7 +74,7 @@ func parse(args []string, c app.Config) (options, error) {
 		o.run = printing(version.Line("git-aig-sync"))
 		return o, nil
 	}
-	if flags.Changed("context") { // an empty word must not pass for none
+	if flags.Changed("context") { // an empty word must not be taken for none
 		if err := wire.CheckContext(o.Context); err != nil {
 			return o, fmt.Errorf("--context: %w", err)
 		}
@@ -170,7 +170,7 @@ func printFingerprint(ctx context.Context, c app.Config) error {
 	return err
 }
 
-// followConventions has options given as gitcli(7) says: by any prefix that no other has, and no- takes a boolean back.
+// followConventions has options parsed as gitcli(7) says: an unambiguous prefix is enough, and no- negates a boolean.
 func followConventions(set *pflag.FlagSet) {
 	var names []string
 	set.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
@@ -201,12 +201,12 @@ func (n negated) Set(s string) error {
 	return err
 }
 
-// quoteIt says how the arguments from the first word on, which seem to be a transport with options of its own, are given as one.
+// quoteIt says how to give the arguments from the first word on as one: they seem to be a transport with options of its own.
 func quoteIt(args []string, first string) string {
 	return "quote the transport: git aig-sync " + ref.Shell(strings.Join(args[slices.Index(args, first):], " "))
 }
 
-// setVerb takes the words among the arguments, which are no options. A word alone is a transport; a verb has others behind it.
+// setVerb interprets words, the arguments that aren't options. A single word is a transport; a verb has others after it.
 func (o *options) setVerb(words, args []string) error {
 	switch {
 	case len(words) == 0:
