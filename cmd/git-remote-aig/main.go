@@ -32,7 +32,7 @@ give, if you want one: remote.<name>.aigContext, AIG_CONTEXT or aig.context.
 
 func main() { os.Exit(app.Main(run)) }
 
-// run takes the arguments; c holds what the process has been given.
+// run answers git, or a person who asks for help; c holds the process's files and environment.
 func run(ctx context.Context, args []string, c app.Config) error {
 	if len(args) == 1 {
 		switch args[0] {

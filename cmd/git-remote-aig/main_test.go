@@ -11,7 +11,7 @@ import (
 	"aig/internal/command"
 )
 
-// What a person may ask is answered; what git would not say is a usage error; an address that is no command is refused.
+// Help and version are printed; arguments that git would not give are a usage error; an address that is no command is refused.
 func TestRun(t *testing.T) {
 	for args, want := range map[string]string{"-h": "usage: git-remote-aig", "--help": "usage: git-remote-aig", "--version": "git-remote-aig "} {
 		out, err := os.Create(filepath.Join(t.TempDir(), "out"))
