@@ -12,17 +12,17 @@ import (
 	"time"
 )
 
-// benchCase is a state of two stores, and the tools that make it good.
+// benchCase is a state of two stores, and the tools that make them equal.
 type benchCase struct {
 	name, title string
-	// prepare makes the two stores, of which every run gets copies.
+	// prepare makes the two stores. Every run gets copies of them.
 	prepare func(ctx context.Context, b *bench, s store, dir string) (pair, error)
 	tools   func(b *bench, s store) []tool
-	// trips tells to count round trips: where seconds of packing stand against few of them, it would be noise.
+	// trips says whether to count round trips: where packing takes seconds, their few would be lost in noise.
 	trips bool
 }
 
-// cutCase is no row of the first table, but one of its own.
+// cutCase is not in the first table, but has one of its own.
 const cutCase = "cut"
 
 var cases = []benchCase{
@@ -41,13 +41,13 @@ var cases = []benchCase{
 	}, false},
 }
 
-// bothWays has ours a second time, without what it says of the other side's branches afterwards: that is walked for, and
-// takes more than the rest where little has changed.
+// bothWays has git aig-sync a second time, without its report on the other side's branches: that takes a walk, and more time
+// than the rest if little has changed.
 func bothWays(b *bench, _ store) []tool {
 	return b.withRsync(rsyncBoth, b.withSSH(gitFetch, b.aigSync(), b.aigSync("--no-refs"), gitFetch)...)
 }
 
-// drifted lets each side commit so many changes.
+// drifted has each side commit that many changes.
 func drifted(commits int, flat bool) func(context.Context, *bench, store, string) (pair, error) {
 	return func(ctx context.Context, _ *bench, s store, dir string) (pair, error) {
 		return driftApart(ctx, s.repo, dir, commits, commits, flat)
@@ -123,18 +123,18 @@ type row struct {
 	delayed *measurement // the run through the delaying pipe, if there was one
 }
 
-// wall gives the median time of the runs.
+// wall returns the median time of the runs.
 func (r row) wall() time.Duration {
 	return median(r.runs, func(m measurement) time.Duration { return m.wall })
 }
 
-// bytes gives the medians of what went each way.
+// bytes returns the medians of the bytes that went each way.
 func (r row) bytes() (toBob, fromBob int64) {
 	return median(r.runs, func(m measurement) int64 { return m.toBob }),
 		median(r.runs, func(m measurement) int64 { return m.fromBob })
 }
 
-// load gives the median of the processor time, and the most that others have taken, in cores.
+// load returns the median of the processor time, and the most that others took, in cores.
 func (r row) load() (ours time.Duration, others float64) {
 	for _, m := range r.runs {
 		others = max(others, m.load.others.Seconds()/m.wall.Seconds())
@@ -142,7 +142,7 @@ func (r row) load() (ours time.Duration, others float64) {
 	return median(r.runs, func(m measurement) time.Duration { return m.load.ours }), others
 }
 
-// memory gives the peaks of all runs, the delayed one included, in which short-lived processes are seen best.
+// memory returns the peaks of all runs, including the delayed one, in which short-lived processes are seen best.
 func (r row) memory() (program, tree int64) {
 	runs := r.runs
 	if r.delayed != nil {
@@ -163,7 +163,7 @@ func median[T cmp.Ordered](runs []measurement, value func(measurement) T) T {
 	return values[len(values)/2]
 }
 
-// runCase runs the tools of a case in turn, as often as asked, each time on stores of their own.
+// runCase runs the tools of a case in turn, as often as asked, each time on fresh copies of its stores.
 func (b *bench) runCase(ctx context.Context, s store, c benchCase) (result, error) {
 	r := result{store: s, title: c.title}
 	made := filepath.Join(b.runs, "made")
@@ -208,7 +208,7 @@ func (b *bench) runCase(ctx context.Context, s store, c benchCase) (result, erro
 	return r, nil
 }
 
-// longCase is how long the runs of a case may have taken for another round to begin.
+// longCase is the time after which a case begins no further round.
 const longCase = 30 * time.Second
 
 // runOnce runs a tool on copies of two stores, and verifies the outcome.
@@ -227,7 +227,7 @@ func (b *bench) runOnce(ctx context.Context, t tool, p pair, c comparison, l lin
 	return m, nil
 }
 
-// fresh copies two stores in place of those of the run before.
+// fresh copies two stores, replacing the copies of the previous run.
 func (b *bench) fresh(p pair) (pair, error) {
 	now := filepath.Join(b.runs, "now")
 	if err := os.RemoveAll(now); err != nil {
@@ -236,7 +236,7 @@ func (b *bench) fresh(p pair) (pair, error) {
 	return p.copyTo(now)
 }
 
-// cutResult is what a tool took after its first try was cut.
+// cutResult is what a tool took uncut, and after its first try was cut.
 type cutResult struct {
 	store         store
 	tool          string

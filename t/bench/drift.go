@@ -13,8 +13,8 @@ import (
 	"strings"
 )
 
-// driftApart copies a store twice, and lets each side commit so many changes on top. With flat, each change edits
-// one file beside the directories, and so makes three objects.
+// driftApart copies a store twice, and has each side commit that many changes on top. With flat, each change edits
+// one file at the top level, and so makes three objects.
 func driftApart(ctx context.Context, base repo, dir string, aliceCommits, bobCommits int, flat bool) (pair, error) {
 	p, err := pair{base, base}.copyTo(dir)
 	if err != nil {
@@ -26,7 +26,7 @@ func driftApart(ctx context.Context, base repo, dir string, aliceCommits, bobCom
 	return p, drift(ctx, p.bob, "bob", bobCommits, flat)
 }
 
-// drift commits small changes to files that are there, in the name of one side.
+// drift commits small changes to existing files, in the name of one side.
 func drift(ctx context.Context, r repo, side string, commits int, flat bool) error {
 	if commits == 0 {
 		return nil
@@ -35,7 +35,7 @@ func drift(ctx context.Context, r repo, side string, commits int, flat bool) err
 	if err != nil {
 		return err
 	}
-	// Changes older than what they build upon would send git's walks through the whole history.
+	// Commits older than their parents would send git's walks through the whole history.
 	newest, err := r.lines(ctx, "log", "-1", "--format=%ct", "HEAD")
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func drift(ctx context.Context, r repo, side string, commits int, flat bool) err
 	changes := make([][]int, commits)
 	for i := range changes {
 		changes[i] = []int{random.IntN(len(files))}
-		// A neighbour in the list is mostly one in the tree too.
+		// A neighbour in the list is mostly a neighbour in the tree too.
 		if next := changes[i][0] + 1; !flat && next < len(files) && random.IntN(2) == 0 {
 			changes[i] = append(changes[i], next)
 		}
@@ -87,7 +87,7 @@ func drift(ctx context.Context, r repo, side string, commits int, flat bool) err
 
 type textFile struct{ oid, path string }
 
-// textFiles lists the files of HEAD that a change can be made to, top ones only with flat.
+// textFiles lists the files of HEAD that can be changed, with flat only those at the top level.
 func textFiles(ctx context.Context, r repo, flat bool) ([]textFile, error) {
 	const largest = 64 << 10 // bytes; nobody edits more by hand
 	lines, err := r.lines(ctx, "-c", "core.quotePath=false", "ls-tree", "-r", "-l", "HEAD")
@@ -109,7 +109,7 @@ func textFiles(ctx context.Context, r repo, flat bool) ([]textFile, error) {
 	return files, nil
 }
 
-// readFiles reads the files that are going to be changed, as lines.
+// readFiles reads the files that will be changed, as lines.
 func readFiles(ctx context.Context, r repo, files []textFile, changes [][]int) (map[int][]string, error) {
 	contents := map[int][]string{}
 	var order []int
@@ -141,7 +141,7 @@ func readFiles(ctx context.Context, r repo, files []textFile, changes [][]int) (
 	return contents, nil
 }
 
-// halves gives two stores that have nothing in common, of half so many objects each.
+// halves returns two stores that have nothing in common, each with half of that many objects.
 func halves(ctx context.Context, work string, objects int) (pair, error) {
 	alice, err := generated(ctx, work, 2, objects/2)
 	if err != nil {
@@ -151,7 +151,7 @@ func halves(ctx context.Context, work string, objects int) (pair, error) {
 	return pair{alice, bob}, err
 }
 
-// emptyAgainst gives a pair of which Bob alone has something.
+// emptyAgainst returns a pair in which only Bob has objects.
 func emptyAgainst(ctx context.Context, full repo, dir string) (pair, error) {
 	empty, err := create(ctx, filepath.Join(dir, "empty.git"))
 	return pair{empty, full}, err

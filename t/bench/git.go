@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// gitEnv is the environment of every git: nothing of the user's own configuration may count.
+// gitEnv returns the environment of every git: the user's own configuration must not count.
 func gitEnv(home string) []string {
 	env := []string{"HOME=" + home, "XDG_CONFIG_HOME=" + home, "GIT_CONFIG_NOSYSTEM=1", "LC_ALL=C", "GIT_NO_REPLACE_OBJECTS=1"}
 	for _, name := range []string{"PATH", "TMPDIR"} {
@@ -25,9 +25,9 @@ func gitEnv(home string) []string {
 // repo is a bare repository, by its path.
 type repo string
 
-// git runs git there. stdin may be nil.
+// git runs git in the repository. stdin may be nil.
 func (r repo) git(ctx context.Context, stdin io.Reader, stdout io.Writer, args ...string) error {
-	// A history to measure may be another user's.
+	// The history to measure may belong to another user.
 	cmd := exec.CommandContext(ctx, "git", append([]string{"-c", "safe.directory=*", "--git-dir", string(r)}, args...)...)
 	var complaint bytes.Buffer
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = gitEnv("/nonexistent"), stdin, stdout, &complaint
@@ -37,7 +37,7 @@ func (r repo) git(ctx context.Context, stdin io.Reader, stdout io.Writer, args .
 	return nil
 }
 
-// lines runs git and gives the lines that it prints.
+// lines runs git and returns the lines that it prints.
 func (r repo) lines(ctx context.Context, args ...string) ([]string, error) {
 	var out bytes.Buffer
 	if err := r.git(ctx, nil, &out, args...); err != nil {
@@ -56,7 +56,7 @@ func (r repo) pour(ctx context.Context, write func(io.Writer) error, args ...str
 		done <- err
 	}()
 	err := r.git(ctx, read, nil, args...)
-	// git may have gone before it had read everything.
+	// git may have ended before it read everything.
 	read.CloseWithError(errors.New("git reads no more"))
 	if wrote := <-done; err == nil {
 		err = wrote
@@ -78,7 +78,7 @@ func (r repo) objects(ctx context.Context, w io.Writer) error {
 	return r.git(ctx, nil, w, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--buffer")
 }
 
-// gitDir gives the repository that a path, perhaps of a working tree, belongs to.
+// gitDir returns the repository that a path, perhaps a working tree's, belongs to.
 func (r repo) gitDir(ctx context.Context) (repo, error) {
 	cmd := exec.CommandContext(ctx, "git", "-c", "safe.directory=*", "-C", string(r), "rev-parse", "--absolute-git-dir")
 	cmd.Env = gitEnv("/nonexistent")

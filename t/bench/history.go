@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// history is a made-up project: a tree of text files three levels deep that grows, and commits that each edit a few
-// files of one directory by a line or two. It has five to six objects a commit, as git's own history has. It is linear.
-// The same seed and size give the same objects everywhere.
+// history is a made-up project: a growing tree of text files three levels deep, and commits that each edit a few lines
+// in a few files of one directory. It has five to six objects a commit, as git's own history has. It is linear. The same
+// seed and size give the same objects everywhere.
 type history struct {
 	seed    uint64
 	objects int
@@ -24,7 +24,7 @@ type madeCommit []edit
 type edit struct{ file, version int }
 
 const (
-	topFiles       = 10            // files beside the directories
+	topFiles       = 10            // files at the top level
 	groupFiles     = 12            // files in a directory at the bottom
 	topDirs        = 20            // directories at the top
 	firstFiles     = 40            // files of the first commit
@@ -33,7 +33,7 @@ const (
 	commitDistance = 600           // seconds from one commit to the next
 )
 
-// newHistory plans a history of at least so many objects; it has hardly more.
+// newHistory plans a history of at least that many objects, and hardly more.
 func newHistory(seed uint64, objects int) *history {
 	h := &history{seed: seed}
 	r := rand.New(rand.NewPCG(seed, 1))
@@ -75,7 +75,7 @@ func newHistory(seed uint64, objects int) *history {
 	return h
 }
 
-// touch makes the next version of a file, or a file.
+// touch makes the next version of a file, or a new file.
 func (h *history) touch(file int) edit {
 	if file == len(h.files) {
 		h.files = append(h.files, 0)
@@ -84,7 +84,7 @@ func (h *history) touch(file int) edit {
 	return edit{file, h.files[file] - 1}
 }
 
-// touchGroup edits one to three neighbours of a file, itself among them.
+// touchGroup edits a file and up to two of its neighbours.
 func (h *history) touchGroup(r *rand.Rand, file int) madeCommit {
 	if file < topFiles {
 		return madeCommit{h.touch(file)}
@@ -105,7 +105,7 @@ func filePath(file int) string {
 		return fmt.Sprintf("top%d.txt", file)
 	}
 	group := (file - topFiles) / groupFiles
-	// Names that occur once: git looks for the base of a delta among files of like names.
+	// Each name is unique: git looks for a delta's base among files of similar names.
 	return fmt.Sprintf("dir%02d/part%03d/%s%d.txt", group%topDirs, group/topDirs, words[file%len(words)], file)
 }
 
@@ -150,7 +150,7 @@ func writeCommitHead(out io.Writer, date int, message string) {
 	fmt.Fprintf(out, "committer A U Thor <author@example.com> %d +0000\ndata %d\n%s", date, len(message), message)
 }
 
-// words is what the files are made of: text that compresses about as source code does.
+// words are what the files consist of: such text compresses about as well as source code.
 var words = func() []string {
 	r := rand.New(rand.NewPCG(3, 3))
 	all := make([]string, 1500)
@@ -180,7 +180,7 @@ func textLine(r *rand.Rand) string {
 	return strings.Join(line, " ")
 }
 
-// editLines replaces one to six lines, one of them by one with a word that no other version has.
+// editLines replaces up to six lines, one of them by a line with a word that no other version has.
 func editLines(r *rand.Rand, lines []string, unique string) {
 	for range r.IntN(6) {
 		lines[r.IntN(len(lines))] = textLine(r)

@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readLoad reads the processor time of all processes that were waited for, and of everybody else, this one left out. What the host of a
-// virtual machine takes away counts as somebody else's.
+// readLoad reads the processor time of all children that were waited for, and of all other processes but this one. What the host of a
+// virtual machine takes away counts as others'.
 func readLoad() (l load) {
 	var children, self unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_CHILDREN, &children) != nil || unix.Getrusage(unix.RUSAGE_SELF, &self) != nil {

@@ -1,6 +1,6 @@
-// Command bench runs git aig-sync and what a user would take instead, side by side over the same pipe, and writes a table
-// and plots. `make bench` runs it; -h lists its options. It is a module of its own, so that what draws the plots is no
-// dependency of the programs.
+// Command bench runs git aig-sync and what a user would use instead, side by side over the same pipe, and writes a table
+// and plots. `make bench` runs it; -h lists its options. It is a module of its own, so that the programs don't depend on
+// what draws the plots.
 package main
 
 import (
@@ -35,13 +35,13 @@ type bench struct {
 	real    string        // path of a real history; may be empty
 	cases   []string      // names
 	repeat  int           // runs of each tool
-	bounded bool          // fewer where they take long
+	bounded bool          // fewer if they take long
 	delay   time.Duration // one way, of the pipe that round trips are measured through
 	rate    int64         // bytes a second of the pipe; 0 is no limit
 	timeout time.Duration // of one command
 	bin     string        // where the programs are
 	out     string        // where table and plots go
-	redraw  string        // a directory whose plots are drawn again; nothing is measured then
+	redraw  string        // a directory whose plots are redrawn; nothing is measured then
 	work    string        // where stores are kept from one run of bench to the next
 	stderr  io.Writer
 
@@ -51,10 +51,10 @@ type bench struct {
 	ssh                string   // the command that stands for ssh
 	realSSH            string   // the one that is ssh; empty if there is no server
 	rsync              bool     // whether there is an rsync
-	notes              []string // what a reader of the table has to know besides
+	notes              []string // what else a reader of the table must know
 }
 
-// store is one that cases are made of.
+// store is a store that cases are made from.
 type store struct {
 	name string
 	repo repo
@@ -185,7 +185,7 @@ func (b *bench) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	// Beside the kept stores, so that hard links can be made.
+	// Beside the kept stores, so that they can be hard-linked.
 	if b.runs, err = os.MkdirTemp(b.work, "run-"); err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	return b.prepareSSH(ctx)
 }
 
-// report is all that is written down in the end.
+// report is everything that is written in the end.
 type report struct {
 	about   []string
 	bench   *bench
@@ -233,7 +233,7 @@ func (b *bench) measureAll(ctx context.Context) (report, error) {
 	return r, err
 }
 
-// stores makes, or finds, those that the cases need.
+// stores makes or finds the stores that the cases need.
 func (b *bench) stores(ctx context.Context) ([]store, error) {
 	var stores []store
 	if b.objects > 0 {
@@ -259,7 +259,7 @@ func (b *bench) stores(ctx context.Context) ([]store, error) {
 	return stores, nil
 }
 
-// withRsync appends an rsync to the tools if there is one.
+// withRsync appends rsync to the tools if it is installed.
 func (b *bench) withRsync(rsync tool, tools ...tool) []tool {
 	if b.rsync {
 		tools = append(tools, rsync)

@@ -15,13 +15,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// memoryMeasured tells that watchMemory measures.
+// memoryMeasured says that watchMemory measures.
 const memoryMeasured = true
 
 // samplingInterval is how often the processes are looked at. It costs less than a hundredth of a core.
 const samplingInterval = 20 * time.Millisecond
 
-// memory samples the processes that descend from this one, the pipe's own left out.
+// memory samples the descendants of this process, except the pipe's own.
 type memory struct {
 	prefix  string
 	cancel  chan struct{}
@@ -30,7 +30,7 @@ type memory struct {
 	tree    int64 // largest sum of RssAnon (resident memory that is not a mapped file) of all processes of both sides
 }
 
-// watchMemory begins to sample. The program's processes are those whose name begins with the prefix.
+// watchMemory starts sampling. The program's processes are those whose names begin with the prefix.
 func watchMemory(prefix string) *memory {
 	m := &memory{prefix: prefix, cancel: make(chan struct{})}
 	m.done.Go(func() {
@@ -48,7 +48,7 @@ func watchMemory(prefix string) *memory {
 	return m
 }
 
-// stop ends the sampling and gives the two peaks in bytes.
+// stop ends the sampling and returns the two peaks in bytes.
 func (m *memory) stop() (program, tree int64) {
 	close(m.cancel)
 	m.done.Wait()
@@ -60,13 +60,13 @@ func (m *memory) sample() {
 	m.tree = max(m.tree, m.descend(os.Getpid(), own))
 }
 
-// descend looks at the children of a process, and at theirs, and gives the sum of their anonymous memory.
+// descend looks at the descendants of a process and returns the sum of their anonymous memory.
 func (m *memory) descend(parent int, parentName string) int64 {
 	var sum int64
 	for _, pid := range children(parent) {
 		name, peak, anonymous := status(pid)
 		if name == parentName && name != "git" && name != "sh" && name != "rsync" {
-			// The child of a Go program between its birth and its exec: it shows its parent's memory as its own.
+			// The child of a Go program between fork and exec: it shows its parent's memory as its own.
 			continue
 		}
 		sum += m.descend(pid, name)
@@ -81,7 +81,7 @@ func (m *memory) descend(parent int, parentName string) int64 {
 	return sum
 }
 
-// children gives the children of all threads of a process; none if it is gone.
+// children returns the children of all threads of a process; none if it is gone.
 func children(pid int) []int {
 	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	var all []int
@@ -96,7 +96,7 @@ func children(pid int) []int {
 	return all
 }
 
-// status gives a process's name, and its peak resident and present anonymous memory in bytes; zeros if it is gone.
+// status returns a process's name, and its peak resident and current anonymous memory in bytes; zeros if it is gone.
 func status(pid int) (name string, peak, anonymous int64) {
 	data, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range bytes.Lines(data) {
@@ -115,11 +115,11 @@ func status(pid int) (name string, peak, anonymous int64) {
 	return name, peak, anonymous
 }
 
-// adopt makes this process the parent of whatever loses its own, so that nothing of a run outlives it unseen.
+// adopt makes this process the subreaper of its descendants, so that nothing of a run outlives it unseen.
 func adopt() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
 
-// reap waits until nothing of a run is left: what was beyond a pipe that broke takes a moment to see it. It must not be
-// called while a command runs that someone else waits for.
+// reap waits until nothing of a run is left: the processes behind a broken pipe take a moment to notice. It must not be
+// called while somebody else waits for a command.
 func reap(ctx context.Context) error {
 	const patience = 30 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)

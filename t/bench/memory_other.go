@@ -4,7 +4,7 @@ package main
 
 import "context"
 
-// memoryMeasured tells that watchMemory measures nothing here: it needs Linux's /proc.
+// memoryMeasured says that watchMemory measures nothing here: it needs Linux's /proc.
 const memoryMeasured = false
 
 type memory struct{}

@@ -16,7 +16,7 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// recorded is one point of one line of the plots: what is kept of a run, so that the plots can be drawn again.
+// recorded is one point of one line of the plots: what is kept of a run, so that the plots can be redrawn.
 type recorded struct {
 	sweep, title, axis string
 	at                 int // objects
@@ -25,7 +25,7 @@ type recorded struct {
 	bytes              int64 // through the pipe, both ways
 }
 
-// record is the points of the sweeps.
+// record returns the points of the sweeps.
 func record(sweeps []sweep) []recorded {
 	var points []recorded
 	for _, s := range sweeps {
@@ -39,7 +39,7 @@ func record(sweeps []sweep) []recorded {
 	return points
 }
 
-// plotsFile is the name of the file that points are kept in, beside the plots.
+// plotsFile is the name of the file that keeps the points, beside the plots.
 const plotsFile = "plots.csv"
 
 var plotsHead = []string{"plot", "title", "axis", "objects", "tool", "seconds", "bytes"}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// The plots are kept as points and can be drawn again from them: an SVG each, well-formed, with the title, the axes and every
+// The plots are kept as points and can be redrawn from them: each is a well-formed SVG, with the title, the axes and every
 // line's name.
 func TestPlots(t *testing.T) {
 	points := []recorded{
@@ -77,7 +77,7 @@ func TestPlotRefusesWhatHasNoLogarithm(t *testing.T) {
 	}
 }
 
-// What docs/performance.md shows can be drawn again.
+// The plots that docs/performance.md shows can be redrawn.
 func TestPlotsOfTheDocuments(t *testing.T) {
 	kept, err := os.Open("../../docs/" + plotsFile)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// realStore gives a store with all that the branches and tags of a repository reach, and those references: what lies in
-// it unreachable, no fetch would carry, and a forge's own references are in nobody's clone.
+// realStore returns a store with all that the branches and tags of a repository reach, and those references: no fetch
+// would carry its unreachable objects, and nobody's clone has a forge's own references.
 func realStore(ctx context.Context, source repo, dir string) (repo, error) {
 	refs, err := source.lines(ctx, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/heads", "refs/tags")
 	if err != nil {
@@ -49,8 +49,8 @@ func extract(ctx context.Context, source, target repo, refs []string, head strin
 	return target.git(ctx, nil, nil, "symbolic-ref", "HEAD", head)
 }
 
-// split takes the newest commits of HEAD's history away and gives about half of so many of them to each side: Alice has
-// a stretch of the main line with what was merged into it, Bob topics that were merged later.
+// split takes away the newest commits of HEAD's history and gives each side about half of that many: Alice a stretch of
+// the main line with what was merged into it, Bob topics that were merged later.
 func split(ctx context.Context, base repo, dir string, commits int) (pair, error) {
 	s, err := planSplit(ctx, base, commits)
 	if err != nil {
@@ -60,7 +60,7 @@ func split(ctx context.Context, base repo, dir string, commits int) (pair, error
 	if err != nil {
 		return pair{}, err
 	}
-	// Tags and branches as old as what both have: a fetch has to look at them.
+	// Tags and branches on commits that both sides have: a fetch has to look at them.
 	common, err := base.lines(ctx, "for-each-ref", "--merged=HEAD", "--format=create %(refname) %(objectname) %(*objectname)")
 	if err != nil {
 		return pair{}, err
@@ -93,7 +93,7 @@ func split(ctx context.Context, base repo, dir string, commits int) (pair, error
 	return pair{alice, bob}, err
 }
 
-// errNoSplit is a history too short, or with too few topics beside its main line.
+// errNoSplit is the error for a history that is too short, or has too few topics beside its main line.
 var errNoSplit = errors.New("the history at HEAD cannot be split into two that share their past")
 
 type splitPlan struct {
@@ -104,7 +104,7 @@ type splitPlan struct {
 }
 
 func planSplit(ctx context.Context, base repo, commits int) (*splitPlan, error) {
-	// Enough that Bob finds topics which Alice has not merged.
+	// Enough for Bob to find topics that Alice has not merged.
 	lines, err := base.lines(ctx, "rev-list", "--topo-order", "--parents", "-n", fmt.Sprint(4*commits), "HEAD")
 	if err != nil {
 		return nil, err
@@ -135,7 +135,7 @@ func planSplit(ctx context.Context, base repo, commits int) (*splitPlan, error) 
 	return s, nil
 }
 
-// chooseMain goes down the main line from the tip to the commit that reaches about so many of the window, and gives those.
+// chooseMain follows the main line from the tip to the commit that reaches about that many of the window, and returns those.
 func (s *splitPlan) chooseMain(tip string, commits int) map[string]bool {
 	var best map[string]bool
 	for commit := tip; ; {
@@ -164,7 +164,7 @@ func (s *splitPlan) reach(commit string) map[string]bool {
 	return reached
 }
 
-// chooseTopics gives Bob the oldest commits that need none of Alice's, and says how many.
+// chooseTopics gives Bob the oldest commits that need none of Alice's, and returns how many.
 func (s *splitPlan) chooseTopics(order []string, alices map[string]bool, commits int) int {
 	bobs, isTip := map[string]bool{}, map[string]bool{}
 	for _, commit := range order {
@@ -192,8 +192,8 @@ func (s *splitPlan) chooseTopics(order []string, alices map[string]bool, commits
 	return len(bobs)
 }
 
-// scatter gives two stores of which each has every other run of objects of one, in pack order: neither is closed, and so
-// no fetch can join them.
+// scatter returns two stores that each have every other run of the objects of one, in pack order: neither is closed under
+// reachability, so no fetch can join them.
 func scatter(ctx context.Context, base repo, dir string) (pair, error) {
 	const run = 8192 // objects
 	var names bytes.Buffer

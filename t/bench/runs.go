@@ -16,7 +16,7 @@ import (
 type link struct {
 	delay time.Duration // one way
 	rate  int64         // bytes a second; 0 is no limit
-	cut   int64         // the pipe breaks after so many bytes from Bob; 0 is never
+	cut   int64         // the pipe breaks after that many bytes from Bob; 0 is never
 }
 
 func (l link) String() string {
@@ -46,7 +46,7 @@ func (l *load) add(before, after load) {
 
 var errUncut = errors.New("the command succeeded over a pipe that was cut")
 
-// measure runs a tool once on a pair of stores. If the link is one that breaks, the tool has to fail.
+// measure runs a tool once on a pair of stores. If the link breaks, the tool must fail.
 func (b *bench) measure(ctx context.Context, t tool, p pair, l link) (measurement, error) {
 	var m measurement
 	if t.clones {
@@ -74,7 +74,7 @@ func (b *bench) measure(ctx context.Context, t tool, p pair, l link) (measuremen
 func (b *bench) count() string { return filepath.Join(b.runs, "count") }
 func (b *bench) hops() string  { return filepath.Join(b.runs, "hops") }
 
-// linkEnv is what the commands above find the pipe's options in.
+// linkEnv returns the environment in which commands find the pipe's options.
 func (b *bench) linkEnv(l link) []string {
 	return []string{"AIG_BENCH_LINK=" + l.String(), "AIG_BENCH_COUNT=" + b.count(), "AIG_BENCH_HOPS=" + b.hops()}
 }
@@ -82,7 +82,7 @@ func (b *bench) linkEnv(l link) []string {
 func (b *bench) runStep(ctx context.Context, t tool, s step, l link, m *measurement) error {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout)
 	defer cancel()
-	// Files, since a pipe would make us wait for whoever still holds its other end.
+	// Files, since with a pipe we would wait for every process that still holds its other end.
 	stdout, err := os.Create(filepath.Join(b.runs, "stdout"))
 	if err != nil {
 		return err
@@ -112,7 +112,7 @@ func (b *bench) runStep(ctx context.Context, t tool, s step, l link, m *measurem
 	before, start := readLoad(), time.Now()
 	failed := cmd.Run()
 	m.wall += time.Since(start)
-	// The pipe may outlive the command by a little, as that of an ssh does.
+	// The pipe may outlive the command a little, as ssh's does.
 	if err := reap(ctx); err != nil {
 		return err
 	}
@@ -163,7 +163,7 @@ func scanFile(name, format string, values ...any) error {
 	return nil
 }
 
-// tail gives the last words of what a program said.
+// tail returns the end of what a program said.
 func tail(said string) string {
 	const enough = 500 // bytes
 	return strings.TrimSpace(said[max(0, len(said)-enough):])

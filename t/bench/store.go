@@ -14,11 +14,11 @@ import (
 	"strings"
 )
 
-// shape is counted up when a change to history.go makes other objects of the same seed and size: kept stores are
+// shape must be incremented when a change to history.go makes other objects from the same seed and size: kept stores are
 // named after it.
 const shape = 1
 
-// generated gives a store of about so many objects, and makes it first if it isn't kept in the directory.
+// generated returns a store of about that many objects, and makes it first if the directory doesn't keep it.
 func generated(ctx context.Context, dir string, seed uint64, objects int) (repo, error) {
 	name := fmt.Sprintf("generated-%d-%d-%d.git", shape, seed, objects)
 	return kept(ctx, filepath.Join(dir, name), func(r repo) error {
@@ -27,7 +27,7 @@ func generated(ctx context.Context, dir string, seed uint64, objects int) (repo,
 	})
 }
 
-// kept gives the repository at the path, and fills a new one first if there is none.
+// kept returns the repository at the path, and fills a new one first if there is none.
 func kept(ctx context.Context, path string, fill func(repo) error) (repo, error) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return repo(path), err
@@ -43,7 +43,7 @@ func kept(ctx context.Context, path string, fill func(repo) error) (repo, error)
 	if err := fill(r); err != nil {
 		return "", err
 	}
-	// As git gc leaves a repository: git's own commands are to be at their best.
+	// As git gc leaves a repository, so that git's own commands are at their best.
 	if err := r.git(ctx, nil, nil, "pack-refs", "--all"); err != nil {
 		return "", err
 	}
@@ -53,8 +53,8 @@ func kept(ctx context.Context, path string, fill func(repo) error) (repo, error)
 	return repo(path), os.Rename(unfinished, path)
 }
 
-// copyTo makes a repository of its own that holds the same. Objects are hard links, since git never changes such a
-// file; everything else is copied.
+// copyTo makes a separate repository with the same content. Object files are hard links, since git never changes them;
+// everything else is copied.
 func (r repo) copyTo(path string) (repo, error) {
 	err := filepath.WalkDir(string(r), func(from string, entry fs.DirEntry, err error) error {
 		if err != nil {
@@ -80,7 +80,7 @@ func (r repo) copyTo(path string) (repo, error) {
 	return repo(path), err
 }
 
-// pair is two repositories: Alice's, where the commands run, and Bob's, beyond the pipe.
+// pair is two repositories: Alice's, where the commands run, and Bob's, at the other end of the pipe.
 type pair struct{ alice, bob repo }
 
 func (p pair) copyTo(dir string) (pair, error) {
@@ -92,16 +92,16 @@ func (p pair) copyTo(dir string) (pair, error) {
 	return pair{alice, bob}, err
 }
 
-// comparison is how two stores stand to each other.
+// comparison is how two stores compare.
 type comparison struct {
 	both, alice, bob int    // how many objects both have, only Alice has, only Bob has
-	union            digest // what both have to hold in the end
+	union            digest // what both must hold in the end
 }
 
-// digest stands for the set of names that a store holds.
+// digest identifies the set of names that a store holds.
 type digest [sha256.Size]byte
 
-// compare reads both lists, which are held in memory: this is no part of what is measured.
+// compare holds both lists in memory: this isn't measured.
 func (p pair) compare(ctx context.Context) (comparison, error) {
 	var alice, bob bytes.Buffer
 	if err := p.alice.objects(ctx, &alice); err != nil {
@@ -117,7 +117,7 @@ func (p pair) compare(ctx context.Context) (comparison, error) {
 		a, b := firstLine(ours), firstLine(theirs)
 		order := bytes.Compare(a, b)
 		if len(a) == 0 || len(b) == 0 {
-			order = -order // what is at its end comes last
+			order = -order // a list that is at its end comes last
 		}
 		if order <= 0 {
 			union.Write(a)
@@ -145,7 +145,7 @@ func firstLine(b []byte) []byte { return b[:bytes.IndexByte(b, '\n')+1] }
 
 func sum(h hash.Hash) digest { return digest(h.Sum(nil)) }
 
-// verify checks that both stores hold all that either held before, and nothing else.
+// verify checks that both stores hold everything that either held before, and nothing else.
 func (p pair) verify(ctx context.Context, want comparison) error {
 	for _, r := range []repo{p.alice, p.bob} {
 		names := sha256.New()

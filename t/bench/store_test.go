@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// The plan of a history says how many objects it has, and git agrees: no two versions are alike.
+// A history has as many objects as planned: no two versions are alike.
 func TestGeneratedHasThePlannedObjects(t *testing.T) {
 	dir := t.TempDir()
 	for _, size := range []int{1, 500, 3000} {
@@ -33,7 +33,7 @@ func TestGeneratedHasThePlannedObjects(t *testing.T) {
 	}
 }
 
-// A kept store is found again, and is what would be made: the names of objects stand for their content.
+// Stores made twice from the same seed and size are the same: the names of objects stand for their content.
 func TestGeneratedIsTheSameEverywhere(t *testing.T) {
 	var stores [2]repo
 	for i := range stores {
@@ -100,7 +100,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// Both sides of a split are whole, and share their past.
+// Both sides of a split are connected, and share their past.
 func TestSplit(t *testing.T) {
 	base := topicsAndMerges(t)
 	p, err := split(t.Context(), base, t.TempDir(), 20)
@@ -152,7 +152,7 @@ func TestScatter(t *testing.T) {
 	}
 }
 
-// topicsAndMerges makes a history in which topics of two commits are forked from the twentieth merge back, and merged.
+// topicsAndMerges makes a history of merged topics of two commits, each forked twenty merges back.
 func topicsAndMerges(t *testing.T) repo {
 	t.Helper()
 	r, err := create(t.Context(), filepath.Join(t.TempDir(), "topics.git"))

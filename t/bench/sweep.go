@@ -42,7 +42,7 @@ func (b *bench) sweepAll(ctx context.Context) ([]sweep, error) {
 	return sweeps, nil
 }
 
-// sweepSizes lets stores of growing size differ by 18 objects.
+// sweepSizes has stores of growing size differ by 18 objects.
 func (b *bench) sweepSizes(ctx context.Context) (sweep, error) {
 	s := sweep{name: "size", title: "18 objects differ", axis: "objects in the store"}
 	for size := smallestSweep; size <= max(b.objects, smallestSweep); size *= 10 {
@@ -60,7 +60,7 @@ func (b *bench) sweepSizes(ctx context.Context) (sweep, error) {
 	return s, nil
 }
 
-// sweepDifferences lets a store of a tenth of the size differ by ever more commits.
+// sweepDifferences has a store of a tenth of the size differ by ever more commits.
 func (b *bench) sweepDifferences(ctx context.Context) (sweep, error) {
 	size := max(b.objects/10, smallestSweep)
 	s := sweep{name: "difference", axis: "objects that differ"}

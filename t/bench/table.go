@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// about says on what was measured.
+// about says what was measured on.
 func (b *bench) about(ctx context.Context) ([]string, error) {
 	lines := []string{fmt.Sprintf("%s on %s, %s/%s, %d cores%s", time.Now().UTC().Format(time.DateOnly),
 		system(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), processor())}
@@ -38,7 +38,7 @@ func (b *bench) about(ctx context.Context) ([]string, error) {
 	return append(lines, fmt.Sprintf("a pipe %s; medians of %d runs in turn, unless it is said below; round trips through %s one way", rate, b.repeat, b.delay)), nil
 }
 
-// system names the operating system as it names itself.
+// system returns the name that the operating system gives itself.
 func system() string {
 	data, err := os.ReadFile("/etc/os-release")
 	if err != nil {
@@ -47,7 +47,7 @@ func system() string {
 	return valueOf(string(data), "PRETTY_NAME", "=")
 }
 
-// processor names the processor, if the system tells.
+// processor returns the processor's name, if the system tells it.
 func processor() string {
 	data, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
@@ -158,7 +158,7 @@ func writeCuts(w io.Writer, cuts []cutResult) {
 	}
 }
 
-// loads gives two columns.
+// loads returns two columns.
 func loads(r row) string {
 	if !memoryMeasured {
 		return "– | –"
@@ -175,7 +175,7 @@ func ratio(ours, theirs row) string {
 
 func mebibytes(n int64) string { return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20)) }
 
-// thousands writes a number with a comma before every three digits.
+// thousands returns a number with a comma before every three digits.
 func thousands[T int | int64](n T) string {
 	digits := strconv.FormatInt(int64(n), 10)
 	for i := len(digits) - 3; i > 0; i -= 3 {

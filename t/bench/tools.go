@@ -19,24 +19,24 @@ import (
 type step struct {
 	dir  string
 	args []string
-	bobs bool // it runs on Bob's side: what goes to the other one goes from Bob to Alice
+	bobs bool // it runs on Bob's side: what it sends goes from Bob to Alice
 }
 
-// tool is ours, or what a user would take instead.
+// tool is git aig-sync, or what a user would use instead.
 type tool struct {
 	name    string
 	program string // how the names of its own processes begin
 	steps   func(pair) []step
 	clones  bool // Alice's repository must not be there yet
-	ssh     bool // through OpenSSH, which it would need between two machines; else bare through the pipe
-	// finishes tells from its output whether it kept what it promises; nil if its exit status is all there is.
+	ssh     bool // through OpenSSH, which it would need between two machines; otherwise bare through the pipe
+	// finishes checks from its output that it kept its promise; nil if its exit status says it all.
 	finishes func(stdout string) error
 }
 
-// The host name in the commands below is not looked at: beyond the pipe is the same machine.
+// The host name in the commands below is ignored: the other end of the pipe is the same machine.
 const host = "peer"
 
-// gitFetch is two fetches, one on either side, one after the other.
+// gitFetch is two fetches, one on each side, one after the other.
 var gitFetch = tool{name: "two git fetches", program: "git", steps: func(p pair) []step {
 	fetch := func(from repo) []string {
 		return []string{"git", "fetch", "-q", host + ":" + string(from), "+refs/heads/*:refs/remotes/peer/*"}
@@ -79,8 +79,7 @@ func rsyncArgs(from repo) []string {
 	return []string{"rsync", "-a", host + ":" + string(from) + "/objects/", "objects/"}
 }
 
-// aigSync is ours: one command at Alice's side, which starts Bob's beyond the pipe. Both get the options, if there are
-// any.
+// aigSync is git aig-sync: one command on Alice's side, which starts Bob's through the pipe. Both get the options, if any.
 func (b *bench) aigSync(options ...string) tool {
 	return tool{
 		name:    strings.Join(append([]string{"git aig-sync"}, options...), " "),
@@ -102,7 +101,7 @@ func (b *bench) aigSync(options ...string) tool {
 	}
 }
 
-// sshLike is what git and rsync take for ssh: everything after the host goes to a shell beyond the pipe.
+// sshLike is what git and rsync take for ssh: everything after the host goes to a shell at the other end of the pipe.
 const sshLike = `#!/bin/sh
 while :; do
 	case $1 in
@@ -117,7 +116,7 @@ shift
 exec aig-test-pipe $AIG_BENCH_LINK --count "$AIG_BENCH_COUNT" --hops "$AIG_BENCH_HOPS" "$*"
 `
 
-// overSSH is the tool as it runs between two machines.
+// overSSH returns the tool as it runs between two machines.
 func overSSH(t tool) tool {
 	t.name += ", ssh"
 	t.ssh = true
@@ -129,7 +128,7 @@ func overSSH(t tool) tool {
 func (b *bench) prepareSSH(ctx context.Context) error {
 	sshd, err := exec.LookPath("sshd")
 	if err != nil {
-		sshd = "/usr/sbin/sshd" // where a user's PATH does not lead
+		sshd = "/usr/sbin/sshd" // not in a user's PATH
 	}
 	key := func(home string) string { return filepath.Join(home, ".ssh", "id_ed25519") }
 	public, err := os.ReadFile(key(b.bobHome) + ".pub")
@@ -142,7 +141,7 @@ func (b *bench) prepareSSH(ctx context.Context) error {
 exec ssh -F none -i %s -o IdentityAgent=none -o UserKnownHostsFile=%s -o ProxyCommand='aig-test-pipe $AIG_BENCH_LINK --count "$AIG_BENCH_COUNT" --hops "$AIG_BENCH_HOPS" "exec %s -i -f %s"' "$@"
 `, key(b.aliceHome), filepath.Join(b.runs, "known_hosts"), sshd, filepath.Join(b.runs, "sshd_config"))
 	if os.Getuid() == 0 {
-		// Where sshd gives up its rights; it is there where sshd has run as a service.
+		// sshd's privilege separation directory, which exists only if sshd has run as a service.
 		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
 			return err
 		}
@@ -158,7 +157,7 @@ exec ssh -F none -i %s -o IdentityAgent=none -o UserKnownHostsFile=%s -o ProxyCo
 	cmd := exec.CommandContext(ctx, b.realSSH, host, "git --version")
 	cmd.Env = append(gitEnv(b.aliceHome), b.linkEnv(link{})...)
 	out, err := cmd.CombinedOutput()
-	// What the pipe counts has to be there, though it may outlive ssh.
+	// The pipe must have written its counts, though it may outlive ssh.
 	if err = errors.Join(err, reap(ctx)); err == nil {
 		err = b.readCounts(step{}, new(measurement))
 	}
@@ -169,7 +168,7 @@ exec ssh -F none -i %s -o IdentityAgent=none -o UserKnownHostsFile=%s -o ProxyCo
 	return nil
 }
 
-// withSSH appends what git would take between two machines, if it can run here.
+// withSSH appends the tool over ssh, if that can run here.
 func (b *bench) withSSH(t tool, tools ...tool) []tool {
 	if b.realSSH != "" {
 		tools = append(tools, overSSH(t))
@@ -191,7 +190,7 @@ func (b *bench) prepareTools() error {
 	return os.WriteFile(b.ssh, []byte(sshLike), 0o777)
 }
 
-// makeKey makes a home with a key in it, and gives the key's fingerprint.
+// makeKey makes a home with a key in it, and returns the key's fingerprint.
 func makeKey(home string) (string, error) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -217,5 +216,5 @@ func makeKey(home string) (string, error) {
 	return ssh.FingerprintSHA256(key), nil
 }
 
-// quote makes one word of a shell's of any text.
+// quote returns any text as one word for a shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }

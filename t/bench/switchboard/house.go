@@ -119,7 +119,7 @@ func newHouse(ctx context.Context, bin string) (_ *house, err error) {
 	return h, nil
 }
 
-// firstLine starts a program and returns its first line with this text.
+// firstLine starts a program and returns the first line of its output that contains the text.
 func firstLine(cmd *exec.Cmd, pipe func(*exec.Cmd) (io.ReadCloser, error), text string) (string, error) {
 	out, err := pipe(cmd)
 	if err != nil {
@@ -211,7 +211,7 @@ func (h *house) viaSwitchboard(ctx context.Context, from, to int) (io.WriteClose
 	if line, err := joined.stderr.ReadString('\n'); err != nil || line != "switched\n" {
 		return nil, nil, fmt.Errorf("told %q, %w", line, err)
 	}
-	// As peers do, it says something first.
+	// As peers do, it sends something first.
 	if _, err := joined.in.Write([]byte("x")); err != nil {
 		return nil, nil, err
 	}
@@ -239,7 +239,7 @@ func (h *house) viaSocat(ctx context.Context) (io.WriteCloser, io.ReadCloser, er
 	return waiting.in, joined, err
 }
 
-// viaForward has one side listen on its own machine, and forward a port of the server's to there.
+// viaForward has one side listen on its own machine and forward a port of the server to it.
 func (h *house) viaForward(ctx context.Context) (io.WriteCloser, io.ReadCloser, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -303,7 +303,7 @@ func (h *house) begin(addr string) (*side, error) {
 	return s, nil
 }
 
-// ask connects to a switchboard, and returns with the first line that it says.
+// ask connects to a switchboard, and returns when it has said its first line.
 func (h *house) ask(addr, command string) (*side, error) {
 	s, err := h.begin(addr)
 	if err != nil {
@@ -323,7 +323,7 @@ func (h *house) ask(addr, command string) (*side, error) {
 
 func (s *side) close() { s.conn.Close() }
 
-// said has something go each way.
+// said sends something each way.
 func said(from io.Writer, to io.Reader, back io.Writer, here io.Reader) error {
 	for _, pair := range []struct {
 		w io.Writer
@@ -404,7 +404,7 @@ func (h *house) linkForward() error {
 	return said(to, from, from, to)
 }
 
-// cpuOf returns the time that a process has used, its ended children's left out (proc_pid_stat(5)).
+// cpuOf returns the CPU time that a process has used, without its ended children's (proc_pid_stat(5)).
 func cpuOf(cmd *exec.Cmd) time.Duration {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", cmd.Process.Pid))
 	if err != nil {
@@ -419,7 +419,7 @@ func cpuOf(cmd *exec.Cmd) time.Duration {
 	return time.Duration(ticks) * 10 * time.Millisecond
 }
 
-// rss returns the memory that a process has now, in bytes.
+// rss returns the resident memory of a process, in bytes.
 func rss(cmd *exec.Cmd) int64 {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
 	for line := range strings.SplitSeq(string(text), "\n") {

@@ -1,5 +1,5 @@
-// Command switchboard measures switchboards, one and several, and what people would use instead, side by side in one run, on loopback: bytes and links a
-// second, and the memory of many who wait. `make bench-switchboard` runs it and writes a table.
+// Command switchboard measures one switchboard, several, and what people would use instead, side by side in one run, on loopback:
+// bytes and links a second, and the memory of many waiting sides. `make bench-switchboard` runs it and writes a table.
 package main
 
 import (
@@ -72,7 +72,7 @@ func run(ctx context.Context) error {
 	return os.WriteFile(filepath.Join(*out, "switchboard.md"), []byte(b.report.String()), 0o666)
 }
 
-// way is one of those in which two people's ssh clients are joined.
+// way is one way of joining two people's ssh clients.
 type way struct {
 	name string
 	join func(context.Context) (from io.WriteCloser, to io.ReadCloser, err error)
@@ -93,7 +93,7 @@ func (b *bench) ways() []way {
 	}
 }
 
-// measureBytes sends something through each way, in turn, with OpenSSH's client at both ends.
+// measureBytes sends bytes through each way, in turn, with OpenSSH's client at both ends.
 func (b *bench) measureBytes(ctx context.Context, cipher string) error {
 	b.house.cipher = cipher
 	ways := b.ways()
@@ -146,7 +146,7 @@ func (b *bench) transfer(ctx context.Context, w way) (float64, error) {
 	return seconds, failed
 }
 
-// measureLinks makes links one after the other by a few pairs at once, with a client that starts no process.
+// measureLinks has a few pairs at once make links one after the other, with a client that starts no process.
 func (b *bench) measureLinks(ctx context.Context) error {
 	const pairs = 8
 	h := b.house
@@ -207,7 +207,7 @@ func (b *bench) measureLinks(ctx context.Context) error {
 	return nil
 }
 
-// measureWaiting has many wait at one node, and joins some of them.
+// measureWaiting has many sides wait at one node, and joins some of them.
 func (b *bench) measureWaiting(ctx context.Context) error {
 	h := b.house
 	before, natsBefore, fdsBefore := rss(h.nodes[0]), rss(h.nats), descriptors(h.nodes[0])
@@ -233,7 +233,7 @@ func (b *bench) measureWaiting(ctx context.Context) error {
 	}
 	came := time.Since(began)
 	after, natsAfter := rss(h.nodes[0]), rss(h.nats)
-	const idle = 30 * time.Second // two rounds of questions for a sign of life
+	const idle = 30 * time.Second // two rounds of keepalives
 	used := cpuOf(h.nodes[0])
 	select {
 	case <-time.After(idle):
