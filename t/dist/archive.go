@@ -16,10 +16,10 @@ import (
 // add appends a file to an archive.
 type add func(name string, mode int64, data []byte) error
 
-// format starts an archive that is written to w, in which every file has one time, and returns how a file is added and how it ends.
+// format starts an archive that is written to w, in which every file has the same time. It returns how to add a file and how to end.
 type format func(w io.Writer, mtime time.Time) (add, func() error)
 
-// archive writes a directory into a file: root's names and modes, whatever the umask was.
+// archive writes a directory into a file, with root as owner and fixed modes, whatever the umask was.
 func archive(file, stage string, mtime time.Time, start format) error {
 	f, err := os.Create(file)
 	if err != nil {

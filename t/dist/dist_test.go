@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// The same commit gives the same bytes from two clones, with another umask, time zone and home. With AIG_DIST=all it does so for every
-// system, and the second time with nothing cached; otherwise, to be cheap, for this one.
+// The same commit gives the same bytes from two clones, with another umask, time zone and directory. With AIG_DIST=all that is for every
+// system, and the second time with nothing cached; otherwise, to be cheap, for linux/amd64.
 func TestReproducible(t *testing.T) {
 	if _, err := os.Stat("../../.git"); err != nil {
 		t.Fatal("what is handed out is built from a commit: run this test in a clone")
@@ -27,7 +27,7 @@ func TestReproducible(t *testing.T) {
 	}
 	program := filepath.Join(t.TempDir(), "dist")
 	command(t, nil, "go", "build", "-o", program, ".")
-	// HEAD may move while this runs: what is built is what is cloned now.
+	// HEAD may move while this runs: build what is cloned now.
 	origin := filepath.Join(t.TempDir(), "origin")
 	command(t, nil, "git", "clone", "-q", "--no-tags", "../..", origin)
 	head := strings.TrimSpace(command(t, nil, "git", "-C", origin, "rev-parse", "HEAD"))
@@ -65,7 +65,7 @@ func TestReproducible(t *testing.T) {
 	checkContents(t, outs[0], head)
 }
 
-// checkContents looks at what a Linux user gets.
+// checkContents checks what a Linux user gets.
 func checkContents(t *testing.T, out, head string) {
 	command(t, nil, "sh", "-c", `cd "$0" && sha256sum --quiet -c SHA256SUMS`, out)
 	found, err := filepath.Glob(filepath.Join(out, "aig-*-linux-amd64.tar.gz"))
@@ -82,8 +82,8 @@ func checkContents(t *testing.T, out, head string) {
 			t.Errorf("the archive has no %s", want)
 		}
 	}
-	// The links of the documents lead somewhere in the archive too.
-	link := regexp.MustCompile(`(?:\]\(|src="|srcset=")([^)#:"\s]+)[)#"\s]`) // with a colon it leads elsewhere
+	// The documents' links also work in the archive.
+	link := regexp.MustCompile(`(?:\]\(|src="|srcset=")([^)#:"\s]+)[)#"\s]`) // a target with a colon is outside
 	for name, text := range contents {
 		if !strings.HasSuffix(name, ".md") {
 			continue
@@ -120,7 +120,7 @@ func checkContents(t *testing.T, out, head string) {
 	}
 }
 
-// untar unpacks an archive without its first directory, and returns what is in it.
+// untar unpacks an archive without its top directory, and returns the files' contents.
 func untar(t *testing.T, file, dir string) map[string][]byte {
 	t.Helper()
 	f, err := os.Open(file)

@@ -13,13 +13,13 @@ import (
 	"strings"
 )
 
-// module is one that is linked into a program.
+// module is a module that is linked into a program.
 type module struct {
 	path, version, licence string
 	text                   []byte
 }
 
-// linked returns the modules of which packages are in the programs for any of the targets, Go's own library among them.
+// linked returns the modules whose packages are in the programs for any of the targets, Go's standard library included.
 func linked(src source, targets []string) ([]module, error) {
 	found := make(map[string]module)
 	for _, target := range targets {
@@ -44,7 +44,7 @@ func linked(src source, targets []string) ([]module, error) {
 			found[m.path] = m
 		}
 	}
-	// The library's licence is word for word that of golang.org/x, and lies beside no package of its own.
+	// The standard library's licence is word for word that of golang.org/x, and isn't found beside its packages.
 	gopher, ok := found["golang.org/x/crypto"]
 	if !ok {
 		return nil, fmt.Errorf("nothing uses golang.org/x/crypto, whose licence is that of Go")
@@ -58,7 +58,7 @@ func linked(src source, targets []string) ([]module, error) {
 	return modules, nil
 }
 
-// licenceText returns the licence files of a module, one behind the other.
+// licenceText returns the licence files of a module, one after the other.
 func licenceText(dir string) ([]byte, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -79,7 +79,7 @@ func licenceText(dir string) ([]byte, error) {
 	return text, nil
 }
 
-// licence returns the SPDX identifier of a licence's text, or nothing.
+// licence returns the SPDX identifier for a licence's text, or "".
 func licence(text []byte) string {
 	words := strings.Join(strings.Fields(string(text)), " ")
 	for _, l := range []struct{ phrase, id string }{
@@ -98,7 +98,7 @@ func licence(text []byte) string {
 	return ""
 }
 
-// notices returns the copyrights that have to go with the programs.
+// notices returns the copyright notices that must accompany the programs.
 func notices(modules []module) []byte {
 	var b bytes.Buffer
 	b.WriteString("The programs contain these modules, each under the licence that follows its name.\n")

@@ -1,5 +1,5 @@
-// Command dist makes what is handed out of a commit: archives for every system, Debian and RPM packages, the list of modules
-// and licences, and the checksums of it all. The same commit and Go give the same bytes, wherever and whenever it runs.
+// Command dist makes the release files of a commit: archives for every system, Debian and RPM packages, the list of modules
+// and licences, and the checksums of them all. The same commit and Go give the same bytes, wherever and whenever it runs.
 package main
 
 import (
@@ -24,7 +24,7 @@ func main() {
 	}
 }
 
-// run makes all files of the commit that is HEAD in repo, in the directory out.
+// run makes all release files of repo's HEAD in the directory out.
 func run(repo, out string, targets []string) error {
 	work, err := os.MkdirTemp("", "aig-dist-")
 	if err != nil {
@@ -71,7 +71,7 @@ func run(repo, out string, targets []string) error {
 	return writeSums(out)
 }
 
-// writeSums writes SHA256SUMS, as sha256sum -c reads it.
+// writeSums writes SHA256SUMS, for sha256sum -c.
 func writeSums(out string) error {
 	entries, err := os.ReadDir(out)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	_ "github.com/goreleaser/nfpm/v2/rpm" // registers itself
 )
 
-// packages writes the Debian and RPM packages that *.yaml here describes, of a filled stage.
+// packages writes the Debian and RPM packages that *.yaml here describe, from a filled stage.
 func packages(out, stage string, src source, goarch string) error {
 	if err := compress(stage); err != nil {
 		return err
@@ -51,7 +51,7 @@ func packages(out, stage string, src source, goarch string) error {
 	return nil
 }
 
-// compress puts a compressed copy beside each manual and the changes, which is the form that distributions want.
+// compress puts a compressed copy beside each manual and the changes: distributions want that form.
 func compress(stage string) error {
 	names, err := files(stage)
 	if err != nil {

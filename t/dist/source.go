@@ -16,10 +16,10 @@ import (
 // source is a commit's files, without git.
 type source struct {
 	dir, version, commit string
-	time                 time.Time // when it was committed: the time of every file that is made
+	time                 time.Time // when it was committed: every file that is made gets this time
 }
 
-// export unpacks HEAD of a clone, so that what isn't committed can't get into what is handed out.
+// export unpacks HEAD of a clone, so that nothing uncommitted can get into the release files.
 func export(repo, dir string) (source, error) {
 	head, err := output(repo, nil, "git", "log", "-1", "--format=%H %ct")
 	if err != nil {
@@ -51,7 +51,7 @@ func export(repo, dir string) (source, error) {
 	return source{dir: dir, version: string(version[1]), commit: commit, time: time.Unix(unix, 0).UTC()}, nil
 }
 
-// fill lays out what an archive holds: programs in bin, manuals and completions in share, and what there is to read.
+// fill lays out an archive's content: programs in bin, manuals and completions in share, and the documents.
 func fill(stage string, src source, goos, goarch string, modules []module) error {
 	if err := os.MkdirAll(stage, 0o777); err != nil {
 		return err
@@ -79,7 +79,7 @@ func fill(stage string, src source, goos, goarch string, modules []module) error
 		{"docs/man/*.1", "share/man/man1", ""},
 		{"docs/man/*.5", "share/man/man5", ""},
 		{"docs/man/*.8", "share/man/man8", ""},
-		// bash-completion loads a file that is called as the command is.
+		// bash-completion loads a file named like the command.
 		{"docs/completion/git-aig-sync.bash", "share/bash-completion/completions", "git-aig-sync"},
 		{"docs/completion/_git-aig-sync", "share/zsh/site-functions", ""},
 		{"docs/completion/git-aig-sync.fish", "share/fish/vendor_completions.d", ""},
@@ -113,7 +113,7 @@ func write(file string, data []byte) error {
 	return os.WriteFile(file, data, 0o666)
 }
 
-// output runs a command and returns what it prints; an error has what it complained of.
+// output runs a command and returns its standard output; an error includes its standard error.
 func output(dir string, env []string, name string, args ...string) (string, error) {
 	cmd := exec.Command(name, args...)
 	cmd.Dir = dir
@@ -129,7 +129,7 @@ func output(dir string, env []string, name string, args ...string) (string, erro
 	return string(out), nil
 }
 
-// files returns the regular files below a directory, in order, by their paths with slashes.
+// files returns the paths of the files below a directory, with slashes, in order.
 func files(dir string) ([]string, error) {
 	var names []string
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
