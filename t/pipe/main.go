@@ -1,5 +1,5 @@
-// Command pipe is a transport for tests: it runs a shell expression and relays both directions, as a link would that is
-// slow, long, or breaks. The programs under test see only its standard input and output.
+// Command pipe is a transport for tests: it runs a shell expression and relays both directions, like a link that is slow,
+// long, or breaks. The programs under test see only its standard input and output.
 //
 //	pipe [--delay D] [--rate N] [--cut-to N] [--cut-from N] [--count FILE] [--hops FILE] <expression>
 //
@@ -7,9 +7,9 @@
 // as long as a byte.
 //
 // A hop is a message that left after the last message of the other direction had arrived; hops are counted as the length
-// of the longest chain of them. Where a side waits for the answer before it goes on, two hops are a round trip. Where
-// both sides stream at the same time for longer than the delay, chains form that nobody waited for: then the count is
-// only an upper bound.
+// of the longest chain of them. If each side waits for an answer before it goes on, two hops are a round trip. If both
+// sides stream at the same time for longer than the delay, chains form that nobody waited for: then the count is only an
+// upper bound.
 package main
 
 import (
@@ -32,21 +32,21 @@ import (
 type link struct {
 	delay time.Duration // of each byte
 	rate  int64         // bytes a second; 0 is no limit
-	cut   int64         // after so many bytes the whole pipe breaks; negative is never
-	bytes atomic.Int64  // how many have gone through
+	cut   int64         // after that many bytes the whole pipe breaks; negative is never
+	bytes atomic.Int64  // that have gone through
 
 	other   *link
-	hops    atomic.Int64 // the longest chain of messages that ends with one that was sent here
-	arrived atomic.Int64 // the same of one that arrived here
+	hops    atomic.Int64 // length of the longest chain that ends with a message sent in this direction
+	arrived atomic.Int64 // the same for a message that has arrived
 }
 
-// send notes that a message leaves, and gives the length of the chain that it ends.
+// send notes that a message leaves, and returns the length of the chain that it ends.
 func (l *link) send() int64 {
 	l.hops.Store(max(l.hops.Load(), l.other.arrived.Load()+1))
 	return l.hops.Load()
 }
 
-// chunk is bytes on their way.
+// chunk is bytes in flight.
 type chunk struct {
 	due   time.Time
 	bytes []byte
@@ -57,19 +57,19 @@ var errCut = errors.New("cut")
 
 // relay moves bytes from r to w until an end, an error or the cut.
 func (l *link) relay(w io.Writer, r io.Reader) error {
-	// What a link of this length holds, and no more: a full link must be felt by the sender.
+	// What a long link holds, and no more: the sender must feel a full link.
 	underway := make(chan chunk, 1<<12)
 	var written error
 	var writing sync.WaitGroup
 	writing.Go(func() {
 		for c := range underway {
 			time.Sleep(time.Until(c.due))
-			// Before the write, which lets the receiver answer.
+			// Before the write, since then the receiver may answer.
 			l.arrived.Store(c.hops)
 			if written == nil {
 				_, written = w.Write(c.bytes)
 			}
-			// A reader that goes early, as rsync does, is no fault of the link's.
+			// A reader that ends early, as rsync does, is not the link's fault.
 			if errors.Is(written, syscall.EPIPE) {
 				written = nil
 				w = io.Discard
@@ -111,8 +111,8 @@ func (l *link) read(underway chan<- chunk, r io.Reader) error {
 }
 
 func main() {
-	// Else a reader that goes would kill us, and so would ssh, which sends its ProxyCommand a hangup when it ends. Not
-	// ignored, for the children would inherit that.
+	// Otherwise a reader that ends would kill us, and so would ssh, which sends its ProxyCommand SIGHUP when it ends. The
+	// signals are not ignored, for the children would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
 	if err := run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintf(os.Stderr, "pipe: %v\n", err)
@@ -153,7 +153,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.WriteClo
 	}
 	cut := make(chan struct{}, 2)
 	go func() {
-		// Ends with the process: nothing but its end frees a read of standard input.
+		// Ends with the process: nothing else unblocks a read of standard input.
 		if errors.Is(to.relay(in, stdin), errCut) {
 			cut <- struct{}{}
 		}
@@ -172,8 +172,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.WriteClo
 	case <-cut:
 		err = nil
 	}
-	chain := max(to.hops.Load(), from.hops.Load()) // what comes when nobody reads any more is no part of it
-	// A link that breaks is broken for both ends at once.
+	chain := max(to.hops.Load(), from.hops.Load()) // messages that come when nobody reads any more don't count
+	// A link breaks for both ends at once.
 	stdout.Close()
 	in.Close()
 	out.Close()

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Three questions that wait for their answers are six hops, however many bytes they have.
+// Three questions, each waiting for its answer, are six hops, however long they are.
 func TestHopsAreQuestionsAndAnswers(t *testing.T) {
 	dir := t.TempDir()
 	stdin, question := io.Pipe()
@@ -42,7 +42,7 @@ func TestHopsAreQuestionsAndAnswers(t *testing.T) {
 	}
 }
 
-// A message that does not wait is no hop of its own.
+// A message that doesn't wait for another adds no hop.
 func TestHopsOfAStreamAreOne(t *testing.T) {
 	hops := filepath.Join(t.TempDir(), "hops")
 	stdin, stdout := io.Pipe()
@@ -67,7 +67,7 @@ func TestHopsOfAStreamAreOne(t *testing.T) {
 	}
 }
 
-// blocked is an input that nothing comes from.
+// blocked is an input that never has any bytes.
 type blocked struct{ end <-chan struct{} }
 
 func (b blocked) Read([]byte) (int, error) {
