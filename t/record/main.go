@@ -1,5 +1,5 @@
-// Command record makes a moving picture of a session: it reads what `make demo` prints and writes an SVG, two terminals side by side, that
-// plays in a browser without a script, in light and dark.
+// Command record animates a session: it reads what `make demo` prints and writes an SVG of two terminals side by side that plays in a
+// browser without a script, in light and dark.
 package main
 
 import (
@@ -30,7 +30,7 @@ func run(r io.Reader, w io.Writer) error {
 	return err
 }
 
-// A scene is a caption and what happens below it, until the screens are cleared for the next one.
+// scene is a caption and what happens below it, until the screens are cleared for the next one.
 type scene struct {
 	caption string
 	steps   []step
@@ -44,7 +44,7 @@ func (s scene) lines() int {
 	return n
 }
 
-// A step is a command that somebody types, and what it prints.
+// step is a command that somebody types, and what it prints.
 type step struct {
 	who     string
 	command string
@@ -53,7 +53,7 @@ type step struct {
 
 var prompt = regexp.MustCompile(`^(\w+)\$ (.*)$`)
 
-// parse reads the demo's form: "# caption", "who$ command", lines of output. The last caption may stand alone.
+// parse reads the demo's format: "# caption", "who$ command", lines of output. The last caption may stand alone.
 func parse(r io.Reader) ([]scene, error) {
 	var scenes []scene
 	for lines := bufio.NewScanner(r); ; {
@@ -89,25 +89,25 @@ const (
 	gap     = 16
 	top     = 76 // of the first line of a terminal
 
-	reading = 3.5 // seconds for a scene at its end
+	reading = 3.5 // seconds for which a scene stays at its end
 	pause   = 0.5 // between commands
 	typing  = 0.9 // of a command
 )
 
-// shown is a piece of text with its place and its time.
+// shown is a piece of text with its place and time.
 type shown struct {
 	pane, row  int
 	text       string
 	class      string
 	start, end float64
-	still      bool // also for who wants no movement
+	still      bool // shown also where reduced motion is preferred
 }
 
-// draw lays all out in space and time.
+// draw lays everything out in space and time.
 func draw(scenes []scene) []byte {
 	var all []shown
 	now, rows := 0.0, 0
-	still := 0 // the scene with most on the screens
+	still := 0 // the scene with the most lines
 	for i, s := range scenes {
 		if s.lines() > scenes[still].lines() {
 			still = i
@@ -130,7 +130,7 @@ func draw(scenes []scene) []byte {
 			pane := paneOf(one.who)
 			put(pane, one.who+"$ "+one.command, "command")
 			now += typing
-			// Who waits for the other prints only the transport's words until the other has come.
+			// A side that waits for the other prints only what it says while waiting, until the other has come.
 			early, late := one.output, []string(nil)
 			if len(steps) > 1 && steps[1].who != one.who && strings.Contains(one.command, "aig-sync") {
 				for n, line := range one.output {

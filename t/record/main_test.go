@@ -24,7 +24,7 @@ transport: "switched\n"
 # And are equal.
 `
 
-// text returns the characters of an SVG; it fails if that is not well-formed.
+// text returns the character data of an SVG; it fails if the SVG is not well-formed.
 func text(t *testing.T, svg io.Reader) string {
 	t.Helper()
 	var all strings.Builder
@@ -42,7 +42,7 @@ func text(t *testing.T, svg io.Reader) string {
 	}
 }
 
-// Who waits sees no more than the token until the other has come, and both see the end.
+// The side that waits shows no more than the token until the other has come, and both show the end.
 func TestRecord(t *testing.T) {
 	var svg strings.Builder
 	if err := run(strings.NewReader(transcript), &svg); err != nil {
