@@ -1,9 +1,9 @@
-// Command windows lets a Windows program under Wine use this machine's git and sh. Called git.exe or sh.exe it is the double of such a
-// program: it has the one that listens at AIG_UNIX run the real one, and passes on arguments, environment, streams and exit status. Called
-// anything else, it is the one that listens, on loopback, and prints where.
+// Command windows lets a Windows program under Wine use this machine's git and sh. Called git.exe or sh.exe, it is a double: it has the
+// listener at AIG_UNIX run the real program, and passes on arguments, environment, streams and exit status. Called anything else, it is
+// the listener, on loopback, and prints its address.
 //
-// The real programs know no drives. The root directory is Wine's Z:, so paths are translated as they come in; what git tells of paths is
-// told as git for Windows tells it, with the drive and slashes.
+// The real programs know no drives. The root directory is Wine's Z:, so incoming paths are translated; paths that git prints are given
+// as Git for Windows gives them, with the drive and slashes.
 package main
 
 import (
@@ -23,7 +23,7 @@ import (
 	"sync"
 )
 
-// call is what a double asks for.
+// call is what a double asks the listener to run.
 type call struct {
 	Program string
 	Args    []string
@@ -31,7 +31,7 @@ type call struct {
 	Dir     string
 }
 
-// The streams of a connection: a byte that names one, four with a length, and so many bytes. Length 0 is the stream's end.
+// The streams of a connection. A frame is a byte that names one, four with a length, and that many bytes. Length 0 ends the stream.
 const (
 	streamCall = iota
 	streamIn
@@ -136,7 +136,7 @@ func double(name string) (int, error) {
 	}
 }
 
-// listen serves doubles until it can't.
+// listen serves doubles until accepting fails.
 func listen() error {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,7 +157,7 @@ func listen() error {
 	}
 }
 
-// serve runs the program of one double. When the double is killed, the program goes too.
+// serve runs the program for one double. If the double is killed, it kills the program.
 func serve(c *conn) error {
 	_, data, err := c.receive()
 	if err != nil {
@@ -178,7 +178,7 @@ func serve(c *conn) error {
 	cmd.Env = os.Environ()
 	for _, v := range asked.Env {
 		if name, value, _ := strings.Cut(v, "="); regexp.MustCompile(`^(GIT|AIG)_|^TRUST$|^LC_ALL$`).MatchString(name) && name != "AIG_UNIX" {
-			// git for Windows separates directories by semicolons.
+			// Git for Windows separates directories by semicolons.
 			cmd.Env = append(cmd.Env, name+"="+strings.ReplaceAll(toUnix(value), ";", ":"))
 		}
 	}
@@ -207,7 +207,7 @@ func serve(c *conn) error {
 			if len(data) == 0 {
 				stdin.Close()
 			} else if _, err := stdin.Write(data); err != nil {
-				stdin.Close() // it reads no more; the double may still write
+				stdin.Close() // the program reads no more; the double may still write
 			}
 		}
 	}()
@@ -221,7 +221,7 @@ func serve(c *conn) error {
 
 var drive = regexp.MustCompile(`[Zz]:([\\/])`)
 
-// toUnix translates what has a drive, or begins as a path below one does.
+// toUnix translates text that has a drive, or begins with a backslash as an absolute path does.
 func toUnix(s string) string {
 	if !drive.MatchString(s) && !strings.HasPrefix(s, `\`) {
 		return s
