@@ -18,13 +18,13 @@ import (
 // words is a set of options, verbs or settings.
 type words map[string]bool
 
-// source is what a command's Go files define: the options of its parser, its usage texts, and the verbs that have one.
+// source is what a command's Go files define: its parser's options, its usage texts, and the verbs that have one.
 type source struct {
 	options, verbs words
 	usage          string
 }
 
-// read finds an option where a flag set defines it: the first string among the arguments of a method of `flags`.
+// read reads a command's source. An option is the first string among the arguments of a method of `flags`.
 func read(t *testing.T, dir string) source {
 	t.Helper()
 	s := source{options: words{}, verbs: words{}}
@@ -89,7 +89,7 @@ func read(t *testing.T, dir string) source {
 	return s
 }
 
-// found collects what the first group of an expression matches in a text; --[no-]word stands for two options.
+// found collects what an expression's first group matches in a text; --[no-]word stands for two options.
 func found(text, expression string) words {
 	set := words{}
 	for _, m := range regexp.MustCompile(expression).FindAllStringSubmatch(text, -1) {
@@ -111,7 +111,7 @@ func file(t *testing.T, name string) string {
 	return string(data)
 }
 
-// inManual returns the options that a page describes: those at the heads of its lists.
+// inManual returns the options that a page describes: those in the heads of its lists.
 func inManual(t *testing.T, page string) words {
 	text := regexp.MustCompile(`\\(-|f[BIRP])`).ReplaceAllStringFunc(file(t, "man/"+page), func(s string) string {
 		if s == `\-` {
@@ -140,7 +140,7 @@ func compare(t *testing.T, where string, got, want words) {
 	}
 }
 
-// What a parser takes stands in the usage, in the manual and in every completion; and nothing else does.
+// The usage, the manual and every completion have all options that the parser takes, and no others.
 func TestOptionsAreDescribed(t *testing.T) {
 	const inUsage = `(?m)^ +(?:-\w, |or: git aig-sync )?--((?:\[no-\])?[a-z][a-z-]*)`
 	sync := read(t, "../cmd/git-aig-sync")
@@ -169,7 +169,7 @@ func TestOptionsAreDescribed(t *testing.T) {
 	compare(t, "aig-switchboard(8)", inManual(t, "aig-switchboard.8"), board.options)
 }
 
-// Nor do the documents show an option that doesn't exist.
+// The documents show no option that doesn't exist.
 func TestOptionsOfTheDocumentsExist(t *testing.T) {
 	programs := map[string]words{"aig-sync": read(t, "../cmd/git-aig-sync").options, "aig-switchboard": read(t, "../cmd/aig-switchboard").options}
 	shown := 0
@@ -197,7 +197,7 @@ func TestOptionsOfTheDocumentsExist(t *testing.T) {
 	}
 }
 
-// What the programs read of the configuration and the environment stands in aig-config(5), and nothing of aig's stands there that they don't.
+// aig-config(5) describes all that the programs read of aig's configuration and environment variables, and no others.
 func TestSettingsAreDescribed(t *testing.T) {
 	read := words{}
 	setting := regexp.MustCompile(`"(?:.*\.)?(aig[A-Z][A-Za-z]+)"|"(aig\.[A-Za-z]+|AIG_[A-Z]+)[="]`)

@@ -1,4 +1,4 @@
-// Package t is about the tests themselves.
+// Package t tests the tests and the documents.
 package t
 
 import (
@@ -12,20 +12,20 @@ import (
 )
 
 var (
-	// A test of Go, and a script.
+	// A Go test, or a script.
 	named   = regexp.MustCompile(`\b((?:Test|Fuzz)[A-Z]\w*|t[0-9]{4}-[a-z-]+)\b`)
 	word    = regexp.MustCompile("`([A-Za-z]+[$]?)`")
 	defined = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\((?:t \*testing\.T|f \*testing\.F)\)`)
 )
 
-// docs/security.md names tests for what it says. They exist, whatever they were called before; and what is done to break
-// things and to fuzz them is all named there.
+// The tests that docs/security.md names as evidence exist, also after one is renamed; and it names all torture tests and
+// fuzz tests.
 func TestSecurityNamesItsTests(t *testing.T) {
 	tests := make(map[string]bool)
 	for _, dir := range []string{"../cmd", "../internal", "."} {
 		err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 			name := filepath.Base(path)
-			if strings.HasPrefix(name, "trash directory.") { // of a test that runs beside
+			if strings.HasPrefix(name, "trash directory.") { // of a script that runs at the same time
 				return fs.SkipDir
 			}
 			if err != nil {
@@ -61,7 +61,7 @@ func TestSecurityNamesItsTests(t *testing.T) {
 	if len(names) == 0 {
 		t.Error("docs/security.md names no test")
 	}
-	// The words of the last table select tests of `make torture`, and together all of them.
+	// The words of the last table select tests of `make torture`, together all of them.
 	selected := make(map[string]bool)
 	_, table, _ := strings.Cut(string(doc), "\n## What the long form has done\n")
 	for line := range strings.Lines(table) {

@@ -15,7 +15,7 @@ func TestSkipsAreCounted(t *testing.T) {
 	looked := 0
 	for _, dir := range []string{"../cmd", "../internal", "."} {
 		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-			if strings.HasPrefix(filepath.Base(path), "trash directory.") { // of a script that runs beside
+			if strings.HasPrefix(filepath.Base(path), "trash directory.") { // of a script that runs at the same time
 				return fs.SkipDir
 			}
 			if err != nil || !strings.HasSuffix(path, "_test.go") {

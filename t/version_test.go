@@ -13,8 +13,8 @@ import (
 	"aig/internal/version"
 )
 
-// Each program says its version, commit and Go: built in a clone by `go install`, and from what `git archive` writes, in which
-// Go finds no commit.
+// Each program says its version, commit and Go, whether `go install` builds it in a clone or from a `git archive`, in which Go
+// finds no commit.
 func TestVersionNamesTheCommit(t *testing.T) {
 	run := func(dir, name string, args ...string) string {
 		t.Helper()
@@ -46,7 +46,7 @@ func TestVersionNamesTheCommit(t *testing.T) {
 	}
 }
 
-// What a program says of itself is the newest version of the CHANGELOG, which has a date.
+// The programs' version is the newest in the CHANGELOG, and has a date there.
 func TestVersionIsTheNewest(t *testing.T) {
 	text, err := os.ReadFile("../CHANGELOG.md")
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command aig-test-nats is a NATS server on loopback for demonstrations and benchmarks, until its standard input ends or it is
-// interrupted. It prints its URL.
+// Command aig-test-nats is a NATS server on loopback for demonstrations and benchmarks. It prints its URL, and runs until its
+// standard input ends or it is interrupted.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 func main() {
 	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoLog: true})
 	if err == nil {
-		s.Start() // which ends the process at an interrupt
+		s.Start() // it also ends the process at an interrupt
 		if !s.ReadyForConnections(10 * time.Second) {
 			err = fmt.Errorf("it does not start")
 		}

@@ -1,5 +1,5 @@
-// Command reread reads every object of a SHA-1 repository with go-git, which shares no code with git, and prints their names,
-// ascending. It fails if an object is not what its name says.
+// Command reread reads every object of a SHA-1 repository with go-git, which shares no code with git, and prints their names
+// in ascending order. It fails if an object is not what its name says.
 package main
 
 import (
