@@ -1,9 +1,9 @@
-# Completion of git aig-sync for bash: git's own completion loads this file and calls the function.
-# shellcheck shell=bash disable=SC2154 # cur, prev, words and cword are set by the function of git that calls
+# bash completion for git aig-sync: git's own completion loads this file and calls the function.
+# shellcheck shell=bash disable=SC2154 # git's completion, which calls this, sets cur, prev, words and cword
 
 _git_aig_sync ()
 {
-	# Before the word that is completed come options with their values, and arguments, the first of which may be a verb.
+	# The word being completed follows options with their values, and arguments, the first of which may be a verb.
 	local verb='' position=0 i
 	for ((i = ${__git_cmd_idx:-1} + 1; i < cword; i++)); do
 		case ${words[i]} in
@@ -66,7 +66,7 @@ _git_aig_sync_remotes ()
 	__git config --name-only --get-regexp '^remote\..*\.url$' '^aig::' | sed 's/^remote\.//; s/\.url$//'
 }
 
-# The transports to the switchboards of the configuration, with what is asked of them.
+# The transports to the configured switchboards, with the request appended.
 _git_aig_sync_switchboards ()
 {
 	local transport
@@ -81,7 +81,7 @@ _git_aig_sync_offer ()
 	local line
 	while IFS= read -r line; do
 		case $cur in
-		[\"\']*) # readline closes what the user has opened
+		[\"\']*) # readline closes the user's quote
 			[[ $line != "${cur#?}"* ]] || COMPREPLY+=("$line")
 			;;
 		*)

@@ -1,6 +1,6 @@
-# Completion of git aig-sync for fish: its completion of git asks for that of git-aig-sync.
+# fish completion for git aig-sync: fish's own completion for git asks for git-aig-sync's.
 
-# Tells whether so many arguments, options apart, stand before the word that is completed, and the first is one of the words, if any
+# Tells whether the word being completed follows this many arguments, not counting options, and the first is one of the verbs, if any
 # are given.
 function __git_aig_sync_behind -a count
     set -l verbs $argv[2..]
