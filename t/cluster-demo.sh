@@ -1,5 +1,5 @@
 #!/bin/sh
-# Three switchboards and a NATS server on loopback: a pair of ssh clients is joined across two of them, another one by a meeting, and a pair goes on
+# Three switchboards and a NATS server on loopback: two ssh clients are joined across two of them, two more by a meeting, and two at one node
 # while NATS is away. Everything happens in a temporary directory that is removed at the end.
 
 set -eu
@@ -14,7 +14,7 @@ wait_for '^nats:' "$demo/nats"
 url=$(cat "$demo/nats")
 echo "NATS listens at $url."
 
-# A node is told before it starts where the others find it, so its port has to be known: one below those that the system gives out.
+# A node must know at its start where the others find it, so its port is fixed, below the system's ephemeral ports.
 first=$((20000 + $$ % 12000))
 for n in 1 2 3; do
 	"$bin/aig-switchboard" --listen "127.0.0.1:$((first + n))" --advertise "127.0.0.1:$((first + n))" --nats "$url" \
@@ -33,7 +33,7 @@ at () { # <node> <command>...
 		-o IdentityAgent=none -p "$port" 127.0.0.1 "$@" 9>&-
 }
 
-# pair <node> <node>: each one's words are the other's screen.
+# pair <node> <node>: what each says appears on the other's screen.
 pair () {
 	: >"$demo/waiting"
 	echo "soup, says who waits at node $1" | at "$1" new >"$demo/one" 2>"$demo/waiting" &

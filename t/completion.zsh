@@ -1,5 +1,5 @@
-# Prints what zsh offers for a command line, a line each: completion.zsh <directory of the function> <command line>. A zsh on a terminal of
-# its own is asked by a tabulator, as a person would ask it, and prints its matches instead of showing them.
+# Prints what zsh offers for a command line, one a line: completion.zsh <directory of the function> <command line>. Types the line and a tab
+# into a zsh on a terminal of its own, which prints its matches instead of showing them.
 
 zmodload zsh/zpty
 there=$(mktemp -d)

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Plays the main job: Alice and Bob, each with a key and a repository of their own, synchronise through a switchboard on
+# Plays the main use: Alice and Bob, each with a key and a repository of their own, synchronise through a switchboard on
 # loopback. Prints the session as they see it. Everything happens in a temporary directory that is removed at the end.
 
 set -eu
 . "$(dirname "$0")/lib-demo.sh"
 
-# The ssh of this demo reads no configuration of yours and writes no known_hosts of yours.
+# The demo's ssh reads none of your configuration and doesn't write your known_hosts.
 mkdir "$demo/bin"
 cat >"$demo/bin/ssh" <<SSH
 #!/bin/sh
@@ -49,8 +49,8 @@ types () {
 	echo "$1\$ $2"
 }
 
-# session <Alice's command> <Bob's command>: both run; each one's screen is shown whole, one after the other. If Bob's command needs a code,
-# it is called CODE there, and is read from Alice's screen.
+# session <Alice's command> <Bob's command>: runs both, then shows each one's whole screen, one after the other. CODE in Bob's command stands
+# for the code on Alice's screen.
 session () {
 	(as alice sh -c "$1") >"$demo/alice.screen" 2>&1 &
 	alice=$!

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Runs every fuzz target of the module, or those that match the regular expression FUZZ, for FUZZTIME each (10m),
-# FUZZJOBS at a time (one for each core), and prints what came of it. Fails if any has found something. A failing input
-# stays where go test writes it, in testdata/fuzz beside the target: it belongs into the commit that mends what it shows.
+# FUZZJOBS at a time (one for each core), and prints the results. Fails if any has found something. A failing input
+# stays where go test writes it, in testdata/fuzz beside the target: commit it with the fix.
 
 cd "$(dirname "$0")/.." || exit
 time=${FUZZTIME:-10m}
 logs=fuzz
 
-# The fuzz targets, each a line "<package> <target>". go test names a package below what it has.
+# The fuzz targets, one a line: "<package> <target>". go test names a package after its targets.
 targets () {
 	go test -list '^Fuzz' ./... >$logs/list || { cat $logs/list >&2 && return 1; }
 	awk '$1 == "ok" { for (i = 0; i < n; i++) print $2, names[i]; n = 0; next }
@@ -17,16 +17,16 @@ targets () {
 run () { # <package> <target>
 	name=$logs/${1##*/}.$2
 	log=$name.log
-	# A worker is killed at the end of its time, and leaves its files behind.
+	# A worker is killed when its time is up, and leaves its files behind.
 	TMPDIR=$(mktemp -d) && export TMPDIR
-	# Left to itself, go test may spend a minute on making each interesting input smaller, and the ten on that alone.
+	# By default go test may spend a minute minimising each interesting input, and so all ten on nothing else.
 	go test -run '^$' -fuzz "^$2\$" -fuzztime "$time" -fuzzminimizetime 2s -parallel 1 "$1" >"$log" 2>&1
 	status=$?
 	rm -rf "$TMPDIR"
 	# fuzz: elapsed: 10m0s, execs: 5217 (8/sec), new interesting: 3 (total: 12)
 	execs=$(sed -n 's/.*, execs: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
 	new=$(sed -n 's/.*new interesting: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
-	# The end of the time can be reported as an error, by a race in go test; anything found takes that message's place.
+	# A race in go test can report the end of the time as an error; a real finding replaces that message.
 	if grep -qx '    context deadline exceeded' "$log" && ! grep -q 'Failing input' "$log"; then
 		status=0
 	fi

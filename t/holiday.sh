@@ -1,9 +1,9 @@
-# What stands in docs/holiday.md, done by two people in a sharness test that has included lib-switchboard.sh and lib-aig.sh.
+# Runs docs/holiday.md as two people, in a sharness test that has sourced lib-switchboard.sh and lib-aig.sh.
 # shellcheck shell=sh
 #
 #   holiday_steps   writes N.who, N.cmd and N.shown for each command of the page.
 #   holiday_run     runs them all; N.out is what each has printed.
-#   plain           gives a name to what differs from run to run.
+#   plain           replaces what differs from run to run.
 
 holiday_page=$SHARNESS_TEST_SRCDIR/../docs/holiday.md
 
@@ -15,7 +15,7 @@ holiday_steps () {
 		END { print n >"steps" }' "$holiday_page"
 }
 
-# step <n>: a command that stands there with an object's name is the one that the last sync has suggested.
+# step <n>: a command with an object's name is replaced by the one that the last sync suggested.
 step () {
 	who=$(cat "$1.who")
 	cmd=$(cat "$1.cmd")
@@ -32,7 +32,7 @@ step () {
 	esac
 }
 
-# Two syncs that follow one another go on at the same time.
+# Two successive syncs run at the same time.
 holiday_run () {
 	n=0
 	while test "$n" -lt "$(cat steps)"; do
@@ -49,7 +49,7 @@ holiday_run () {
 	done
 }
 
-# holiday_update puts what was printed into the page.
+# holiday_update writes what was printed into the page.
 holiday_update () {
 	awk '
 		/^```/ { inside = !inside; shown = 0 }

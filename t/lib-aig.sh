@@ -3,32 +3,32 @@
 # People with keys and repositories of their own, for tests. Source this after sharness.sh and lib-switchboard.sh:
 #
 #   person <name> [<git init argument>...]
-#                   makes a person: a home with a key in .ssh/id_ed25519, and an empty repository in <name>/repo.
+#                   makes a person: a home <name> with a key in .ssh/id_ed25519, and an empty repository in repo.
 #   as <name> <command>...
 #                   runs a command as that person, in the repository.
 #   fingerprint <name>
 #                   prints the fingerprint of that person's key.
 #   commit <name> <text>
-#                   commits a file of random content and that message.
+#                   commits a file of random content with that message.
 #   sync_pair [<option>...]
 #                   Alice and Bob synchronise through the switchboard, both with the options. Leaves alice.out,
 #                   alice.err, alice.status and bob's.
 #   sync_local <dir> <dir> [<option>...]
-#                   the same with a pipe between two processes for a transport: Alice in the first directory, Bob in the
-#                   second one. What Bob's side says is in alice.err, quoted.
+#                   the same over a pipe between two processes: Alice in the first directory, Bob in the
+#                   second. What Bob's side says is in alice.err, quoted.
 #   sync_fails <message>
-#                   checks that Alice's last sync failed as a sync fails: status 128, no promise, one line "fatal: " at
-#                   the end, which holds the message.
+#                   checks that Alice's last sync failed as it should: status 128, no promise, and one "fatal: " line, the
+#                   last, which contains the message.
 #   objects <name>  prints the names of all objects of the person's store.
 #   outside <name>  prints a checksum of everything under .git outside objects/.
-#   same_stores     checks that Alice's and Bob's stores hold the same objects and are sound, as git sees it and as go-git does.
-#   reread <dir>    checks that go-git, which is not git, finds the same objects there and each of them what its name says; it
-#                   knows SHA-1 only.
-#   set_mount       sets the prerequisite MOUNT where a file system can be mounted, and else notes that a test is skipped.
+#   same_stores     checks that Alice's and Bob's stores hold the same objects and are sound, by git and by go-git.
+#   reread <dir>    checks that go-git, an independent reader, finds the same objects there, and that each matches its name;
+#                   SHA-1 only.
+#   set_mount       sets the prerequisite MOUNT if a file system can be mounted, else notes that a test is skipped.
 #   left_behind <name>
 #                   prints what is left of quarantines in the person's store.
 #   nothing_left <name>
-#                   checks that it is nothing.
+#                   checks that nothing is.
 
 AIG_BIN=${AIG_BIN:-$(cd "$SHARNESS_TEST_SRCDIR/../bin" && pwd)}
 PATH=$AIG_BIN:$PATH
@@ -51,7 +51,7 @@ as () {
 	shift
 	(
 		cd "$as_home/repo" &&
-		# A subshell is a shell of its own, and an assignment before a function may not be.
+		# A subshell, since an assignment before a function call may outlast the call.
 		HOME=$as_home && export HOME &&
 		"$@"
 	)

@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 #
-# What demonstrations share. Sourced, it makes a temporary directory, $demo, and says where the programs are, $bin; when the script ends, the
-# processes in $running are ended and the directory is removed.
+# What the demos share. Sourcing it makes a temporary directory, $demo, and sets $bin, where the programs are; when the script ends, it ends
+# the processes in $running and removes the directory.
 #
 #   wait_for <basic regular expression> <file>
 #                          waits (20 seconds at most) until a line of the file matches.

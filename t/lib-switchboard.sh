@@ -11,8 +11,8 @@
 #                          SWITCHBOARD_LOG.
 #   stop_switchboard       ends it and expects exit status 0; anything but a log
 #                          on its standard error is a failure.
-#   sb_ssh <argument>...   runs ssh with no configuration of the user's, no
-#                          question asked, to the switchboard; the arguments
+#   sb_ssh <argument>...   runs ssh to the switchboard, without the user's
+#                          configuration and without questions; the arguments
 #                          are the command, or options before it. SB_AGENT is
 #                          the socket of an agent that it may use.
 #   sb_command             prints the same as a shell expression to which a
@@ -20,7 +20,7 @@
 #   sb_wait_for <text> <file>
 #                          waits (20 seconds at most) until a line of the file
 #                          matches the basic regular expression.
-#   sb_token <file>        waits for the token on what was ssh's standard error,
+#   sb_token <file>        waits for the token in the file, ssh's standard error,
 #                          and prints it.
 #   sb_wait_gone <pid>     waits (20 seconds at most) for a process to end.
 #
@@ -105,8 +105,8 @@ sb_token () {
 	sed -n 's/^\([0-9a-f]\{5,\}\)$/\1/p' "$1"
 }
 
-# A process that has ended is gone, also if nobody has asked for its end yet; nor need its parent ever ask, where that is the
-# first process of a container.
+# A zombie counts as gone: its parent may not have waited for it yet, and never will if that is the first process of a
+# container that doesn't reap.
 sb_wait_gone () {
 	sb_tries=0
 	while kill -0 "$1" 2>/dev/null && ! grep -q "^State:.*zombie" "/proc/$1/status" 2>/dev/null; do

@@ -1,5 +1,5 @@
 #!/bin/sh
-# All linters over everything, none stopping another.
+# Runs every linter over everything, even after one has failed.
 
 cd "$(dirname "$0")/.." || exit
 status=0
@@ -10,12 +10,12 @@ if test -n "$unformatted"; then
 	echo "$unformatted"
 	status=1
 fi
-# The benchmarks, and what makes the packages, are modules of their own.
+# The benchmarks and the packaging are modules of their own.
 for module in . t/bench t/dist; do
 	go vet -C $module ./... || status=1
 	go run -C $module honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./... || status=1
 done
-# An int has 32 bits there.
+# An int has 32 bits on 386.
 GOARCH=386 go vet ./... || status=1
 for os in windows darwin freebsd; do
 	GOOS=$os go vet ./... || status=1

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds the git of Debian 13 from its source package, as far as tests need it, for `make test-git GIT=<prefix>`. It is one that
-# follows fetch.fsck.<msg-id> (2.44 or later), which Debian 12 has not. Where it can't be had, a line on standard error says why,
-# and the exit status is 1.
+# Builds Debian 13's git from its source package, as far as the tests need it, for `make test-git GIT=<prefix>`. Unlike Debian
+# 12's, it honours fetch.fsck.<msg-id> (2.44 or later). If it can't be built, a line on standard error says why, and the exit
+# status is 1.
 
 set -eu
 prefix=${1:?usage: t/newer-git.sh <prefix>}
@@ -17,7 +17,7 @@ cannot () {
 
 command -v apt-get >/dev/null || cannot "there is no apt-get here"
 
-# What apt-get is told here is for this directory alone.
+# These settings of apt-get apply to this directory only.
 mkdir -p "$work/lists/partial" "$work/archives/partial"
 echo "deb-src http://deb.debian.org/debian $suite main" >"$work/sources.list"
 apt () {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the Debian packages of HEAD in a fresh bookworm, uses them there as people would, and removes them without a rest. Prints what it
-# does. Where no such system can be had (no root, no mirror, no mounts), it says so, and nothing is tested.
+# Installs the Debian packages of HEAD in a fresh bookworm, uses them there as people would, and checks that removing them leaves nothing
+# behind. Prints what it does. Without such a system (no root, no mirror, no mounts), it says so, and tests nothing.
 
 set -eu
 cd "$(dirname "$0")/.."
@@ -24,17 +24,17 @@ go run -C t/dist . -o "$work/dist" -targets "linux/$(go env GOARCH)" >/dev/null
 debootstrap --variant=minbase --include=git,openssh-client,man-db,bash-completion,systemd \
 	bookworm "$root" >"$work/log" 2>&1 || skip "debootstrap made no system: $(tail -n 1 "$work/log")"
 mount -t proc proc "$root/proc" || skip "nothing can be mounted"
-# Nothing is to be downloaded any more: what the packages need is there.
+# Nothing more is downloaded: what the packages need is installed.
 cp "$work"/dist/*.deb "$root/tmp/"
 
-inside () { # <shell commands>: as they are printed, in the chroot
+inside () { # <shell commands>: prints them, and runs them in the chroot
 	echo "\$ $1"
 	chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 MANPAGER=cat \
 		bash -euc "$1" </dev/null
 	echo
 }
 
-# What packages may leave behind are the records of dpkg and apt, caches, logs, and what a boot clears.
+# Packages may leave behind dpkg's and apt's records, caches, logs, and what a boot clears.
 list () {
 	(cd "$root" && find . -xdev \( -path ./proc -o -path ./tmp -o -path ./root -o -path './var/lib/dpkg' -o -path './var/lib/apt' \
 		-o -path './var/cache' -o -path ./run -o -path './var/log' \) -prune -o -print | sort)
@@ -83,7 +83,7 @@ diff "$work/before" "$work/after" || {
 	exit 1
 }
 
-# The RPM packages have the same, but no system of their own here: rpm lays them out, and takes them away again.
+# The RPM packages hold the same, but there is no RPM system here: rpm only unpacks and removes them.
 rpms=$work/rpms
 mkdir "$rpms"
 as_rpm () {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the programs for other processors than this machine's, as far as it can: platforms.sh [386] [arm64] [windows]. What can't be run
-# is counted as skipped.
+# Runs the programs for other platforms than this machine's, as far as it can: platforms.sh [386] [arm64] [windows]. What can't run is
+# counted as skipped.
 #
 #   386       the whole test suite, built for 32 bits
 #   arm64     a sync between a program for arm64, under qemu-user, and one for this machine, either way round
@@ -41,8 +41,8 @@ build () { # <directory> <GOOS> <GOARCH> <package>...
 	CGO_ENABLED=0 GOOS=$os GOARCH=$arch go build -o "$directory/" "$@"
 }
 
-# A person has a key and a repository of which the other knows nothing. Each runs the program in a directory of his own.
-person () { # <name>
+# person <name>: makes a key, and a repository with objects that nobody else has.
+person () {
 	ssh-keygen -q -t ed25519 -N '' -f "$work/$1.key"
 	git init -q "$work/$1"
 	for n in 1 2 3; do
@@ -56,7 +56,7 @@ objects () { # <name>
 	git -C "$work/$1" cat-file --batch-all-objects --batch-check | sort
 }
 
-# equal <Alice's program> <Bob's program>: they have one sync, and hold the same afterwards.
+# equal <Alice's program> <Bob's program>: they sync once, and hold the same afterwards.
 equal () {
 	rm -rf "$work"/alice* "$work"/bob*
 	person alice
@@ -78,7 +78,7 @@ equal () {
 	git -C "$work/alice" fsck --strict
 }
 
-# The Windows programs find a git and a sh that have this machine's do the work, as t/windows says.
+# The Windows programs find a git and a sh that pass the work on to this machine's (t/windows).
 windows () {
 	build "$work/windows" windows amd64 ./cmd/... ./t/windows
 	mv "$work/windows/windows.exe" "$work/windows/git.exe"
@@ -88,7 +88,7 @@ windows () {
 	doubles=$!
 	export WINEPREFIX="$work/wine" WINEDEBUG=-all WINEPATH="Z:$work/windows"
 	wineboot -i >/dev/null 2>&1
-	# Go wants a library that Wine has from version 8.3 on.
+	# Go needs a library that Wine has since 8.3.
 	if ! wine "$work/windows/git-aig-sync.exe" --version >/dev/null 2>&1; then
 		if ! command -v x86_64-w64-mingw32-gcc >/dev/null; then
 			skip "the Windows programs" "this Wine is older than 8.3, and there is no gcc-mingw-w64 to mend it"
@@ -111,7 +111,7 @@ windows () {
 	wineserver -k
 }
 
-# git asks the remote helper as it asks any, on standard input and output; here the questions are written down.
+# Plays git's part for the remote helper: what git would write to its standard input is written here.
 cloned () {
 	rm -rf "$work"/alice* "$work"/bob*
 	person alice

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what this machine lacks of what is asked for, as Debian packages: setup.sh [demo] [test] [lint] [packages] [bench]. The programs and
-# the demo need git, ssh and Go only, which are looked for whatever is asked.
+# Installs the missing Debian packages for the given purposes: setup.sh [demo] [test] [lint] [packages] [bench]. The programs and the demo
+# need only git, ssh and Go, which are always checked for.
 
 set -eu
 
@@ -22,7 +22,7 @@ for what; do
 		need perl prove
 		need procps ps
 		need sharness /usr/share/sharness/sharness.sh
-		# Its completion is tested, as is that of bash; that of fish is where it is there, for it needs much more.
+		# The tests of completion need it, besides bash; fish, which needs much more, is tested only if it is installed.
 		need zsh zsh
 		# The race detector links with the C library.
 		need gcc gcc

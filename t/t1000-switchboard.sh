@@ -7,7 +7,7 @@ test_description='two vanilla ssh clients at the switchboard'
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 
 # Run ssh in the background with its streams in files and its exit status in
-# $name.status; $bg is its process. The file in standard input is given whole.
+# <name>.status.
 # bg_ssh <name> <input> <ssh argument>...
 bg_ssh () {
 	bg_name=$1 bg_input=$2
@@ -26,8 +26,8 @@ exits () {
 	sb_wait_for . "$1.status" && echo "$2" >"$1.want" && test_cmp "$1.want" "$1.status"
 }
 
-# Expect ssh to end with status 1 and one line of the switchboard's that
-# contains a text. ssh itself may add what it thinks of that.
+# Expect ssh to end with status 1 and one line from the switchboard that
+# contains the text. ssh itself may add to that.
 # refused <text> <ssh argument>...
 refused () {
 	refused_text=$1
@@ -38,8 +38,7 @@ refused () {
 	test "$(grep -c "^switchboard: " refused.err)" = 1
 }
 
-# The process of the ssh client with this word in its command line, a child's
-# child of ours.
+# Print the process of the ssh client whose command ends in this word.
 ssh_of () {
 	pgrep -f "^ssh .*-p $SWITCHBOARD_PORT 127.0.0.1 $1\$"
 }
@@ -53,8 +52,8 @@ test_expect_success 'it listens, and its log says where and with which key' '
 	echo "from bob" >from_b
 '
 
-# Both ends say their end of file at different times, and both get status 0:
-# many times over, since the two ends race each other.
+# The two sides end their input at different times, and both get status 0: many
+# times over, since they race.
 test_expect_success 'two sides are joined, bytes and ends of file go both ways' '
 	for i in $(test_seq 1 20); do
 		bg_ssh a from_a new &&
@@ -82,7 +81,7 @@ test_expect_success 'one end of file leaves the other direction open' '
 	exits a 0 && exits b 0
 '
 
-test_expect_success 'megabytes go both ways at the same time, the first of them early' '
+test_expect_success 'megabytes go both ways at the same time, the first before the other side has come' '
 	head -c 20000000 /dev/urandom >big_a && head -c 10000000 /dev/urandom >big_b &&
 	bg_ssh a big_a new &&
 	token=$(sb_token a.err) &&
@@ -137,7 +136,7 @@ test_expect_success 'a remote forward is refused' '
 	refused "no port forwarding" -R 127.0.0.1:0:127.0.0.1:1 new
 '
 
-test_expect_success 'a local forward carries nothing, and what it came with goes on' '
+test_expect_success 'a local forward carries nothing, and its session goes on' '
 	echo aaa >l.in &&
 	mkfifo fifo_l &&
 	bg_ssh l fifo_l -L "$PWD/forward:127.0.0.1:$SWITCHBOARD_PORT" new &&
@@ -158,7 +157,7 @@ test_expect_success 'a local forward carries nothing, and what it came with goes
 '
 
 # The other side has not finished, and so gets status 1. Had it only waited for
-# the end of file, it might get 0: SSH shows a lost connection like that.
+# the end of file, it might get 0, as SSH shows a lost connection so.
 test_expect_success 'a side that is killed leaves the other with its end of file and status 1' '
 	mkfifo fifo_k fifo_o &&
 	for signal in KILL TERM; do
@@ -218,13 +217,13 @@ test_expect_success 'SIGTERM tells those who wait, lets a link end, and ends wit
 	wait "$SWITCHBOARD_PID"
 '
 
-test_expect_success 'the log knows no token and no byte of a link' '
+test_expect_success 'the log holds no token and no byte of a link' '
 	grep "msg=linked" "$SWITCHBOARD_LOG" &&
 	grep "msg=refused .*token=" "$SWITCHBOARD_LOG" &&
 	test_must_fail grep -e "$token" -e "$waiting" -e "from bob" -e "from alice" "$SWITCHBOARD_LOG"
 '
 
-test_expect_success 'the host key stays, and those who ask for nothing have to go' '
+test_expect_success 'the host key stays, and a client that asks for nothing is dropped' '
 	fingerprint=$SWITCHBOARD_FINGERPRINT &&
 	start_switchboard --command-time 300ms &&
 	test "$fingerprint" = "$SWITCHBOARD_FINGERPRINT" &&
@@ -233,7 +232,7 @@ test_expect_success 'the host key stays, and those who ask for nothing have to g
 	grep "msg=refused no_command=1" "$SWITCHBOARD_LOG"
 '
 
-test_expect_success 'who is not let in, or is slow, is told so before the handshake' '
+test_expect_success 'a client that is not let in, or is slow, is told so before the handshake' '
 	mkfifo fifo_m &&
 	start_switchboard --handshake-time 300ms &&
 	perl -MSocket -e "
@@ -288,7 +287,7 @@ test_expect_success 'it outlives the reader of its log' '
 	kill "$SWITCHBOARD_PID" && wait "$SWITCHBOARD_PID"
 '
 
-test_expect_success 'what was told to ignore SIGINT goes on ignoring it' '
+test_expect_success 'a switchboard told to ignore SIGINT goes on ignoring it' '
 	{
 		(
 			trap "" INT &&
@@ -331,14 +330,14 @@ test_expect_success 'usage on standard output, bad usage and failures on standar
 	grep "^fatal: the host key .*chmod 600" err && test "$(wc -l <err)" = 1
 '
 
-# logs <option>...: what a switchboard says from its start to its end.
+# logs <option>...: starts and ends a switchboard, whose log is in log.
 logs () {
 	"$SWITCHBOARD_BIN/aig-switchboard" --host-key new-key "$@" 2>log &
 	logs_pid=$!
 	sb_wait_for listening log && kill "$logs_pid" && wait "$logs_pid"
 }
 
-test_expect_success 'options from a file: those of the command line count more, and what is unknown is an error' '
+test_expect_success 'options from a file: those on the command line override it, and an unknown one is an error' '
 	printf "%s\n" "# limits" "" "max-links 0" >config &&
 	test_expect_code 129 "$SWITCHBOARD_BIN/aig-switchboard" --config config --check-config 2>err && grep "the most links" err &&
 	"$SWITCHBOARD_BIN/aig-switchboard" --config config --max-links 3 --check-config 2>err && test_must_be_empty err &&

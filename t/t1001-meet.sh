@@ -83,7 +83,7 @@ test_expect_success 'a side that is killed while it waits is forgotten' '
 	met
 '
 
-test_expect_success 'what is no name, and no letter, is refused in one line' '
+test_expect_success 'an invalid name or letter is refused in one line' '
 	for words in "" "$name" "$name c" "$name A" "${name#0} a" "$(echo $name | tr a-f A-F) a" "$name a b"; do
 		test_expect_code 1 sb_ssh meet $words </dev/null >out 2>err &&
 		test_must_be_empty out &&
@@ -91,7 +91,7 @@ test_expect_success 'what is no name, and no letter, is refused in one line' '
 	done
 '
 
-test_expect_success 'the log knows no name' '
+test_expect_success 'the log holds no name' '
 	stop_switchboard &&
 	grep "msg=linked" "$SWITCHBOARD_LOG" &&
 	test_must_fail grep -i $name "$SWITCHBOARD_LOG"

@@ -6,7 +6,7 @@ test_description='every shape of repository synchronises'
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 . "$SHARNESS_TEST_SRCDIR/lib-aig.sh"
 
-# Everything that a store of this shape had and has not, has got and must not lose.
+# Prints the names of all objects in a store, those of its alternates included.
 everything () {
 	git -C "$1" cat-file --batch-all-objects --batch-check='%(objectname)'
 }
@@ -75,7 +75,7 @@ test_expect_success 'GIT_OBJECT_DIRECTORY and GIT_ALTERNATE_OBJECT_DIRECTORIES s
 	find other/.git/objects -type f >came && test_must_be_empty came
 '
 
-test_expect_success 'alternates, of whose objects those are ours to offer that our references reach' '
+test_expect_success 'alternates, of whose objects we offer those that our references reach' '
 	bob_of && as alice git gc -q --prune=now && git clone -q --shared "$origin" "a:b \"c" &&
 	becomes_equal "$PWD/a:b \"c" "$PWD/bob/repo" &&
 	bob_of && becomes_equal "$PWD/bob/repo" "$PWD/a:b \"c" &&

@@ -11,7 +11,7 @@ alice () {
 	sync_as alice bob "$@"
 }
 
-# A transport that is Bob, who trusts whom he is told to.
+# bob_trusting <fingerprint>: prints a transport to Bob, who trusts that key.
 bob_trusting () {
 	echo "cd '$SHARNESS_TRASH_DIRECTORY/bob/repo' && HOME='$SHARNESS_TRASH_DIRECTORY/bob' TRUST=$1 git aig-sync -"
 }
@@ -54,13 +54,13 @@ test_expect_success 'the other side does not trust us' '
 	unchanged
 '
 
-test_expect_success 'who trusts their own key in place of the peer'"'"'s is told so' '
+test_expect_success 'whoever trusts their own key in place of the peer'"'"'s is told so' '
 	sync_as alice alice "$(bob_trusting "$(fingerprint alice)")" &&
 	sync_fails "(the key that you trust is your own)" &&
 	unchanged
 '
 
-test_expect_success 'no peer: the transport ended, with its status and its last words before' '
+test_expect_success 'no peer: the transport ended, and its status and last words are shown' '
 	alice "echo \"no route\" >&2; exit 7" &&
 	sync_fails "exit status 7" &&
 	head -n 1 alice.err >first && printf "%s\n" "transport: \"no route\\n\"" >expect && test_cmp expect first
@@ -119,7 +119,7 @@ test_expect_success 'both only pull' '
 '
 
 set_mount
-test_expect_success MOUNT 'a full disk: ours says so, the other side hears it, and the store is as it was' '
+test_expect_success MOUNT 'a full disk: our side says so, the other side hears it, and the store is as it was' '
 	head -c 3000000 /dev/urandom >bob/repo/r && as bob git add r && as bob git commit -q -m big &&
 	mkdir -p full && cat >on-a-small-disk <<-EOF &&
 	mount -t tmpfs -o size=1m none full && git init -q full/repo && cd full/repo &&
@@ -136,7 +136,7 @@ test_expect_success MOUNT 'a full disk: ours says so, the other side hears it, a
 	test_must_be_empty left.objects && test_must_be_empty left.tmp
 '
 
-test_expect_success 'a pack that has lost its index is named, and what makes one' '
+test_expect_success 'a pack that has lost its index is named, with the command that makes one' '
 	as alice git repack -adq &&
 	pack=$(echo alice/repo/.git/objects/pack/pack-*.pack) && rm -f "${pack%.pack}.idx" &&
 	alice "$(bob_trusting "$(fingerprint alice)")" &&

@@ -22,8 +22,8 @@ test_expect_success 'Alice and Bob, a megabyte each' '
 	cp -r alice alice.before && cp -r bob bob.before
 '
 
-# cut <transport>: Alice fails, neither promises anything, both stores are sound and hold what they held, and perhaps
-# what has come whole; then the same again without the cut.
+# cut_and_mend <transport>: Alice fails, neither promises anything, both stores are sound and hold what they held, and perhaps
+# objects that arrived complete; then the same again without the cut.
 
 cut_and_mend () {
 	rm -rf alice bob && cp -r alice.before alice && cp -r bob.before bob &&
@@ -62,7 +62,7 @@ do
 	'
 done
 
-# A large file travels in a pack of its own. What has come of it stays for the next run.
+# A large file travels in a pack of its own. What has come of it is kept for the next run.
 
 test_expect_success 'Bob has a file of 40 million bytes' '
 	rm -rf alice bob && cp -r alice.before alice && cp -r bob.before bob &&
@@ -93,7 +93,7 @@ test_expect_success 'cut every 10 million bytes, it arrives' '
 	same_stores && nothing_left alice
 '
 
-# Of many small objects in one pack, what has come of it is taken in when the link breaks.
+# Of many small objects in one pack, those that have arrived are taken in when the link breaks.
 
 test_expect_success 'Bob has 4,000 files of 1,000 bytes' '
 	rm -rf alice bob && cp -r alice.before alice && mv bob.before bob.large && person bob &&
@@ -112,7 +112,7 @@ test_expect_success 'cut at half, at most 54 % come the second time' '
 	same_stores && nothing_left alice
 '
 
-# A pack has the newest commits first. Whoever is told of those that nothing points to hears of the same ones, cut or not.
+# A pack has the newest commits first. The same commits that nothing points to are reported, cut or not.
 
 test_expect_success 'Bob has lost ten commits' '
 	rm -rf alice bob alice.before bob.before && person alice && person bob && TRUST_ALICE=$(fingerprint alice) &&
@@ -127,7 +127,7 @@ test_expect_success 'Bob has lost ten commits' '
 
 for part in 1 3 5 7 9
 do
-	test_expect_success "cut at $part tenths, the tip that is told of is the same" '
+	test_expect_success "cut at $part tenths, the tip reported is the same" '
 		rm -rf alice bob && cp -r alice.before alice && cp -r bob.before bob &&
 		from_bob --cut-from $((part * 20000 + 4000)) && sync_fails "" && nothing_left alice &&
 		sync_as alice bob --porcelain "TRUST=$TRUST_ALICE; export TRUST; $bob" && cat alice.out alice.err &&
@@ -136,7 +136,7 @@ do
 	'
 done
 
-test_expect_success 'a run that tells nothing of references forgets nothing either' '
+test_expect_success 'a run that reports nothing about references forgets no tip' '
 	rm -rf alice bob && cp -r alice.before alice && cp -r bob.before bob &&
 	from_bob --cut-from 100000 && sync_fails "" && from_bob --cut-from 60000 && sync_fails "" &&
 	sync_as alice bob --no-refs "TRUST=$TRUST_ALICE; export TRUST; $bob" && same_stores &&

@@ -6,7 +6,7 @@ test_description='who we are and whom we trust: option, environment, configurati
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 . "$SHARNESS_TEST_SRCDIR/lib-aig.sh"
 
-# The agent's socket has a short name, since a long one has no room in a socket's address.
+# The agent's socket has a short path, since a long one doesn't fit a socket's address.
 agent_dir=$(mktemp -d) || exit 1
 agent_pid=
 trap 'sb_code=$?; agent_kill; rm -rf "$agent_dir"; (exit $sb_code); die' EXIT
@@ -28,7 +28,7 @@ start_agent () {
 	done
 }
 
-# Nothing in this file may ask anybody but this program, which keeps what it was asked and answers with what the test
+# Nothing in this file may ask except through this program, which records what it was asked and answers with what the test
 # has put into the file "passphrase".
 cat >askpass <<-\EOS
 	#!/bin/sh
@@ -55,7 +55,7 @@ fp () {
 	ssh-keygen -lf "$1" | cut -d " " -f 2
 }
 
-# alice <assignment>... <command>...: Alice runs it, in her repository. What hangs is ended, and that is no status of ours.
+# alice <assignment>... <command>...: Alice runs it, in her repository. What hangs is killed, with a status that is none of ours.
 alice () {
 	rm -f asked
 	as alice timeout -k 5 60 env "$@" >alice.out 2>alice.err
@@ -67,7 +67,7 @@ bob () {
 	echo "unset SSH_AUTH_SOCK; cd '$PWD/bob/repo' && HOME='$PWD/bob' AIG_IDENTITY='$1' TRUST='$2' git aig-sync --summary -"
 }
 
-# Alice and Bob have said that both hold everything, which is so.
+# Alice and Bob have said that both hold everything, which is true.
 synced () {
 	if test "$(cat alice.status)" != 0
 	then
@@ -153,7 +153,7 @@ test_expect_success 'own key: the option beats the environment, which beats the 
 	alice git -c aig.identity="~/ecdsa-521" aig-sync --fingerprint && is_me alice/ecdsa-521
 '
 
-test_expect_success 'a sync is by the same key' '
+test_expect_success 'a sync uses the same key' '
 	alice TRUST="$(fp "$default")" git aig-sync "$(bob "$default" "$(fp alice/ed25519)")" && synced &&
 	alice TRUST="$(fp "$default")" AIG_IDENTITY="$A/ecdsa-256" git aig-sync "$(bob "$default" "$(fp alice/ecdsa-256)")" &&
 	synced &&
@@ -166,7 +166,7 @@ test_expect_success 'a sync is by the same key' '
 
 # Trust
 
-# Alice as she is by default, who has to be told whom she trusts: Bob by his default key.
+# Bob as a transport, with his default key, trusting Alice's.
 to_bob () {
 	bob "$default" "$(fingerprint alice)"
 }
@@ -207,7 +207,7 @@ test_expect_success 'trust pasted: the line of ssh-keygen, that of the public ke
 	distrusted alice git aig-sync --trust "$(cat bob/ed25519.pub)" "$(to_bob)"
 '
 
-test_expect_success '~ where no shell has replaced it' '
+test_expect_success '~ that no shell has expanded' '
 	trusted alice TRUST="$right" AIG_IDENTITY="~/ed25519" git aig-sync "$(bob "$default" "$(fp alice/ed25519)")" &&
 	trusted alice TRUST="$right" git aig-sync --identity="~/ed25519" "$(bob "$default" "$(fp alice/ed25519)")"
 '
@@ -252,7 +252,7 @@ test_expect_success 'without trust, the line that the other side needs is that o
 # Each of the two is the SSH server in some runs, and both have a key of the kind.
 for kind in ed25519 ecdsa-256 ecdsa-384 ecdsa-521 rsa-3072
 do
-	test_expect_success "a sync by keys of $kind" '
+	test_expect_success "a sync with keys of $kind" '
 		news &&
 		alice TRUST="$(fp bob/$kind)" git aig-sync --identity "$A/$kind" "$(bob "$B/$kind" "$(fp alice/$kind)")" &&
 		synced && nothing_asked
@@ -326,7 +326,7 @@ test_expect_success 'an encrypted key that the agent holds: nothing is asked' '
 	synced && nothing_asked
 '
 
-test_expect_success 'an agent that is gone is no agent: the encrypted key is asked for' '
+test_expect_success 'an agent that is gone counts as none: the passphrase is asked for' '
 	pid=$agent_pid && agent_kill && sb_wait_gone $pid &&
 	news &&
 	alice SSH_AUTH_SOCK="$SOCK" TRUST="$right" git aig-sync --identity "$A/locked" \
@@ -334,7 +334,7 @@ test_expect_success 'an agent that is gone is no agent: the encrypted key is ask
 	synced && test "$(wc -l <asked)" = 1
 '
 
-# What can't be used: refused with these words, before the transport starts.
+# The key can't be used, and is refused with these words before the transport starts.
 refused () { # <file> <word>...
 	alice TRUST="$right" git aig-sync --identity "$1" "touch \"$PWD/was.run\"" &&
 	shift &&

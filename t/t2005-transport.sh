@@ -6,7 +6,7 @@ test_description='the transport: what it says, how it ends, what it may ask, and
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 . "$SHARNESS_TEST_SRCDIR/lib-aig.sh"
 
-# here is for transports, which start in Alice's repository.
+# Transports start in Alice's repository, and use $here.
 here=$PWD
 
 # Bob as a transport, or as the last part of one.
@@ -14,7 +14,7 @@ bob () {
 	echo "cd '$here/bob/repo' && HOME='$here/bob' TRUST=$(fingerprint alice) git aig-sync --summary -"
 }
 
-# alice <argument>... runs git aig-sync as Alice, who trusts Bob. What hangs is ended, and that is no status of ours.
+# alice <argument>... runs git aig-sync as Alice, who trusts Bob. What hangs is killed, with a status that is none of ours.
 alice () {
 	(
 		TRUST=$(fingerprint bob) && export TRUST &&
@@ -135,7 +135,7 @@ test_expect_success 'one that ignores SIGTERM is killed, after a success and aft
 	sync_fails "boo" && test "$(wc -l <pids)" = 2 && gone pids
 '
 
-test_expect_success 'one that is ended by SIGTERM to us' '
+test_expect_success 'SIGTERM to us ends it' '
 	news && rm -f alice.err &&
 	{
 		(
@@ -156,7 +156,7 @@ test_expect_success 'its exit status does not count after a success' '
 	grep -x "transport: \"farewell\\\\n\"" alice.err
 '
 
-# Standard input and output as the pipe. What to do with what came may follow the report on standard error.
+# Standard input and output as the pipe. Suggestions may follow the report on standard error.
 
 test_expect_success '"-" at the end of a transport, in the words of the manual' '
 	git init -q alice/other && echo "of the other" | git -C alice/other hash-object -w --stdin >others &&
@@ -170,7 +170,7 @@ test_expect_success '"-" at the end of a transport, in the words of the manual' 
 	} | sed "s/.*/transport: \"&\\\\n\"/" >expect && sed "/^transport: \"\\.\\\\n\"\$/q" err >report && test_cmp expect report
 '
 
-# in_the_other <command>...: what Alice does in her repository, whatever is set there, her transport does in the other.
+# in_the_other <command>...: Alice runs it in her repository, and her transport runs in the other, whatever is set in hers.
 in_the_other () {
 	rm -rf alice/other && git init -q alice/other &&
 	echo "of the other" | git -C alice/other hash-object -w --stdin >others &&
@@ -194,7 +194,7 @@ test_expect_success 'a transport opens the repository that it names, not the one
 	in_the_other git -c core.bare=false -c aig.trust="$me" aig-sync
 '
 
-# Two processes joined by two FIFOs. Alice opens "to_alice" first and Bob too, so that neither waits for the other.
+# Two processes joined by two FIFOs. Both open "to_alice" first, so that neither waits for the other.
 joined () { # <option>...
 	rm -f to_alice to_bob && mkfifo to_alice to_bob &&
 	{
@@ -233,7 +233,7 @@ test_expect_success '"-" says nothing, unless asked to' '
 # The terminal
 
 # on_terminal <transport>: Alice types the command at a terminal of her own, in a shell with job control. "screen" is
-# what the terminal shows; sees waits until that has a line with the text, or so many; type_in types; off_terminal waits
+# what the terminal shows; sees waits until that has a line with the text, or that many; type_in types; off_terminal waits
 # for her shell to end.
 cat >job <<-\EOS
 	trap : INT
@@ -285,7 +285,7 @@ off_terminal () {
 	test_must_fail grep -w -e "-echo" modes && grep -w -e "-*echo" modes
 }
 
-# Ctrl-C ends it, and the shell gets to know.
+# Ctrl-C ends it, and the shell can tell.
 stopped () {
 	type_in "\\0003" && off_terminal &&
 	echo 130 >expect && test_cmp expect alice.status && test_must_be_empty alice.out
@@ -296,7 +296,7 @@ interrupted () {
 	stopped && test_must_fail grep "^fatal" alice.err
 }
 
-# ssh with a host key that it does not know, which it has to ask about.
+# ssh that does not know the host key, and has to ask.
 asking_ssh () {
 	sb_command | sed -e "s/BatchMode=yes/StrictHostKeyChecking=ask/" -e "s/known_hosts\"/known_hosts.alice\"/"
 }

@@ -28,7 +28,7 @@ test_expect_success 'Alice and Bob, both at home and at work, and a switchboard'
 	start_switchboard
 '
 
-# Every store is what it was in the beginning.
+# Every repository is as it was in the beginning.
 untouched () {
 	for who in $everybody
 	do
@@ -69,7 +69,7 @@ statuses () {
 	done | tr "\n" " "
 }
 
-test_expect_success 'crossed without contexts: everybody is the right person, and what is in the wrong repository is taken' '
+test_expect_success 'crossed without contexts: everybody is the right person, and the objects of the wrong repository are taken' '
 	crossed=1 && four && test "$(statuses)" = "0 0 0 0 " &&
 	as alice git cat-file -e "$(as bob2 git rev-parse HEAD)" && as bob git cat-file -e "$(as alice2 git rev-parse HEAD)" &&
 	test_must_fail as alice git cat-file -e "$(as bob git rev-parse HEAD)" &&
@@ -92,14 +92,14 @@ test_expect_success 'one of two pairs has a context: crossed, all four fail all 
 	grep "^fatal: .*ours is \"home\" and the peer.s none" alice.err && grep "^fatal: .*ours is none and the peer.s \"home\"" bob2.err
 '
 
-test_expect_success 'not crossed: the same words hinder nobody' '
+test_expect_success 'not crossed: the same words do no harm' '
 	crossed= && four --context=home --context=work && test "$(statuses)" = "0 0 0 0 " &&
 	same_stores && objects alice2 >a && objects bob2 >b && test_cmp a b &&
 	test_must_fail as alice git cat-file -e "$(as alice2 git rev-parse HEAD)" &&
 	anew && stop_switchboard
 '
 
-# Where a word comes from. Bob runs with what $bob says before the command.
+# Where a word comes from. Bob runs with the assignment before his command.
 meet () { # <assignment of Bob> <command of Alice>...
 	bob="cd '$PWD/bob/repo' && HOME='$PWD/bob' TRUST=$(fingerprint alice) $1 git aig-sync -q -"
 	shift
@@ -126,7 +126,7 @@ test_expect_success 'any text without control characters is a word' '
 	differ "AIG_CONTEXT=\"two words ☃\"" git aig-sync --context "two  words ☃"
 '
 
-test_expect_success 'what is no word is said before anything starts' '
+test_expect_success 'an invalid word is refused before anything starts' '
 	long=$(printf "%0129d" 0) && tab=$(printf "a\tb") && bad=$(printf "a\377") &&
 	for word in "" "$long" "$tab" "$bad"
 	do

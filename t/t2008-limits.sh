@@ -9,13 +9,13 @@ bob_here () {
 	echo "cd '$SHARNESS_TRASH_DIRECTORY/bob/repo' && HOME='$SHARNESS_TRASH_DIRECTORY/bob' TRUST=$(fingerprint alice) git aig-sync -"
 }
 
-# Alice's store is what it was.
+# Alice's store is as it was.
 unchanged () {
 	objects alice >now && test_cmp alice.had now &&
 	nothing_left alice
 }
 
-# alice_has <configuration variable> <value> does what follows with it.
+# alice_has <configuration variable> <value>: sets it for what follows.
 alice_has () {
 	as alice git config "$1" "$2"
 }
@@ -24,7 +24,7 @@ alice_has_not () {
 	as alice git config --unset-all "$1"
 }
 
-test_expect_success 'Alice, and Bob, who has what takes a lot of memory' '
+test_expect_success 'Alice, and Bob, who has an object that takes a lot of memory' '
 	person alice && person bob && commit alice "of Alice" && commit bob "of Bob" &&
 	head -c 100000000 /dev/zero >zeros && as bob git hash-object -w "$PWD/zeros" &&
 	objects alice >alice.had
@@ -62,7 +62,7 @@ test_expect_success 'aig.maxInputSize' '
 	unchanged
 '
 
-test_expect_success 'values that are none' '
+test_expect_success 'invalid values' '
 	for setting in "aig.maxMemory -1" "aig.maxInputSize much" "fetch.fsck.badDate never"
 	do
 		alice_has ${setting% *} "${setting#* }" &&
@@ -79,7 +79,7 @@ test_expect_success 'without limits all of it comes in' '
 	same_stores
 '
 
-test_expect_success 'Bob has a tree that only Alice takes who has demoted the message, with git 2.44 or later' '
+test_expect_success 'Alice takes a bad tree from Bob only after demoting the message, with git 2.44 or later' '
 	objects alice >alice.had &&
 	printf "100644 blob %s\t.git\n" "$(as bob git rev-parse HEAD:r)" >tree &&
 	as bob git mktree <tree >bad &&

@@ -25,19 +25,19 @@ test_expect_success 'a dry run says how much would move, moves nothing, and make
 	grep "^transport: \"fatal: the peer gave up: .*it was a dry run (--dry-run), in which nothing moves" alice.err
 '
 
-test_expect_success 'what is reachable counts, if only that is given; both sides may want to know' '
+test_expect_success 'if only what is reachable is given, only that counts; both sides may do a dry run' '
 	lost=$(echo lost | as alice git hash-object -w --stdin) && test -n "$lost" &&
 	alice_runs --dry-run --give=reachable "sh ../../near --dry-run" && printf "= 0\n> 3\n< 6\n" >expect && test_cmp expect alice.out
 '
 
-test_expect_success 'GIT_TRACE has what is done, and every child' '
+test_expect_success 'GIT_TRACE has every step and every child' '
 	trace=$PWD/trace && GIT_TRACE=$trace alice_runs -v "sh ../../near" && tail -n 1 alice.out | grep -x "\." &&
 	grep "^[0-9:.]* sync.go:[0-9]* *trace: listing our objects\|^[0-9:.]* [a-z]*.go:[0-9]* *trace: waiting for the peer.s hello" trace &&
 	grep "trace: run_command: \[\"git\" \"index-pack\" " trace && grep "trace: built-in: git index-pack" trace &&
 	grep "trace: run_command: \[\"sh\" \"-c\" \"sh ../../near\"\]" trace
 '
 
-test_expect_success '-v has what is done on standard error' '
+test_expect_success '-v names the steps on standard error' '
 	grep -x "waiting for the peer to come" alice.err && grep -x "checking what has come" alice.err && grep -x "packing our objects" alice.err
 '
 

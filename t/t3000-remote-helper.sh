@@ -50,13 +50,13 @@ ok () {
 	fi
 }
 
-# failed <status> <text>: Alice's git ended so, with the text in what it said.
+# failed <status> <text>: Alice's git ended with that status, and said the text.
 failed () {
 	echo "$1" >expect.status && test_cmp expect.status alice.status &&
 	grep -F -e "$2" alice.err
 }
 
-# gave <n>: Bob's report says that he gave so many objects, got none, and that both hold what they should.
+# gave <n>: Bob's report says that he gave that many objects, got none, and that both hold what they should.
 gave () {
 	sb_wait_for . bob.status && echo 0 >expect.status && test_cmp expect.status bob.status &&
 	grep -v "^= [0-9]*$" bob.err >bob.report
@@ -68,7 +68,7 @@ looked () {
 	printf "%s\n" "the peer has looked at our references and taken nothing" . >expect.report && test_cmp expect.report bob.err
 }
 
-# in_alice <git argument>..., in_bob <git argument>...: git, without a word of the user's configuration.
+# in_alice <git argument>..., in_bob <git argument>...: git, without that person's configuration.
 in_alice () {
 	git -C alice/repo "$@"
 }
@@ -81,12 +81,12 @@ fresh_alice () {
 	rm -rf alice/repo && git init -q "$@" alice/repo
 }
 
-# remote_bob: the address is a remote of Alice's, of a trust of its own.
+# remote_bob: makes the address a remote of Alice's, with trust of its own.
 remote_bob () {
 	in_alice remote add bob "$address" && in_alice config remote.bob.aigTrust "$(fingerprint bob)"
 }
 
-# What git says of an unborn branch is no complaint.
+# git's notice about an unborn branch is no complaint.
 sound () {
 	git -C "$1" fsck --strict --no-dangling >fsck.out 2>&1 || {
 		cat fsck.out
@@ -96,7 +96,7 @@ sound () {
 	test_must_be_empty complaints && reread "$1"
 }
 
-# Everything of Alice's that we don't write and git does not either, unless asked: all but objects and FETCH_HEAD.
+# Everything of Alice's that neither we nor git write unless asked: all but objects and FETCH_HEAD.
 kept () {
 	outside alice | grep -v "\./FETCH_HEAD$"
 }
@@ -402,13 +402,13 @@ test_expect_success 'nobody trusted: the transport does not start, and the line 
 '
 
 # fails_with <transport> <text>: one line, which begins with "fatal: " and holds the text.
-# Newer versions of git add a line of their own where a helper fails before it has told its capabilities.
+# Newer versions of git add a line of their own where a helper fails before it has named its capabilities.
 fails_with () {
 	alice git fetch "aig::$1" && failed 128 "$2" && grep -vx "fatal: remote helper .aig. aborted session" alice.err >ours &&
 	tail -n 1 ours | grep "^fatal: " && test "$(grep -c "^fatal: " ours)" = 1
 }
 
-test_expect_success 'what leads to no peer fails with a line that says so' '
+test_expect_success 'an address that leads to no peer fails with a line that says so' '
 	fails_with "exit 7" "exit status 7" && fails_with "echo SSH-2.0-nobody" "SSH-2.0-nobody" && fails_with - "aig::-" &&
 	fails_with "echo no route >&2; exit 1" "exit status 1" && grep -x "transport: \"no route.*\"" alice.err
 '
@@ -445,7 +445,7 @@ test_expect_success 'a peer that only pulls has nothing to give; one that only g
 	peer_in "$PWD/bob/repo" --push && commit bob "given" && alice git fetch bob && ok && gave 3
 '
 
-# The last cuts in each direction are in the middle of the pack, and in what is said between it and the goodbye.
+# The last cuts in each direction are in the middle of the pack, and between it and the goodbye.
 test_expect_success 'a pipe that breaks: status 128, one line, no reference is written, and the next fetch makes it good' '
 	head -c 300000 /dev/urandom >bob/repo/large && in_bob add large && in_bob commit -q -m large &&
 	for cut in from:100 from:1500 from:4000 from:100000 from:290000 to:100 to:1500 to:2300

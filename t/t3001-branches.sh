@@ -13,7 +13,7 @@ fresh () {
 	base=$(of bob HEAD)
 }
 
-# write <name> <file> <text>; save <name> <message>: commit all that lies there.
+# write <name> <file> <text>; save <name> <message>: commits everything there.
 write () {
 	echo "$3" >"$1/repo/$2"
 }
@@ -22,7 +22,7 @@ save () {
 	as "$1" git add -A && as "$1" git commit -q -m "$2"
 }
 
-# grow <name> <n> [<file>]: so many commits more.
+# grow <name> <n> [<file>]: makes n more commits.
 grow () {
 	grow_i=0
 	while test "$grow_i" -lt "$2"
@@ -61,7 +61,7 @@ index_of () {
 	(cd "$1/repo" && find . -path ./.git -prune -o -type f -exec sha256sum {} + | sort)
 }
 
-# Whatever it was told, a terminal gets no control character of it.
+# Whatever Alice was told, her terminal gets no control character from it.
 shown () {
 	LC_ALL=C tr -d "\n\040-\176\200-\377" >controls && test_must_be_empty controls
 }
@@ -130,7 +130,7 @@ test_expect_success 'diverged: requires merge, and the command merges' '
 	sync && tells "main  $(short $tip)  behind yours by 3\n"
 '
 
-test_expect_success 'diverged where it is not checked out: switched to, or kept beside, where there is nowhere to merge' '
+test_expect_success 'diverged but not checked out: switched to, or kept beside if there is nowhere to merge' '
 	fresh && grow alice 2 && grow bob 1 && ours=$(of alice main) && tip=$(of bob main) && as alice git switch -q -c other && sync &&
 	do_it && is_at main^1 $ours && is_at main^2 $tip && is_at other $ours &&
 	fresh && grow alice 2 && grow bob 1 && ours=$(of alice main) && tip=$(of bob main) && as alice git switch -q --detach && sync &&
@@ -170,7 +170,7 @@ test_expect_success 'new, and what only we have is not shown' '
 	do_it && is_at feature/of-bob $tip
 '
 
-test_expect_success 'ours is not born yet; theirs is not' '
+test_expect_success 'our branch is unborn; theirs is' '
 	fresh && rm -rf alice/repo && git init -q -b main alice/repo && sync &&
 	tells "main  $(short $base)  new\n    git merge --ff-only $base\n" && do_it && is_at main $base && cmp alice/repo/file bob/repo/file &&
 	fresh && rm -rf bob/repo && git init -q -b main bob/repo && sync && test_must_be_empty told
@@ -241,7 +241,7 @@ test_expect_success 'hostile names of branches: quoted where shown, and harmless
 	sync && test_must_fail grep -v "up to date" told
 '
 
-test_expect_success 'names with invisible characters, and none that are UTF-8, are shown escaped, and in no command' '
+test_expect_success 'names with invisible characters, or that are not UTF-8, are shown escaped, and in no command' '
 	fresh && for name in "$(printf "rtl\\342\\200\\256x")" "$(printf "zero\\342\\200\\213x")" "$(printf "c1\\302\\233x")" "$(printf "bad\\377x")"
 	do
 		as bob git update-ref "refs/heads/$name" main || return 1
@@ -319,7 +319,7 @@ test_expect_success 'a git that fails while branches are compared is a warning, 
 	walk "env --default-signal=INT sh -c '\''kill -INT \$\$'\''" && test_must_be_empty told
 '
 
-test_expect_success 'a comparison that takes too long: what is known is shown, and where the rest is to be had' '
+test_expect_success 'a comparison that takes too long: what is known is shown, and where to find the rest' '
 	fresh && grow alice 1 && grow bob 1 && walk "sleep 100" &&
 	grep "^main  $(short "$(of bob main)")  unknown: comparing it takes longer than 10s (git fetch, git log)$" told &&
 	grep "^warning: commits that came in and that nothing points to are not listed: finding them takes longer than 10s$" told &&
@@ -337,7 +337,7 @@ test_expect_success 'both read it over a switchboard' '
 	same_stores && stop_switchboard
 '
 
-test_expect_success 'a branch that brings something is told with its newest commit, a picked commit under its other name, and who merges once' '
+test_expect_success 'a branch that brings something is shown with its newest commit, a picked commit under its other name, and that one side merges' '
 	fresh && grow alice 1 && grow bob 2 && picked=$(of bob main~1) && tip=$(of bob main) && sync &&
 	as alice git cherry-pick "$picked" && sync &&
 	printf "%s\n" "main  $(short $tip)  requires merge: 2 yours, 2 theirs (of which 1 under another name among yours); \"2\", A U Thor, AGE" \
@@ -347,7 +347,7 @@ test_expect_success 'a branch that brings something is told with its newest comm
 	grep "; \"\\\\x1b\[2J 0*\"…, A U Thor, " line
 '
 
-test_expect_success 'first what is checked out, then what brings something; no more than a screen holds, unless all is asked for' '
+test_expect_success 'first what is checked out, then what brings something; no more than fits the screen, unless all is asked for' '
 	fresh && for i in $(test_seq 10 50); do as bob git branch "b$i" || return 1; done && as bob git switch -q b30 && grow bob 1 &&
 	as alice git branch b10 && sync && head -n 1 told >first && grep "^main  .*up to date" first && sed -n 2p told >second && grep "^b11  .*new" second &&
 	tail -n 1 told >last && grep "^b10  .*up to date" last &&

@@ -10,7 +10,7 @@ test_description='a remote gives transport, trust and identity; who may start a 
 GIT_CEILING_DIRECTORIES=$PWD
 export GIT_CEILING_DIRECTORIES
 
-# Bob with the key of that name, who trusts what "$PWD/trusted" says, and says what he says in bob.err.
+# Bob with the key of that name, who trusts what "$PWD/trusted" says, with his standard error in bob.err.
 bob () {
 	cat >"$1.sh" <<-EOF
 		cd '$PWD/bob/repo' && HOME='$PWD/bob' AIG_IDENTITY='$PWD/bob/$1' AIG_TRUST=\$(cat '$PWD/trusted') exec git aig-sync --summary - 2>'$PWD/bob.err'
@@ -35,7 +35,7 @@ ok () {
 	fi
 }
 
-# Alice believed that it was Bob; she didn't.
+# trusts, distrusts <command>...: Alice accepts Bob's key, or refuses it.
 trusts () {
 	commit bob "news" && alice "$@" && ok && objects bob >bob.has && objects alice >alice.has &&
 	comm -23 bob.has alice.has >lacks && test_must_be_empty lacks
@@ -296,7 +296,7 @@ test_expect_success 'the same by aig, and with submodule update, fetch and pull'
 	grep "aig::touch" clone/.git/config && test ! -e was.run
 '
 
-# moved <address>: an upstream whose submodule moves to that address, and Alice who has a clone of before, and syncs it.
+# moved <address>: an upstream whose submodule moves to that address, and an older clone of Alice's, in which she has run submodule sync.
 moved () {
 	rm -rf lib super clone && git init -q lib && git -C lib commit -q --allow-empty -m lib &&
 	git init -q super && git -C super -c protocol.file.allow=always submodule --quiet add "$PWD/lib" lib && git -C super commit -q -m lib &&
@@ -307,7 +307,7 @@ moved () {
 	git -C super commit -q -a -m "more of lib"
 }
 
-test_expect_success 'a submodule that moves to an address is not run, by what command ever, whoever is trusted' '
+test_expect_success 'an address that a submodule moves to is not run, whatever the command and whoever is trusted' '
 	as alice git config --global aig.trust "$one" && as alice git config --global remote.origin.aigTrust "$one" &&
 	moved "aig::touch \"$PWD/was.run\"" && git -C clone/lib config remote.origin.url | grep "^aig::" &&
 	for allow in protocol.allow=always protocol.aig.allow=always remote.origin.aigTrust="$one"

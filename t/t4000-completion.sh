@@ -10,7 +10,7 @@ HERE=$SHARNESS_TEST_SRCDIR/../docs/completion
 BASH_OF_GIT=/usr/share/bash-completion/completions/git
 export HERE BASH_OF_GIT
 
-# Each of these prints what its shell offers for a command line that ends where the cursor is, sorted.
+# Each of these prints, sorted, what its shell offers at the end of a command line.
 in_bash () {
 	bash -c '
 		. "$BASH_OF_GIT" && . "$HERE/git-aig-sync.bash" || exit

@@ -38,7 +38,7 @@ invite () {
 	sb_wait_for '^tell .* this code: ' alice.err && sed -n 's/^tell .* this code: //p' alice.err >code
 }
 
-# Bob accepts what stands in the file code, and both end.
+# Bob accepts with the code in the file code, and both end.
 accept () {
 	keep bob git aig-sync accept "$@" <code && wait "$invited"
 }
@@ -65,7 +65,7 @@ speaking () {
 	sb_command | sed "s/^ssh/& -v/"
 }
 
-waits () { # <file>: until the side that says that there has asked
+waits () { # <file>: until the side that logs there has asked
 	sb_wait_for "Sending command: meet" "$1"
 }
 
@@ -137,7 +137,7 @@ test_expect_success 'an existing remote is left alone, or replaced when asked' '
 	test_must_fail as alice git config --get-regexp "^aig-replaced" && meet
 '
 
-test_expect_success 'a remote that stands elsewhere, or was left aside, is told of before a code is made' '
+test_expect_success 'a remote in another configuration, or left by a cut pairing, is reported before a code is made' '
 	mv bob/repo bob/paired && git init -q bob/repo && as bob git config --global remote.alice.url old &&
 	keep bob git aig-sync invite --replace alice "$(sb_command)" && echo 128 >expect && test_cmp expect bob.status &&
 	grep "^fatal: the remote \"alice\" stands in another configuration" bob.err &&
@@ -196,7 +196,7 @@ test_expect_success 'two who both invite are told so' '
 	cat alice.err bob.err | grep "^fatal: both sides invite: one of you has to accept"
 '
 
-test_expect_success 'the expression may say where the request stands; aig.switchboard spares it' '
+test_expect_success 'the expression may say where the request goes; aig.switchboard saves typing it' '
 	as alice git config aig.switchboard "$(sb_command) \$AIG_REQUEST" && as bob git config aig.switchboard "$(sb_command) \"\$AIG_REQUEST\"" &&
 	invite bob && accept alice && statuses 0 0 && meet && forget &&
 	as alice git config --unset aig.switchboard && keep alice git aig-sync invite bob && echo 128 >expect && test_cmp expect alice.status &&

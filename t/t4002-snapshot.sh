@@ -10,7 +10,7 @@ test_description='uncommitted work travels, if asked, and stays as it is'
 GIT_CEILING_DIRECTORIES=$PWD
 export GIT_CEILING_DIRECTORIES
 
-# The working tree with all that is in it, and everything under .git but the objects.
+# The working tree with everything in it, and everything under .git but the objects.
 state () {
 	(cd "$1/repo" && find . -path ./.git -prune -o -type f -exec sha256sum {} + -o -type l -print | sort -k 2) && outside "$1"
 }
@@ -26,17 +26,17 @@ test_expect_success 'Alice has changed, staged and new files; Bob has her last c
 	echo secret >alice/repo/ignored
 '
 
-test_expect_success 'without --snapshot none of it travels that was never staged' '
+test_expect_success 'without --snapshot nothing travels that was never staged' '
 	sync && test_must_fail as bob git cat-file -e "$(git hash-object alice/repo/untracked):" && echo "new and never staged" >alice/repo/untracked &&
 	test_must_fail as bob git cat-file -e "$(git hash-object alice/repo/untracked)"
 '
 
-test_expect_success 'without it Bob hears that there is something, unless Alice tells nothing of hers' '
+test_expect_success 'without it Bob hears that there is something, unless Alice uses --no-refs' '
 	start_switchboard && sync_succeeds && grep -x "the peer has uncommitted changes in 3 files; ask for --snapshot" bob.err &&
 	test_must_fail grep uncommitted alice.err && sync_succeeds --no-refs && test_must_fail grep uncommitted bob.err && stop_switchboard
 '
 
-test_expect_success 'with it Bob gets it, told as what it is, and Alice keeps everything as it is' '
+test_expect_success 'with it Bob gets the work, described as such, and Alice keeps everything as it is' '
 	state alice >before && state bob >bob.before && start_switchboard && sync_succeeds --snapshot && stop_switchboard &&
 	state alice >after && test_cmp before after && test_must_fail grep "^snapshot\|has uncommitted" bob.err &&
 	state bob >bob.after && test_cmp bob.before bob.after &&
@@ -47,7 +47,7 @@ test_expect_success 'with it Bob gets it, told as what it is, and Alice keeps ev
 	test ! -e bob/repo/ignored && same_stores
 '
 
-test_expect_success 'the same state gives the same commit, and none is no commit' '
+test_expect_success 'the same state gives the same commit, and no changes give none' '
 	as bob git reset -q --hard && as bob git clean -qfd && sync --snapshot && grep "^snapshot: .* $name" alice.err && test_must_fail grep "^>" alice.out &&
 	as alice git stash -q -u && sync && sync --snapshot && test_must_fail grep "^snapshot:" alice.err
 '

@@ -11,13 +11,13 @@ test_expect_success 'Alice and Bob pair, sync by name, and hold the same' '
 	tail -n 1 out | grep "^# Both stores hold the same "
 '
 
-# shown prints what stands in README's blocks with two columns, one for Alice and one for Bob, a line each.
+# shown prints README's blocks with two columns, Alice's and Bob's, with each column on a line of its own.
 shown () {
 	awk '/^```/ { inside = !inside; two = 0 } /^alice\$ .*   bob\$ / { two = 1 } inside && two' "$SHARNESS_TEST_SRCDIR/../README.md" |
 		sed 's/    *\([^ ]\)/\n\1/'
 }
 
-# plain gives a name to what differs from run to run.
+# plain replaces what differs from run to run.
 plain () {
 	sed -e 's/[0-9a-f]\{40\}/ID/' -e 's/[0-9a-f]\{5\}-[0-9]\{3\}-[0-9]\{4\}/CODE/' -e 's/^= [0-9]*/= N/' | sort -u
 }

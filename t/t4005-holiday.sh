@@ -1,6 +1,6 @@
 #!/bin/sh
 
-test_description='what docs/holiday.md shows is what happens; with AIG_UPDATE=1 the page is written anew'
+test_description='what docs/holiday.md shows is what happens; AIG_UPDATE=1 rewrites the page'
 
 . /usr/share/sharness/sharness.sh
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the tests of Go and then the scripts, whatever came of the first, by the make that is given, and says at the end how many
-# were skipped for what this machine lacks.
+# Runs the Go tests and then the scripts, even if the first fail, with the make command given, and says at the end how many were
+# skipped for what this machine lacks.
 
 AIG_SKIPPED=$(mktemp) && export AIG_SKIPPED || exit
 trap 'rm -f "$AIG_SKIPPED"' EXIT

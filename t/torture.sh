@@ -1,14 +1,14 @@
 #!/bin/sh
-# Runs every test of what breaks in its long form, or those whose names match the regular expression TORTURE, one package
-# after the other, and prints what they have done as one table. Fails if any has failed, was skipped, or has nothing to
-# show: a test that printed no row has proved nothing.
+# Runs every torture test in its long form, or those whose names match the regular expression TORTURE, one package after
+# the other, and prints what they did as one table. Fails if any has failed, was skipped, or printed no row: such a test has
+# proved nothing.
 
 cd "$(dirname "$0")/.." || exit
 logs=torture
-# Thousands of strangers, with both ends of each connection in a process or two.
+# Enough for thousands of strangers, with both ends of each connection in one process or two.
 files=16384
 
-# POSIX has no -n, but every sh that knows of open files. Programs raise the soft limit by themselves.
+# POSIX has no ulimit -n, but every sh that limits open files does. Programs raise the soft limit themselves.
 # shellcheck disable=SC3045
 limit=$(ulimit -H -n)
 if test "$limit" != unlimited && test "$limit" -lt $files; then
@@ -19,7 +19,7 @@ fi
 rm -rf $logs
 mkdir -p $logs
 
-# The tests, each a line "<package> <test>". go test names a package below what it has.
+# The tests, one a line: "<package> <test>". go test names a package after its tests.
 go test -tags torture -list '^TestTorture' ./... >$logs/list || { cat $logs/list >&2 && exit 1; }
 awk '$1 == "ok" { for (i = 0; i < n; i++) print $2, names[i]; n = 0; next }
      /^TestTorture/ { names[n++] = $1 }' $logs/list | grep -E "${TORTURE:-.}" >$logs/tests
