@@ -13,7 +13,7 @@ import (
 	"aig/internal/wire"
 )
 
-// tap keeps what a side writes.
+// tap records what a side writes.
 type tap struct {
 	Pipe
 	mu    sync.Mutex
@@ -27,7 +27,7 @@ func (t *tap) Write(p []byte) (int, error) {
 	return t.Pipe.Write(p)
 }
 
-// said is the types of the messages that were written, without signs of life.
+// said returns the types of the messages that were written, without signs of life.
 func (t *tap) said() string {
 	var types []byte
 	for in := wire.NewReader(&t.wrote); ; {
@@ -41,9 +41,9 @@ func (t *tap) said() string {
 	}
 }
 
-// Two sides with one context, or both with none, have their conversation. Otherwise both fail with both words, quoted,
-// and neither has told the other more than its hello: no reference, no symbol, no name. It is the same where one side
-// holds, which then is not even asked.
+// Two sides with the same context, or both with none, have their conversation. Otherwise both fail with both words, quoted,
+// and neither has told the other more than its hello: no reference, no symbol, no name. The same goes if one side holds; it is
+// then not even asked.
 func TestContext(t *testing.T) {
 	t.Parallel()
 	repoA, repoB := gittest.New(t), gittest.New(t)
@@ -107,7 +107,7 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// script is a peer that says a fixed text and reads until the end.
+// script returns a peer that says a fixed text and reads until the end.
 func script(t *testing.T, says string) *tap {
 	t.Helper()
 	ours, theirs := gittest.Loopback(t)
@@ -117,8 +117,8 @@ func script(t *testing.T, says string) *tap {
 	return &tap{Pipe: ours}
 }
 
-// A program that knows no contexts, and sends its references right behind its hello, has none: it can talk to a side that
-// has none, and not to one that has.
+// A program that doesn't know contexts, and sends its references right behind its hello, counts as having none: it can talk to
+// a side that has none, but not to one that has.
 func TestContextOfAnOlderPeer(t *testing.T) {
 	const says = "0055Hversions 1 1\nobject-format sha1\ndirection both\nobjects 1\nagent aig/0.0.1\nrefs 1\n" +
 		"001fF4b825dc6 refs/heads/older\n" + "0005B"

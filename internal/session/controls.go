@@ -11,9 +11,8 @@ import (
 // maxControls is how many control messages may wait for a peer that does not read.
 const maxControls = 1 << 12
 
-// post leaves one of the small messages for writeControls: a verdict on a pack, done, bye. Whoever posts one never waits,
-// so that the reading side of a conversation cannot hang on the writing side: two peers that both write bulk and both
-// wait for the other to read would wait for ever.
+// post queues a small message for writeControls: a verdict on a pack, done, bye. It never blocks, so that reading never
+// waits for writing: two peers that both write bulk and both wait for the other to read would wait for ever.
 func (s *session) post(t wire.Type, body []byte) error {
 	select {
 	case s.controls <- wire.Frame{Type: t, Body: body}:
@@ -23,8 +22,8 @@ func (s *session) post(t wire.Type, body []byte) error {
 	}
 }
 
-// writeControls writes what is posted, and tells the peer where there has been nothing for a while that we are there, however
-// long something else takes us. It ends with our goodbye: after that there may be nobody to read, which would look like a failure.
+// writeControls writes what is posted. When nothing has been posted for a while, it tells the peer that we are alive, however
+// busy we are. It ends with our goodbye: after that nobody may be reading, and a write would look like a failure.
 func (s *session) writeControls(ctx context.Context) {
 	var f wire.Frame
 	for f.Type != wire.TypeBye {
@@ -43,7 +42,7 @@ func (s *session) writeControls(ctx context.Context) {
 	close(s.parted)
 }
 
-// awaitParting waits until our goodbye, which has been posted, is written. Nothing is read any more, so that it has a limit of its own.
+// awaitParting waits until our posted goodbye is written. It has a limit of its own, as no read is left to time out.
 func (s *session) awaitParting() error {
 	select {
 	case <-s.parted:

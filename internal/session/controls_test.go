@@ -7,7 +7,7 @@ import (
 	"aig/internal/wire"
 )
 
-// What waits for a peer that does not read has a limit, behind which the conversation fails.
+// The messages queued for a peer that does not read have a limit; beyond it the conversation fails.
 func TestControlsHaveALimit(t *testing.T) {
 	s := &session{controls: make(chan wire.Frame, maxControls)}
 	for i := range maxControls {

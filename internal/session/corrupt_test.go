@@ -12,14 +12,14 @@ import (
 	"aig/internal/gittest"
 )
 
-// damage makes an object of alice's unreadable in one of the ways in which stores break.
+// damage lists ways in which stores break: each makes one of alice's objects unreadable.
 var damages = map[string]func(t *testing.T, r *gittest.Repo, name string){
 	"empty loose": func(t *testing.T, r *gittest.Repo, name string) { overwrite(t, r.LooseFile(name), nil) },
 	"loose garbage": func(t *testing.T, r *gittest.Repo, name string) {
 		overwrite(t, r.LooseFile(name), []byte("not a zlib stream"))
 	},
 	"loose of no type": func(t *testing.T, r *gittest.Repo, name string) {
-		overwrite(t, r.LooseFile(name), gittest.Deflate([]byte("bloc 3\x00abc"))) // git dies of it without its name
+		overwrite(t, r.LooseFile(name), gittest.Deflate([]byte("bloc 3\x00abc"))) // git dies of it without naming it
 	},
 	"misnamed loose": func(t *testing.T, r *gittest.Repo, name string) {
 		other := r.GitIn("something else", "hash-object", "-w", "--stdin")
@@ -30,14 +30,14 @@ var damages = map[string]func(t *testing.T, r *gittest.Repo, name string){
 		overwrite(t, r.LooseFile(name), content)
 	},
 	"vanished": func(t *testing.T, r *gittest.Repo, name string) {
-		// A name in the index of a pack that is not there any more is still listed.
+		// A name in the index of a pack that is gone is still listed.
 		pack := r.GitIn(name+"\n", "pack-objects", "-q", filepath.Join(r.ObjectDir(), "pack", "pack"))
 		remove(t, r.LooseFile(name))
 		remove(t, filepath.Join(r.ObjectDir(), "pack", "pack-"+pack+".pack"))
 		overwrite(t, filepath.Join(r.ObjectDir(), "pack", "pack-"+pack+".pack"), []byte("PACK"))
 	},
 	"flipped in a pack": func(t *testing.T, r *gittest.Repo, name string) {
-		// pack-objects copies the bytes as they are, so that only the receiver notices.
+		// pack-objects copies the bytes as they are, so only the receiver notices.
 		pack := r.GitIn(name+"\n", "pack-objects", "-q", filepath.Join(r.ObjectDir(), "pack", "pack"))
 		remove(t, r.LooseFile(name))
 		file := filepath.Join(r.ObjectDir(), "pack", "pack-"+pack+".pack")
@@ -100,7 +100,7 @@ func TestUnreadableObjectIsLeftOut(t *testing.T) {
 	}
 }
 
-// A base that cannot be read is no reason to leave anything out: the pack is made again without bases.
+// An unreadable base is no reason to leave anything out: the pack is made again without bases.
 func TestUnreadableBase(t *testing.T) {
 	t.Parallel()
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
@@ -118,8 +118,8 @@ func TestUnreadableBase(t *testing.T) {
 	b.repo.MustBeSound()
 }
 
-// Where the index of a pack is damaged, git can give the wrong bytes of it although each object that is to be given can
-// be read. Then they are packed anew, and the user hears where to look.
+// If the index of a pack is damaged, git can copy the wrong bytes although each object to be given can be read. They are then
+// packed anew, and the user is told where to look.
 func TestDamagedIndex(t *testing.T) {
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
 	names := a.repo.Blobs("some text that is longer than a few bytes", 2)
@@ -128,7 +128,7 @@ func TestDamagedIndex(t *testing.T) {
 	for _, name := range names {
 		remove(t, a.repo.LooseFile(name))
 	}
-	// The second object in the pack, which both have, is said to begin in the midst of the first one.
+	// The index says that the second object in the pack, which both have, begins in the middle of the first one.
 	index, err := os.ReadFile(pack + ".idx")
 	if err != nil {
 		t.Fatal(err)

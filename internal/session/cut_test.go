@@ -13,7 +13,7 @@ import (
 	"aig/internal/wire"
 )
 
-// cutPipe ends right behind the end of so many packs.
+// cutPipe ends right behind the end of a given number of packs.
 type cutPipe struct {
 	Pipe
 	in      *wire.Reader
@@ -47,8 +47,7 @@ func (c *cutPipe) Read(p []byte) (int, error) {
 	return c.passed.Read(p)
 }
 
-// Packs that have come whole before a link breaks are in the store afterwards, and the same conversation again moves only
-// the rest.
+// Packs received in full before a link breaks are in the store afterwards, and the same conversation again moves only the rest.
 func TestWhatHasArrivedStays(t *testing.T) {
 	t.Parallel()
 	const blobs, size = 120, 100_000 // three pieces of four MiB

@@ -14,12 +14,12 @@ import (
 // Result is what a conversation has moved.
 type Result struct {
 	Left            bool      // a side that held wanted nothing; Sent and Received are nil
-	PeerRefs        []ref.Ref // what the peer has told; foreign text, see ref.Ref
-	PeerUncommitted int       // files of the peer's with changes that nobody has committed, as it says
+	PeerRefs        []ref.Ref // as told by the peer; foreign text, see ref.Ref
+	PeerUncommitted int       // the peer's files with uncommitted changes, as told by the peer
 	Sent            oid.Names // ascending
 	Received        oid.Names // ascending
-	Heads           []string  // of the received commits, those that are no parent of another; full hexadecimal names
-	Whole           bool      // what is received is all that the store holds, and so is everything that it names
+	Heads           []string  // received commits that aren't the parent of another; full hexadecimal names
+	Whole           bool      // the store was empty, got all that was announced, and lacks nothing that its objects name
 }
 
 // DryRunError says what would have moved.
@@ -27,7 +27,7 @@ type DryRunError struct{ Give, Get int }
 
 func (e *DryRunError) Error() string { return "it was a dry run (--dry-run), in which nothing moves" }
 
-// wouldMove is the end of a dry run.
+// wouldMove returns the error that ends a dry run.
 func (s *session) wouldMove(ctx context.Context) error {
 	give, err := s.offered(ctx)
 	if err != nil {
@@ -36,7 +36,7 @@ func (s *session) wouldMove(ctx context.Context) error {
 	return &DryRunError{len(give), len(s.want.short)}
 }
 
-// offered returns what is given of what the peer lacks.
+// offered returns which of the objects that the peer lacks we give.
 func (s *session) offered(ctx context.Context) ([]uint32, error) {
 	if s.o.Offer == nil || len(s.give) == 0 {
 		return s.give, nil
@@ -44,7 +44,7 @@ func (s *session) offered(ctx context.Context) ([]uint32, error) {
 	return s.o.Offer(ctx, s.local, s.give)
 }
 
-// exchange moves the objects, both ways at the same time, and says goodbye. Nothing is sent before the telling is over.
+// exchange moves the objects, both ways at once, and says goodbye. It sends nothing before telling is over.
 func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Result, error) {
 	s.o.Status.update(func(p *Progress) {
 		p.Give, p.Want, p.Exchanges = uint64(len(s.give)), uint64(len(s.want.short)), true
@@ -52,7 +52,7 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 	ex := &exchange{session: s, outbox: newOutbox(s)}
 	ex.inbox = newInbox(s, ex.settle)
 	defer func() {
-		for _, p := range ex.inbox.partials { // the peer has not gone on with these, which stay for another run
+		for _, p := range ex.inbox.partials { // the peer has not resumed these; they stay for another run
 			p.Close()
 		}
 	}()
@@ -85,15 +85,15 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 	return result, nil
 }
 
-// exchange reads the peer's messages and hands them to the two halves.
+// exchange reads the peer's messages and dispatches them to the two halves.
 type exchange struct {
 	*session
 	outbox *outbox
 	inbox  *inbox
-	agreed bool // the peer has said what it takes for common, and we agree; of the reading goroutine
+	agreed bool // the peer has said what it takes for common, and we agree; only the reading goroutine uses it
 
 	mu       sync.Mutex // guards what follows
-	begun    bool       // we have said what we take for common: nothing that settles it may come before
+	begun    bool       // we have said what we take for common, which must come before our done
 	doneSent bool
 	doneGot  bool
 }
@@ -110,8 +110,7 @@ func (ex *exchange) begin() error {
 	return ex.settle()
 }
 
-// settle says done when everything has been stored, and goodbye when both sides are done: in this order, since controls
-// keep it.
+// settle says done when everything is stored, and goodbye when both sides are done. controls keeps them in this order.
 func (ex *exchange) settle() error {
 	ex.mu.Lock()
 	defer ex.mu.Unlock()
@@ -186,7 +185,7 @@ func (ex *exchange) agree(body []byte) error {
 	return nil
 }
 
-// holds takes what the peer holds of packs that were cut, which it says before what it takes for common.
+// holds notes the partial packs that the peer holds. It must tell them before it says what it takes for common.
 func (ex *exchange) holds(body []byte) error {
 	parts, err := wire.ParsePartials(body)
 	switch {
@@ -202,7 +201,7 @@ func (ex *exchange) holds(body []byte) error {
 	return nil
 }
 
-// done takes the peer's word that it has stored everything we gave, which we know to be true or not.
+// done checks the peer's claim to have stored everything we gave against its verdicts.
 func (ex *exchange) done(body []byte) error {
 	count, err := wire.Parse[uint64](body, "count")
 	if err != nil {
@@ -227,7 +226,7 @@ func (ex *exchange) done(body []byte) error {
 	return nil
 }
 
-// bye takes the peer's goodbye, which is one only after both sides' done.
+// bye checks that the peer's goodbye comes after both sides' done.
 func (ex *exchange) bye() error {
 	ex.mu.Lock()
 	defer ex.mu.Unlock()

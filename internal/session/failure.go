@@ -19,8 +19,8 @@ type PeerError struct{ Reason string }
 
 func (e *PeerError) Error() string { return fmt.Sprintf("the peer gave up: %q", e.Reason) }
 
-// OmittedError says that a conversation came to its end, but that some objects were left out, since the side that has them
-// can't read them, or the other refuses them. Everything else is stored on both sides.
+// OmittedError says that a conversation came to its end, but some objects were left out: the side that has them can't read
+// them, or the other side refuses them. Everything else is stored on both sides.
 type OmittedError struct {
 	Ours, Theirs int
 }
@@ -38,7 +38,7 @@ func (e *OmittedError) Error() string {
 	return strings.Join(what, "; ") + "; everything else is stored"
 }
 
-// fail ends the conversation with its first failure, tells the peer, and returns what the failure is.
+// fail ends the conversation with its first failure, tells the peer, and returns that failure.
 func (s *session) fail(err error) error {
 	s.failing.Do(func() {
 		s.cancel(err)
@@ -48,7 +48,7 @@ func (s *session) fail(err error) error {
 	return context.Cause(s.ctx)
 }
 
-// ownError is a failure of this side, on this machine. It may name paths, and what it says in detail is not for the peer.
+// ownError is a failure on this side. It may name paths, so its details are not for the peer.
 type ownError struct {
 	at  string // what we were doing
 	err error
@@ -64,8 +64,8 @@ func own(at string, err error) error {
 func (e *ownError) Error() string { return e.at + ": " + e.err.Error() }
 func (e *ownError) Unwrap() error { return e.err }
 
-// toldReason returns what the peer is told of a failure: nothing that is of this machine, and nothing at all as long as it isn't
-// known that the two sides mean each other, by their contexts.
+// toldReason returns what to tell the peer of a failure: nothing about this machine, and nothing at all before the contexts
+// have been found to match.
 func (s *session) toldReason(err error) string {
 	var failed *ownError
 	var ofGit *git.Error
@@ -81,7 +81,7 @@ func (s *session) toldReason(err error) string {
 	return err.Error()
 }
 
-// machineReason returns what a machine lacks, in the system's words, which name nothing.
+// machineReason returns why this machine failed, in words of the system's or git's that name nothing on it.
 func machineReason(err error) string {
 	var failed *git.Error
 	var number syscall.Errno
@@ -94,21 +94,21 @@ func machineReason(err error) string {
 				return ": " + words
 			}
 		}
-		return ": " + failed.Err.Error() // how git has ended, such as a signal
+		return ": " + failed.Err.Error() // how git ended, such as by a signal
 	case errors.As(err, &number):
 		text := number.Error()
-		return ": " + strings.ToUpper(text[:1]) + text[1:] // as git has it
+		return ": " + strings.ToUpper(text[:1]) + text[1:] // as git spells it
 	}
 	return ""
 }
 
-// sayWhy tells the peer why we give up, if that is still possible.
+// sayWhy tells the peer why we give up, if it still can.
 func (s *session) sayWhy(err error) {
 	var peer *PeerError
 	if errors.As(err, &peer) || isPipe(err) {
 		return
 	}
-	// The write may wait for a peer that does not read.
+	// The write blocks if the peer does not read.
 	timer := time.AfterFunc(lastWords, func() { s.pipe.Close() })
 	defer timer.Stop()
 	if s.out.Write(wire.TypeAbort, wire.AppendText(nil, s.toldReason(err))) == nil {
@@ -135,7 +135,7 @@ func (e *pipeError) Error() string {
 
 func (e *pipeError) Unwrap() error { return e.err }
 
-// isPipe tells whether an error is that nothing can be said any more.
+// isPipe reports whether an error means that the peer can't be told anything any more.
 func isPipe(err error) bool {
 	var broken *pipeError
 	return errors.As(err, &broken)

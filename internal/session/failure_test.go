@@ -14,8 +14,8 @@ import (
 	"aig/internal/wire"
 )
 
-// unwritable is a pipe that takes nothing, on which what the peer has said comes after some time, and then nothing until
-// it is closed.
+// unwritable is a pipe on which every write fails. What the peer has said arrives after some time, then nothing until it is
+// closed.
 type unwritable struct {
 	said   io.Reader
 	after  time.Duration
@@ -48,8 +48,8 @@ func (p *unwritable) Close() error {
 	return nil
 }
 
-// A peer that gives up closes its pipe, and what we write fails before we have read why. Its reason is what we report,
-// if it comes soon; else that writing failed.
+// A peer that gives up closes its pipe, and our write fails before we have read why. We report its reason if that arrives
+// soon, and the failed write otherwise.
 func TestReasonBehindABrokenPipe(t *testing.T) {
 	var abort bytes.Buffer
 	if err := wire.NewWriter(&abort).Write(wire.TypeAbort, wire.AppendText(nil, "no room")); err != nil {

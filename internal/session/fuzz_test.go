@@ -20,9 +20,9 @@ import (
 	"aig/internal/wire"
 )
 
-// FuzzConversation: whatever an authenticated peer says from its hello to its goodbye, the conversation comes to its end
-// without a goroutine of its left over; it ends well only if all that was announced is in the store; and an error shows
-// nothing raw. The seeds are what real peers have said.
+// FuzzConversation: whatever an authenticated peer says from its hello to its goodbye, the conversation ends and leaves no
+// goroutine behind; it succeeds only if all that was announced is in the store; and an error shows nothing raw. The seeds
+// are what real peers have said.
 func FuzzConversation(f *testing.F) {
 	secret := []byte("of a test")
 	ours, theirs, many := gittest.New(f), gittest.New(f), gittest.New(f)
@@ -56,7 +56,7 @@ func FuzzConversation(f *testing.F) {
 		return o
 	}
 
-	// What each peer says, with what it is told by us in its turn.
+	// What each peer says when it talks to us.
 	for _, peer := range []*gittest.Repo{ours, theirs, many} {
 		for _, hold := range []bool{false, true} {
 			o, p := options(store), options(open(peer))
@@ -118,7 +118,7 @@ func FuzzConversation(f *testing.F) {
 	})
 }
 
-// recorder keeps what a side says.
+// recorder records what a side says.
 type recorder struct {
 	Pipe
 	mu   sync.Mutex
@@ -132,11 +132,11 @@ func (r *recorder) Write(p []byte) (int, error) {
 	return r.Pipe.Write(p)
 }
 
-// monologue is a peer that says what it has to say. It listens only for what a peer would wait for: a pack before its
-// verdict on it, and our done before its goodbye; and after a moment it goes on without.
+// monologue is a peer with a fixed text. It listens only for what a peer would wait for, a pack before its verdict on it and
+// our done before its goodbye, and after a moment goes on without it.
 type monologue struct {
-	rest  []byte // of what it says
-	part  []byte // what it is saying
+	rest  []byte // still to be said
+	part  []byte // being said
 	packs chan struct{}
 	done  chan struct{}
 }
@@ -175,7 +175,7 @@ func (m *monologue) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write gets whole frames.
+// Write is called with whole frames.
 func (m *monologue) Write(p []byte) (int, error) {
 	if len(p) > 4 {
 		switch wire.Type(p[4]) {

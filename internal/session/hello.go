@@ -10,7 +10,7 @@ import (
 	"aig/internal/wire"
 )
 
-// oldestVersion is the oldest version of the conversation that this program can still have.
+// oldestVersion is the oldest version of the protocol that this program still speaks.
 const oldestVersion = 1
 
 func (s *session) sendHello(ctx context.Context) error {
@@ -35,7 +35,7 @@ func (s *session) sendHello(ctx context.Context) error {
 	return nil
 }
 
-// sendRefs tells the peer our references, unless it has been done.
+// sendRefs tells the peer our references, unless it has been told them already.
 func (s *session) sendRefs(context.Context) error {
 	for len(s.untold) > 0 {
 		var body []byte
@@ -56,7 +56,7 @@ func (s *session) readHello(context.Context) error {
 	return err
 }
 
-// readRefs takes the references that the peer has announced, unless they have come.
+// readRefs reads the references that the peer has announced, unless they have all been read.
 func (s *session) readRefs(context.Context) error {
 	for size := 0; len(s.peerRefs) < s.peer.Refs; {
 		body, err := s.expect(wire.TypeRefs, "the peer's references")
@@ -105,7 +105,7 @@ func (s *session) compare() error {
 	return s.checkObjects()
 }
 
-// quoteContext is a context for a message: both sides may see both words, for they know whom they talk to.
+// quoteContext quotes a context for a message: both sides may see both words, since they know whom they talk to.
 func quoteContext(word string) string {
 	if word == "" {
 		return "none"
@@ -113,7 +113,7 @@ func quoteContext(word string) string {
 	return strconv.Quote(word)
 }
 
-// weGive and theyGive tell in which directions objects travel.
+// weGive and theyGive report in which directions objects travel.
 func (s *session) weGive() bool   { return s.o.Direction.Gives() && s.peer.Direction.Receives() }
 func (s *session) theyGive() bool { return s.peer.Direction.Gives() && s.o.Direction.Receives() }
 
@@ -148,7 +148,7 @@ func (s *session) hold(ctx context.Context) (goesOn bool, err error) {
 	return true, nil
 }
 
-// awaitGo waits for a peer that holds.
+// awaitGo waits for a peer that holds to decide.
 func (s *session) awaitGo() (goesOn bool, err error) {
 	const what = "the peer to look at our references"
 	f, err := s.next(what)
@@ -172,7 +172,7 @@ func (s *session) checkObjects() error {
 		return fmt.Errorf("the peer says that it holds %d objects, more than the %d that can be numbered",
 			s.peer.Objects, maxObjects)
 	}
-	if s.o.Store == nil { // a side that holds has none yet
+	if s.o.Store == nil { // we hold, and have none yet
 		return nil
 	}
 	return s.o.Store.AllowMemory(s.peer.Objects*bytesPerObject, fmt.Sprintf("the list of the peer's %d objects", s.peer.Objects))

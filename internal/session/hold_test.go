@@ -15,7 +15,7 @@ import (
 	"aig/internal/wire"
 )
 
-// held has a conversation between a side that holds and one that does not.
+// held runs a conversation between a side that holds and one that does not.
 func held(t *testing.T, a, b *side, refs []ref.Ref, hold func(context.Context, Offer) (*intake.Store, error)) {
 	t.Helper()
 	pipeA, pipeB := gittest.Loopback(t)
@@ -57,7 +57,7 @@ func TestHoldAndGo(t *testing.T) {
 	}
 }
 
-// A side that holds and wants nothing parts in peace: both succeed, and nothing has moved, whatever it holds.
+// A side that holds and wants nothing leaves in peace: both succeed, and nothing has moved, whatever its store has.
 func TestHoldAndLeave(t *testing.T) {
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
 	b.repo.Blobs("b", 30)
@@ -67,7 +67,7 @@ func TestHoldAndLeave(t *testing.T) {
 	}
 }
 
-// What stops a side that holds is told to the peer.
+// The peer is told what stops a side that holds.
 func TestHoldFails(t *testing.T) {
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
 	held(t, a, b, nil, func(context.Context, Offer) (*intake.Store, error) { return nil, errors.New("changed my mind") })

@@ -14,29 +14,29 @@ import (
 	"aig/internal/wire"
 )
 
-// maxIndexing is how many packs are in work at the same time: one that arrives, which keeps one processor busy, those
-// whose deltas are being resolved, and those that wait for the disk. A first sync of git's own history took 19.2 s on two
-// processors with 2, 18.8 with 3 and 17.9 with 4.
+// maxIndexing bounds how many packs are processed at the same time: one that is arriving, which keeps one processor busy,
+// those whose deltas are being resolved, and those that wait for the disk. A first sync of git's own history took 19.2 s on
+// two processors with 2, 18.8 with 3 and 17.9 with 4.
 const maxIndexing = 4
 
 // inbox is the receiving half: each pack goes through a quarantine of its own, is compared with what was announced, and
 // is moved into the store.
 type inbox struct {
 	s       *session
-	settle  func() error // is called whenever something may have been settled
+	settle  func() error // called whenever something may have been settled
 	links   *linkCheck
-	slots   chan struct{} // holds a token for each pack in work
+	slots   chan struct{} // holds a token for each pack in process
 	workers sync.WaitGroup
 
-	// Of the reading goroutine alone:
-	current *intake.Incoming // the pack that is coming in
-	number  uint32           // of the pack that comes next
+	// Used by the reading goroutine only:
+	current *intake.Incoming // the pack under way
+	number  uint32           // of the pack that ends next
 
 	mu       sync.Mutex // guards what follows, and want
 	stored   int
 	omitted  int
 	kept     int
-	partials map[string]*intake.Partial // what we hold of packs that were cut, by object
+	partials map[string]*intake.Partial // the beginnings that we hold of packs that were cut, by object
 }
 
 func newInbox(s *session, settle func() error) *inbox {
@@ -44,7 +44,7 @@ func newInbox(s *session, settle func() error) *inbox {
 		partials: make(map[string]*intake.Partial)}
 }
 
-// data takes a part of a pack.
+// data takes part of a pack.
 func (b *inbox) data(ctx context.Context, body []byte) error {
 	if len(body) == 0 {
 		return errors.New("the peer sends a part of a pack with nothing in it")
@@ -59,7 +59,7 @@ func (b *inbox) data(ctx context.Context, body []byte) error {
 	return err
 }
 
-// open makes ready for a pack.
+// open prepares for a pack.
 func (b *inbox) open(ctx context.Context) error {
 	b.mu.Lock()
 	due := b.s.want.left
@@ -72,7 +72,7 @@ func (b *inbox) open(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	// A pack that has come whole is taken in even if the pipe breaks meanwhile: what has arrived stays arrived.
+	// A complete pack is taken in even if the pipe breaks meanwhile: hence the caller's context, which outlives the conversation.
 	in, err := b.s.o.Store.Receive(b.s.outer, due, b.s.common == 0)
 	if err != nil {
 		<-b.slots
@@ -82,7 +82,7 @@ func (b *inbox) open(ctx context.Context) error {
 	return nil
 }
 
-// takeBack drops the pack under way at the peer's wish.
+// takeBack drops the pack under way at the peer's request.
 func (b *inbox) takeBack() error {
 	if b.current == nil {
 		return errors.New("the peer takes back a pack, but none is under way")
@@ -101,8 +101,8 @@ func (b *inbox) drop() {
 	}
 }
 
-// salvage takes in what has come whole of the pack under way, since the peer doesn't go on with it. A large one is kept as it is.
-// What fails here is nothing against that, so it has no error.
+// salvage takes in the complete objects of the pack under way, which the peer will not go on with. A large pack is kept as it is.
+// Errors are ignored: the conversation has failed already.
 func (b *inbox) salvage() {
 	if b.current == nil || b.current.Kept() {
 		return
@@ -114,7 +114,7 @@ func (b *inbox) salvage() {
 	}
 }
 
-// end hands the pack under way to a goroutine of its own, so that the next one can come in meanwhile.
+// end hands the pack under way to its own goroutine, so that the next one can arrive meanwhile.
 func (b *inbox) end(body []byte) error {
 	end, err := wire.Parse[wire.PackEnd](body, "pack end")
 	if err != nil {
@@ -139,7 +139,7 @@ func (b *inbox) end(body []byte) error {
 	return nil
 }
 
-// take finishes a pack. Its error is one of this side; a pack that is the peer's fault is refused instead.
+// take finishes a pack. It returns errors of this side only; if the peer is at fault, it refuses the pack instead.
 func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEnd) error {
 	err := pack.Finish()
 	if err == nil {
@@ -154,7 +154,7 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	var bad *intake.BadObject
 	switch {
 	case err == nil:
-		// A file may turn out to be bad by what a tree in another pack calls it.
+		// A blob may turn out to be bad only when a tree in another pack gives it a name that git checks.
 		if err = pack.Install(); errors.As(err, &bad) {
 			b.lose(arrived)
 			return b.refuse(end, err)
@@ -173,7 +173,7 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	b.mu.Lock()
 	b.stored += int(end.Objects)
 	b.s.o.Status.update(func(p *Progress) { p.Got = uint64(b.stored) })
-	// Under the lock: whoever sees that this was the last pack posts our done, which must come behind it.
+	// Under the lock: whoever sees that this was the last pack posts our done, which must come after this.
 	err = b.s.post(wire.TypeStored, wire.Append(nil, end.Number))
 	b.mu.Unlock()
 	if err != nil {
@@ -182,13 +182,13 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	return b.settle()
 }
 
-// lie says how a pack is not what was announced.
+// lie returns an error that says how a pack differs from what was announced.
 func lie(format string, args ...any) error {
 	return &intake.PackError{Text: fmt.Sprintf(format, args...)}
 }
 
-// check compares a pack with what was announced: nothing more, nothing less than it says, nothing twice. The index of a
-// thin pack also has the bases that git has added to it; those are ours already.
+// check compares a pack with what was announced: it must hold as many objects as the peer says, announced ones only, and none
+// twice. The index of a thin pack also lists the bases that git has appended; those we have already.
 func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (arrived []uint32, err error) {
 	defer func() {
 		if err != nil {
@@ -218,7 +218,7 @@ func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (arrived []uint32
 	return arrived, nil
 }
 
-// arrive notes that an announced object has come in a pack, which no other pack may bring.
+// arrive notes that an announced object has come in a pack. No other pack may bring it again.
 func (b *inbox) arrive(name []byte) (place int, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -228,7 +228,7 @@ func (b *inbox) arrive(name []byte) (place int, err error) {
 	return place, err
 }
 
-// lose takes back what has come in a pack that is no good.
+// lose notes that what came in a bad pack is missing again.
 func (b *inbox) lose(arrived []uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -237,8 +237,8 @@ func (b *inbox) lose(arrived []uint32) {
 	}
 }
 
-// refuse tells the peer, and the user where it is known which object is to blame, that a pack is not taken in. The peer sends
-// the others again.
+// refuse tells the peer that a pack is refused, and the user too if the object to blame is known. The peer sends the other
+// objects again.
 func (b *inbox) refuse(end wire.PackEnd, reason error) error {
 	refused := wire.Refused{Number: end.Number, Object: make([]byte, b.s.local.Format().Size()), Reason: reason.Error()}
 	var bad *intake.BadObject
@@ -254,7 +254,7 @@ func (b *inbox) refuse(end wire.PackEnd, reason error) error {
 	return b.s.post(wire.TypeRefused, refused.Append(nil))
 }
 
-// omit takes note of what the peer has announced and cannot give.
+// omit notes what the peer has announced but cannot give.
 func (b *inbox) omit(body []byte) error {
 	size, before := b.s.local.Format().Size(), b.omitted
 	names, err := wire.ParseNames(body, size)
@@ -274,7 +274,7 @@ func (b *inbox) omit(body []byte) error {
 	return b.settle()
 }
 
-// keep takes note of what the peer has announced and does not give.
+// keep notes what the peer has announced but does not give.
 func (b *inbox) keep(body []byte) error {
 	names, err := wire.ParseNames(body, 8)
 	if err != nil {
@@ -288,7 +288,7 @@ func (b *inbox) keep(body []byte) error {
 	return b.settle()
 }
 
-// leaveOut notes and counts each of the named objects as one that does not come, up to a wrong one. It returns those that it has noted.
+// leaveOut notes and counts the named objects as not coming, up to the first wrong name. It returns the names it has noted.
 // Only the reading goroutine changes the count, and so may read it without the lock.
 func (b *inbox) leaveOut(names []byte, size int, find func(name []byte) (int, error), count *int) (noted []byte, err error) {
 	b.mu.Lock()
@@ -304,13 +304,13 @@ func (b *inbox) leaveOut(names []byte, size int, find func(name []byte) (int, er
 	return names, nil
 }
 
-// whole returns whether the store held nothing before, and holds everything now that it names.
+// whole reports whether the store was empty before, got all that was announced, and lacks nothing that its objects name.
 func (b *inbox) whole() bool {
 	return b.s.local.Len() == 0 && b.omitted == 0 && b.kept == 0 && !b.links.lacking
 }
 
-// progress tells how many objects have been stored, and how many are still to come. What has arrived counts only when it
-// has been installed too.
+// progress returns how many objects have been stored, and how many are still to come. An object counts as stored only once
+// it is installed.
 func (b *inbox) progress() (stored, toCome int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -13,7 +13,7 @@ import (
 	"aig/internal/wire"
 )
 
-// stock is what the liar really has: three objects, of which it makes packs.
+// stock is what the liar really has: three objects, from which it makes packs.
 type stock struct {
 	repo  *gittest.Repo
 	names []string // ascending
@@ -30,7 +30,7 @@ func (s stock) pack(names ...string) []byte {
 	return []byte(s.repo.GitIn(strings.Join(names, "\n")+"\n", "pack-objects", "--stdout", "-q"))
 }
 
-// twice is a pack with the first object in it twice.
+// twice returns a pack with the first object in it twice.
 func (s stock) twice() []byte {
 	one := s.pack(s.names[0])
 	object := one[12 : len(one)-sha1.Size]
@@ -49,7 +49,7 @@ func binaryName(name string) []byte {
 	return b
 }
 
-// A peer that gives other objects than it has announced: none of them gets in, and nothing is taken for done.
+// A peer gives other objects than it has announced: none of them gets in, and we don't take the peer's word that it is done.
 func TestTortureLiarsPacks(t *testing.T) {
 	v := newVictims(t, 20)
 	s := newStock(t)
@@ -190,7 +190,7 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.say(wire.TypeDone, count(0))
 			l.say(wire.TypeBye)
 		}, want: "says goodbye with 1 objects still to come", stores: true},
-		{name: "having what we have", tell: func(l *liar) { // it announces what we have got from it before, and gives it again
+		{name: "having what we have", tell: func(l *liar) { // it announces what it gave us before, and gives it again
 			l.give(a, b)
 			l.pack(0, 1, packA)
 			leaves(l)
@@ -209,12 +209,12 @@ func TestTortureLiarsPacks(t *testing.T) {
 	}
 }
 
-// A peer that lies about what we give it. That it has not stored what it says it has stored is the one lie that cannot be
-// noticed: it is about its own store, and changes nothing in ours.
+// A peer lies about what we give it. The one lie that can't be noticed is that it has stored something: that is about its own
+// store, and changes nothing in ours.
 func TestTortureLiarsVerdicts(t *testing.T) {
 	v := newVictims(t, 20)
 	both := func(l *liar) { l.common() }
-	// given is up to the end of our only pack.
+	// given is an honest conversation up to the end of our only pack.
 	given := func(l *liar) {
 		both(l)
 		l.until(wire.TypePackEnd)
@@ -323,7 +323,7 @@ func TestTortureLiarsVerdicts(t *testing.T) {
 	})
 }
 
-// A verdict on a pack that is still under way is none.
+// A verdict on a pack that is still under way is not accepted.
 func TestTortureLiarsEarlyVerdict(t *testing.T) {
 	v := newVictims(t, 0)
 	v.large(8 << 20) // more than SSH's window and all buffers: the pack's end can't have been sent

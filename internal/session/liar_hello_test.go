@@ -7,8 +7,8 @@ import (
 	"aig/internal/wire"
 )
 
-// A peer that lies before the negotiation, in its hello and in what may stand around it, is found out at once: every
-// number, every text, every order.
+// A peer that lies before the negotiation, in its hello and in what may surround it, is found out at once: every number,
+// every text, every order.
 func TestTortureLiarsHello(t *testing.T) {
 	hello := func(changes ...string) func(*liar) {
 		return func(l *liar) { l.hello(407095, changes...) }

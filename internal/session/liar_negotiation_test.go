@@ -12,17 +12,17 @@ import (
 	"aig/internal/wire"
 )
 
-// symbols says hello for so many objects and returns our first block of symbols, as far as it comes in one frame.
+// symbols says hello with that many objects and returns as much of our first block of symbols as comes in one frame.
 func (l *liar) symbols(objects int) []byte {
 	l.hello(objects)
 	f, _ := l.until(wire.TypeSymbols)
 	return f.Body
 }
 
-// Sizes of symbols in bytes: those with a count, and the others.
+// Sizes of symbols in bytes, with and without a count.
 const counted, plain = 18, 16
 
-// A peer that lies in the negotiation, where it is about lists: both sides have few objects.
+// A peer lies in a negotiation by lists: both sides have few objects.
 func TestTortureLiarsLists(t *testing.T) {
 	v := newVictims(t, 20)
 	v.repo.Git("config", "aig.maxMemory", "1g")
@@ -116,7 +116,7 @@ func TestTortureLiarsLists(t *testing.T) {
 	})
 }
 
-// A peer that lies in the negotiation with coded symbols, which takes larger stores.
+// A peer lies in a negotiation by coded symbols, which takes larger stores.
 func TestTortureLiarsSymbols(t *testing.T) {
 	const objects = 600
 	v := newVictims(t, objects)
@@ -124,7 +124,7 @@ func TestTortureLiarsSymbols(t *testing.T) {
 		random := rand.NewChaCha8([32]byte{1})
 		noisy := bytes.Clone(p)
 		for i := 0; i+counted <= len(noisy); i += counted {
-			random.Read(noisy[i : i+plain]) // the count stays: it looks like a small difference
+			random.Read(noisy[i : i+plain]) // the counts stay, so that the difference looks small
 		}
 		return noisy
 	}
@@ -194,8 +194,8 @@ func TestTortureLiarsSymbols(t *testing.T) {
 	})
 }
 
-// A peer that holds nothing and says back what we say, the list of our names or our symbols and then what we take for common,
-// gets no goodbye: an echo is no agreement. Neither is what it could make of that.
+// A peer that holds nothing and echoes what we say, our list of names or our symbols and then what we take for common, gets no
+// goodbye: an echo is no agreement. Neither is anything that it can derive from that.
 func TestTortureLiarsEcho(t *testing.T) {
 	for _, objects := range []int{20, 300} {
 		v := newVictims(t, objects)

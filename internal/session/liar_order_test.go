@@ -16,10 +16,10 @@ type phase struct {
 	name  string
 	reach func(l *liar)
 	waits string // what we wait for there
-	lie   tale   // options of our side
+	lie   tale   // with the options of our side
 }
 
-// phases is the points at which we wait for a peer.
+// phases returns the points at which we wait for a peer.
 func (v *victims) phases(announced string) []phase {
 	holds := func(context.Context, Offer) (*intake.Store, error) { return v.store, nil }
 	return []phase{
@@ -52,7 +52,7 @@ func (v *victims) phases(announced string) []phase {
 	}
 }
 
-// at makes a lie of what is done at a point of the conversation.
+// at returns the lie of doing something at a point of the conversation.
 func (p phase) at(what string, do func(l *liar), want string) tale {
 	lie := p.lie
 	lie.name = p.name + ": " + what
@@ -64,15 +64,15 @@ func (p phase) at(what string, do func(l *liar), want string) tale {
 	return lie
 }
 
-// In every phase: what is no message, no message of that phase, a message that is cut short, an end of the pipe, and a
-// peer that gives up with a text that nobody may show raw.
+// In every phase: something that is no message, a message that isn't due, one that is cut short, an end of the pipe, and a peer
+// that gives up with a text that must not be shown raw.
 func TestTortureLiarsOrder(t *testing.T) {
 	v := newVictims(t, 20)
-	due := map[string]string{ // the messages that are in order there, apart from A and X; an ill-formed one is told elsewhere
+	due := map[string]string{ // the messages that are due there, apart from A and X; other tests send malformed ones
 		"hello": "H", "references": "F", "references, to a side that holds": "F", "look": "GQ", "leave": "B", "negotiation": "YLM",
 		"packs": "YCUNPpdOSRDB", "verdict": "YCUNPpdOSRDB", "goodbye": "YCUNPpdOSRDB",
 	}
-	filled := map[string]string{"look": "Q", "leave": "B", "packs": "dB", "goodbye": "dB"} // messages that have no body
+	filled := map[string]string{"look": "Q", "leave": "B", "packs": "dB", "goodbye": "dB"} // messages that must not have a body
 	var lies []tale
 	for _, p := range v.phases(newStock(t).names[0]) {
 		raw := func(what, s, want string) {
@@ -100,7 +100,7 @@ func TestTortureLiarsOrder(t *testing.T) {
 			if strings.IndexByte("QBd", typ) >= 0 { // which have none
 				body = nil
 			}
-			// One after the other in one lie would only show the first.
+			// In one lie, only the first of them would be tested.
 			lies = append(lies, p.at("a message of type "+strconv.QuoteRune(rune(typ)), func(l *liar) {
 				l.say(wire.Type(typ), body)
 				l.conn.CloseWrite()

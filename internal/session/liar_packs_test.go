@@ -11,7 +11,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// made is a pack that is written by hand, and the names of its objects.
+// made is a handwritten pack and the names of its objects.
 type made struct {
 	gittest.Pack
 	names []string
@@ -23,7 +23,7 @@ func (m *made) object(kind byte, content string) []byte {
 	return name
 }
 
-// announced is the names of the objects of all packs, as a hello announces them.
+// announced returns the names of the objects of all packs, as a side would announce them.
 func announced(packs ...*made) (names []string) {
 	for _, m := range packs {
 		names = append(names, m.names...)
@@ -32,7 +32,7 @@ func announced(packs ...*made) (names []string) {
 	return slices.Compact(names)
 }
 
-// bombs is a pack of n deltas that each describe an object of size bytes.
+// bombs returns a pack of n deltas that each produce an object of size bytes.
 func bombs(n, size int) *made {
 	m := new(made)
 	const baseSize = 1 << 20
@@ -54,18 +54,18 @@ func bombs(n, size int) *made {
 
 const hostileModules = "[submodule \"a\"]\n\tpath = a\n\turl = \"-\x1b[31m\\nfatal: \"\n"
 
-// A peer whose packs are malformed, or hold what git's checks reject, or ask for more than is allowed: through a whole
-// conversation each. It hears why; the store is as it was; and what the next peer gives goes in.
+// A peer's packs are malformed, or hold what git's checks reject, or need more than is allowed, each through a whole
+// conversation. The peer is told why, the store is as it was, and what the next peer gives goes in.
 func TestTortureLiarsBadPacks(t *testing.T) {
 	v := newVictims(t, 20)
-	// A tree whose .gitmodules was refused stays, as in a partial store, where git fsck would not be content.
+	// A tree whose .gitmodules was refused stays, as in a partial store, and git fsck would complain of that.
 	v.repo.Git("config", "fsck.gitmodulesMissing", "ignore")
 	v.open(v.repo)
 	leaves := func(l *liar) {
 		l.judged()
 		l.conn.CloseWrite()
 	}
-	// refused is the tale of one pack that is refused.
+	// refused returns the tale of one refused pack.
 	refused := func(name, why string, m *made, pack []byte) tale {
 		return tale{name: name, refused: why, want: "the pipe ended", tell: func(l *liar) {
 			l.give(announced(m)...)
@@ -98,7 +98,7 @@ func TestTortureLiarsBadPacks(t *testing.T) {
 	absent.RefDelta(some, gittest.Delta(1, 1, gittest.Copy(0, 1)))
 	one := wild.Object(gittest.PackBlob, []byte("one\n"))
 	wild.RefDelta(one, gittest.Delta(4, 9, gittest.Copy(0, 9)))
-	// Sizes in more bytes than git reads; index-pack minds none.
+	// Sizes coded in more bytes than git reads elsewhere; index-pack doesn't mind.
 	longBlob, longTree, longDelta := &made{Pack: gittest.Pack{Pad: 12}}, &made{Pack: gittest.Pack{Pad: 1}}, &made{}
 	longBlob.object(gittest.PackBlob, "one\n")
 	longTree.object(gittest.PackTree, string(gittest.TreeEntry("100644", "file", some)))
@@ -165,7 +165,7 @@ func TestTortureLiarsBadPacks(t *testing.T) {
 	}
 }
 
-// A peer that asks for more than the user allows: the conversation ends with the name of the setting, on both sides.
+// A peer needs more than the user allows: the conversation ends with the name of the setting, on both sides.
 func TestTortureLiarsBeyondLimits(t *testing.T) {
 	small, large := new(made), new(made)
 	small.object(gittest.PackBlob, "good\n")
@@ -193,7 +193,7 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 				l.judged()
 			}}
 			grown := peak(t)
-			out := v.hear(t, lie, false, lieTimeout) // in real time, which git takes
+			out := v.hear(t, lie, false, lieTimeout) // in real time, since git runs
 			out.memory = grown()
 			v.check(t, lie, out)
 			figures(t, "packs beyond "+setting, []outcome{out}, 0)
@@ -208,8 +208,8 @@ func TestTortureLiarsBeyondLimits(t *testing.T) {
 	}
 }
 
-// A peer that waits for us to index what takes long hears all the time that we are there: it does not give up, however
-// short its timeout is against that.
+// A peer that waits while we index something large keeps hearing that we are alive: it does not give up, however short its
+// timeout is compared to that.
 func TestTortureLongIndexing(t *testing.T) {
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
 	m := bombs(gittest.Rounds(4, 400), 20<<20)
@@ -220,7 +220,7 @@ func TestTortureLongIndexing(t *testing.T) {
 	oB.Server = true
 	oA.Timeout = time.Duration(gittest.Rounds(3, 5)) * time.Second
 	oB.Timeout = oA.Timeout
-	if !gittest.Torture { // little takes long then for another reason
+	if !gittest.Torture { // the pack is small, so let it take long by sleeping
 		gittest.Instead(t, "index-pack", fmt.Sprintf(`sleep %d; exec $git "$@"`, 2*oA.Timeout/time.Second))
 	}
 	done := make(chan struct{})

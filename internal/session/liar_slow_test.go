@@ -16,7 +16,7 @@ import (
 	"aig/internal/wire"
 )
 
-// large is a blob of so many bytes that can't be compressed, in our store.
+// large adds an incompressible blob of so many bytes to our store.
 func (v *victims) large(bytes int) {
 	v.t.Helper()
 	content := make([]byte, bytes)
@@ -29,15 +29,15 @@ func (v *victims) large(bytes int) {
 	v.open(v.repo)
 }
 
-// A peer that falls silent while a git of ours works on a pack: in real time, since a child of git's knows of no other,
-// and all at once, since they mostly wait. No child is left, and no goroutine (which TestMain sees).
+// A peer falls silent while a git of ours works on a pack. The lies are told in real time, since child processes know no other,
+// and all at once, since they mostly wait. No child is left, and no goroutine (which TestMain checks).
 func TestTortureLiarsSlow(t *testing.T) {
 	timeout := time.Duration(gittest.Rounds(2, 60)) * time.Second
 	v := newVictims(t, 3)
 	v.large(8 << 20) // more than SSH's window and all buffers
 	them := newStock(t)
 	a := them.names[0]
-	// blob is the beginning of a pack of one blob of 2^40 bytes: whatever comes, there is more to come.
+	// blob is the beginning of a pack of one blob of 2^40 bytes, which never ends.
 	blob := []byte("PACK\x00\x00\x00\x02\x00\x00\x00\x01")
 	for size, first := uint64(1<<40), true; size > 0; first = false {
 		b := byte(size & 0x7f)
@@ -81,7 +81,7 @@ func TestTortureLiarsSlow(t *testing.T) {
 		}
 	}
 	grown := peak(t)
-	var telling sync.WaitGroup // t.Parallel would tell no more at once than there are processors
+	var telling sync.WaitGroup // t.Parallel would run no more at once than there are processors
 	for i, lie := range lies {
 		telling.Go(func() {
 			t.Run(lie.name, func(t *testing.T) {
@@ -113,7 +113,7 @@ func TestTortureLiarsSlow(t *testing.T) {
 	figures(t, "silent while a git works, never reads a pack", all, failed)
 }
 
-// unreadSSH is a conversation with a peer that asks for answers of SSH's, and never reads them.
+// unreadSSH has a conversation with a peer that makes requests of SSH and never reads the replies.
 func (v *victims) unreadSSH(t *testing.T, server bool, timeout time.Duration) (out outcome) {
 	ours, liar := v.bare(t, ssh.Config{}, server, lieTimeout)
 	resume := liar.pipe.stop()
@@ -126,7 +126,7 @@ func (v *victims) unreadSSH(t *testing.T, server bool, timeout time.Duration) (o
 			if _, err := liar.channel.Write([]byte("0005A")); err != nil {
 				return
 			}
-			go liar.OpenChannel(esc, nil) // the answer never comes
+			go liar.OpenChannel(esc, nil) // the reply is never read
 			time.Sleep(time.Millisecond)
 		}
 	})

@@ -22,19 +22,19 @@ import (
 	"aig/internal/wire"
 )
 
-// bareSSH is a liar's side of the SSH connection, without the manners of package tunnel.
+// bareSSH is the liar's side of an SSH connection, without the manners of package tunnel.
 type bareSSH struct {
 	ssh.Conn
 	channel ssh.Channel
 	pipe    *stoppable
-	kexes   atomic.Int32 // key exchanges, as counted by whoever is the client
+	kexes   atomic.Int32 // key exchanges, counted by whichever side is the client
 }
 
-// stoppable is a pipe that its owner can leave unread.
+// stoppable is a pipe that its owner can stop reading.
 type stoppable struct {
 	io.ReadWriteCloser
 	mu     sync.Mutex
-	unread chan struct{} // closed when it is to be read again
+	unread chan struct{} // closed to resume reading
 }
 
 func (s *stoppable) Read(p []byte) (int, error) {
@@ -47,7 +47,7 @@ func (s *stoppable) Read(p []byte) (int, error) {
 	return s.ReadWriteCloser.Read(p)
 }
 
-// stop leaves the pipe unread until the function is called.
+// stop stops reading the pipe until resume is called.
 func (s *stoppable) stop() (resume func()) {
 	unread := make(chan struct{})
 	s.mu.Lock()
@@ -61,7 +61,7 @@ func (s *stoppable) stop() (resume func()) {
 	}
 }
 
-// bare is a tunnel of ours to a liar without one.
+// bare returns a tunnel of ours and the bare SSH connection of a liar at its other end.
 func (v *victims) bare(t *testing.T, config ssh.Config, server bool, timeout time.Duration) (*tunnel.Conn, *bareSSH) {
 	a, b := gittest.Pipe()
 	liar := &bareSSH{pipe: &stoppable{ReadWriteCloser: b}}
@@ -117,17 +117,17 @@ func (v *victims) bare(t *testing.T, config ssh.Config, server bool, timeout tim
 	return ours, liar
 }
 
-// sshTale is a lie that is told by means of SSH beside a conversation that is honest.
+// sshTale is a lie told by means of SSH beside an honest conversation.
 type sshTale struct {
 	name   string
 	config ssh.Config
 	tell   func(l *bareSSH)
 	want   string // "" is success
-	// In place of the honest conversation.
+	// instead replaces the honest conversation.
 	instead func(l *bareSSH)
 }
 
-// beside has a conversation with a peer whose SSH lies, and returns what came of it.
+// beside has a conversation with a peer whose SSH lies, and returns the outcome.
 func (v *victims) beside(t *testing.T, lie sshTale, theirs *intake.Store, server bool, timeout time.Duration) (out outcome) {
 	ours, liar := v.bare(t, lie.config, server, timeout)
 	o := Options{
@@ -159,7 +159,7 @@ func (v *victims) beside(t *testing.T, lie sshTale, theirs *intake.Store, server
 	return out
 }
 
-// testConn lends a pipe what x/crypto/ssh asks for.
+// testConn makes a pipe the net.Conn that x/crypto/ssh asks for.
 type testConn struct{ io.ReadWriteCloser }
 
 func (testConn) LocalAddr() net.Addr              { return &net.UnixAddr{} }
@@ -168,14 +168,14 @@ func (testConn) SetDeadline(time.Time) error      { return nil }
 func (testConn) SetReadDeadline(time.Time) error  { return nil }
 func (testConn) SetWriteDeadline(time.Time) error { return nil }
 
-// forever repeats what succeeds.
+// forever repeats something until it fails.
 func forever(do func() error) {
 	for do() == nil {
 	}
 }
 
-// What SSH can do beside the one channel costs us little and disturbs nothing, in a bubble with a clock of its own; what
-// ends or fills the channel ends the conversation.
+// What a peer can do in SSH beside the one channel costs us little and disturbs nothing, in a bubble with a clock of its own;
+// what ends or fills the channel ends the conversation.
 func TestTortureLiarsSSH(t *testing.T) {
 	large := []byte(strings.Repeat(esc, 2000))
 	rejected := func(err error) error {
@@ -218,7 +218,7 @@ func TestTortureLiarsSSH(t *testing.T) {
 				return err
 			})
 		}},
-		{name: "rekeying all the time", config: ssh.Config{RekeyThreshold: 256}, tell: func(l *bareSSH) { // the least there is
+		{name: "rekeying all the time", config: ssh.Config{RekeyThreshold: 256}, tell: func(l *bareSSH) { // the lowest there is
 			forever(func() error {
 				_, _, err := l.SendRequest(esc, true, nil)
 				return err

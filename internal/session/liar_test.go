@@ -30,16 +30,15 @@ import (
 	"aig/internal/wire"
 )
 
-// A liar is an authenticated peer that misbehaves: it has the key that we trust, a tunnel like everybody's, and says in it
-// what it likes. Most of its lies run in a bubble with a clock of its own (package synctest), which has three merits: the
-// timeout is a real minute; nothing depends on how busy the machine is; and a goroutine that is left behind fails the
-// test. The clock stands still while a child of git's runs, though, so where the lie is about time and git at once, it is
-// told in real time.
+// A liar is an authenticated peer that misbehaves: it has the key that we trust and a tunnel like everybody's, and says
+// whatever it likes in it. Most lies run in a bubble with a clock of its own (package synctest), which has three merits: the
+// timeout is a full minute; nothing depends on how busy the machine is; and a goroutine left behind fails the test. But that
+// clock stands still while a git child runs, so a lie that is about both time and git is told in real time.
 
 const (
 	lieTimeout = time.Minute
-	// lieMemory is what a lie may cost us of memory, at any moment and with all that has not been collected yet. Some
-	// lies would cost gigabytes if they were believed.
+	// lieMemory bounds how much memory a lie may cost us at any moment, including garbage not collected yet. Some lies would
+	// cost gigabytes if they were believed.
 	lieMemory = 288 << 20
 )
 
@@ -50,11 +49,11 @@ type liar struct {
 	in   *wire.Reader
 	out  *wire.Writer
 	key  reconcile.Key
-	mute bool // it reads nothing when it has told its lie
+	mute bool // it reads nothing once it has told its lie
 
-	greeting []string // changes in the hello, see hello
+	greeting []string // changes to the hello, see hello
 	done     bool     // we have said that we are done
-	refused  []string // our reasons for refusing its packs, as far as it has waited for them
+	refused  []string // our reasons for refusing those of its packs that it has waited for
 }
 
 // tale is one lie, and what has to come of it.
@@ -62,9 +61,9 @@ type tale struct {
 	name string
 	tell func(l *liar)
 	want string // is in our error; "" is success
-	// refused is in our reason for the last pack that we have refused and that the liar has waited for.
+	// refused is in our reason for the last refusal that the liar has waited for.
 	refused string
-	// By default the lie ends within the timeout and the last words, the store is as it was, and our side goes both ways.
+	// By default the lie ends within timeout plus lastWords, the store is as it was, and our side gives and receives.
 	within    time.Duration
 	stores    bool // objects may have been stored
 	direction wire.Direction
@@ -77,7 +76,7 @@ func (l *liar) say(t wire.Type, parts ...[]byte) {
 	l.out.Write(t, parts...)
 }
 
-// raw writes bytes that need not be a frame.
+// raw writes bytes, which need not be a frame.
 func (l *liar) raw(s string) { l.conn.Write([]byte(s)) }
 
 // every does something at every interval until the conversation is over.
@@ -87,14 +86,14 @@ func (l *liar) every(interval time.Duration, do func() error) {
 	}
 }
 
-// hello is a hello that is good but for what is changed by pairs of old and new.
+// hello says a hello that is good but for the changes, pairs of old and new.
 func (l *liar) hello(objects int, changes ...string) {
 	changes = append(changes, l.greeting...)
 	h := wire.Hello{Oldest: 1, Newest: 1, Format: "sha1", Direction: wire.Both, Objects: uint64(objects), Agent: "liar"}
 	l.say(wire.TypeHello, []byte(strings.NewReplacer(changes...).Replace(string(h.Append(nil)))))
 }
 
-// next is our next message but for signs of life; at the end of the pipe it is none.
+// next returns our next message other than a sign of life, or none at the end of the pipe.
 func (l *liar) next() wire.Frame {
 	for {
 		f, err := l.in.Next()
@@ -108,7 +107,7 @@ func (l *liar) next() wire.Frame {
 	}
 }
 
-// until reads up to a message of the type, and tells whether there was one.
+// until reads up to a message of the type, and reports whether there was one.
 func (l *liar) until(t wire.Type) (wire.Frame, bool) {
 	for {
 		f := l.next()
@@ -120,8 +119,7 @@ func (l *liar) until(t wire.Type) (wire.Frame, bool) {
 
 func (l *liar) drain() { io.Copy(io.Discard, l.conn) }
 
-// negotiate has an honest beginning up to the exchange, as a side that holds objects of the given names. It returns
-// what is common.
+// negotiate talks honestly up to the exchange, as a side that holds objects of the given names. It returns what is common.
 func (l *liar) negotiate(names ...string) wire.Common {
 	l.hello(len(names))
 	f, _ := l.until(wire.TypeHello)
@@ -173,18 +171,18 @@ func (l *liar) find(theirs int, names []string) wire.Common {
 	return s.saidCommon(l.conn.Server)
 }
 
-// common negotiates honestly and says what is common, honestly.
+// common negotiates and says what is common, both honestly.
 func (l *liar) common(names ...string) {
 	l.say(wire.TypeCommon, wire.Append(nil, l.negotiate(names...)))
 }
 
-// give is common of a side that only gives.
+// give is like common, for a side that only gives.
 func (l *liar) give(names ...string) {
 	l.greeting = []string{"both", "push"}
 	l.common(names...)
 }
 
-// part says that it is done, and goodbye when we are done too.
+// part says done, and goodbye when we are done too.
 func (l *liar) part(stored uint64) {
 	l.say(wire.TypeDone, count(stored))
 	for !l.done && l.next().Type != 0 {
@@ -192,7 +190,7 @@ func (l *liar) part(stored uint64) {
 	l.say(wire.TypeBye)
 }
 
-// judged waits for our verdict on a pack, and tells whether we have stored it.
+// judged waits for our verdict on a pack, and reports whether we have stored it.
 func (l *liar) judged() bool {
 	for {
 		switch f := l.next(); f.Type {
@@ -211,7 +209,7 @@ func (l *liar) judged() bool {
 	}
 }
 
-// pack sends a pack in frames of some size, and its end.
+// pack sends a pack in frames, and its end.
 func (l *liar) pack(number uint32, objects uint32, pack []byte) {
 	for len(pack) > 0 {
 		part := pack[:min(len(pack), 1000)]
@@ -258,7 +256,7 @@ func (v *victims) open(repo *gittest.Repo) {
 	v.files = repo.Files()
 }
 
-// names is our objects.
+// names returns the names of our objects.
 func (v *victims) names() (names []string) {
 	for i := range v.list.Len() {
 		names = append(names, hex.EncodeToString(v.list.At(i)))
@@ -266,13 +264,13 @@ func (v *victims) names() (names []string) {
 	return names
 }
 
-// tunnel is a tunnel between us and the liar over a pipe in memory.
+// tunnel returns a tunnel between us and the liar over a pipe in memory.
 func (v *victims) tunnel(t *testing.T, server bool) (ours, theirs *tunnel.Conn) {
 	a, b := gittest.Pipe()
 	return v.tunnelOver(t, a, b, server)
 }
 
-// tunnelOver is a tunnel over any pipe.
+// tunnelOver returns a tunnel over any pipe.
 func (v *victims) tunnelOver(t *testing.T, a, b io.ReadWriteCloser, server bool) (ours, theirs *tunnel.Conn) {
 	trusts := func(key ssh.Signer) func(ssh.PublicKey) bool {
 		return func(k ssh.PublicKey) bool { return bytes.Equal(k.Marshal(), key.PublicKey().Marshal()) }
@@ -291,12 +289,12 @@ func (v *victims) tunnelOver(t *testing.T, a, b io.ReadWriteCloser, server bool)
 	return ours, theirs
 }
 
-// outcome is what came of a lie.
+// outcome is the outcome of a lie.
 type outcome struct {
 	err     error
 	refused []string
 	took    time.Duration
-	memory  uint64 // at most, in bytes
+	memory  uint64 // peak, in bytes
 }
 
 // hear has a conversation with a liar.
@@ -334,7 +332,7 @@ func (v *victims) hear(t *testing.T, lie tale, server bool, timeout time.Duratio
 	return out
 }
 
-// peak samples the memory that this process uses for its objects until it is called, and returns how much it grew.
+// peak samples this process's heap until the function that it returns is called, which returns how much it grew at most.
 func peak(t *testing.T) func() uint64 {
 	runtime.GC()
 	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
@@ -370,14 +368,14 @@ func peak(t *testing.T) func() uint64 {
 	}
 }
 
-// tell tells a lie and checks what has to be true after every one. The liar is either side of SSH, one after the other at
-// length and else only one of them: behind the handshake there should be no difference.
+// tell tells a lie and checks what must hold after every one. The long form tells it from both sides of SSH in turn, the short
+// one from one side only: after the handshake there should be no difference.
 func (v *victims) tell(t *testing.T, lie tale) (outcomes []outcome) {
 	if lie.within == 0 {
 		lie.within = lieTimeout + lastWords
 	}
 	servers := []bool{false, true}
-	if len(lie.name)%2 > 0 { // as good as any
+	if len(lie.name)%2 > 0 { // as good a choice as any
 		slices.Reverse(servers)
 	}
 	for _, server := range servers[:gittest.Rounds(1, 2)] {
@@ -391,14 +389,14 @@ func (v *victims) tell(t *testing.T, lie tale) (outcomes []outcome) {
 	return outcomes
 }
 
-// check checks what has to be true after every lie.
+// check checks what must hold after every lie.
 func (v *victims) check(t *testing.T, lie tale, out outcome) {
 	t.Helper()
 	v.verdict(t, lie, out)
 	v.untouched(t, lie)
 }
 
-// verdict checks what our side says of a lie, and what it has cost.
+// verdict checks what our side says of a lie, and what it cost.
 func (v *victims) verdict(t *testing.T, lie tale, out outcome) {
 	t.Helper()
 	switch {
@@ -426,14 +424,14 @@ func (v *victims) verdict(t *testing.T, lie tale, out outcome) {
 	}
 }
 
-// untouched checks that the store is as it was, or if the lie could not help storing something, sound.
+// untouched checks that the store is as it was, or at least sound if the lie may store something.
 func (v *victims) untouched(t *testing.T, lie tale) {
 	t.Helper()
 	changed, added := v.files.Changed(v.repo.Files())
 	if len(changed) > 0 && !lie.stores || len(added) > 0 && !lie.stores {
 		t.Errorf("the store is not as it was: %v is other than it was, %v is new", changed, added)
 	}
-	if len(changed)+len(added) > 0 { // otherwise nothing can be left behind, and all is as sound as it was
+	if len(changed)+len(added) > 0 { // otherwise nothing is left behind, and all is as sound as it was
 		if left := v.repo.Quarantines(); len(left) > 0 {
 			t.Errorf("left behind: %v", left)
 		}
@@ -469,7 +467,7 @@ func figures(t *testing.T, what string, all []outcome, failed int) {
 		failed, took.Round(time.Second), memory>>20)
 }
 
-// esc is what no message may show raw.
+// esc must not be shown raw in any message.
 const esc = "\x1b[2J\r\n\x00\u202e\xff"
 
 func count(n uint64) []byte { return wire.Append(nil, n) }

@@ -7,8 +7,8 @@ import (
 	"aig/internal/ref"
 )
 
-// In every phase a peer that falls silent is given up at the timeout, also within a message; and the error says what was
-// waited for.
+// In every phase we give up a peer that falls silent at the timeout, within a message too, and the error says what we waited
+// for.
 func TestTortureLiarsTime(t *testing.T) {
 	v := newVictims(t, 300)
 	var lies []tale
@@ -19,8 +19,8 @@ func TestTortureLiarsTime(t *testing.T) {
 	v.tellAll(t, "silence", lies)
 }
 
-// A peer that neither reads nor says anything is given up too, though more waits for it than SSH's window of two MiB holds.
-// While it never reads, we go on reading: what it says is heard.
+// We also give up a peer that neither reads nor says anything, though more waits for it than SSH's window of two MiB holds.
+// If it only doesn't read, we go on reading: what it says is heard.
 func TestTortureLiarsNeverRead(t *testing.T) {
 	v := newVictims(t, 20)
 	var refs []ref.Ref

@@ -13,30 +13,29 @@ import (
 	"aig/internal/oid"
 )
 
-// linkCheck compares what commits, trees and tags say of the objects that they name with what these are: git index-pack looks at
-// each object by itself. A commit whose tree is a blob would make git gc and git prune die, and git fsck call the blob corrupt.
-// An object that isn't here is no fault: stores may be partial. So what is said of one that is still to come is kept.
+// linkCheck checks that the objects named by commits, trees and tags are of the types that these say, since git index-pack looks
+// at each object on its own. A commit whose tree is a blob would make git gc and git prune die, and git fsck call the blob corrupt.
+// A missing object is no error, as stores may be partial; so linkCheck remembers what links say of objects still to come.
 type linkCheck struct {
 	s    *session
-	once sync.Once // of the look at our own store
-	err  error     // of that
+	once sync.Once // for lookAtOurs
+	err  error     // its error
 
 	mu      sync.Mutex
-	claimed []links.Kind          // what links say of each object that is to come, by its place in want
+	claimed []links.Kind          // what links say of each announced object, by its place in want
 	known   []links.Kind          // what it is, once it has come
-	parents oid.Bitmap            // the places of commits that are the parent of one that has come
-	absent  map[uint64]links.Kind // what links say of objects that are nowhere, by short name; maxAbsent at most
+	parents oid.Bitmap            // places of the parents of commits that have come
+	absent  map[uint64]links.Kind // what links say of objects that neither side is known to have, by short name; maxAbsent at most
 	lacking bool                  // something that has come names such an object
 }
 
-// maxClaims bounds what the links of one pack may say of different objects: some 100 MiB. A pack with more is refused, and comes again
-// in halves.
+// maxClaims bounds the claims of one pack: some 100 MiB. A pack with more is refused, and sent again in halves.
 const maxClaims = 1 << 20
 
-// maxAbsent bounds the objects that are nowhere of which is kept what links say: some 40 MiB. Partial clones have many.
+// maxAbsent bounds the absent objects of which we remember what links say: some 40 MiB. Partial clones have many.
 const maxAbsent = 1 << 21
 
-// maxPointing bounds the objects of our own store that are looked through for links.
+// maxPointing bounds how many objects of our own store are searched for links.
 const maxPointing = 1 << 16
 
 func newLinkCheck(s *session) *linkCheck {
@@ -44,33 +43,33 @@ func newLinkCheck(s *session) *linkCheck {
 	return &linkCheck{s: s, claimed: make([]links.Kind, n), known: make([]links.Kind, n), parents: oid.NewBitmap(n, nil), absent: make(map[uint64]links.Kind)}
 }
 
-// claim is what a link says: that something is of a kind.
+// claim is what a link says: that its target is of a kind.
 type claim struct {
 	of   target
-	at   uint64 // the place in want, the position in the list of our objects, the short name
+	at   uint64 // the place in want, the position in our list, or the short name, in the order of the targets below
 	kind links.Kind
 }
 
 type target uint8
 
 const (
-	coming  target = iota // from the peer
-	ours                  // since before
-	nowhere               // on either side, as far as we see
+	coming  target = iota // announced by the peer
+	ours                  // in our store since before
+	nowhere               // neither
 )
 
-// packLinks is what is in one pack.
+// packLinks is what one pack holds and says.
 type packLinks struct {
-	names  *oid.List        // of what was announced, in the order of the pack
-	places []uint64         // of these, in want
-	kinds  []links.Kind     // of these
-	claims map[claim][]byte // with the first object that makes it
+	names  *oid.List        // its objects that were announced, in the order of the pack
+	places []uint64         // theirs in want
+	kinds  []links.Kind     // theirs
+	claims map[claim][]byte // each with the first object that makes it
 
-	parents []uint32 // places of the parents of its commits, as far as they were announced
+	parents []uint32 // places of the announced parents of its commits
 }
 
-// check returns a *intake.BadObject if an object of the pack, which has passed all other checks, is at odds with a link, or a
-// link with another one: git takes an object for what the first link says.
+// check returns a *intake.BadObject if an object of the pack contradicts a link, or one link another: git takes an object for
+// what the first link says. The pack must have passed all other checks.
 func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
 	l.once.Do(func() { l.err = l.lookAtOurs(ctx) })
 	if l.err != nil {
@@ -110,7 +109,7 @@ func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
 	return nil
 }
 
-// said returns what the target of a claim is, if that is known, and what has been said of it.
+// said returns what the target of a claim is, if known, and what other packs have claimed of it.
 func (l *linkCheck) said(c claim, kinds map[uint64]links.Kind) (is, said links.Kind) {
 	switch c.of {
 	case coming:
@@ -121,7 +120,7 @@ func (l *linkCheck) said(c claim, kinds map[uint64]links.Kind) (is, said links.K
 	return 0, 0
 }
 
-// claimedBesides returns another kind that the pack itself claims of the same target; nothing can be both.
+// claimedBesides returns another kind that the pack itself claims of the same target, or 0; nothing can be both.
 func (p *packLinks) claimedBesides(c claim) links.Kind {
 	for kind := links.Commit; kind <= links.Tag; kind <<= 1 {
 		if _, also := p.claims[claim{c.of, c.at, kind}]; also && kind != c.kind {
@@ -131,7 +130,7 @@ func (p *packLinks) claimedBesides(c claim) links.Kind {
 	return 0
 }
 
-// keep notes what a pack that is taken in says, for those to come.
+// keep remembers what a good pack says, for the packs to come.
 func (l *linkCheck) keep(p *packLinks, kinds map[uint64]links.Kind) {
 	for place, kind := range kinds {
 		l.known[place] = kind
@@ -145,7 +144,7 @@ func (l *linkCheck) keep(p *packLinks, kinds map[uint64]links.Kind) {
 	}
 }
 
-// heads returns the commits that have come and that are no parent of another, by full hexadecimal names.
+// heads returns the full hexadecimal names of the commits that have come and are not the parent of another one.
 func (l *linkCheck) heads() (names []string) {
 	for i, kind := range l.known {
 		if kind == links.Commit && l.s.want.state[i] == came && !l.parents.Has(uint32(i)) {
@@ -170,7 +169,7 @@ func bad(name []byte, format string, args ...any) error {
 	return &intake.BadObject{Name: hex.EncodeToString(name), Reason: fmt.Sprintf(format, args...)}
 }
 
-// notOfPack returns an error of our own store's. Whatever git has said of that, the pack is not to be refused for it, see intake.OfPeer.
+// notOfPack hides what git said of our own store: the pack must not be refused for it, see intake.OfPeer.
 func notOfPack(err error) error { return errors.New(err.Error()) }
 
 // read reads the types and the links of a pack.
@@ -224,8 +223,8 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 	})
 }
 
-// lookAtOurs finds what incomplete objects of our own store say of objects that aren't here. What references need is complete;
-// what isn't came in by itself, and lies loose or in a small pack.
+// lookAtOurs notes what objects of our own store say of objects that aren't here. What references reach is complete; objects
+// that name missing ones came by themselves, and lie loose or in a small pack.
 func (l *linkCheck) lookAtOurs(ctx context.Context) error {
 	if l.s.local.Len() == 0 {
 		return nil
@@ -241,7 +240,7 @@ func (l *linkCheck) lookAtOurs(ctx context.Context) error {
 	return err
 }
 
-// sorter returns a visitor of links that finds out what each is of.
+// sorter returns a visitor of links that turns each into a claim.
 func (l *linkCheck) sorter(tell func(from int, c claim) error) func(from int, target []byte, kind links.Kind) error {
 	key := l.s.key()
 	return func(from int, target []byte, kind links.Kind) error {
@@ -254,7 +253,7 @@ func (l *linkCheck) sorter(tell func(from int, c claim) error) func(from int, ta
 	}
 }
 
-// compareWithOurs compares the links to what we had before.
+// compareWithOurs compares the claims on objects that we had before with what these are.
 func (l *linkCheck) compareWithOurs(ctx context.Context, p *packLinks) error {
 	var claims []claim
 	var at []uint32

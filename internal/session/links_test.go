@@ -20,7 +20,7 @@ func literally(r *gittest.Repo, kind, content string) string {
 	return r.GitIn(content, "hash-object", "-t", kind, "--literally", "-w", "--stdin")
 }
 
-// wrongLinks are objects that call another one what it isn't. Each gets a repository with a blob, a tree and a commit.
+// wrongLinks make objects that call another one what it isn't. Each is given a repository with a blob, a tree and a commit.
 var wrongLinks = map[string]func(r *gittest.Repo, blob, tree, commit string) string{
 	"commit, of a blob for a tree": func(r *gittest.Repo, blob, _, _ string) string {
 		return literally(r, "commit", "tree "+blob+"\n"+people)
@@ -48,7 +48,7 @@ func unhex(name string) []byte {
 	return b
 }
 
-// refuses checks that a gave all but bad, which b has refused, and that both know which object it is.
+// refuses checks that a gave all but bad, that b has refused bad, and that both know which object it is.
 func refuses(t *testing.T, a, b *side, bad string) {
 	t.Helper()
 	var omitted *OmittedError
@@ -73,7 +73,7 @@ func refuses(t *testing.T, a, b *side, bad string) {
 	b.repo.Git("gc", "-q", "--prune=now")
 }
 
-// lacks returns the objects that the other repository has and r has not.
+// lacks returns the objects that the other repository has and r doesn't.
 func lacks(r, other *gittest.Repo) string {
 	have := strings.Fields(r.Objects())
 	var missing []string
@@ -85,7 +85,7 @@ func lacks(r, other *gittest.Repo) string {
 	return strings.Join(missing, " ")
 }
 
-// pairOf is two repositories with the same blob, tree and commit.
+// pairOf returns two repositories with the same blob, tree and commit.
 func pairOf(t *testing.T) (a, b *side, blob, tree, commit string) {
 	a, b = &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
 	commit = a.repo.Commit("file", "content\n")
@@ -95,7 +95,7 @@ func pairOf(t *testing.T) (a, b *side, blob, tree, commit string) {
 	return a, b, a.repo.Git("rev-parse", commit+":file"), a.repo.Git("rev-parse", commit+"^{tree}"), commit
 }
 
-// An object that calls one of the receiver's what it isn't is refused and named, and everything else arrives.
+// An object that calls one of the receiver's objects what it isn't is refused and named, and everything else arrives.
 func TestWrongLinkToOurs(t *testing.T) {
 	t.Parallel()
 	for name, link := range wrongLinks {
@@ -109,7 +109,7 @@ func TestWrongLinkToOurs(t *testing.T) {
 	}
 }
 
-// The same where both come together.
+// The same when the two come together.
 func TestWrongLinkTogether(t *testing.T) {
 	t.Parallel()
 	for name, link := range wrongLinks {
@@ -124,7 +124,7 @@ func TestWrongLinkTogether(t *testing.T) {
 	}
 }
 
-// The same where the link came in an earlier run, without its target: then the target is refused, in whichever direction it
+// The same when the link came in an earlier run, without its target: the target is then refused, in whichever direction it
 // goes, and the way out is to drop the link.
 func TestWrongLinkBeforeItsTarget(t *testing.T) {
 	t.Parallel()
@@ -141,7 +141,7 @@ func TestWrongLinkBeforeItsTarget(t *testing.T) {
 				}
 				return
 			}
-			mustAgree(t, a, b) // what isn't here is no fault
+			mustAgree(t, a, b) // a missing object is no error
 			talk(t, c, b)
 			for _, s := range []*side{b, c} {
 				var omitted *OmittedError
@@ -161,7 +161,7 @@ func TestWrongLinkBeforeItsTarget(t *testing.T) {
 	}
 }
 
-// Two links that contradict each other can't both be right, though what they name is nowhere: git would die of either.
+// Two links that contradict each other can't both be right, even if neither side has what they name: git would die of either.
 func TestLinksContradict(t *testing.T) {
 	t.Parallel()
 	absent := strings.Repeat("12", 20)
@@ -223,7 +223,7 @@ func TestRejectedObjects(t *testing.T) {
 	}
 }
 
-// A tree with more links than are looked at is named and left out, like any other object that is refused; the others arrive.
+// A tree with more links than a pack may have is named and left out, like any other refused object; the others arrive.
 func TestTooManyLinks(t *testing.T) {
 	a, b, _, _, _ := pairOf(t)
 	var tree []byte
@@ -238,8 +238,8 @@ func TestTooManyLinks(t *testing.T) {
 	refuses(t, a, b, huge)
 }
 
-// What is received by an empty store is whole if everything that it names has come; and of its commits, the heads are those that are no
-// other's parent, also where a tag names them.
+// What an empty store receives is whole if everything that it names has come. The heads are the commits that aren't the parent of
+// another, even if a tag names them.
 func TestWhole(t *testing.T) {
 	t.Parallel()
 	origin := gittest.New(t)

@@ -9,15 +9,15 @@ import (
 	"aig/internal/wire"
 )
 
-// timed is a pipe whose reads have a limit, behind which it is closed: pipes and SSH channels have no deadlines. Nothing
-// else is timed. A side that is busy does not read and may take as long as it likes, and it tells the peer all the while
-// that it is there; a write that can't go on waits for as long as its peer says so.
+// timed is a pipe that is closed when a read takes longer than a limit: pipes and SSH channels have no deadlines. Nothing
+// else is timed. A busy side does not read and may take as long as it likes, telling the peer all the while that it is
+// alive; a blocked write waits for as long as the peer keeps telling us the same.
 type timed struct {
 	io.ReadCloser
 	limit time.Duration
 }
 
-// errSilent is the error of a read that has waited for too long.
+// errSilent is the error of a read that has waited too long.
 type errSilent time.Duration
 
 func (e errSilent) Error() string {
@@ -33,7 +33,7 @@ func (r *timed) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// next is the peer's next message that says something.
+// next returns the peer's next message other than alive. An abort is returned as a *PeerError.
 func (s *session) next(waitingFor string) (wire.Frame, error) {
 	s.o.Status.Phase("waiting for " + waitingFor)
 	for {
@@ -62,7 +62,7 @@ func (s *session) next(waitingFor string) (wire.Frame, error) {
 	}
 }
 
-// expect is next, where only one type of message may come.
+// expect is like next, but only one type of message may come.
 func (s *session) expect(t wire.Type, waitingFor string) ([]byte, error) {
 	f, err := s.next(waitingFor)
 	if err == nil && f.Type != t {
@@ -75,15 +75,14 @@ func unexpected(f wire.Frame, waitingFor string) error {
 	return fmt.Errorf("the peer sent a message of type %q where %s was due", rune(f.Type), waitingFor)
 }
 
-// write sends a frame of the current phase's bulk. It may wait for the peer to read, so nothing that the peer waits
-// for in order to read may depend on it; such messages go through controls.
+// write sends a bulk frame. It may block until the peer reads, so anything that the peer may need before it reads on must
+// not depend on it; such messages go through controls.
 func (s *session) write(t wire.Type, parts ...[]byte) error {
 	err := s.out.Write(t, parts...)
 	if err == nil {
 		return nil
 	}
-	// A pipe that takes no more bytes mostly means that the peer has gone, and its last words, which the reader finds, say
-	// why. The reader is given some time for it.
+	// A failed write mostly means that the peer has gone, and its last words say why. Give the reader some time to find them.
 	select {
 	case <-s.ctx.Done():
 	case <-time.After(lastWords):

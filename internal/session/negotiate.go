@@ -12,10 +12,10 @@ import (
 	"aig/internal/wire"
 )
 
-// batchEntries is how many symbols or short names go into one frame at most.
+// batchEntries bounds how many symbols or short names go into one frame.
 const batchEntries = wire.MaxBody / reconcile.CountedSize
 
-// typeOf is the messages that hold batches, by their mode.
+// typeOf maps each mode to the type of message that carries its batches.
 var typeOf = [...]wire.Type{reconcile.Symbols: wire.TypeSymbols, reconcile.List: wire.TypeList, reconcile.Sorted: wire.TypeSorted}
 
 // negotiation finds common, give and want. Nothing after it knows how they were found.
@@ -28,13 +28,13 @@ type negotiation struct {
 	changed chan struct{} // holds a token when something has been received
 }
 
-// key is the key of the short names of this conversation.
+// key returns the key of this conversation's short names.
 func (s *session) key() reconcile.Key {
 	sum := sha256.Sum256(append([]byte("aig short names\x00"), s.o.Secret...))
 	return reconcile.Key(sum[:16])
 }
 
-// newNegotiation makes the set of our names ready, which needs nothing of the peer's but the key.
+// newNegotiation prepares the set of our names, which needs nothing from the peer but its share in the key.
 func newNegotiation(s *session) *negotiation {
 	set := reconcile.NewSet(s.key(), s.local.Format().Size(), s.local.Chunks()...)
 	return &negotiation{s: s, set: set, changed: make(chan struct{}, 1)}
@@ -45,7 +45,7 @@ func (n *negotiation) begin() {
 	n.x = reconcile.NewExchange(n.set, int(n.s.peer.Objects), n.s.peer.Sorted)
 }
 
-// write sends what there is credit for until the peer has what it needs.
+// write sends as much as the pacing allows, until the peer has what it needs.
 func (n *negotiation) write(ctx context.Context) error {
 	var batch []byte
 	for {
@@ -72,7 +72,7 @@ func (n *negotiation) write(ctx context.Context) error {
 	}
 }
 
-// read takes in what the peer sends until the difference is known.
+// read receives the peer's part until the difference is known.
 func (n *negotiation) read(context.Context) error {
 	for !n.done() {
 		f, err := n.s.next("the peer's part of the negotiation")
@@ -93,7 +93,7 @@ func (n *negotiation) done() bool {
 	return n.x.Done()
 }
 
-// receive takes one frame in. It may also come after the end: what the peer had sent ahead.
+// receive takes one frame. Frames may still come after the end: the peer had sent them ahead.
 func (n *negotiation) receive(f wire.Frame) error {
 	mode := slices.Index(typeOf[:], f.Type)
 	if mode < 0 {
@@ -109,7 +109,7 @@ func (n *negotiation) receive(f wire.Frame) error {
 	return err
 }
 
-// conclude takes the result over.
+// conclude hands the result to the session.
 func (n *negotiation) conclude() error {
 	s := n.s
 	n.mu.Lock()
@@ -132,7 +132,7 @@ func (n *negotiation) conclude() error {
 	return err
 }
 
-// saidCommon is what a side says that both hold. Two names that happen to have one short name are found by it.
+// saidCommon returns what a side says that both hold. It reveals two names that happen to have the same short name.
 func (s *session) saidCommon(server bool) wire.Common {
 	key := s.key()
 	return wire.Common{Objects: uint64(s.common), Digest: key.Seal(server, uint64(s.common), s.digest)}

@@ -13,19 +13,19 @@ import (
 	"aig/internal/wire"
 )
 
-// maxWarned is how many refused objects are named; a peer may refuse them all.
+// maxWarned bounds how many refused or omitted objects are named; a peer may refuse them all.
 const maxWarned = 100
 
 // outbox is the giving half: it packs, sends, and keeps each pack's list until the peer's verdict on it.
 type outbox struct {
 	s *session
 
-	told     chan struct{}           // closed when the peer has told the partial packs that it holds
-	partials map[uint64]wire.Partial // these, by object; until told is closed, of the goroutine that reads, and then of that which sends
+	told     chan struct{}           // closed when the peer has told which partial packs it holds
+	partials map[uint64]wire.Partial // those, by object; the reading goroutine owns it until told is closed, then the sending one
 
-	// Of the goroutine that sends:
+	// Used by the sending goroutine only:
 	pending  []objects.Piece // packs to make, the last one first
-	number   uint32          // of the pack that is sent next
+	number   uint32          // of the next pack to send
 	refusals int             // objects that the peer has refused
 	kept     int             // objects that are not offered
 
@@ -33,11 +33,11 @@ type outbox struct {
 	outstanding map[uint32]objects.Piece // packs sent and not yet judged, by number
 	refused     []refusal
 	storedCount int
-	left        []uint32      // objects that are omitted or kept
+	left        []uint32      // objects omitted or kept
 	wake        chan struct{} // holds a token when a verdict has come
 }
 
-// refusal is a pack that the peer has refused, and what it says.
+// refusal is a pack that the peer has refused, with its message.
 type refusal struct {
 	piece objects.Piece
 	wire.Refused
@@ -89,7 +89,7 @@ func (b *outbox) send(ctx context.Context) error {
 	}
 }
 
-// offer returns what is given of what the peer lacks, and tells it the short names of the rest.
+// offer returns which of the objects that the peer lacks we give, and tells the peer the short names of the rest.
 func (b *outbox) offer(ctx context.Context) ([]uint32, error) {
 	s := b.s
 	give, err := s.offered(ctx)
@@ -106,7 +106,7 @@ func (b *outbox) offer(ctx context.Context) ([]uint32, error) {
 	})
 }
 
-// leave tells the peer that objects don't come, each by as many bytes. They are noted first, since the peer may be done by it.
+// leave tells the peer which objects will not come, in names of size bytes. They are noted first, since this may let the peer be done.
 func (b *outbox) leave(t wire.Type, left []uint32, size int, appendName func(body, name []byte) []byte) error {
 	b.mu.Lock()
 	b.left = append(b.left, left...)
@@ -128,8 +128,8 @@ func (b *outbox) omit(bad ...uint32) error {
 	return b.leave(wire.TypeOmitted, bad, b.s.local.Format().Size(), func(body, name []byte) []byte { return append(body, name...) })
 }
 
-// sendPack sends one pack. If some object can't be read, it is dropped: those are then omitted, and the others are pending
-// again.
+// sendPack sends one pack. If some of its objects can't be read, the pack is dropped, those objects are omitted, and the others
+// are pending again.
 func (b *outbox) sendPack(ctx context.Context, piece objects.Piece) error {
 	s := b.s
 	frames, err := b.begin(ctx, piece)
@@ -146,12 +146,12 @@ func (b *outbox) sendPack(ctx context.Context, piece objects.Piece) error {
 	switch {
 	case err == nil && frames.sent:
 		b.mu.Lock()
-		b.outstanding[b.number] = piece // only now can the peer have a verdict
+		b.outstanding[b.number] = piece // no verdict is valid before this
 		b.mu.Unlock()
 		end := wire.PackEnd{Number: b.number, Objects: uint32(piece.Len())}
 		b.number++
 		return s.write(wire.TypePackEnd, wire.Append(nil, end))
-	case err == nil || err == errOtherPack: // what the peer holds has been forgotten: all of it goes
+	case err == nil || err == errOtherPack: // begin has forgotten what the peer holds, so next time all of the pack is sent
 		b.pending = append(b.pending, piece)
 		return nil
 	case ctx.Err() != nil:
@@ -171,9 +171,9 @@ func (b *outbox) sendPack(ctx context.Context, piece objects.Piece) error {
 	return verifyErr
 }
 
-// simplify makes a pack pending again whose objects are sound: without bases, since it may be one of these that can't be
-// read here, or is not there with the peer; then without anything copied from our packs. It returns false if the pack
-// was as simple as that.
+// simplify makes a pack whose objects are sound pending again: first without bases, since one of them may be unreadable here
+// or absent at the peer; then without copying anything from our packs. It returns false if the pack was as simple as that
+// already.
 func (b *outbox) simplify(piece objects.Piece, reason string) bool {
 	switch {
 	case len(piece.Bases) > 0:
@@ -190,10 +190,10 @@ func (b *outbox) simplify(piece objects.Piece, reason string) bool {
 }
 
 // reconsider makes a refused pack again, until what the peer refuses is alone and can be left out. If the refusal names an
-// object of the pack, that is left out at once. Otherwise the bases may be to blame, which the peer may lack; then an object
-// that can't be read; then a copy from our packs. What is left is one of the objects, in one half or the other.
+// object of the pack, that is left out at once. Otherwise it suspects in turn the bases, which the peer may lack; an object
+// that can't be read; and a copy from our packs. After that it must be one of the objects, in one half or the other.
 //
-// Each refusal makes a pack simpler or smaller, so this has an end.
+// Each refusal makes a pack simpler or smaller, so this terminates.
 func (b *outbox) reconsider(ctx context.Context, r refusal) error {
 	list := r.piece.Index
 	if at, found := b.s.local.Search(r.Object); found && slices.Contains(list, uint32(at)) {
@@ -214,8 +214,8 @@ func (b *outbox) reconsider(ctx context.Context, r refusal) error {
 	return nil
 }
 
-// leaveOut omits an object of a refused pack that the peer refuses, and makes the others pending again, in two packs: there may
-// be more like it.
+// leaveOut omits the object that the peer refuses from a refused pack, and makes the others pending again, in two packs: there
+// may be more like it.
 func (b *outbox) leaveOut(list []uint32, bad uint32, reason string) error {
 	switch b.refusals++; {
 	case b.refusals <= maxWarned:
@@ -240,7 +240,7 @@ func (b *outbox) retry(lists ...[]uint32) {
 	}
 }
 
-// omitBad reads every object of the list, tells the peer and the user which ones cannot be given, and makes the others
+// omitBad reads every object of the list. If some can't be given, it tells the peer and the user which, and makes the others
 // pending again.
 func (b *outbox) omitBad(ctx context.Context, list []uint32) (found int, err error) {
 	s := b.s
@@ -270,7 +270,7 @@ func (b *outbox) omitBad(ctx context.Context, list []uint32) (found int, err err
 	return len(bad), nil
 }
 
-// verdict takes the peer's word on one pack. It does not wait: the reader must go on while send is writing.
+// verdict takes the peer's verdict on one pack. It does not wait: the reader must go on while send is writing.
 func (b *outbox) verdict(f wire.Frame) error {
 	var refused wire.Refused
 	var err error
@@ -299,7 +299,7 @@ func (b *outbox) verdict(f wire.Frame) error {
 	return nil
 }
 
-// stored is how many objects the peer has confirmed, and whether that is all of them that can be given.
+// stored returns how many objects the peer has confirmed, and whether these are all that we can give.
 func (b *outbox) stored() (n int, all bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -308,7 +308,7 @@ func (b *outbox) stored() (n int, all bool) {
 
 func (b *outbox) omitted() int { return len(b.left) - b.kept }
 
-// sent is the names of what was given, once send has returned.
+// sent returns the names of what was given. It is valid once send has returned.
 func (b *outbox) sent() oid.Names {
 	left := oid.NewBitmap(b.s.local.Len(), b.left)
 	return oid.Selection{List: b.s.local, Index: slices.DeleteFunc(b.s.give, left.Has)}

@@ -14,14 +14,14 @@ import (
 	"aig/internal/wire"
 )
 
-// partialHash returns the hash by which two sides find out that they mean the same beginning of a pack. It has a key, so that a peer
-// that can't make the pack learns nothing.
+// partialHash returns the hash by which two sides find out whether they have the same beginning of a pack. It is keyed, so that
+// a peer that can't make the pack learns nothing.
 func (s *session) partialHash() hash.Hash {
 	key := s.key()
 	return hmac.New(sha256.New, key[:])
 }
 
-// tellPartials tells the peer what we hold of those of its packs that were cut in an earlier run.
+// tellPartials tells the peer which beginnings of its packs we hold from earlier runs that were cut.
 func (b *inbox) tellPartials() error {
 	if !b.s.peer.Resume || len(b.s.want.short) == 0 {
 		return nil
@@ -41,7 +41,7 @@ func (b *inbox) tellPartials() error {
 		}
 		p, err := b.s.o.Store.OpenPartial(object)
 		if err != nil {
-			continue // somebody else may have removed it
+			continue // another process may have removed it
 		}
 		sum := b.s.partialHash()
 		if _, err := p.WriteTo(sum); err != nil || p.Size == 0 {
@@ -61,7 +61,7 @@ func (b *inbox) tellPartials() error {
 	return b.s.write(wire.TypePartial, body)
 }
 
-// begin begins a large pack, perhaps behind what we hold of it.
+// begin begins a large pack, or resumes it behind what we hold of it.
 func (b *inbox) begin(ctx context.Context, body []byte) error {
 	m, err := wire.ParsePackBegin(body, b.s.local.Format().Size())
 	if err != nil {
@@ -85,7 +85,7 @@ func (b *inbox) begin(ctx context.Context, body []byte) error {
 	case partial == nil && m.Offset > 0:
 		return fmt.Errorf("the peer goes on with a pack at byte %d, where nothing was said to be", m.Offset)
 	case partial == nil:
-		partial, _ = b.s.o.Store.NewPartial(m.Object) // what can't be kept comes once more if the link breaks
+		partial, _ = b.s.o.Store.NewPartial(m.Object) // on failure, the pack is sent in full again if the link breaks
 	}
 	if err := b.open(ctx); err != nil || partial == nil {
 		return err
@@ -96,23 +96,23 @@ func (b *inbox) begin(ctx context.Context, body []byte) error {
 	return own("taking in a pack", b.current.Keep(partial))
 }
 
-// errOtherPack says that the peer holds the beginning of another pack than ours.
+// errOtherPack says that what the peer holds is not the beginning of our pack.
 var errOtherPack = errors.New("the peer holds the beginning of another pack")
 
-// packFrames writes a pack as the bodies of frames. A large one begins behind what the peer holds of it, if that is what we
-// make too.
+// packFrames writes a pack as the bodies of frames. A large pack starts behind what the peer holds of it, if ours begins with
+// the same bytes.
 type packFrames struct {
 	s    *session
-	sent bool // something of the pack, if only that it begins
+	sent bool // at least one frame, if only the pack's begin
 
-	// Of a large one:
-	object []byte // by which it goes
+	// For a large pack only:
+	object []byte // that it is named after
 	held   wire.Partial
-	left   uint64 // of the held bytes, to be compared
+	left   uint64 // held bytes still to be compared
 	sum    hash.Hash
 }
 
-// begin returns where a pack is to be written. What the peer holds of a large one is used once, as soon as it has said so.
+// begin returns the writer for a pack. For a large one it waits until the peer has told what it holds, and uses that once.
 func (b *outbox) begin(ctx context.Context, piece objects.Piece) (*packFrames, error) {
 	w := &packFrames{s: b.s}
 	if !piece.Large || !b.s.peer.Resume {

@@ -12,7 +12,7 @@ import (
 	"aig/internal/wire"
 )
 
-// meter is a pipe that counts the bytes of packs, and breaks behind so many of them if that is not 0.
+// meter is a pipe that counts the bytes read, and breaks at most of them if that is not 0.
 type meter struct {
 	Pipe
 	most, bytes int
@@ -36,7 +36,7 @@ func largeFile(t *testing.T, size int) *gittest.Repo {
 	return r
 }
 
-// meet has a conversation between two stores, whose pipe breaks behind so many bytes if that is not 0, and returns how many came.
+// meet has a conversation between two stores over a meter, and returns how many bytes came.
 func meet(t *testing.T, from, to *gittest.Repo, most int) (bytes int, got error) {
 	t.Helper()
 	a, b := &side{repo: from}, &side{repo: to}
@@ -64,7 +64,7 @@ func partials(r *gittest.Repo) []string {
 	return files
 }
 
-// mustBeClean fails if anything is left that is no object.
+// mustBeClean fails if anything but objects is left.
 func mustBeClean(t *testing.T, r *gittest.Repo) {
 	t.Helper()
 	if left := append(partials(r), r.Quarantines()...); len(left) > 0 {
@@ -90,7 +90,7 @@ func TestResumeInsideALargeObject(t *testing.T) {
 	mustBeClean(t, to)
 }
 
-// It arrives, however often the link breaks.
+// A large object arrives however often the link breaks.
 func TestResumeAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	from, to := largeFile(t, largeSize), gittest.New(t)
@@ -106,7 +106,7 @@ func TestResumeAgainAndAgain(t *testing.T) {
 	mustBeClean(t, to)
 }
 
-// So does a large file with its versions, as deltas, which are one pack.
+// So does a large file with its versions, which come as deltas in one pack.
 func TestResumeOfDeltas(t *testing.T) {
 	t.Parallel()
 	from, to := largeFile(t, largeSize), gittest.New(t)
@@ -127,7 +127,7 @@ func TestResumeOfDeltas(t *testing.T) {
 	mustBeClean(t, to)
 }
 
-// Where the other side makes another pack of the object by now, or what was kept is not what it was, all of it comes again.
+// If the other side now makes a different pack of the object, or what was kept is damaged, all of it comes again.
 func TestResumeOfAnotherPack(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(from, to *gittest.Repo){
@@ -172,7 +172,7 @@ func rewrite(t *testing.T, path string, change func([]byte)) {
 	}
 }
 
-// What is kept is bounded by aig.maxPartial, and git prune sweeps it. What of it is beyond the bound comes again.
+// aig.maxPartial bounds what is kept, and git prune sweeps it. What is beyond the bound comes again.
 func TestPartialsAreBounded(t *testing.T) {
 	t.Parallel()
 	from, to := largeFile(t, largeSize), gittest.New(t)
@@ -206,7 +206,7 @@ func TestPartialsAreBounded(t *testing.T) {
 	mustBeClean(t, to)
 }
 
-// A peer that lies about partial packs gets nothing by it, and one that knows nothing of them gets what it lacks as ever.
+// A peer that lies about partial packs gains nothing, and one that doesn't know them gets what it lacks all the same.
 func TestTortureLiarsPartials(t *testing.T) {
 	v := newVictims(t, 20)
 	s := newStock(t)

@@ -16,15 +16,15 @@ import (
 	"aig/internal/wire"
 )
 
-// noRoom is a pipe of 64 KiB each way, without anything of SSH's.
+// noRoom returns a pipe of 64 KiB each way, without SSH's buffers.
 type noRoom struct{ gittest.PipeEnd }
 
 func (noRoom) CloseWrite() error { return nil }
 
-// A peer may send far ahead in the negotiation, and need not read before it has done so. We know the difference by then,
-// and still have to tell what the peer needs to know it too; but we go on reading meanwhile, or both would wait for ever.
+// A peer may send far ahead in the negotiation, and need not read meanwhile. By then we know the difference, and still have to
+// send what the peer needs to know it too; but we go on reading all the same, or both would wait for ever.
 func TestMuchToTellAndNoRoom(t *testing.T) {
-	const common, only = 24_000, 3_000 // those that only one side has, for each side
+	const common, only = 24_000, 3_000 // only: those that one side alone has, for each side
 	secret := []byte("of a test")
 	key := (&session{o: Options{Secret: secret}}).key()
 	random := rand.NewChaCha8([32]byte{})
@@ -55,11 +55,11 @@ func TestMuchToTellAndNoRoom(t *testing.T) {
 			hello := wire.Hello{Oldest: 1, Newest: 1, Format: "sha1", Direction: wire.Both, Objects: common + only, Agent: "test"}
 			err := out.Write(wire.TypeHello, hello.Append(nil))
 			for len(symbols) > 0 && err == nil {
-				part := symbols[:min(len(symbols), 112*18)] // a whole number of either kind
+				part := symbols[:min(len(symbols), 112*18)] // a whole number of symbols of either kind
 				symbols = symbols[len(part):]
 				err = out.Write(wire.TypeSymbols, part)
 			}
-			for range 15_000 / 100 { // it may send that much, by our estimate
+			for range 15_000 / 100 { // our estimate allows that many
 				if err == nil {
 					err = out.Write(wire.TypeSymbols, make([]byte, 100*reconcile.SymbolSize))
 				}
@@ -90,7 +90,7 @@ func TestMuchToTellAndNoRoom(t *testing.T) {
 	})
 }
 
-// symbolsOf is the symbols of a set that another set needs to know the difference.
+// symbolsOf returns the symbols of a set that another set needs to know the difference.
 func symbolsOf(t *testing.T, set, other *reconcile.Set) (symbols []byte) {
 	t.Helper()
 	a := reconcile.NewExchange(set, other.Len(), false)

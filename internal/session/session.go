@@ -1,5 +1,5 @@
 // Package session is one conversation between two peers, from hello to goodbye, over any full-duplex pipe. It knows
-// nothing of SSH and nothing of who waited for whom: both sides run the same code.
+// nothing of SSH or of which side waited for the other: both run the same code.
 package session
 
 import (
@@ -19,59 +19,59 @@ import (
 )
 
 const (
-	// aliveInterval is how often a side says that it is there. The smallest sensible timeout is a few times that.
+	// aliveInterval is how often a side says that it is alive. The smallest sensible timeout is a few times that.
 	aliveInterval = 500 * time.Millisecond
-	// lastWords bounds how long a side that gives up tries to say why.
+	// lastWords bounds how long a side that gives up tries to tell the peer why.
 	lastWords = 2 * time.Second
-	// maxObjects bounds a store, ours and the peer's: positions are 32-bit.
+	// maxObjects bounds the size of a store, ours or the peer's: positions are 32-bit.
 	maxObjects = reconcile.MaxLen
-	// bytesPerObject is what at most is remembered of each object that the peer announces: its short name, twice while the
-	// list of them grows, and whether it has come.
+	// bytesPerObject bounds the memory for each object that the peer announces: its short name, twice while the list of them
+	// grows, and whether it has arrived.
 	bytesPerObject = 20
 )
 
-// Options is what a conversation is about.
+// Options configures a conversation.
 type Options struct {
 	Store     *intake.Store
 	Direction wire.Direction
-	// Context is a word that both sides must give alike, see wire.CheckContext; "" is none, and none is alike. Before the
-	// peer's hello has shown that it has the same, it is told nothing of the store but how many objects and references
-	// it has, and of what format.
+	// Context is a word that must be the same on both sides, see wire.CheckContext; "" is none, which matches none. Until the
+	// peer's hello has shown that it has the same one, the peer learns nothing of the store but its format and how many
+	// objects and references it has.
 	Context string
-	// Objects lists Store; nil is objects.List. It is called once, when the conversation begins.
+	// Objects lists Store; nil means objects.List. It is called once, when the conversation begins.
 	Objects func(context.Context) (*oid.List, error)
-	// Offer chooses what is given of what the peer lacks, by ascending positions in the list; nil is all of it.
+	// Offer chooses what to give of what the peer lacks, by ascending positions in the list; nil means all of it.
 	Offer func(ctx context.Context, list *oid.List, lacks []uint32) ([]uint32, error)
-	// Refs lists what is told to the peer of our references, when the conversation begins; they are CanTell of package
-	// wire, and of at most its MaxRefsSize together. There may be none, or no function.
+	// Refs lists the references to tell the peer. It is called when the conversation begins. Each must satisfy wire.CanTell,
+	// and together they may take wire.MaxRefsSize at most. Nil means none.
 	Refs func(context.Context) ([]ref.Ref, error)
-	// DryRun ends the conversation with a *DryRunError as soon as it is known what would move. The peer fails, and is told why.
+	// DryRun ends the conversation with a *DryRunError as soon as we know what would move. The peer fails, and is told why.
 	DryRun bool
-	// Uncommitted returns how many files have changes that nobody has committed, if the peer is to know; there may be no function.
+	// Uncommitted returns how many files have uncommitted changes. Nil doesn't tell the peer.
 	Uncommitted func(context.Context) int
-	// Hold, if it is there, is called when the peer's hello and references have come; Store and Objects are not used
-	// then. It returns the store that goes into the conversation, or nil: then both sides say goodbye, and nothing has
-	// moved. A side that holds must only Pull.
+	// Hold, if not nil, is called once the peer's hello and references have arrived; Store and Objects are then unused. It
+	// returns the store to go on with, or nil to leave: both sides then say goodbye, and nothing has moved. A side that
+	// holds must only Pull.
 	Hold func(context.Context, Offer) (*intake.Store, error)
-	// Secret is bound to this conversation and known to both sides, fresh from both sides' randomness: nobody can have
+	// Secret is bound to this conversation and known to both sides. Both contribute fresh randomness, so nobody can have
 	// chosen object names against it.
 	Secret []byte
-	// Server tells the two sides apart: one has it, and the other one has not.
+	// Server tells the two sides apart: exactly one of them sets it.
 	Server bool
-	// Timeout is how long a read waits for a byte of the peer's, which sends a sign of life every second.
+	// Timeout is how long a read waits for a byte from the peer, which sends a sign of life every second.
 	Timeout time.Duration
-	// Agent is the program's name and version for the peer's eyes.
+	// Agent is the program's name and version, for the peer to show.
 	Agent string
-	// Common is called when it is known how many objects both sides hold.
+	// Common is called when we know how many objects both sides hold.
 	Common func(objects uint64)
-	// Status, if there is one, is kept up to date.
+	// Status, if not nil, is kept up to date.
 	Status *Status
-	// Warn is called with a line for each object that is not given or not taken, and why, and for what does not count. Both
-	// directions call it, at the same time.
+	// Warn is called with a line for each object that is not given or not taken, and why, and for each failure that doesn't
+	// matter. Both directions call it concurrently.
 	Warn func(line string)
 }
 
-// Offer is what a side that holds decides by.
+// Offer is what a side that holds bases its decision on.
 type Offer struct {
 	Format oid.Format
 	Refs   []ref.Ref // foreign text, see ref.Ref
@@ -83,8 +83,7 @@ type Pipe interface {
 	CloseWrite() error
 }
 
-// session is the state of one conversation. What several goroutines share is inside outbox,
-// inbox and controls.
+// session is the state of one conversation. What several goroutines share is in outbox, inbox and controls.
 type session struct {
 	o    Options
 	pipe Pipe
@@ -94,31 +93,31 @@ type session struct {
 	local *oid.List
 	peer  wire.Hello
 
-	untold   []ref.Ref // of our references, what the peer is still to be told
+	untold   []ref.Ref // our references that the peer has yet to be told
 	peerRefs []ref.Ref
 
 	common int      // how many objects both hold
-	digest uint64   // of these, see reconcile.Set.CommonDigest
+	digest uint64   // of those objects, see reconcile.Set.CommonDigest
 	give   []uint32 // positions in local of what the peer gets
 	want   *wanted  // what we get
 
 	negotiation *negotiation
 
-	controls chan wire.Frame // posted, and not yet written
+	controls chan wire.Frame // posted, but not yet written
 	parted   chan struct{}   // closed when our goodbye is written
-	compared atomic.Bool     // the two sides mean each other: their contexts are the same, and all else that the hellos say fits
+	compared atomic.Bool     // the hellos match: the contexts are the same, and so is all else that must be
 	failing  sync.Once
 	ctx      context.Context // ends with the conversation; its cause is the failure
 	cancel   context.CancelCauseFunc
 	outer    context.Context // the caller's, which a broken pipe does not end
 }
 
-// Run has the whole conversation. A nil error means that both sides hold everything and said so. With an *OmittedError
-// the Result is valid too, and with any other error its Heads are, if there is one. A failure closes the pipe; otherwise the caller
-// does, when there is time: the peer does not wait for it.
+// Run has the whole conversation. A nil error means that both sides hold everything and have said so. With an *OmittedError
+// the Result is valid too; with any other error it is nil, or only its Heads are valid. A failure closes the pipe; otherwise the
+// caller closes it whenever it likes, as the peer does not wait for that.
 func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	outer := ctx
-	// Our own context outlives the caller's for as long as it takes to tell the peer.
+	// Our own context outlives the caller's until the peer has been told.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(outer))
 	s := &session{
 		o: o, pipe: pipe, ctx: ctx, cancel: cancel, outer: outer,
@@ -158,7 +157,7 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	if err := s.both(ctx, s.sendHello, s.readHello); err != nil {
 		return nil, err
 	}
-	// Not before our own hello is out, so that a side which gives up does not hide from the other why.
+	// Not before our own hello is out: a side that gives up must not leave the other wondering why.
 	if err := s.compare(); err != nil {
 		return nil, s.fail(err)
 	}
@@ -173,8 +172,8 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 		}
 	}
 	s.negotiation.begin()
-	// We may know the difference while the last that we have told is still on its way. It must not keep us from reading:
-	// the peer may be in the same position, and what both have sent ahead may fill the pipe both ways.
+	// We may know the difference while our last frames are still being written. That must not keep us from reading: the peer
+	// may be in the same position, and what both have sent ahead may fill the pipe both ways.
 	var telling sync.WaitGroup
 	defer telling.Wait()
 	telling.Go(func() {
@@ -187,13 +186,13 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	}
 	s.o.Common(uint64(s.common))
 	if s.o.DryRun {
-		telling.Wait() // the peer may want to know as well
+		telling.Wait() // the peer may need it to know the difference too
 		return nil, s.fail(s.wouldMove(ctx))
 	}
 	return s.exchange(ctx, &telling)
 }
 
-// decide tells the references, and lets the side that holds decide whether the conversation goes on.
+// decide exchanges the references, and lets the side that holds decide whether the conversation goes on.
 func (s *session) decide(ctx context.Context) (goesOn bool, err error) {
 	err = s.both(ctx, s.sendRefs, func(ctx context.Context) (err error) {
 		if err = s.readRefs(ctx); err == nil && s.o.Hold == nil {
@@ -207,8 +206,8 @@ func (s *session) decide(ctx context.Context) (goesOn bool, err error) {
 	return goesOn, err
 }
 
-// tell tells the peer what we have: the references that it has not been told, and then our part of the negotiation,
-// which does not wait for the peer's references.
+// tell tells the peer what we have: the references that it hasn't been told yet, then our part of the negotiation, which
+// does not wait for the peer's references.
 func (s *session) tell(ctx context.Context) error {
 	if err := s.sendRefs(ctx); err != nil {
 		return err
@@ -216,7 +215,7 @@ func (s *session) tell(ctx context.Context) error {
 	return s.negotiation.write(ctx)
 }
 
-// learn takes the peer's side of it in.
+// learn reads what the peer tells.
 func (s *session) learn(ctx context.Context) error {
 	if err := s.readRefs(ctx); err != nil {
 		return err
@@ -224,7 +223,7 @@ func (s *session) learn(ctx context.Context) error {
 	return s.negotiation.read(ctx)
 }
 
-// part ends a conversation in which nothing was wanted.
+// part ends a conversation in which the side that held wanted nothing.
 func (s *session) part() (*Result, error) {
 	err := s.post(wire.TypeBye, nil)
 	if err == nil {
@@ -239,8 +238,8 @@ func (s *session) part() (*Result, error) {
 	return &Result{Left: true, PeerRefs: s.peerRefs}, nil
 }
 
-// both runs the two directions of one phase at the same time, since each side's writing may have to wait for the
-// other's reading. It returns the session's failure.
+// both runs the two directions of a phase concurrently, since one side's writes may have to wait for the other's reads.
+// It returns the session's failure.
 func (s *session) both(ctx context.Context, write, read func(context.Context) error) error {
 	var writing sync.WaitGroup
 	writing.Go(func() {

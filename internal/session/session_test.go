@@ -67,7 +67,7 @@ func (d *side) run(ctx context.Context, t *testing.T, pipe Pipe, o Options) {
 	}
 }
 
-// listed is Options.Refs.
+// listed returns an Options.Refs that lists refs.
 func listed(refs ...ref.Ref) func(context.Context) ([]ref.Ref, error) {
 	return func(context.Context) ([]ref.Ref, error) { return refs, nil }
 }
@@ -112,7 +112,7 @@ func mustAgree(t *testing.T, a, b *side) {
 	}
 }
 
-// Two stores that have drifted become equal, for both object formats; a second conversation moves what is new since.
+// Two stores that have drifted apart become equal, for both object formats; a second conversation moves what is new since.
 func TestStoresBecomeEqual(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"sha1", "sha256"} {
@@ -166,8 +166,8 @@ func TestOddStores(t *testing.T) {
 	}
 }
 
-// --pull and --push move objects one way, and the peer's report shows it; two sides that both only pull, or both only
-// push, both fail and say so.
+// --pull and --push move objects one way, and the peer's report shows it. If both sides only pull, or only push, both fail
+// and say so.
 func TestDirections(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -219,7 +219,7 @@ func TestObjectFormatsDiffer(t *testing.T) {
 	}
 }
 
-// A side that gives up before the contexts are compared says so, and not why.
+// A side that gives up before the contexts are compared says that it does, but not why.
 func TestNoReasonBeforeTheContexts(t *testing.T) {
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
 	pipeA, pipeB := gittest.Loopback(t)
@@ -242,7 +242,7 @@ func TestNoReasonBeforeTheContexts(t *testing.T) {
 	}
 }
 
-// A side that takes its time to list its references is there meanwhile; and if it fails to, the other one hears so.
+// A side that takes its time to list its references shows signs of life meanwhile; if listing fails, the other side is told.
 func TestListingReferences(t *testing.T) {
 	t.Parallel()
 	const timeout = 3 * time.Second

@@ -15,7 +15,7 @@ import (
 	"aig/internal/wire"
 )
 
-// slowly is two ends of a pipe that passes so many bytes a second in each direction.
+// slowly returns the two ends of a pipe that passes a given number of bytes a second in each direction.
 func slowly(rate int) (a, b gittest.PipeEnd) {
 	a, near := gittest.Pipe()
 	far, b := gittest.Pipe()
@@ -35,9 +35,9 @@ func slowly(rate int) (a, b gittest.PipeEnd) {
 	return a, b
 }
 
-// A link on which little moves, but something, is none that is stuck: references of more than all buffers get through both
-// ways, where each write waits for longer than the timeout for the one before it to pass. In a bubble without SSH, which
-// would hold up its clock; at length through SSH too, whose window opens in steps of 96 KiB.
+// A slow link is not a stuck one: more references than all buffers hold get through both ways, though each write waits longer
+// than the timeout for the one before it to pass. It runs in a bubble without SSH, which would stop its clock; the long form
+// goes through SSH too, whose window opens in steps of 96 KiB.
 func TestTortureSlowLink(t *testing.T) {
 	v := newVictims(t, 3)
 	told := func(bytes int) (refs []ref.Ref) {
@@ -75,7 +75,7 @@ func TestTortureSlowLink(t *testing.T) {
 		took = both(t, [2]Pipe{noRoom{a}, noRoom{b}}, time.Minute, told(2<<20))
 		a.Close()
 		b.Close()
-		time.Sleep(time.Minute) // what passes bytes finds its pipe closed
+		time.Sleep(time.Minute) // until the goroutines that pass bytes find their pipe closed
 	})
 	gittest.Figures(t, "a link of 2,000 bytes a second", 1, "2 MiB each way, whole after %s", took.Round(time.Minute))
 	if !gittest.Torture {

@@ -7,27 +7,27 @@ import (
 
 // Progress is how far a conversation has come.
 type Progress struct {
-	Phase     string // what is being done, or else waited for, in words
+	Phase     string // what we are doing, or else waiting for, in words
 	Give      uint64 // objects that the peer gets, once known
-	Given     uint64 // of which it has stored so many
+	Given     uint64 // how many of them it has stored
 	Want      uint64 // objects that we get, once known
-	Got       uint64 // of which we have stored so many
+	Got       uint64 // how many of them we have stored
 	BytesOut  uint64 // of packs
 	BytesIn   uint64
 	Exchanges bool // Give and Want are known
 }
 
-// Status is a place where a conversation leaves its Progress for whoever looks. The zero value is ready.
+// Status holds the Progress of a conversation, for other goroutines to look at. The zero value is ready to use.
 type Status struct {
-	// Tell, if not nil, is called with whatever is begun.
+	// Tell, if not nil, is called with each phase as it begins.
 	Tell func(phase string)
 
 	mu    sync.Mutex
 	p     Progress
-	doing []string // what of ours is under way
+	doing []string // our own work under way
 }
 
-// Progress is the latest.
+// Progress returns the current progress.
 func (s *Status) Progress() Progress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,7 +38,7 @@ func (s *Status) Progress() Progress {
 	return p
 }
 
-// Phase names what is done or waited for from now on.
+// Phase names what we do or wait for from now on.
 func (s *Status) Phase(name string) {
 	begun := false
 	s.update(func(p *Progress) { begun, p.Phase = p.Phase != name, name })
@@ -47,7 +47,7 @@ func (s *Status) Phase(name string) {
 	}
 }
 
-// do names what we do besides, until the function that it returns is called: while we work ourselves, we don't wait.
+// do names some work of ours until done is called. It takes precedence over the phase: while we work, we don't wait.
 func (s *Status) do(name string) (done func()) {
 	s.mu.Lock()
 	s.doing = append(s.doing, name)

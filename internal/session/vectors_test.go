@@ -10,7 +10,7 @@ import (
 	"aig/internal/wire"
 )
 
-// The test vectors of docs/protocol.md are what this program says.
+// This program's messages match the test vectors of docs/protocol.md.
 func TestVectorsOfTheProtocol(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/protocol.md")
 	if err != nil {

@@ -11,16 +11,16 @@ import (
 	"aig/internal/reconcile"
 )
 
-// wanted is what the peer has announced: the objects that we lack and that it gives. Their short names are all that is known
-// of them until they come. Since the key is fresh, two names with one short name are as good as impossible, and a peer that
-// makes some only makes its own objects be refused.
+// wanted is what the peer has announced: the objects that we lack and that it gives. Until they arrive, we know nothing of
+// them but their short names. Since the key is fresh, two names with one short name are as good as impossible, and a peer that
+// forges such names only has its own objects refused.
 type wanted struct {
 	key    reconcile.Key
 	format oid.Format
 	short  []uint64 // ascending
 	state  []state  // of each
-	names  []byte   // of those that came, where they stand in short
-	left   int      // are missing
+	names  []byte   // of those that came, in the order of short
+	left   int      // how many are missing
 }
 
 type state byte
@@ -31,7 +31,7 @@ const (
 	leftOut // omitted, or kept
 )
 
-// bytesPerWanted is what all of this takes of memory for an object, beside its name, with what is known of its links.
+// bytesPerWanted is the memory that all of this, and linkCheck, takes for each object beside its name.
 const bytesPerWanted = 8 + 1 + 4 + 2
 
 func newWanted(key reconcile.Key, format oid.Format, short []uint64) (*wanted, error) {
@@ -44,7 +44,7 @@ func newWanted(key reconcile.Key, format oid.Format, short []uint64) (*wanted, e
 	return &wanted{key: key, format: format, short: short, state: make([]state, n), names: make([]byte, n*format.Size()), left: n}, nil
 }
 
-// find returns where an announced object stands that is missing; err says that this one must not come.
+// find returns the place of an announced object that is still missing. It fails if this object must not come.
 func (w *wanted) find(name []byte) (int, error) {
 	i, err := w.findShort(w.key.Short(name))
 	if err != nil {
@@ -64,7 +64,7 @@ func (w *wanted) findShort(short uint64) (int, error) {
 	return i, nil
 }
 
-// place is where an announced object stands, whether it has come or not.
+// place returns the place of an announced object, whether it has come or not.
 func (w *wanted) place(name []byte) (int, bool) {
 	return w.search(w.key.Short(name))
 }
@@ -78,26 +78,26 @@ func (w *wanted) name(i int) []byte {
 	return w.names[i*size : (i+1)*size : (i+1)*size]
 }
 
-// take notes that the missing object at this place has come.
+// take notes that the missing object at a place has come.
 func (w *wanted) take(i int, name []byte) {
 	copy(w.name(i), name)
 	w.state[i] = came
 	w.left--
 }
 
-// leaveOut notes that the missing object at this place will not come.
+// leaveOut notes that the missing object at a place will not come.
 func (w *wanted) leaveOut(i int) {
 	w.state[i] = leftOut
 	w.left--
 }
 
-// lose notes that the object at this place was in a pack that was no good: it is missing again.
+// lose notes that the object at a place came in a bad pack: it is missing again.
 func (w *wanted) lose(i uint32) {
 	w.state[i] = missing
 	w.left++
 }
 
-// received is the names of what has come, ascending.
+// received holds the names of what has come, ascending.
 type received struct {
 	*wanted
 	places []uint32
@@ -114,7 +114,7 @@ func (w *wanted) received() received {
 	return r
 }
 
-// Format, Len and At make it oid.Names.
+// Format, Len and At implement oid.Names.
 func (r received) Format() oid.Format { return r.format }
 func (r received) Len() int           { return len(r.places) }
 func (r received) At(i int) []byte    { return r.name(int(r.places[i])) }
