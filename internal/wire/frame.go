@@ -1,7 +1,7 @@
 // Package wire is the language that two peers speak inside the authenticated channel: frames and messages.
 //
-// A frame is a pkt-line (gitprotocol-common, "pkt-line Format") whose payload begins with one byte that says what the
-// message is; the rest is its body. There is no flush-pkt and no empty payload. docs/protocol.md has the table.
+// A frame is a pkt-line (gitprotocol-common, "pkt-line Format") whose payload is one byte for the type of the message,
+// then its body. There is no flush-pkt and no empty payload. docs/protocol.md has the table.
 package wire
 
 import (
@@ -20,7 +20,7 @@ const MaxBody = pktline.MaxPayloadSize - 1
 // Type says which message a frame holds.
 type Type byte
 
-// The messages. What follows the type is in the comment; integers are big-endian.
+// The messages, with their bodies. Integers are big-endian.
 const (
 	TypeHello     Type = 'H' // lines of text, see Hello
 	TypeRefs      Type = 'F' // lines, see Ref
@@ -31,46 +31,46 @@ const (
 	TypeSorted    Type = 'M' // the same, ascending and coded by their differences
 	TypeCommon    Type = 'C' // Common: what the sender takes for common
 	TypePartial   Type = 'U' // Partial, one or more: what the sender holds of packs that were cut
-	TypePackBegin Type = 'N' // PackBegin: a large pack begins, perhaps in its middle
+	TypePackBegin Type = 'N' // PackBegin: a large pack begins or is resumed
 	TypePack      Type = 'P' // bytes of the pack under way
-	TypePackEnd   Type = 'p' // PackEnd: the pack under way is whole
-	TypePackDrop  Type = 'd' // empty: the pack under way is void, and its objects come again
+	TypePackEnd   Type = 'p' // PackEnd: the pack under way is complete
+	TypePackDrop  Type = 'd' // empty: the pack under way is void; its objects come again or are omitted
 	TypeStored    Type = 'S' // uint32: the pack of that number is in the store
 	TypeRefused   Type = 'R' // Refused: the pack of that number is not
-	TypeOmitted   Type = 'O' // binary object names, at least one: announced, but the sender cannot read them
+	TypeOmitted   Type = 'O' // binary object names, at least one: announced, but unreadable or refused
 	TypeKept      Type = 'K' // short names, at least one: announced, but the sender does not give them
-	TypeDone      Type = 'D' // uint64: everything announced has been stored, that many objects
-	TypeAlive     Type = 'A' // empty: the sender is there
+	TypeDone      Type = 'D' // uint64: everything announced has been settled, that many objects stored
+	TypeAlive     Type = 'A' // empty: the sender is alive
 	TypeAbort     Type = 'X' // text: the sender gives up, and why
 	TypeBye       Type = 'B' // empty: the sender's last frame
 )
 
-// Frame is one message as it stands on the wire.
+// Frame is one message as sent on the wire.
 type Frame struct {
 	Type Type
 	Body []byte
 }
 
-// ErrNotFrame is Reader's error for bytes that are no frame: what is wrong is the other end, not the pipe.
+// ErrNotFrame is Reader's error for bytes that are not a frame: the other end is at fault, not the pipe.
 var ErrNotFrame = errors.New("the peer sent what is not a frame")
 
-// headerSize is the four hexadecimal digits of a pkt-line, which count themselves too.
+// headerSize is the size of a pkt-line's length: four hexadecimal digits, which count themselves too.
 const headerSize = 4
 
-// Reader takes frames from a byte stream.
+// Reader reads frames from a byte stream.
 type Reader struct {
 	in    *bufio.Reader
 	frame [headerSize + 1 + MaxBody]byte
 }
 
-// NewReader makes a Reader. It reads ahead; nothing else may read from r afterwards.
+// NewReader returns a Reader. It reads ahead, so nothing else may read from r afterwards.
 func NewReader(r io.Reader) *Reader { return &Reader{in: bufio.NewReaderSize(r, 1<<17)} }
 
-// Next is the next frame, whose body is valid until the following call. An end of the stream is always an error, since
-// only TypeBye ends a conversation: io.ErrUnexpectedEOF, wherever it came.
+// Next returns the next frame, whose body is valid until the next call. The end of the stream is always an error, since only
+// TypeBye ends a conversation: io.ErrUnexpectedEOF, even between two frames.
 //
-// This is no pktline.Scanner, since that one takes payloads that begin with "ERR " for an error of git's, and hands on
-// their text raw.
+// It doesn't use pktline.Scanner, which takes a payload that begins with "ERR " for an error of git's, and passes its text on
+// raw.
 func (r *Reader) Next() (Frame, error) {
 	header := r.frame[:headerSize]
 	if err := r.fill(header); err != nil {
@@ -95,23 +95,23 @@ func (r *Reader) fill(p []byte) error {
 	return err
 }
 
-// Writer puts frames on a byte stream. It may be used by several goroutines: a frame is written whole.
+// Writer writes frames to a byte stream. Several goroutines may use it: frames don't interleave.
 type Writer struct {
-	turn   chan struct{} // is full while somebody writes; whoever has waited longest is next, also beside bulk
+	turn   chan struct{} // full during a write; whoever has waited longest is next, so bulk can't starve small messages
 	buffer *bufio.Writer
 	enc    *pktline.Encoder
 	frame  []byte
 	err    error
 }
 
-// NewWriter makes a Writer, the only one of w.
+// NewWriter returns a Writer. Nothing else may write to w.
 func NewWriter(w io.Writer) *Writer {
 	buffer := bufio.NewWriterSize(w, pktline.OversizePayloadMax+4)
 	return &Writer{turn: make(chan struct{}, 1), buffer: buffer, enc: pktline.NewEncoder(buffer)}
 }
 
-// Write sends a frame of type t, whose body is the parts one after another, at most MaxBody bytes in all. After an
-// error every further call returns the same error, and after TypeAbort, which is the last frame, io.ErrClosedPipe.
+// Write sends a frame of type t, whose body is the concatenated parts, at most MaxBody bytes in all. After an error every
+// further call returns the same error, and after TypeAbort, which is the last frame, io.ErrClosedPipe.
 func (w *Writer) Write(t Type, parts ...[]byte) error {
 	w.turn <- struct{}{}
 	defer func() { <-w.turn }()

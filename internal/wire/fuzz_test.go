@@ -9,7 +9,7 @@ import (
 	"aig/internal/ref"
 )
 
-// FuzzFrames proves that whatever is read as frames marshals to what was read, and that nothing else panics.
+// FuzzFrames checks that whatever is read as frames marshals to what was read, and that nothing else panics.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte("0005A0009Stest0000"))
 	f.Add([]byte("fff0P"))
@@ -26,14 +26,14 @@ func FuzzFrames(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		// Lengths may be written with capital digits.
+		// Lengths may be written in upper-case digits.
 		if got := again.Bytes(); !bytes.EqualFold(got, stream[:len(got)]) {
 			t.Errorf("%q became %q", stream, got)
 		}
 	})
 }
 
-// FuzzHello proves that a hello, which may hold more than we know, parses to the same again once it is marshalled, that
+// FuzzHello checks that a hello, which may have keys that we don't know, parses to the same again once it is marshalled, that
 // marshalling it once more changes nothing, and that an error shows nothing raw.
 func FuzzHello(f *testing.F) {
 	f.Add([]byte("versions 1 1\nobject-format sha1\ndirection both\nobjects 0\nagent x\n"))
@@ -57,8 +57,8 @@ func FuzzHello(f *testing.F) {
 	})
 }
 
-// FuzzRefs proves that references that parse come back the same when they are told again, each of them one that can be told; and that one
-// that can be told, whatever is in it, comes back as it was.
+// FuzzRefs checks that references that parse satisfy CanTell and survive being told again, and that any reference that satisfies
+// CanTell comes back as it was.
 func FuzzRefs(f *testing.F) {
 	f.Add([]byte("unborn HEAD symref-target:refs/heads/main\n4b825dc6 refs/tags/v1 peeled:4b825dc6\n"), "4b825dc6", "HEAD", "refs/heads/main", "")
 	f.Add([]byte("a b  peeled: symref-target:c other:\n"), "0000", "refs/heads/\x1b[2J\r\x00\xff", "", "0001")
@@ -90,7 +90,7 @@ func FuzzRefs(f *testing.F) {
 	})
 }
 
-// FuzzMessages proves of every binary message that what parses marshals to what was read, byte for byte.
+// FuzzMessages checks, for every binary message, that what parses marshals to what was read, byte for byte.
 func FuzzMessages(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x01"))
 	f.Add([]byte("\x00\x00\x00\x01\x00\x00\x00\x02"))
@@ -140,7 +140,7 @@ func FuzzMessages(f *testing.F) {
 	})
 }
 
-// mustBePlain fails if an error would do anything to a terminal: foreign text in it is quoted.
+// mustBePlain fails if an error could affect a terminal: foreign text in it must be quoted.
 func mustBePlain(t *testing.T, err error) {
 	t.Helper()
 	if strings.ContainsFunc(err.Error(), func(c rune) bool { return c < ' ' || c == 0x7f }) {

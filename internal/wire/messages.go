@@ -14,46 +14,46 @@ import (
 	"aig/internal/ref"
 )
 
-// Version is the version of the conversation that this program speaks; see Hello.
+// Version is the newest version of the conversation that this program speaks; see Hello.
 const Version = 1
 
-// maxText is the longest text of a Refused or TypeAbort message in bytes. It is shown quoted.
+// maxText bounds the text of a Refused or TypeAbort message in bytes. It is shown quoted.
 const maxText = 1024
 
-// maxContext is the longest context in bytes.
+// maxContext bounds a context in bytes.
 const maxContext = 128
 
-// Direction says which way a side lets objects travel.
+// Direction says which ways a side lets objects travel.
 type Direction string
 
-// The directions, as they stand in Hello.
+// The directions, as spelt in Hello.
 const (
 	Both Direction = "both" // gives and receives
 	Pull Direction = "pull" // receives only
 	Push Direction = "push" // gives only
 )
 
-// Gives tells whether a side of this direction gives objects.
+// Gives reports whether a side of this direction gives objects.
 func (d Direction) Gives() bool { return d != Pull }
 
-// Receives tells whether a side of this direction takes objects in.
+// Receives reports whether a side of this direction receives objects.
 func (d Direction) Receives() bool { return d != Push }
 
-// AnyFormat is the object format of a side that holds: it takes the peer's.
+// AnyFormat is the object format of a side that holds: it adopts the peer's.
 const AnyFormat = "any"
 
 // Hello is what each side says first: lines `key SP value LF`, in any order. A reader ignores keys that it does not
-// know, which is how a later program adds an optional feature; a key of this struct must stand there exactly once, or
-// at most once if it is optional.
+// know, which is how a later program adds an optional feature. A key of this struct must appear exactly once, or at most
+// once if it is optional.
 type Hello struct {
 	Oldest, Newest int       // "versions": the versions of the conversation that the sender speaks
 	Format         string    // "object-format": as git prints it
 	Direction      Direction // "direction"
 	Objects        uint64    // "objects": how many objects the sender's store holds
 	Agent          string    // "agent": the program and its version, for people
-	Context        string    // "context": the word that both sides must give alike, see CheckContext; optional, "" is none
+	Context        string    // "context": the word that must be the same on both sides, see CheckContext; optional, "" is none
 	Refs           int       // "refs": how many references the sender tells after its hello; optional, 0
-	Uncommitted    int       // "uncommitted": how many files of the sender have changes that nobody has committed; optional, 0
+	Uncommitted    int       // "uncommitted": how many of the sender's files have uncommitted changes; optional, 0
 	Hold           bool      // "hold": the peer waits for TypeGo or TypeLeave; optional
 	Sorted         bool      // "sorted": the sender knows TypeSorted; optional
 	Resume         bool      // "resume": the sender knows TypePartial and TypePackBegin; optional
@@ -84,8 +84,7 @@ func (h Hello) Append(b []byte) []byte {
 	return b
 }
 
-// ParseHello reads the body of a TypeHello frame. Object format and agent are foreign text that has not been checked,
-// but holds no line end.
+// ParseHello reads the body of a TypeHello frame. Object format and agent are unchecked foreign text, but without line feeds.
 func ParseHello(body []byte) (Hello, error) {
 	var h Hello
 	seen := make(map[string]bool)
@@ -168,8 +167,8 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 	return true, err
 }
 
-// CheckContext tells whether a word can be a context: 1 to maxContext bytes of UTF-8 without control characters. Two
-// words are alike if their bytes are; nothing is folded or normalised.
+// CheckContext returns an error unless word can be a context: 1 to maxContext bytes of UTF-8 without control characters. Two
+// contexts are the same if their bytes are; nothing is folded or normalised.
 func CheckContext(word string) error {
 	switch {
 	case word == "":
@@ -182,7 +181,7 @@ func CheckContext(word string) error {
 	return nil
 }
 
-// parseUint takes a decimal number in its one shortest form, so that what was parsed marshals to what was read.
+// parseUint parses a decimal number in its shortest form only, so that the result marshals to what was read.
 func parseUint(s string) (uint64, error) {
 	n, err := strconv.ParseUint(s, 10, 63)
 	if err != nil || strconv.FormatUint(n, 10) != s {
@@ -199,8 +198,8 @@ func parseInt(s string) (int, error) {
 	return int(n), err
 }
 
-// Common is what a side believes after the negotiation that both hold. Two sides that believe different things have been
-// deceived by chance or by each other.
+// Common is what a side believes, after the negotiation, that both hold. If the two sides differ, chance or one of them has
+// deceived the other.
 type Common struct {
 	Objects uint64
 	Digest  uint64 // reconcile.Key.Seal
@@ -208,29 +207,29 @@ type Common struct {
 
 // Partial is what a side holds of a pack that was cut.
 type Partial struct {
-	Object uint64 // short name of the object that the pack goes by
+	Object uint64 // short name of the object that the pack is named after
 	Bytes  uint64 // of the pack's beginning
 	Sum    [sha256.Size]byte
 }
 
-// PackEnd closes a pack.
+// PackEnd ends a pack.
 type PackEnd struct {
 	Number  uint32 // counts the sender's packs from 0; a dropped pack has no number
-	Objects uint32 // how many of the announced objects are in it
+	Objects uint32 // how many objects it holds
 }
 
-// fixed is the messages whose bodies have one size.
+// fixed is the set of messages whose bodies have a fixed size.
 type fixed interface {
 	uint32 | uint64 | Common | Partial | PackEnd
 }
 
 // Append appends the body of a message to b.
 func Append[T fixed](b []byte, message T) []byte {
-	b, _ = binary.Append(b, binary.BigEndian, message) // fails only where there is no one size
+	b, _ = binary.Append(b, binary.BigEndian, message) // fails only if the size isn't fixed
 	return b
 }
 
-// Parse reads the body of a message; what says in an error which it is.
+// Parse reads the body of a message, which errors call what.
 func Parse[T fixed](body []byte, what string) (message T, err error) {
 	if len(body) != binary.Size(message) {
 		return message, badLength(what, len(body))
@@ -241,7 +240,7 @@ func Parse[T fixed](body []byte, what string) (message T, err error) {
 
 const partialSize = 8 + 8 + sha256.Size
 
-// MaxPartials is how many fit into one frame, and so how many a side can tell.
+// MaxPartials is how many partial packs fit into one frame, and so how many a side can tell.
 const MaxPartials = MaxBody / partialSize
 
 // ParsePartials reads the body of a TypePartial frame.
@@ -254,10 +253,10 @@ func ParsePartials(body []byte) ([]Partial, error) {
 	return all, err
 }
 
-// PackBegin begins a pack that its receiver can keep a part of.
+// PackBegin begins a pack whose beginning the receiver may keep if the pack is cut.
 type PackBegin struct {
-	Offset uint64 // what comes begins behind so many bytes of the pack, which the receiver holds
-	Object []byte // binary name of the object that the pack goes by, one of those in it
+	Offset uint64 // how many bytes of the pack are skipped, as the receiver holds them
+	Object []byte // binary name of the object that the pack is named after, one of those in it
 }
 
 // Append appends the message's body to b.
@@ -273,10 +272,10 @@ func ParsePackBegin(body []byte, size int) (PackBegin, error) {
 	return PackBegin{binary.BigEndian.Uint64(body), bytes.Clone(body[8:])}, nil
 }
 
-// Refused says that a pack was not taken in.
+// Refused says that a pack was refused.
 type Refused struct {
 	Number uint32
-	Object []byte // the binary name of the object that is to blame; the null name if it may be any
+	Object []byte // the binary name of the object to blame; the null name if it may be any
 	Reason string // at most maxText bytes
 }
 
@@ -294,7 +293,7 @@ func ParseRefused(body []byte, size int) (Refused, error) {
 	return Refused{binary.BigEndian.Uint32(body), bytes.Clone(body[4 : 4+size]), reason}, err
 }
 
-// AppendText appends a text, cut to maxText bytes and to whole characters.
+// AppendText appends a text, cut to at most maxText bytes of whole characters.
 func AppendText(b []byte, text string) []byte {
 	if len(text) > maxText {
 		end := maxText
@@ -306,7 +305,7 @@ func AppendText(b []byte, text string) []byte {
 	return append(b, text...)
 }
 
-// ParseText reads a text, which has not been checked for anything but its length.
+// ParseText reads a text. It checks nothing but the length.
 func ParseText(body []byte) (string, error) {
 	if len(body) > maxText {
 		return "", badLength("text", len(body))
@@ -314,7 +313,7 @@ func ParseText(body []byte) (string, error) {
 	return string(body), nil
 }
 
-// ParseNames splits the body of a TypeOmitted or TypeKept frame into names of the given size in bytes.
+// ParseNames checks that the body of a TypeOmitted or TypeKept frame consists of names of the given size in bytes.
 func ParseNames(body []byte, size int) ([]byte, error) {
 	if len(body) == 0 || len(body)%size != 0 {
 		return nil, badLength("list of names", len(body))

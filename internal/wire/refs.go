@@ -9,13 +9,13 @@ import (
 	"aig/internal/ref"
 )
 
-// MaxRefsSize is how many bytes a side's references have at most, in all of its TypeRefs frames.
+// MaxRefsSize bounds the bytes of a side's references, in all of its TypeRefs frames together.
 const MaxRefsSize = 128 << 20
 
 // maxRefLine bounds a line of a TypeRefs frame in bytes.
 const maxRefLine = 4096
 
-// The words of a line, as in the answer to ls-refs (gitprotocol-v2(5)).
+// The words of a line, as in the output of ls-refs (gitprotocol-v2(5)).
 const (
 	unborn       = "unborn"
 	symrefTarget = "symref-target:"
@@ -37,8 +37,7 @@ func refLine(r ref.Ref) string {
 	return line + "\n"
 }
 
-// AppendRefs appends to b the lines of as many of refs as fit into one frame, and returns the others. All of them must be
-// CanTell.
+// AppendRefs appends to b the lines of as many of refs as fit into one frame, and returns the rest. All must satisfy CanTell.
 func AppendRefs(b []byte, refs []ref.Ref) (body []byte, rest []ref.Ref) {
 	start := len(b)
 	for i, r := range refs {
@@ -51,13 +50,13 @@ func AppendRefs(b []byte, refs []ref.Ref) (body []byte, rest []ref.Ref) {
 	return b, nil
 }
 
-// CanTell reports whether a line can hold the reference.
+// CanTell reports whether a line can express the reference.
 func CanTell(r ref.Ref) bool {
 	return len(refLine(r)) <= maxRefLine && r.Name != "" && r.OID != unborn &&
 		!strings.ContainsAny(r.OID+r.Name+r.Target+r.Peeled, " \n")
 }
 
-// RefsSize is how many bytes the lines of refs have.
+// RefsSize returns how many bytes the lines of refs take.
 func RefsSize(refs []ref.Ref) (size int) {
 	for _, r := range refs {
 		size += len(refLine(r))

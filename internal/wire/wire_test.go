@@ -12,8 +12,8 @@ import (
 	"aig/internal/ref"
 )
 
-// Frames come back as they were written, up to the longest, and the end of the stream is never a clean one: not in a
-// frame, not between two.
+// Frames come back as they were written, up to the longest, and the end of the stream is never a clean one: neither in a frame
+// nor between two.
 func TestFrames(t *testing.T) {
 	var stream bytes.Buffer
 	w := NewWriter(&stream)
@@ -48,7 +48,7 @@ func TestFrames(t *testing.T) {
 	}
 }
 
-// Behind an abort nothing is written any more.
+// After an abort nothing more is written.
 func TestLastFrame(t *testing.T) {
 	var stream bytes.Buffer
 	w := NewWriter(&stream)
@@ -60,7 +60,7 @@ func TestLastFrame(t *testing.T) {
 	}
 }
 
-// What is not a frame is an error of the other end's, quoted; what is cut short is the pipe's end, in a length too.
+// What is not a frame is an error of the other end's, quoted; a frame cut short, even in its length, is an end of the pipe.
 func TestNotFrames(t *testing.T) {
 	for _, s := range []string{"0000", "0004", "0001", "xxxx", "SSH-2.0", "ffff", "fff1", "+005A", "0x5A", "\x1b[2J\n"} {
 		_, err := NewReader(strings.NewReader(s)).Next()
@@ -75,7 +75,7 @@ func TestNotFrames(t *testing.T) {
 	}
 }
 
-// A pkt-line that git would take for the text of an error is a frame like any other.
+// A pkt-line that git would take for an error packet is a frame like any other.
 func TestErrorLineIsAFrame(t *testing.T) {
 	f, err := NewReader(strings.NewReader("000dERR \x1b[2Jx")).Next()
 	if err != nil || f.Type != 'E' || string(f.Body) != "RR \x1b[2Jx" {
@@ -83,8 +83,7 @@ func TestErrorLineIsAFrame(t *testing.T) {
 	}
 }
 
-// An unknown key is ignored, so that a later program can say more; everything a program of today needs must be there
-// once, and be well-formed.
+// An unknown key is ignored, so that a later program can say more; every mandatory key must appear once, and be well-formed.
 func TestHello(t *testing.T) {
 	good := "versions 1 3\nobject-format sha256\ndirection pull\nobjects 407095\nagent aig/9\n"
 	want := Hello{Oldest: 1, Newest: 3, Format: "sha256", Direction: Pull, Objects: 407095, Agent: "aig/9"}
@@ -104,7 +103,7 @@ func TestHello(t *testing.T) {
 	}
 }
 
-// A context is text that can stand on a line and be shown; a hello without one has none, and says so by saying nothing.
+// A context is text that fits on a line and can be shown; a hello without that key has none.
 func TestHelloContext(t *testing.T) {
 	const plain = "versions 1 1\nobject-format sha1\ndirection both\nobjects 0\nagent x\n"
 	for _, word := range []string{"", "holiday", " two words ", "Übung ☃ \u202e", strings.Repeat("w", maxContext)} {
@@ -130,7 +129,7 @@ func TestHelloContext(t *testing.T) {
 	}
 }
 
-// References come back as they were told, however many frames they take, and what is not one is an error.
+// References come back as they were told, however many frames they take, and anything else is an error.
 func TestRefs(t *testing.T) {
 	told := []ref.Ref{{Name: "HEAD", Target: "refs/heads/main"}, {OID: "0000", Name: "refs/tags/v1", Peeled: "0001"}}
 	for i := range 5000 {
@@ -169,7 +168,7 @@ func TestRefs(t *testing.T) {
 	}
 }
 
-// A text that is too long is cut, and not within a character.
+// A text that is too long is cut, but not within a character.
 func TestTextIsCut(t *testing.T) {
 	for _, c := range []struct {
 		text string
