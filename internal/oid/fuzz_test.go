@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// FuzzParse: a name that is taken has all its digits and no more, and is written again with the same ones; and what is
-// refused has an error that shows nothing raw.
+// FuzzParse: an accepted name has exactly as many digits as it should, and formats to the same ones; the error for any other
+// shows nothing raw.
 func FuzzParse(f *testing.F) {
 	f.Add("4b825dc642cb6eb9a060e54bf8d69288fbee4904", "sha1")
 	f.Add("6EF19B41225C5369F1C104D45D8D85EFA9B057B53B14B4B9B939DD74DECC5321", "sha256")

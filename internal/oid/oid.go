@@ -1,7 +1,7 @@
-// Package oid holds object names of either object format, in memory and in order.
+// Package oid keeps object names of either object format in memory, in order.
 //
 // go-git's plumbing.Hash is fixed at 20 bytes; here the size is a property of the Format, so that a SHA-256 repository
-// is no special case anywhere.
+// is never a special case.
 package oid
 
 import (
@@ -26,7 +26,7 @@ const (
 	SHA256 Format = "sha256"
 )
 
-// ParseFormat takes a format's name, and fails for one that this program does not know.
+// ParseFormat returns the format of that name, or an error if this program does not know it.
 func ParseFormat(s string) (Format, error) {
 	switch f := Format(s); f {
 	case SHA1, SHA256:
@@ -43,7 +43,7 @@ func (f Format) Size() int {
 	return 20
 }
 
-// Hash returns the format's hash, of which an object's name is the sum.
+// Hash returns a new hash of the format; an object's name is its sum.
 func (f Format) Hash() hash.Hash {
 	if f == SHA256 {
 		return sha256.New()
@@ -62,17 +62,16 @@ func (f Format) Parse(dst, src []byte) error {
 	return nil
 }
 
-// IsName reports whether name is a full object name in lower-case hexadecimal digits, and so nothing else to git.
+// IsName reports whether name is a full object name in lower-case hexadecimal, which git can't take for anything else.
 func (f Format) IsName(name string) bool {
 	return name == strings.ToLower(name) && f.Parse(make([]byte, f.Size()), []byte(name)) == nil
 }
 
-// chunkNames is how many names one allocation of a List holds. Growing by chunks never copies and never leaves a list
-// of twice the size behind, which is what bounds the memory of a store of ten million objects.
+// chunkNames is how many names one allocation of a List holds. Growing by chunks never copies, and never takes twice the
+// memory of the list, which matters with ten million objects.
 const chunkNames = 1 << 15
 
-// List is a list of binary object names, append-only. Functions that search it need it ascending and without
-// repetition, as git lists a store.
+// List is an append-only list of binary object names. Searching needs it ascending and without duplicates, as git lists a store.
 type List struct {
 	format Format
 	size   int
@@ -80,7 +79,7 @@ type List struct {
 	n      int
 }
 
-// NewList makes an empty list of names of format f.
+// NewList returns an empty list of names of format f.
 func NewList(f Format) *List {
 	return &List{format: f, size: f.Size()}
 }
@@ -101,10 +100,10 @@ func (l *List) Append(name []byte) {
 	l.n++
 }
 
-// Chunks returns the names in order, many of them to a slice, one behind the other; to be read only.
+// Chunks returns the names in order, many to a slice and without separators. The caller must not change them.
 func (l *List) Chunks() [][]byte { return l.chunks }
 
-// At returns the i-th name, to be read only and valid as long as the list.
+// At returns the i-th name, valid as long as the list. The caller must not change it.
 func (l *List) At(i int) []byte {
 	off := i % chunkNames * l.size
 	return l.chunks[i/chunkNames][off : off+l.size : off+l.size]
@@ -115,9 +114,9 @@ func (l *List) Search(name []byte) (index int, found bool) {
 	return Find(l.n, binary.BigEndian.Uint64(name), func(i int) int { return bytes.Compare(name, l.At(i)) })
 }
 
-// Find is [sort.Find] where what is looked for is a hash, whose first bits are given, and so are the n elements: it begins where the
-// hash would stand if they were spread evenly. Where they are not, because somebody has made them up, it takes twice as many
-// steps as sort.Find.
+// Find is like [sort.Find], for n elements that are hashes and a target whose first 64 bits are hash. It starts where the target
+// would be if the elements were evenly spread. If they are not, because somebody has made them up, it takes twice as many steps as
+// sort.Find.
 func Find(n int, hash uint64, cmp func(int) int) (index int, found bool) {
 	guess, _ := bits.Mul64(hash, uint64(n))
 	low, high := int(guess), int(guess)
@@ -129,19 +128,19 @@ func Find(n int, hash uint64, cmp func(int) int) (index int, found bool) {
 		low = high + 1
 		high = min(n, high+step)
 	}
-	// What is below low is less, and what is at high is not.
+	// The elements below low are less than the target; the one at high, if any, is not.
 	index = low + sort.Search(high-low, func(i int) bool { return cmp(low+i) <= 0 })
 	return index, index < n && cmp(index) == 0
 }
 
-// Names is a sequence of names that can be gone through more than once.
+// Names is a sequence of names with random access.
 type Names interface {
 	Format() Format
 	Len() int
 	At(i int) []byte
 }
 
-// Selection is some of the names of a list.
+// Selection is a selection of the names of a list.
 type Selection struct {
 	List  *List
 	Index []uint32 // positions in List
@@ -153,13 +152,13 @@ func (s Selection) Format() Format { return s.List.Format() }
 // Len returns the number of names selected.
 func (s Selection) Len() int { return len(s.Index) }
 
-// At returns the i-th of them.
+// At returns the i-th name selected.
 func (s Selection) At(i int) []byte { return s.List.At(int(s.Index[i])) }
 
 // Bitmap is a set of positions.
 type Bitmap []uint64
 
-// NewBitmap returns a set with room for n positions, and those of given in it.
+// NewBitmap returns a set with room for n positions that holds the given ones.
 func NewBitmap(n int, given []uint32) Bitmap {
 	b := make(Bitmap, (n+63)/64)
 	for _, i := range given {
@@ -168,7 +167,7 @@ func NewBitmap(n int, given []uint32) Bitmap {
 	return b
 }
 
-// Has, Add and Remove are the set's, for one position.
+// Has, Add and Remove test, add and remove one position.
 func (b Bitmap) Has(i uint32) bool { return b[i/64]&(1<<(i%64)) != 0 }
 func (b Bitmap) Add(i uint32)      { b[i/64] |= 1 << (i % 64) }
 func (b Bitmap) Remove(i uint32)   { b[i/64] &^= 1 << (i % 64) }

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Names come back as they went in, across the edge of a chunk, for both sizes; Search finds each and no other.
+// Names come back as they went in, across chunks, for both sizes; Search finds each of them and no other.
 func TestListKeepsAndFindsNames(t *testing.T) {
 	for _, f := range []Format{SHA1, SHA256} {
 		l := NewList(f)
@@ -41,7 +41,7 @@ func TestListKeepsAndFindsNames(t *testing.T) {
 	}
 }
 
-// Find finds what sort.Find does, wherever the elements stand, and the more quickly the more evenly they are spread.
+// Find finds what sort.Find does, however the elements are spread, and the faster the more evenly they are.
 func TestFind(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, spread := range map[string]func(i, n int) uint64{
@@ -71,7 +71,7 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// An abbreviated, an over-long and a non-hexadecimal name are errors, and a good one of each format is not.
+// Abbreviated, over-long and non-hexadecimal names are errors, and a full name of either format is not.
 func TestParseName(t *testing.T) {
 	for _, c := range []struct {
 		f    Format
