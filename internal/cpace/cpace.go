@@ -1,7 +1,7 @@
 // Package cpace is the balanced password-authenticated key exchange CPace (draft-irtf-cfrg-cpace) in its cipher suite
 // CPACE-X25519-SHA512, between an initiator and a responder. It does no input or output.
 //
-// Two sides that know the same password get the same key; who doesn't know it learns from one run whether one guess was
+// Two sides that know the same password get the same key. A side that doesn't know it learns from a run whether one guess was
 // right, and nothing else. Section numbers are the draft's.
 package cpace
 
@@ -38,13 +38,13 @@ type Input struct {
 	SessionID []byte // sid: unique to this exchange
 }
 
-// Share is a side's public message with the data that it is sent beside, which the key is bound to.
+// Share is a side's public share with its associated data; the key is bound to both.
 type Share struct {
 	Point [ShareSize]byte // Ya or Yb
 	Data  []byte          // ADa or ADb
 }
 
-// Exchange is one side of a run. It is good for one Finish.
+// Exchange is one side of a run. Finish may be called once.
 type Exchange struct {
 	Own       Share
 	sessionID []byte
@@ -52,7 +52,7 @@ type Exchange struct {
 	scalar    *ecdh.PrivateKey
 }
 
-// Start picks a random scalar, and makes our share from it.
+// Start picks a random scalar and makes our share from it.
 func Start(in Input, initiator bool, data []byte) (*Exchange, error) {
 	scalar, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
@@ -73,27 +73,27 @@ func start(in Input, initiator bool, data []byte, scalar *ecdh.PrivateKey) (*Exc
 	return &Exchange{Share{[ShareSize]byte(point), data}, in.SessionID, initiator, scalar}, nil
 }
 
-// errPoint is Finish's error for a share of low order, from which no key must be made: whoever sends one would know the key
+// errPoint is Finish's error for a share of low order. No key must be made from it, since its sender would know the key
 // without the password.
 var errPoint = errors.New("the share is a point of low order")
 
-// Key is what comes of a run.
+// Key is the result of a run.
 type Key struct {
 	ISK     [sha512.Size]byte // the intermediate session key
 	Tag     [TagSize]byte     // proves to the peer that we know ISK
 	peerTag [TagSize]byte
 }
 
-// Confirms tells, in constant time, whether the tag proves that the peer knows ISK, and so the password.
+// Confirms reports, in constant time, whether the tag proves that the peer knows ISK, and so the password.
 func (k *Key) Confirms(tag []byte) bool { return subtle.ConstantTimeCompare(k.peerTag[:], tag) == 1 }
 
-// Finish makes the key from the peer's share (section 6.2). Nothing shows yet whether the peer has the same one.
+// Finish makes the key from the peer's share (section 6.2). It can't tell whether the peer gets the same one; see Confirms.
 func (x *Exchange) Finish(peer Share) (*Key, error) {
 	point, err := ecdh.X25519().NewPublicKey(peer.Point[:])
 	if err != nil {
 		return nil, err
 	}
-	// crypto/ecdh refuses the neutral element, as scalar_mult_vfy has to (section 7.2.1).
+	// crypto/ecdh rejects the neutral element, as scalar_mult_vfy must (section 7.2.1).
 	shared, err := x.scalar.ECDH(point)
 	if err != nil {
 		return nil, errPoint
@@ -110,17 +110,17 @@ func (x *Exchange) Finish(peer Share) (*Key, error) {
 
 func (s Share) encode() []byte { return lv(s.Point[:], s.Data) }
 
-// tag is the side's own that sent the share: what one side sends doesn't serve as the other's (section 9.4). The data of the
-// two must differ, so that this holds for an echoed share too.
+// tag returns the tag of the side that sent the share. It doesn't serve as the other side's (section 9.4). The data of the two
+// sides must differ, so that this holds for an echoed share too.
 func (s Share) tag(macKey []byte) [TagSize]byte {
 	mac := hmac.New(sha512.New, macKey)
 	mac.Write(s.encode())
 	return [TagSize]byte(mac.Sum(nil))
 }
 
-// generator is calculate_generator of section 7.2: the point to which the password and the context are mapped.
+// generator is calculate_generator of section 7.2: it maps the input to a point.
 func generator(in Input) []byte {
-	// The zeros fill the first block of the hash, so that its time doesn't tell the password's length (section A.2).
+	// The zeros fill the first block of the hash, so that its timing doesn't leak the password's length (section A.2).
 	pad := max(0, sha512.BlockSize-1-len(lv(in.Password))-len(lv([]byte(dsi))))
 	hash := sha512.Sum512(lv([]byte(dsi), in.Password, make([]byte, pad), in.ChannelID, in.SessionID))
 	return elligator2(hash[:32])
@@ -133,7 +133,7 @@ func elligator2(b []byte) []byte {
 	a := new(field.Element).Mult32(one, 486662)
 	r := new(field.Element)
 	if _, err := r.SetBytes(b); err != nil {
-		panic(err) // it isn't 32 bytes
+		panic(err) // not 32 bytes
 	}
 	// x1 = -A / (1 + 2r²). The divisor is never 0, since -1/2 is no square.
 	x1 := new(field.Element).Square(r)
@@ -150,7 +150,7 @@ func elligator2(b []byte) []byte {
 	return x1.Select(x1, x2, square).Bytes()
 }
 
-// lv is lv_cat of section A.1: each part after its length in LEB128.
+// lv is lv_cat of section A.1: each part is preceded by its length in LEB128.
 func lv(parts ...[]byte) []byte {
 	var b []byte
 	for _, p := range parts {

@@ -35,7 +35,7 @@ func input(t testing.TB) Input {
 	return Input{unhex(t, vector.prs), unhex(t, vector.ci), unhex(t, vector.sid)}
 }
 
-// side starts a side of the vector's run.
+// side starts one side of the test vector's run.
 func side(t testing.TB, in Input, initiator bool) *Exchange {
 	t.Helper()
 	scalar, data := vector.ya, "ADa"
@@ -80,8 +80,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// Every point of low order is refused, in canonical form or not. The draft's other odd points are of high order once bit 255
-// is ignored, as X25519 does.
+// Every point of low order is rejected, whether encoded canonically or not. The draft's other odd points are not of low order
+// once bit 255 is ignored, as X25519 does.
 func TestRefusedPoints(t *testing.T) {
 	for _, c := range []struct {
 		name, point string
@@ -106,7 +106,7 @@ func TestRefusedPoints(t *testing.T) {
 	}
 }
 
-// Whatever differs between the two, a bit suffices: neither confirms the other.
+// If anything differs between the two, even by one bit, neither confirms the other.
 func TestDifferences(t *testing.T) {
 	flip := func(b []byte, bit int) []byte {
 		b = bytes.Clone(b)
@@ -139,7 +139,7 @@ func TestDifferences(t *testing.T) {
 		a, b := side(t, honest, true), side(t, in, false)
 		check("session identifier", a, b, b.Own, a.Own)
 	}
-	for bit := range 8*ShareSize - 1 { // X25519 ignores the last one, but the transcript has it: below
+	for bit := range 8*ShareSize - 1 { // X25519 ignores the last bit, but the transcript doesn't: see below
 		a, b := side(t, honest, true), side(t, honest, false)
 		check("share", a, b, Share{[ShareSize]byte(flip(b.Own.Point[:], bit)), b.Own.Data}, a.Own)
 	}
@@ -152,7 +152,7 @@ func TestDifferences(t *testing.T) {
 	check("role", a, b, b.Own, a.Own)
 }
 
-// A side that gets its own share and tag back is not convinced, as long as the data of the two sides must differ.
+// A side that gets its own share and tag back is not convinced, provided that the data of the two sides must differ.
 func TestReflection(t *testing.T) {
 	x := side(t, input(t), true)
 	k := finish(t, x, Share{x.Own.Point, []byte("ADb")})
@@ -161,7 +161,7 @@ func TestReflection(t *testing.T) {
 	}
 }
 
-// Tags that are cut or altered confirm nothing.
+// A tag that is cut or altered confirms nothing.
 func TestTags(t *testing.T) {
 	a, b := side(t, input(t), true), side(t, input(t), false)
 	ka, kb := finish(t, a, b.Own), finish(t, b, a.Own)
@@ -189,7 +189,7 @@ func TestFresh(t *testing.T) {
 	}
 }
 
-// The encoding of lengths is the draft's, beyond 127 too (section A.1).
+// Lengths are encoded as in the draft, beyond 127 too (section A.1).
 func TestLengths(t *testing.T) {
 	if got, want := hex.EncodeToString(lv([]byte("1234"))), "0431323334"; got != want {
 		t.Error(got)
