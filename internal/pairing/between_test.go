@@ -27,7 +27,7 @@ func newSigner(t *testing.T) ssh.Signer {
 	return signer
 }
 
-// open makes a pipe an SSH connection to whoever is there.
+// open makes an SSH connection to whoever is at the other end of a pipe.
 func open(t *testing.T, pipe io.ReadWriteCloser, signer ssh.Signer) *tunnel.Conn {
 	ctx, timing := context.Background(), tunnel.Timing{Timeout: time.Minute}
 	elected, server, err := tunnel.Elect(ctx, pipe, timing)
@@ -45,7 +45,7 @@ func open(t *testing.T, pipe io.ReadWriteCloser, signer ssh.Signer) *tunnel.Conn
 	return conn
 }
 
-// honest pairs over a pipe as the program does, with the right code.
+// honest pairs over a pipe with the right code, as the program does.
 func honest(t *testing.T, pipe io.ReadWriteCloser, side Side) (*tunnel.Conn, outcome) {
 	conn := open(t, pipe, newSigner(t))
 	if conn == nil {
@@ -64,7 +64,7 @@ func honest(t *testing.T, pipe io.ReadWriteCloser, side Side) (*tunnel.Conn, out
 	return conn, out
 }
 
-// Over real SSH, two honest sides pair, and go on to the next channel of the same connection.
+// Over real SSH, two honest sides pair and go on to the next channel of the same connection.
 func TestOverSSH(t *testing.T) {
 	a, b := gittest.Pipe()
 	said := make(chan string)
@@ -103,8 +103,8 @@ func TestOverSSH(t *testing.T) {
 	}
 }
 
-// Somebody in between who runs both SSH handshakes with a key of its own, and passes on what the two prove to each other, gets
-// nowhere: what they prove is bound to the two connections, which differ.
+// A man in the middle who runs both SSH handshakes with a key of his own, and relays the two sides' proofs, gets nowhere: each
+// proof is bound to its connection, and the two differ.
 func TestInBetween(t *testing.T) {
 	a, nearAlice := gittest.Pipe()
 	b, nearBob := gittest.Pipe()
@@ -140,7 +140,7 @@ func TestInBetween(t *testing.T) {
 	_, x := honest(t, a, Invite)
 	y := <-done
 	<-ended
-	// By the roles that chance gives, one of the two may see no tag at all, but a share that came out of order.
+	// The roles are left to chance, so one of the two may see no tag at all, but a share that is out of order.
 	if x.err == nil || y.err == nil || x.kept != nil || y.kept != nil {
 		t.Errorf("%v; %v", x, y)
 	}

@@ -10,9 +10,9 @@ import (
 	"unicode"
 )
 
-// Code is what one person reads out to the other: a switchboard's token, which is nothing secret, and a secret of six digits.
+// Code is what one person reads out to the other: a switchboard's token, which is not secret, and a secret of six digits.
 type Code struct {
-	Token  string // lower-case hexadecimal; "" where the transport needs none
+	Token  string // lower-case hexadecimal; "" if the transport needs none
 	Secret string // secretDigits decimal digits
 }
 
@@ -27,7 +27,7 @@ func NewSecret() (string, error) {
 	return fmt.Sprintf("%0*d", secretDigits, n), nil
 }
 
-// String returns the code in the groups in which it is spoken: 17e58-204-6173, of which the last digit is the check digit.
+// String returns the code in the groups in which it is read out: 17e58-204-6173, where the last digit is the check digit.
 func (c Code) String() string {
 	groups := []string{c.Secret[:3], c.Secret[3:] + string(checkDigit(c.Secret))}
 	if c.Token != "" {
@@ -36,7 +36,7 @@ func (c Code) String() string {
 	return strings.Join(groups, "-")
 }
 
-// IsToken tells whether a line is a switchboard's token, and nothing else.
+// IsToken reports whether a line is a switchboard's token, and nothing else.
 func IsToken(line string) bool { return tokenForm.MatchString(line) }
 
 var (
@@ -44,8 +44,8 @@ var (
 	codeForm  = regexp.MustCompile(`^([0-9a-f]{5,16})?([0-9]{6})([0-9])$`)
 )
 
-// ParseCode reads a code as people type it: blanks, dashes and capitals don't matter. A slip in the secret is an error, found
-// by its check digit before the token is spent.
+// ParseCode parses a code as people type it: blanks, dashes and capitals don't matter. Its check digit reveals a typing error in
+// the secret before the token is spent.
 func ParseCode(typed string) (Code, error) {
 	packed := strings.Map(func(r rune) rune {
 		if r == '-' || unicode.IsSpace(r) {
@@ -65,8 +65,8 @@ func ParseCode(typed string) (Code, error) {
 	return Code{Token: m[1], Secret: m[2]}, nil
 }
 
-// damm is a totally anti-symmetric quasigroup of order ten (H. M. Damm, 2004), by which every wrong digit and every swap of
-// neighbours is found.
+// damm is a totally anti-symmetric quasigroup of order ten (H. M. Damm, 2004), which detects every wrong digit and every swap of
+// neighbours.
 const damm = "" +
 	"0317598642" +
 	"7092154863" +

@@ -18,7 +18,7 @@ func TestCode(t *testing.T) {
 	if got, err := ParseCode(alone.String()); err != nil || got != alone {
 		t.Error(got, err)
 	}
-	// A token that is all digits is still told from the secret, which has seven.
+	// A token of digits only is still told apart from the secret and its check digit, which are the last seven.
 	digits := Code{"12345", "204617"}
 	if got, err := ParseCode(digits.String()); err != nil || got != digits {
 		t.Error(got, err)
@@ -31,7 +31,7 @@ func TestCode(t *testing.T) {
 	}
 }
 
-// Every wrong digit and every swap of two neighbours is found.
+// Every wrong digit and every swap of neighbours is detected.
 func TestCheckDigit(t *testing.T) {
 	if got := checkDigit("572"); got != '4' { // Damm's own example
 		t.Errorf("572 has %c", got)

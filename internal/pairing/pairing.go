@@ -1,6 +1,6 @@
-// Package pairing makes two people who share a short code know each other for good: each proves to the other, by CPace, that
-// it knows the code, over an SSH connection that accepts any key until then. What stays is the peer's key and a secret of the
-// two, by which they meet again. docs/protocol.md has the messages, docs/security.md what the code is good for.
+// Package pairing introduces two sides that share a short code to each other for good: each proves by CPace that it knows the
+// code, over an SSH connection that accepts any key until then. What remains is the peer's key and a shared secret, by which the
+// two meet again. docs/protocol.md has the messages, docs/security.md what the code protects against.
 package pairing
 
 import (
@@ -15,7 +15,7 @@ import (
 	"aig/internal/wire"
 )
 
-// Side is a side's part, which the two people have agreed on.
+// Side is the part that a side plays, as the two people have agreed.
 type Side string
 
 // The sides. Which of them is the SSH server, and so CPace's initiator, is left to chance.
@@ -28,50 +28,50 @@ const (
 const (
 	typeShare wire.Type = 'K' // a share's 32 bytes, and its data: "aig pairing 1 <side> <role>"
 	typeTag   wire.Type = 'T' // the tag that confirms the key; the initiator's answers the responder's
-	typeKept  wire.Type = 'N' // a byte, 1 to sync at once; the name that the side gives itself. It has kept the pair
+	typeKept  wire.Type = 'N' // the pair is kept: a byte, 1 if a sync may follow at once; then the side's own name
 )
 
 // version is part of what the key is bound to.
 const version = "1"
 
-// maxName is the longest name in bytes that a side can give itself.
+// maxName bounds a side's own name in bytes.
 const maxName = 100
 
-// Options is what one side brings.
+// Options configures one side.
 type Options struct {
 	Side      Side
 	Secret    string // of the code
 	Initiator bool   // the SSH server
-	// From the SSH connection: its session identifier, and both public keys as SSH's blobs.
+	// From the SSH connection: its session identifier, and both public key blobs.
 	SessionID       []byte
 	OwnKey, PeerKey []byte
 
-	Name string // how we call ourselves, at most maxName bytes of it; it is only shown
+	Name string // our own name, cut to maxName bytes; it is only shown
 	Sync bool   // a sync may follow on the same connection
 
-	// Keep writes the pair down, and Undo takes that back.
+	// Keep saves the pair, and Undo removes it again.
 	Keep func(Secret) error
 	Undo func() error
 }
 
 // Peer is what the other side has said of itself.
 type Peer struct {
-	Name string // not to be trusted
+	Name string // untrusted
 	Sync bool   // a sync follows
 }
 
-// errCode is Run's error where the two sides don't know the same code, or aren't at the two ends of the same SSH connection.
+// errCode is Run's error if the two sides have different codes, or aren't at the two ends of the same SSH connection.
 var errCode = errors.New("the codes are not the same: it was mistyped, or somebody in between has tried to guess it. " +
 	"It is spent: invite again, which makes a new one")
 
-// Run pairs over a channel. When it returns without an error, both sides have kept the pair. After an error we have not; the
-// peer may, if the error says so.
+// Run pairs over a channel. If it returns no error, both sides have kept the pair. After an error we have not; the peer may
+// have, if the error says so.
 func Run(channel io.ReadWriter, o Options) (Peer, error) {
 	c := conversation{in: wire.NewReader(channel), out: wire.NewWriter(channel)}
 	key, err := c.prove(o)
 	if err != nil {
 		if errors.Is(err, errCode) {
-			c.out.Write(wire.TypeAbort, []byte("wrong code")) // for a responder that waits; if it has gone, so be it
+			c.out.Write(wire.TypeAbort, []byte("wrong code")) // for a responder that waits; it may have gone
 		}
 		return Peer{}, err
 	}
@@ -91,8 +91,8 @@ type conversation struct {
 	out *wire.Writer
 }
 
-// prove runs CPace with explicit confirmation: the initiator shows its tag only to a responder that has shown the right one,
-// so that neither side serves to try more than one guess.
+// prove runs CPace with explicit confirmation: the initiator sends its tag only to a responder that has sent the right one, so
+// that an attacker gets one guess a run, whichever side it plays.
 func (c conversation) prove(o Options) (*cpace.Key, error) {
 	x, err := cpace.Start(o.input(), o.Initiator, data(o.Side, o.Initiator))
 	if err != nil {
@@ -127,7 +127,7 @@ func (c conversation) prove(o Options) (*cpace.Key, error) {
 	return key, err
 }
 
-// input binds the key to this connection and to both keys: whoever runs two SSH handshakes in between has two of each.
+// input binds the key to this connection and to both public keys: a man in the middle has two connections and two pairs of keys.
 func (o Options) input() cpace.Input {
 	initiator, responder := o.OwnKey, o.PeerKey
 	if !o.Initiator {
@@ -141,7 +141,7 @@ func (o Options) input() cpace.Input {
 	return cpace.Input{Password: []byte(o.Secret), ChannelID: ci, SessionID: o.SessionID}
 }
 
-// data is what a side's share is sent beside. It differs between the two, by both words.
+// data is the data of a side's share. The two sides' differ in both words.
 func data(side Side, initiator bool) []byte {
 	role := "responder"
 	if initiator {
@@ -162,7 +162,7 @@ func (c conversation) readShare(own Options) (cpace.Share, error) {
 	if own.Side == Invite {
 		other = Accept
 	}
-	expected := data(other, !own.Initiator) // what is hashed is our own copy
+	expected := data(other, !own.Initiator)
 	switch said := string(body[cpace.ShareSize:]); said {
 	case string(expected):
 		return cpace.Share{Point: [cpace.ShareSize]byte(body), Data: expected}, nil
@@ -175,7 +175,7 @@ func (c conversation) readShare(own Options) (cpace.Share, error) {
 	}
 }
 
-// settle tells the peer that we have kept the pair, and waits for the same.
+// settle tells the peer that we have kept the pair, and waits to be told the same.
 func (c conversation) settle(o Options) (Peer, error) {
 	var sync byte
 	if o.Sync {
@@ -194,7 +194,7 @@ func (c conversation) settle(o Options) (Peer, error) {
 	return Peer{}, fmt.Errorf("%w. Nothing is kept here; the peer may have kept the pair, and needs --replace then", errors.Join(kept, err))
 }
 
-// shorten cuts a name to what can be sent.
+// shorten makes a name valid UTF-8 of at most maxName bytes.
 func shorten(name string) string {
 	name = strings.ToValidUTF8(name, "")
 	for len(name) > maxName {
@@ -204,7 +204,7 @@ func shorten(name string) string {
 	return name
 }
 
-// abortError is the error of a peer that gives up.
+// abortError says that the peer gave up.
 type abortError struct{ Why string }
 
 func (e *abortError) Error() string { return fmt.Sprintf("the peer gives up: %.200q", e.Why) }

@@ -14,7 +14,7 @@ import (
 	"aig/internal/wire"
 )
 
-// sides are the options of an honest pair.
+// sides returns the options of an honest pair.
 func sides() (inviter, accepter Options) {
 	session := []byte("a session identifier")
 	inviter = Options{Side: Invite, Secret: "204617", Initiator: true, SessionID: session, OwnKey: []byte("key 1"), PeerKey: []byte("key 2"), Name: "Alice"}
@@ -22,10 +22,10 @@ func sides() (inviter, accepter Options) {
 	return inviter, accepter
 }
 
-// outcome is what came of one side.
+// outcome is the outcome of one side.
 type outcome struct {
 	peer Peer
-	kept []Secret // and not undone
+	kept []Secret // but not undone
 	err  error
 }
 
@@ -50,7 +50,7 @@ func pair(t testing.TB, x, y Options) (outcome, outcome) {
 	return <-done, second
 }
 
-// Both sides get the same secret, with the letters of their sides, whoever is the initiator; and the peer's name.
+// Whichever side is the initiator, both get the same secret, with the letters of their sides, and the peer's name.
 func TestPair(t *testing.T) {
 	for _, swapped := range []bool{false, true} {
 		a, b := sides()
@@ -89,8 +89,8 @@ func TestNoSync(t *testing.T) {
 	}
 }
 
-// Whatever the two see differently, both fail with an error that says so, and nothing is kept: other digits, other keys or
-// another session, as with somebody in between who runs both SSH handshakes.
+// If the two sides differ in anything, both fail with an error that says so, and nothing is kept: other digits, other keys or
+// another session, as with a man in the middle of two SSH handshakes.
 func TestDifferent(t *testing.T) {
 	for name, alter := range map[string]func(o *Options){
 		"digits":     func(o *Options) { o.Secret = "204618" },
@@ -120,7 +120,7 @@ func TestSameSide(t *testing.T) {
 	}
 }
 
-// Two initiators, or two responders, aren't at the ends of one connection.
+// Two initiators, or two responders, can't be at the ends of one connection.
 func TestSameRole(t *testing.T) {
 	for _, initiator := range []bool{true, false} {
 		a, b := sides()
@@ -131,7 +131,7 @@ func TestSameRole(t *testing.T) {
 	}
 }
 
-// Our own messages sent back are no peer.
+// An echo of our own messages is not taken for a peer.
 func TestReflected(t *testing.T) {
 	a, _ := sides()
 	near, far := gittest.Pipe()
@@ -152,8 +152,8 @@ func TestNotKept(t *testing.T) {
 	}
 }
 
-// Each message altered in one bit, cut short or left out ends both sides with an error, and nothing is kept where the peer has
-// not said that it is. (The name that a side gives itself is nobody's proof; on the real channel SSH guards it.)
+// If any bit of a share or a tag is altered, both sides fail, and nothing is kept. (The last message, with a side's own name,
+// proves nothing; on the real channel SSH protects it.)
 func TestEveryBit(t *testing.T) {
 	for initiator := range 2 {
 		for message := range 2 {
@@ -164,7 +164,7 @@ func TestEveryBit(t *testing.T) {
 				a, b := sides()
 				a.Initiator, b.Initiator = initiator == 0, initiator != 0
 				x, y := tampered(t, a, b, message, func(f wire.Frame) { f.Body[bit/8%len(f.Body)] ^= 1 << (bit % 8) })
-				// The share's last bit is ignored by X25519, and yet hashed.
+				// X25519 ignores the share's last bit, but it is hashed.
 				if x.err == nil || y.err == nil || x.kept != nil || y.kept != nil {
 					t.Fatalf("message %d, bit %d: %v, %v", message, bit, x, y)
 				}
@@ -173,7 +173,7 @@ func TestEveryBit(t *testing.T) {
 	}
 }
 
-// tampered pairs with somebody in between who alters the message of a's of that number.
+// tampered pairs two sides with a man in the middle who alters a's message of that number.
 func tampered(t testing.TB, a, b Options, message int, alter func(wire.Frame)) (outcome, outcome) {
 	t.Helper()
 	near, nearEnd := gittest.Pipe()
@@ -202,10 +202,10 @@ func tampered(t testing.TB, a, b Options, message int, alter func(wire.Frame)) (
 	return <-done, second
 }
 
-// Somebody in between who tries to guess a code of two digits succeeds once in a hundred attempts, as one in a million with
-// six; in each role. Every other attempt is seen by the honest side.
+// An attacker who guesses a code of two digits succeeds once in a hundred attempts in either role, as once in a million with six.
+// The honest side notices every other attempt.
 func TestGuessing(t *testing.T) {
-	const attempts = 5000 // in each role
+	const attempts = 5000 // in either role
 	random := rand.New(rand.NewPCG(1, 2))
 	for _, initiator := range []bool{true, false} {
 		hits := 0
@@ -225,7 +225,7 @@ func TestGuessing(t *testing.T) {
 				t.Fatalf("%q against %q: %v", attacker.Secret, honest.Secret, y.err)
 			}
 		}
-		// Five standard deviations, of 50 ± 7.
+		// Five standard deviations from 50 ± 7.
 		if hits < 15 || hits > 85 {
 			t.Errorf("%d of %d attempts", hits, attempts)
 		}

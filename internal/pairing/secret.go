@@ -9,10 +9,10 @@ import (
 	"strings"
 )
 
-// Secret is what the two of a pair share from then on, with the letter of our side. It opens nothing: it only says where the
-// two meet.
+// Secret is what the two sides of a pair share from then on, with the letter of our side. It grants no access: it only says
+// where the two meet.
 type Secret struct {
-	letter byte // 'a' for who has invited, 'b' for who has accepted
+	letter byte // 'a' for the side that invited, 'b' for the one that accepted
 	bytes  [sha256.Size]byte
 }
 
@@ -20,7 +20,7 @@ type Secret struct {
 func newSecret(isk []byte, side Side) Secret {
 	b, err := hkdf.Key(sha256.New, isk, nil, "aig pairing "+version+" secret", sha256.Size)
 	if err != nil {
-		panic(err) // the length is a constant that HKDF allows
+		panic(err) // can't happen: HKDF allows this length
 	}
 	s := Secret{'a', [sha256.Size]byte(b)}
 	if side == Accept {
@@ -29,10 +29,10 @@ func newSecret(isk []byte, side Side) Secret {
 	return s
 }
 
-// String returns the secret as the configuration has it: the letter, a colon and 64 hexadecimal digits.
+// String returns the secret as stored in the configuration: the letter, a colon and 64 hexadecimal digits.
 func (s Secret) String() string { return string(s.letter) + ":" + hex.EncodeToString(s.bytes[:]) }
 
-// ParseSecret reads what String has written.
+// ParseSecret parses what String returns.
 func ParseSecret(text string) (Secret, error) {
 	letter, digits, _ := strings.Cut(text, ":")
 	b, err := hex.DecodeString(digits)
@@ -42,8 +42,8 @@ func ParseSecret(text string) (Secret, error) {
 	return Secret{letter[0], [sha256.Size]byte(b)}, nil
 }
 
-// Meeting returns what to ask a switchboard for behind the word meet: a name of 128 bits that nobody else can know, and our
-// letter. Another context makes another name, so that repositories that share nothing never meet.
+// Meeting returns the arguments of a switchboard's command meet: a name of 128 bits that nobody else can know, and our letter.
+// Another context gives another name, so that repositories that have nothing in common never meet.
 func (s Secret) Meeting(context string) string {
 	mac := hmac.New(sha256.New, s.bytes[:])
 	mac.Write([]byte("aig meeting " + version + "\x00" + context))
