@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// perElement reports the time an element took one core.
+// perElement reports the time per element on one core.
 func perElement(b *testing.B, n, cores int) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())*float64(cores)/float64(b.N)/float64(n), "ns/element/core")
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkEncode measures what it costs to make the symbols for up to a thousand differences (1,792 of them), hashing of
-// the names included. Goal: 150 ns.
+// BenchmarkEncode measures the cost of making the symbols for up to a thousand differences (1,792 symbols), including hashing
+// the names. Goal: 150 ns.
 func BenchmarkEncode(b *testing.B) {
 	const n = 1 << 20
 	names := slices.Collect(slices.Chunk(testNames(7, 0, n), 1<<20))
@@ -54,8 +54,8 @@ func BenchmarkEncode(b *testing.B) {
 	})
 }
 
-// BenchmarkDecode measures decoding alone, on one core: the symbols of both sides are there. Goal: 100,000 differences in
-// less than a second.
+// BenchmarkDecode measures decoding alone, on one core, with the symbols of both sides made before. Goal: 100,000 differences
+// in less than a second.
 func BenchmarkDecode(b *testing.B) {
 	for _, d := range []int{100, 1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprint(d), func(b *testing.B) {
@@ -83,8 +83,8 @@ func BenchmarkDecode(b *testing.B) {
 	}
 }
 
-// BenchmarkBytes counts bytes a difference and direction on a pipe without delay into which both sides pour all they may,
-// less the 2 KiB that are free whatever the difference, for stores from ten thousand to ten million objects. Goal: 24.
+// BenchmarkBytes counts bytes per difference and direction on a pipe without delay, into which both sides send all they may,
+// less the 2 KiB that any difference costs, for stores of ten thousand to ten million objects. Goal: 24.
 func BenchmarkBytes(b *testing.B) {
 	for _, n := range []int{10_000, 100_000, 1_000_000, 10_000_000} {
 		for _, d := range []int{0, 18, 1_000, 100_000} {
@@ -114,8 +114,8 @@ func thousands(n int) string {
 	return fmt.Sprintf("%dk", n/1_000)
 }
 
-// BenchmarkRoundTrips counts the round trips of a pipe of a second's delay and unlimited bandwidth until both sides know the
-// difference. Goal: 2 for up to a thousand differences, 4 for a hundred thousand. One half is the least.
+// BenchmarkRoundTrips counts round trips until both sides know the difference, on a pipe of a second's delay and unlimited
+// bandwidth. Goal: 2 for up to a thousand differences, 4 for a hundred thousand. The minimum is one half.
 func BenchmarkRoundTrips(b *testing.B) {
 	for _, d := range []int{1, 18, 100, 300, 1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprint(d), func(b *testing.B) {
@@ -135,8 +135,8 @@ func BenchmarkRoundTrips(b *testing.B) {
 	}
 }
 
-// BenchmarkSymbols counts symbols a difference. Reference: the paper gives 1.72 as the mean at its worst (4 differences),
-// less than 1.40 from 128 on, and 1.35 in the limit.
+// BenchmarkSymbols counts symbols per difference. In the paper the mean is 1.72 at worst (4 differences), less than 1.40 from
+// 128 on, and 1.35 in the limit.
 func BenchmarkSymbols(b *testing.B) {
 	for _, d := range []int{1, 2, 3, 4, 5, 6, 8, 10, 20, 50, 100, 200, 500, 1_000, 10_000, 100_000} {
 		b.Run(fmt.Sprint(d), func(b *testing.B) {

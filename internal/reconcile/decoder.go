@@ -6,37 +6,36 @@ import (
 	"slices"
 )
 
-// ErrContradiction says that the peer's symbols or list can't come from a set of the size that it announced.
+// ErrContradiction says that the peer's symbols or list can't be those of a set of the size that it announced.
 var ErrContradiction = errors.New("the peer's set contradicts itself")
 
-// A decoder finds the difference between the own set and the peer's.
+// A decoder finds the difference between our set and the peer's.
 //
-// It holds, for each symbol made so far, what remains to be explained: the own symbol, XOR the peer's once that has come,
-// XOR every element recovered so far that belongs to it. Common elements have cancelled out where the peer's symbol has
-// come. Where one differing element is left, the check hash of the sum is the check sum: the element is recovered, and taken
-// out of all symbols that it belongs to, which may leave one element in others. This is called peeling. It ends with every
-// received symbol zero, or waits for more.
+// It holds, for each symbol made so far, what remains to be explained: our symbol, XOR the peer's once that has come, XOR
+// every element recovered so far that belongs to it. Once the peer's symbol has come, common elements have cancelled out. If
+// one differing element is left, the check hash of the sum equals the check sum: the element is recovered, and removed from
+// all symbols that it belongs to, which may leave one element in others. This is called peeling. It ends when every received
+// symbol is zero, or waits for more.
 //
-// What remains is the same on both sides after the same number of symbols, as XOR knows no sign. So both sides need the same
-// number of symbols, and recover the same elements; only whose they are is seen from the other side.
+// What remains is the same on both sides after the same number of symbols, since XOR has no sign. So both sides need the same
+// number of symbols, and recover the same elements; only "ours" and "theirs" are swapped.
 type decoder struct {
 	set     *Set
 	peerLen int
 
 	blocks   [][]cell // what remains, block by block
 	received uint64   // symbols that have come from the peer
-	nonzero  int      // of these, how many are not zero
+	nonzero  int      // how many of these are not zero
 	needed   uint64   // symbols it took, 0 until the difference is known
 
 	mine   []uint32 // indices of recovered elements that only this side has
 	theirs []uint64 // short names of those that only the peer has
-	todo   []uint64 // indices of received symbols with perhaps one element left
+	todo   []uint64 // indices of received symbols that may have one element left
 
-	lowChanged bool // symbols that complements are made of, since single looked
+	lowChanged bool // symbols that make up complements have changed since single looked
 }
 
-// extend takes in the own symbols of the next block, and takes what has been recovered out of them. The decoder keeps the
-// slice.
+// extend adds our symbols of the next block, and removes what has been recovered from them. The decoder keeps the slice.
 func (d *decoder) extend(cells []cell) {
 	b := blockAt(len(d.blocks))
 	for _, i := range d.mine {
@@ -54,8 +53,7 @@ func (d *decoder) cell(i uint64) *cell {
 	return &d.blocks[k][i-blockAt(k).low]
 }
 
-// receive takes in the peer's next symbol; its own counterpart must have been made, and the difference must not be known
-// yet.
+// receive takes the peer's next symbol. Ours of the same index must have been made, and the difference must not be known yet.
 func (d *decoder) receive(remote cell) error {
 	c := d.cell(d.received)
 	c.xor(remote.sum, remote.check)
@@ -79,11 +77,10 @@ func (d *decoder) receive(remote cell) error {
 	return nil
 }
 
-// peel recovers elements until there is nothing left to begin with.
+// peel recovers elements until no more can be.
 //
-// No more elements come out of honest symbols than symbols have come in, as there are no more unknowns than equations. This
-// bounds the work on symbols that contradict each other, from which peeling could draw an element, put it back and draw it
-// again.
+// Honest symbols never yield more elements than there are symbols: there can't be more unknowns than equations. This bounds
+// the work on contradictory symbols, from which peeling could take an element, put it back and take it again for ever.
 func (d *decoder) peel() error {
 	for {
 		c, ok := d.single()
@@ -106,15 +103,15 @@ func (d *decoder) peel() error {
 	}
 }
 
-// complements is the number of symbols, from 0 on, whose complements are used.
+// complements is the number of symbols, starting with symbol 0, that complements are made from.
 const complements = 16
 
 // single finds an element that stands alone.
 //
-// It does so in a symbol, or in what symbol 0, which holds all elements, has more than one of the low symbols, which hold
-// about half of them. This second rule is not in the paper. With a handful of differences it saves one symbol in six; with
-// more of them it is of no use, and hardly any work. The order in which elements are found doesn't matter: one that stands
-// alone goes on doing so until it is taken out.
+// It looks in a symbol, and in the complement of a low symbol: what symbol 0, which holds all elements, has beyond it. Low
+// symbols hold up to two thirds of the elements. Complements are not in the paper. With a handful of differences they save one
+// symbol in six; with more they are of no use, but hardly any work. The order in which elements are found doesn't matter: one
+// that stands alone stays alone until it is removed.
 func (d *decoder) single() (cell, bool) {
 	for len(d.todo) > 0 {
 		i := d.todo[len(d.todo)-1]
@@ -137,12 +134,12 @@ func (d *decoder) single() (cell, bool) {
 	return cell{}, false
 }
 
-// isSingle tells whether a sum is that of one element.
+// isSingle reports whether one element is left in a cell.
 func (d *decoder) isSingle(c cell) bool {
 	return !c.isZero() && d.set.key.check(c.sum) == c.check
 }
 
-// remove takes an element out of all symbols that it belongs to, also those that the peer has still to send.
+// remove removes an element from all symbols that it belongs to, including those that the peer has yet to send.
 func (d *decoder) remove(element cell) {
 	d.lowChanged = true
 	for k, cells := range d.blocks {
@@ -167,8 +164,8 @@ func (d *decoder) remove(element cell) {
 	}
 }
 
-// finish checks the difference against the sizes of the sets and sorts it. A hostile peer can say what it likes about its own
-// set, but whatever is believed is a difference that a set of the announced size can have.
+// finish sorts the difference and checks it against the sizes of the sets. A hostile peer can say what it likes about its own
+// set, but we only accept a difference that a set of the announced size can have.
 func (d *decoder) finish() error {
 	d.blocks, d.todo = nil, nil
 	if !sortDistinct(d.mine) || !sortDistinct(d.theirs) {
@@ -181,7 +178,7 @@ func (d *decoder) finish() error {
 	return nil
 }
 
-// sortDistinct sorts a slice and tells whether no value is in it twice.
+// sortDistinct sorts a slice and reports whether its values are distinct.
 func sortDistinct[T uint32 | uint64](s []T) bool {
 	slices.Sort(s)
 	for i := 1; i < len(s); i++ {

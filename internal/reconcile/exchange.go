@@ -7,7 +7,7 @@ import (
 	"slices"
 )
 
-// Mode tells what a batch consists of.
+// Mode says what a batch consists of.
 type Mode uint8
 
 const (
@@ -15,7 +15,7 @@ const (
 	Symbols Mode = iota
 	// List is the short names of the whole set, in any order.
 	List
-	// Sorted is the same in ascending order, coded by differences. Either may come where a list is due.
+	// Sorted is the same in ascending order, coded by differences. A list may come in batches of either kind.
 	Sorted
 )
 
@@ -26,41 +26,41 @@ func (m Mode) String() string {
 	return "list"
 }
 
-// ErrUndecodable says that the peer has sent more symbols than any difference between sets of these sizes would take.
+// ErrUndecodable says that the peer has sent as many symbols as it may, and that they don't decode.
 var ErrUndecodable = errors.New("the peer's symbols don't decode")
 
-// Exchange finds the difference between a set and a peer's, who runs an Exchange too. It does no input or output: the caller
-// sends what Next gives as long as there is Credit, and gives what comes to Receive, in any order and at any speed. It is
-// not safe for concurrent use.
+// Exchange finds the difference between a set and that of a peer, which runs an Exchange too. It does no input or output: the
+// caller sends what Next returns as long as there is Credit, and passes what the peer sends to Receive. Sending and receiving may
+// interleave in any way. An Exchange is not safe for concurrent use.
 //
 //	for !x.Finished() {
 //		for x.Credit() > 0 { batch, mode, n := x.Next(nil, 512); send(mode, batch) }
 //		if !x.Done() { mode, batch := read(); err := x.Receive(mode, batch) }
 //	}
 //
-// What comes from a peer when this side is Finished already are symbols sent ahead; Receive checks and drops them.
+// What a peer sends after this side has Finished are symbols sent ahead; Receive checks and drops them.
 type Exchange struct {
 	set     *Set
 	peerLen int
 	sorted  bool // our list is sent as Sorted
-	mode    Mode // what is expected of the peer, and sent after the first block: List from the beginning, or from then on, or never
+	mode    Mode // Symbols or List: what the peer must send, and we do; it may change to List after the first block
 	err     error
 
 	decoder   decoder
 	estimator estimator
 	estimate  uint64   // set at the end of the first block
-	limit     uint64   // of received; more than FirstBlock if that was not enough
-	received  uint64   // symbols, including those that came too late to count
+	limit     uint64   // of received; above FirstBlock if that block was not enough
+	received  uint64   // symbols, including those that came too late to matter
 	sent      uint64   // symbols
-	window    uint64   // how many symbols may have been sent
-	own       [][]cell // own symbols by block, nil once the block is sent
+	window    uint64   // how many symbols may have been sent in all
+	own       [][]cell // our symbols by block, nil once the block is sent
 
 	list     *listReader // nil until Mode is List
 	listSent int
 }
 
-// NewExchange begins an exchange between a set and that of a peer who has announced peerLen names; each of them has MaxLen at most.
-// Whether symbols or lists are exchanged follows from the two sizes. sorted says that the peer knows sorted lists.
+// NewExchange begins an exchange between a set and that of a peer that has announced peerLen names; each has at most MaxLen. The
+// two sizes decide whether it begins with symbols or lists. sorted says that the peer knows sorted lists.
 func NewExchange(set *Set, peerLen int, sorted bool) *Exchange {
 	x := &Exchange{
 		set:       set,
@@ -78,7 +78,7 @@ func NewExchange(set *Set, peerLen int, sorted bool) *Exchange {
 	return x
 }
 
-// changeToList stops the symbols and begins the lists.
+// changeToList changes from symbols to lists.
 func (x *Exchange) changeToList() error {
 	x.mode = List
 	x.decoder = decoder{}
@@ -86,10 +86,10 @@ func (x *Exchange) changeToList() error {
 		x.set.sort()
 	}
 	x.list = newListReader(x.set, x.peerLen)
-	return x.list.receive(0, nil) // the empty list ends where it begins
+	return x.list.receive(0, nil) // an empty list is complete already
 }
 
-// Done tells whether the difference is known.
+// Done reports whether the difference is known.
 func (x *Exchange) Done() bool {
 	if x.mode == List {
 		return x.err == nil && x.list.received == x.peerLen
@@ -97,11 +97,11 @@ func (x *Exchange) Done() bool {
 	return x.err == nil && x.decoder.needed > 0
 }
 
-// Finished tells whether the difference is known, and everything sent that the peer needs to know it too.
+// Finished reports whether the difference is known, and the peer has been sent all that it needs to know it too.
 func (x *Exchange) Finished() bool { return x.Done() && x.Credit() == 0 }
 
-// Credit returns how many symbols or list entries may be sent now, 0 after an error. It never comes to pass that both sides,
-// undecided, wait for each other; see window.
+// Credit returns how many symbols or list entries may be sent now, 0 after an error. Two sides that don't know the difference
+// yet never wait for each other; see window.
 func (x *Exchange) Credit() int {
 	if x.err != nil {
 		return 0
@@ -121,8 +121,8 @@ func (x *Exchange) symbolCredit() int {
 	return int(max(window, x.sent) - x.sent)
 }
 
-// Next appends a batch of the next entries to dst, at most limit of them and at most as many as there is Credit for, and
-// returns it with its mode and the number of entries. An entry has at most CountedSize bytes.
+// Next appends a batch of the next entries to dst, as many as limit and Credit allow, and returns it with its mode and the
+// number of entries. An entry has at most CountedSize bytes.
 func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 	n := min(limit, x.Credit())
 	if n <= 0 {
@@ -157,7 +157,7 @@ func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 	return dst, Symbols, n
 }
 
-// make makes own symbols up to i, by whole blocks.
+// make makes our symbols up to i, in whole blocks.
 func (x *Exchange) make(i uint64) {
 	for k := len(x.own); k <= blockOf(i); k++ {
 		cells := x.set.encode(blockAt(k))
@@ -168,8 +168,7 @@ func (x *Exchange) make(i uint64) {
 	}
 }
 
-// Receive takes in a batch from the peer. After an error, which is for good, the exchange has failed. A batch must be of the
-// Mode expected; its size is bounded by the caller, who has read it.
+// Receive takes a batch from the peer. An error is final: the exchange has failed. The caller must bound the size of a batch.
 func (x *Exchange) Receive(mode Mode, batch []byte) error {
 	if x.err == nil {
 		x.err = x.receive(mode, batch)
@@ -240,7 +239,7 @@ func (x *Exchange) receiveSymbol(s symbol) error {
 	if x.received == x.limit {
 		return x.undecodable()
 	}
-	// A window that was granted stays granted.
+	// The window never shrinks.
 	x.window = max(x.window, min(x.limit, window(x.received, x.estimate)))
 	return nil
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Both sides find the difference, whatever its size and distribution, in the mode that the sizes call for, and need the same
-// number of symbols.
+// Both sides find the difference, whatever its size and distribution, in the mode that the sizes imply, and need the same number
+// of symbols.
 func TestExchange(t *testing.T) {
 	for _, c := range []struct {
 		common, onlyA, onlyB int
@@ -51,8 +51,8 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// Nothing depends on the order of events: each side sends, and receives what is under way, in batches of any size at any
-// time. It never gets stuck.
+// The order of events doesn't matter: each side sends, and receives what is in flight, in batches of any size at any time, and
+// nothing ever gets stuck.
 func TestAnySchedule(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 1))
 	for n := range 120 {
@@ -87,7 +87,7 @@ func TestAnySchedule(t *testing.T) {
 	}
 }
 
-// What an honest peer has sent ahead when the difference is known is dropped; a peer that goes on for ever is an error.
+// What an honest peer has sent ahead is dropped once the difference is known; a peer that goes on for ever is an error.
 func TestSurplus(t *testing.T) {
 	for _, d := range []int{0, 2, 500} {
 		p := newPair(1, 3000, d, 0)
@@ -107,7 +107,7 @@ func TestSurplus(t *testing.T) {
 	}
 }
 
-// A list takes 8 bytes of memory for each foreign name, and leaves nothing behind for the garbage collector on the way.
+// A list takes 8 bytes of memory for each name that only the peer has, and makes no garbage.
 func TestListMemory(t *testing.T) {
 	const n = 1 << 20
 	x := NewExchange(NewSet(Key{}, 20), n, false)

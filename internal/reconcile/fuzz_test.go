@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// FuzzLists: whatever list a peer sends, in whatever batches, there is an error or a difference that adds up, and nothing
-// more is taken after either.
+// FuzzLists: whatever list a peer sends, in whatever batches, the result is an error or a consistent difference, and nothing
+// more is accepted after either.
 func FuzzLists(f *testing.F) {
 	own := NewSet(Key{1}, 20, testNames(1, 0, 10))
 	var honest []byte
@@ -21,7 +21,7 @@ func FuzzLists(f *testing.F) {
 	f.Fuzz(func(t *testing.T, peerLen uint16, list []byte, batch uint8) {
 		x := NewExchange(own, int(peerLen), false)
 		if x.mode != List {
-			return // symbols are what FuzzReceive is for
+			return // FuzzReceive tests symbols
 		}
 		size := (int(batch) + 1) * ShortSize
 		for rest := list; len(rest) > 0; {

@@ -8,12 +8,12 @@ import (
 	"testing"
 )
 
-// hostileSet is an own set that is large enough for symbols.
+// hostileSet returns a set of ours that is large enough for symbols.
 func hostileSet() *Set {
 	return NewSet(Key{1}, 20, testNames(1, 0, 600))
 }
 
-// feed gives a peer's symbols to an exchange until it fails or is done, and returns how many it took.
+// feed passes a peer's symbols to an exchange until it fails or is done, and returns how many it took.
 func feed(x *Exchange, next func(i uint64) symbol) (n uint64, err error) {
 	for ; err == nil && !x.Done() && x.mode == Symbols; n++ {
 		if n > 1<<20 {
@@ -24,14 +24,14 @@ func feed(x *Exchange, next func(i uint64) symbol) (n uint64, err error) {
 	return n, err
 }
 
-// Whatever a peer sends, there is an error, and soon.
+// Whatever a hostile peer sends, there is an error, and soon.
 func TestHostileSymbols(t *testing.T) {
 	own := hostileSet()
 	key := own.key
 	element := func(short uint64) cell { return cell{short, key.check(short)} }
 	ownCells := append(own.encode(blockAt(0)), own.encode(blockAt(1))...)
 	r := rand.New(rand.NewPCG(1, 1))
-	// plus gives the own symbols with something XOR-ed in, so that this is what remains.
+	// plus returns our own symbols with rest XORed in, so that rest remains.
 	plus := func(rest func(i uint64) cell) func(uint64) symbol {
 		return func(i uint64) symbol {
 			s := symbol{cell: ownCells[i%uint64(len(ownCells))], count: own.first.counts[i%FirstBlock]}
@@ -80,7 +80,7 @@ func TestHostileSymbols(t *testing.T) {
 				return symbol{count: 600}
 			}
 			return symbol{}
-		}, nil}, // one can announce what one likes: looks like 600 other names, which calls for lists
+		}, nil}, // not an error: a peer can announce what it likes, and this looks like 600 other names, for which lists are due
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			x := NewExchange(own, c.peerLen, false)
@@ -88,7 +88,7 @@ func TestHostileSymbols(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Errorf("%v after %d symbols, want %v", err, n, c.want)
 			}
-			// At the limit, not after it: an honest peer sends no more, and this side would wait for ever.
+			// At the limit, not after it: an honest peer sends no more than that, and we would wait for ever.
 			if n > 4*600+1024 || errors.Is(err, ErrUndecodable) && n != x.limit {
 				t.Errorf("%d symbols taken, the limit was %d", n, x.limit)
 			}
@@ -99,8 +99,8 @@ func TestHostileSymbols(t *testing.T) {
 	}
 }
 
-// A flipped bit in any one symbol of those that are needed ends in an error, never in a wrong difference. (The pipe is
-// authenticated; it takes a broken peer to do so.)
+// A flipped bit in any of the symbols needed ends in an error, never in a wrong difference. (The pipe is authenticated, so only a
+// broken peer can do this.)
 func TestFlippedBit(t *testing.T) {
 	p := newPair(4, 600, 10, 12)
 	p.a.buildIndex()
@@ -152,8 +152,8 @@ func TestHostileLists(t *testing.T) {
 	}
 }
 
-// FuzzReceive gives an exchange symbols of an honest peer, with the input XOR-ed in at some place: it must not panic, and
-// come to an end within the limit.
+// FuzzReceive passes an exchange an honest peer's symbols with the input XORed in somewhere: it must not panic, and must end
+// within the limit.
 func FuzzReceive(f *testing.F) {
 	own := hostileSet()
 	peer := NewSet(own.key, 20, testNames(1, 15, 630))

@@ -6,26 +6,26 @@ import (
 	"aig/internal/oid"
 )
 
-// maxRoom is for how many entries room is made at once.
+// maxRoom bounds the capacity, in entries, allocated in advance.
 const maxRoom = 1 << 25
 
-// A listReader finds the difference from the list of all short names of the peer. It remembers a bit for each own name and 8
-// bytes for each foreign one.
+// A listReader finds the difference from the list of all short names of the peer. It takes a bit of memory for each of our
+// names, and 8 bytes for each that only the peer has.
 type listReader struct {
 	set      *Set
 	peerLen  int
 	received int
-	seen     oid.Bitmap // the own names that have come
+	seen     oid.Bitmap // which of our names have come
 	mine     []uint32
 	theirs   []uint64
 }
 
 func newListReader(set *Set, peerLen int) *listReader {
-	// Growing would leave two or three times the size behind. The system gives memory when it is used, not before.
+	// Growing would leave two or three times the size as garbage. Unused capacity costs nothing: the system backs memory on first use.
 	return &listReader{set: set, peerLen: peerLen, seen: oid.NewBitmap(set.Len(), nil), theirs: make([]uint64, 0, min(peerLen, maxRoom))}
 }
 
-// receive takes in the next entries of the peer's list.
+// receive takes the next entries of the peer's list.
 func (l *listReader) receive(n int, at func(i int) uint64) error {
 	if n > l.peerLen-l.received {
 		return fmt.Errorf("%w: a list longer than the %d names announced", ErrContradiction, l.peerLen)
@@ -52,7 +52,7 @@ func (l *listReader) receive(n int, at func(i int) uint64) error {
 	return nil
 }
 
-// finish finds the own names that were not in the list.
+// finish finds which of our names were not in the list.
 func (l *listReader) finish() error {
 	known := l.peerLen - len(l.theirs)
 	l.mine = make([]uint32, 0, l.set.Len()-known)

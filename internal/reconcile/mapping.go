@@ -13,18 +13,18 @@ func mix64(z uint64) uint64 {
 	return z ^ z>>31
 }
 
-// A block is a range of symbol indices in which an element chooses its places independently of all other blocks. So a block
-// can be made without those before it, by one pass over the set that keeps no state from pass to pass.
+// A block is a range of symbol indices in which an element chooses its symbols independently of all other blocks. So a block
+// can be made without the ones before it, by one pass over the set that keeps no state between passes.
 type block struct {
 	number    int
 	low, high uint64 // the symbols low <= i < high
 }
 
-// blockAt gives block k: [0,112), [112,1792), and from there on the range from each 1792 2^q to its double in four equal
+// blockAt returns block k: [0,112), [112,1792), and from there on each range from 1792 2^q to its double in four equal
 // parts: [1792,2240), [2240,2688), [2688,3136), [3136,3584), [3584,4480), ...
 //
-// The second is long, since one pass should serve every small difference. Later a pass touches few symbols an element and is
-// cheap, and a block of which only a part is used costs memory.
+// The second is long, since one pass should serve every small difference. Later passes touch few symbols for each element and
+// are cheap, whereas a block that is only used in part wastes memory.
 func blockAt(k int) block {
 	switch k {
 	case 0:
@@ -62,13 +62,13 @@ func blockOf(i uint64) int {
 //
 //	max(floor(u*m), floor(v*(m+1)) - 1)
 //
-// and has exactly the distribution wanted. Walking down takes two integer multiplications, where walking up takes a square
-// root or a division. u and v are the high and the low half of one pseudo-random word, in units of 2^-32. Index 0 is always
-// met, as it should be.
+// and has exactly the right distribution. Walking down takes two integer multiplications, whereas walking up takes a square
+// root or a division. u and v are the high and the low half of one pseudo-random word, in units of 2^-32. The walk always
+// reaches index 0, as it should.
 type walk struct {
 	state uint64 // the counter of splitmix64
-	bound uint64 // m: what has been listed is not below it
-	low   uint64 // where the block ends
+	bound uint64 // m: only indices below it are left
+	low   uint64 // the lowest index of the block
 }
 
 // startWalk begins the walk through a block. Draw t = 1, 2, ... in block k uses the word mix64(short + (k*2^32 + t)*golden),
@@ -90,8 +90,8 @@ func (w *walk) next() (uint64, bool) {
 	return w.bound, true
 }
 
-// below returns max(floor(u*m), floor(v*(m+1)) - 1) without a branch, which would be mispredicted half of the time. Both are below 2^32, so
-// the sign of the difference is right.
+// below returns max(floor(u*m), floor(v*(m+1)) - 1) without a branch, which would be mispredicted half of the time. Both are
+// below 2^32, so the difference doesn't overflow.
 func below(m, word uint64) uint64 {
 	a := int64(word >> 32 * m >> 32)
 	more := int64(uint64(uint32(word))*(m+1)>>32) - 1 - a

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// Blocks follow each other without gaps, and blockOf finds them.
+// Blocks follow one another without gaps, and blockOf finds them.
 func TestBlocks(t *testing.T) {
 	var next uint64
 	for k := 0; next < maxSymbols; k++ {
@@ -26,8 +26,7 @@ func TestBlocks(t *testing.T) {
 	}
 }
 
-// An element belongs to symbol i with probability 2/(i+2), also on both sides of a block boundary, and independently of its
-// belonging to others.
+// An element belongs to symbol i with probability 2/(i+2), at block boundaries too, and independently of the other symbols.
 func TestWalkProbabilities(t *testing.T) {
 	const elements = 200_000
 	r := rand.New(rand.NewPCG(1, 1))

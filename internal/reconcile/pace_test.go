@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// The square root is right, also at the edges.
+// The square root is right, at the edges too.
 func TestSqrt(t *testing.T) {
 	for _, n := range []uint64{0, 1, 2, 3, 4, 8, 9, 15, 16, 17, 99, 100, 1<<32 - 1, 1 << 32, 1<<62 - 1} {
 		if x := sqrt(n); x*x > n || (x+1)*(x+1) <= n {
@@ -16,8 +16,8 @@ func TestSqrt(t *testing.T) {
 	}
 }
 
-// The mean of the estimate is the size of the difference, its deviation 13 per cent, however the difference is distributed,
-// and both sides have the same.
+// The estimate's mean is the size of the difference, and its deviation 13 per cent, however the difference is distributed. Both
+// sides get the same estimate.
 func TestEstimate(t *testing.T) {
 	for _, c := range []struct{ onlyA, onlyB int }{{300, 300}, {600, 0}, {0, 5000}, {70_000, 0}, {25_000, 40_000}} {
 		d := float64(c.onlyA + c.onlyB)
@@ -47,7 +47,7 @@ func TestEstimate(t *testing.T) {
 	}
 }
 
-// Lists are preferred when they are shorter, and both sides agree.
+// Lists are chosen when they are shorter, and both sides agree on it.
 func TestListDecisions(t *testing.T) {
 	for _, c := range []struct {
 		own, peer    int
@@ -74,7 +74,7 @@ func TestListDecisions(t *testing.T) {
 	}
 }
 
-// The window is always larger than what was received, on which it rests that nobody gets stuck, and never absurdly large.
+// The window is always larger than what was received, so that nobody gets stuck, and never absurdly large.
 func TestWindow(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	for range 200_000 {
@@ -90,7 +90,7 @@ func TestWindow(t *testing.T) {
 	}
 }
 
-// trials plays exchanges of d differences over a pipe and passes each to check.
+// trials plays n exchanges of d differences over a pipe and passes each to check.
 func trials(t *testing.T, seed uint64, n, d int, over pipe, check func(o outcome, a, b Stats)) {
 	t.Helper()
 	for i := range n {
@@ -106,8 +106,8 @@ func trials(t *testing.T, seed uint64, n, d int, over pipe, check func(o outcome
 	}
 }
 
-// Up to a thousand differences take two round trips at most, and many thousand four (BenchmarkRoundTrips has a hundred
-// thousand). A round trip is twice the delay of the pipe, and what is counted is the time until both sides know.
+// Up to a thousand differences take at most two round trips, and many thousands four (BenchmarkRoundTrips has a hundred
+// thousand). A round trip is twice the delay of the pipe; the time counted is that until both sides know the difference.
 func TestRoundTrips(t *testing.T) {
 	far := pipe{delay: time.Second, batch: 512}
 	for _, c := range []struct {
@@ -122,8 +122,8 @@ func TestRoundTrips(t *testing.T) {
 	}
 }
 
-// On a pipe without delay, each direction takes at most 28 bytes a difference and 2 KiB, even if both sides pour out all
-// they may as soon as they may.
+// On a pipe without delay, each direction takes at most 28 bytes per difference and 2 KiB, even if both sides send all they may
+// as soon as they may.
 func TestBytes(t *testing.T) {
 	for _, c := range []struct{ d, trials int }{{0, 3}, {1, 10}, {18, 20}, {60, 20}, {100, 20}, {300, 20}, {1000, 10}, {20_000, 1}} {
 		trials(t, 2, c.trials, c.d, pipe{}, func(o outcome, a, b Stats) {
@@ -134,7 +134,7 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// On a slow pipe with a long delay, no side sends more than twice as many symbols as were needed, and the first block.
+// On a slow pipe with a long delay, no side sends more symbols than twice those needed and the first block.
 func TestSurplusOnLongPipe(t *testing.T) {
 	for _, bandwidth := range []int{4 << 10, 64 << 10, 0} {
 		slow := pipe{delay: 400 * time.Millisecond, bandwidth: bandwidth, batch: 64}
@@ -148,8 +148,8 @@ func TestSurplusOnLongPipe(t *testing.T) {
 	}
 }
 
-// A difference takes no more symbols than in the paper, whose mean is at most 1.72 (at 4 differences), less than 1.40 from
-// 128 on, and 1.35 in the limit. 5 per cent more are allowed for the latter two, nothing for the first.
+// A difference takes no more symbols than in the paper, where the mean is at most 1.72 (at 4 differences), less than 1.40 from
+// 128 on, and 1.35 in the limit. The test allows 5 per cent more for the latter two, and none for the first.
 func TestSymbolsPerDifference(t *testing.T) {
 	r := rand.New(rand.NewPCG(8, 8))
 	t.Logf("%11s %8s %9s", "differences", "measured", "paper")

@@ -9,25 +9,25 @@ import (
 // MaxLen is the largest number of names in a set: indices have 32 bits.
 const MaxLen = 1<<31 - 1
 
-// Set is a set of names under a key, in the order in which they were given. It keeps no names: 8 bytes for each short name, and 5 more once
-// the index is built.
+// Set is a set of names under a key, in the order in which they were given. It keeps the short names only, in 8 bytes each and 5
+// more once the index is built.
 //
-// Index and a list build the index, before which only one goroutine may ask. After that any number may.
+// Index and lists build the index. Until then only one goroutine may call Index, afterwards any number.
 type Set struct {
 	key   Key
 	short []uint64 // of each name
 	first firstBlock
 
-	// The index: names whose short name falls into bucket b stand, by their indices, in order[starts[b]:starts[b+1]].
+	// The index: order[starts[b]:starts[b+1]] holds the indices of the names whose short names fall into bucket b.
 	starts, order []uint32
 }
 
-// ErrCollision says that two names of one set have the same short name, so that one XOR-ed with the other is nothing. Either
-// a name was given twice, or another key puts it right.
+// ErrCollision says that two names of one set have the same short name, so that they cancel each other out. Either a name was
+// given twice, or another key helps.
 var ErrCollision = errors.New("two names of our own set have the same short name")
 
-// NewSet returns the set of names of size bytes each, which follow one another in chunks. It makes the first block of symbols on the way,
-// on as many cores as there are chunks. Names have to be distinct, see ErrCollision.
+// NewSet returns the set of the names in chunks, which are concatenations of names of size bytes. It makes the first block of
+// symbols in the same pass, on at most as many cores as there are chunks. Names must be distinct, see ErrCollision.
 func NewSet(key Key, size int, chunks ...[]byte) *Set {
 	s := &Set{key: key}
 	begin := make([]int, len(chunks)+1)
@@ -49,15 +49,14 @@ func NewSet(key Key, size int, chunks ...[]byte) *Set {
 // Len returns the number of names.
 func (s *Set) Len() int { return len(s.short) }
 
-// bucket maps a short name to one of n buckets, by its leading bits. Short names are uniform, so buckets are about equally
-// full.
+// bucket maps a short name to one of n buckets, by its leading bits. Short names are uniform, so buckets fill evenly.
 func bucket(short uint64, n int) int {
 	b, _ := bits.Mul64(short, uint64(n))
 	return int(b)
 }
 
-// buildIndex prepares for Index. It takes some tens of nanoseconds a name, and is done when it is first needed: where nothing is to do
-// it never is.
+// buildIndex builds the index, if there is none. It takes some tens of nanoseconds a name, so it waits until the index is needed,
+// which it isn't if the sets are equal.
 func (s *Set) buildIndex() {
 	if s.starts != nil {
 		return
@@ -80,7 +79,7 @@ func (s *Set) buildIndex() {
 	}
 }
 
-// Index returns the index of the name with this short name. Its error is ErrCollision: there are two.
+// Index returns the index of the name with this short name. Its error is ErrCollision, if there are two.
 func (s *Set) Index(short uint64) (index uint32, ok bool, err error) {
 	s.buildIndex()
 	b := bucket(short, len(s.short)/4+1)
@@ -97,8 +96,8 @@ func (s *Set) Index(short uint64) (index uint32, ok bool, err error) {
 }
 
 // CommonDigest returns a 64-bit digest of the names that both sets have: the XOR of the digests (see Key.Hash) of all names
-// but those of the given indices, the ones that only this set has. name returns the name of an index. Sides compare it, since
-// the sums know nothing of two different names with one short name.
+// except mine, the indices of those that only this set has. name returns the name of an index. The sides compare it, since the
+// symbols can't tell two different names with the same short name apart.
 func (s *Set) CommonDigest(mine []uint32, name func(index uint32) []byte) uint64 {
 	d := s.first.digest
 	for _, i := range mine {

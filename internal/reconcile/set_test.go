@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// However names are cut into chunks and however many cores work, the set, its symbols and its digest are the same.
+// However names are split into chunks and however many cores work, the set, its symbols and its digest are the same.
 func TestSetIsTheSameHoweverMade(t *testing.T) {
 	const n = 1<<17 + 777
 	names := testNames(1, 0, n)
@@ -45,7 +45,7 @@ func TestFirstBlockIsABlock(t *testing.T) {
 	}
 }
 
-// Every name is found by its short name, and no other is.
+// Every name is found by its short name, and no other name is.
 func TestIndex(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 5, 1000, 1<<16 + 3} {
 		s := NewSet(Key{1}, 20, testNames(2, 0, n))
@@ -62,8 +62,8 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// A name given twice is an error as soon as it matters, and the other side, which cannot know, finds that the sizes
-// contradict the symbols.
+// A name given twice is an error as soon as it matters, and the other side, which can't know, finds that the sizes contradict
+// the symbols.
 func TestNameTwice(t *testing.T) {
 	names, twice := testNames(5, 0, 2007), testName(77, 0)
 	p := &pair{a: NewSet(Key{1}, 20, names[:20*2003], twice, twice), b: NewSet(Key{1}, 20, names[20*3:], twice)} // a part of the difference
@@ -85,8 +85,7 @@ func TestNameTwice(t *testing.T) {
 	}
 }
 
-// Both sides compute the same digest of what they have in common, and another one if a name that counts as common is not the
-// same.
+// Both sides compute the same digest of what they have in common, and different ones if a name that counts as common differs.
 func TestCommonDigest(t *testing.T) {
 	p := newPair(6, 500, 20, 30)
 	a, b := p.exchanges(t)
@@ -104,7 +103,7 @@ func TestCommonDigest(t *testing.T) {
 	if ofA != ofB || ofA == 0 {
 		t.Errorf("digests of the same names: %x and %x", ofA, ofB)
 	}
-	// Two names with one short name can't be had, but their effect can: the digest parts of two names that count as one
+	// We have no two names with the same short name, but can mimic their effect: the digests of two names that count as one
 	// differ.
 	_, part := p.b.key.Hash([]byte("some other name"))
 	p.b.first.digest ^= part

@@ -14,10 +14,10 @@ import (
 type pair struct {
 	a, b             *Set
 	onlyA, onlyB     []uint32 // indices
-	shortsA, shortsB []uint64 // of the above, ascending
+	shortsA, shortsB []uint64 // their short names, ascending
 }
 
-// testName gives name n of a series: 20 bytes that look random.
+// testName returns name n of a series: 20 bytes that look random.
 func testName(series, n uint64) []byte {
 	var name [20]byte
 	binary.BigEndian.PutUint64(name[0:], mix64(mix64(series)+n))
@@ -26,7 +26,7 @@ func testName(series, n uint64) []byte {
 	return name[:]
 }
 
-// newPair makes two sets that have common names in common, and onlyA and onlyB names of their own at places all over.
+// newPair returns two sets that have common names in common, and onlyA and onlyB names of their own scattered among them.
 func newPair(seed uint64, common, onlyA, onlyB int) *pair {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var key Key
@@ -64,11 +64,11 @@ func newPair(seed uint64, common, onlyA, onlyB int) *pair {
 // A pipe is a full-duplex pipe in virtual time.
 type pipe struct {
 	delay     time.Duration // one way
-	bandwidth int           // bytes a second and direction, 0 for no limit
-	batch     int           // entries sent at a time, 0 for as many as there may be
+	bandwidth int           // bytes per second and direction, 0 for no limit
+	batch     int           // entries sent at a time, 0 for no limit
 }
 
-// outcome is what the exchange over a pipe took.
+// outcome is the cost of an exchange over a pipe.
 type outcome struct {
 	bytes [2]int        // sent by each side, without framing
 	known time.Duration // when both sides knew the difference
@@ -89,8 +89,8 @@ func (p pipe) run(t testing.TB, a, b *Exchange) outcome {
 	var o outcome
 	var now time.Duration
 	sides := [2]*Exchange{a, b}
-	var free [2]time.Duration // when a side may send again
-	var inFlight [2][]message // to a side
+	var free [2]time.Duration // when each side may send again
+	var inFlight [2][]message // to each side
 	o.known = -1
 	for {
 		for s, x := range sides {
@@ -157,8 +157,8 @@ func (p *pair) check(t testing.TB, a, b *Exchange) {
 	}
 }
 
-// needed returns how many symbols it takes to find d differences. Common elements cancel out, so there is no need for any;
-// which of the differing elements are ours makes no difference either.
+// needed returns how many symbols it takes to find d differences. Common elements cancel out, so it uses none; nor does it matter
+// which of the differing elements are ours.
 func needed(r *rand.Rand, d int) uint64 {
 	s := &Set{short: make([]uint64, d)}
 	for i := range d {
@@ -177,7 +177,7 @@ func needed(r *rand.Rand, d int) uint64 {
 	return dec.needed
 }
 
-// testNames returns n names of 20 bytes, one behind the other.
+// testNames returns n names of 20 bytes each, concatenated.
 func testNames(series uint64, from, n int) []byte {
 	names := make([]byte, 0, 20*n)
 	for i := range n {
@@ -186,7 +186,7 @@ func testNames(series uint64, from, n int) []byte {
 	return names
 }
 
-// Stats is what an exchange took.
+// Stats is the cost of an exchange.
 type Stats struct {
 	Sent, Received int // symbols
 	Needed         int // symbols after which the difference was known, 0 if it isn't
@@ -195,7 +195,7 @@ type Stats struct {
 	ListReceived   int
 }
 
-// Stats returns what the exchange has taken so far.
+// Stats returns the cost of the exchange so far.
 func (x *Exchange) Stats() Stats {
 	s := Stats{
 		Sent:     int(x.sent),

@@ -8,22 +8,22 @@ import (
 	"slices"
 )
 
-// A sorted batch is short names in ascending order, coded by their differences: these are geometrically distributed, for which a code by
-// Golomb and Rice (R. F. Rice, "Some Practical Universal Noiseless Coding Techniques", JPL 1979) is within 0.03 bits of the best. A million names take
-// 5.7 bytes each, and ten million 5.3.
+// A sorted batch holds short names in ascending order, coded by their differences. These are geometrically distributed, for which a
+// Golomb-Rice code (R. F. Rice, "Some Practical Universal Noiseless Coding Techniques", JPL 1979) is within 0.03 bits of the optimum.
+// A million names take 5.7 bytes each, and ten million 5.3.
 //
-// It begins with the number of low bits k in a byte, the number of names in two, and the first name in eight. For each other name
-// follow the difference to the one before, less one, without its low k bits, as so many ones and a zero; then its low k bits. Zeros
-// fill up the last byte.
+// It begins with the number k of low bits in one byte, the number of names in two, and the first name in eight. Then, for each
+// other name, with d its difference to the one before, less one: d >> k in unary, as that many ones and a zero, and the low k bits
+// of d. Zero bits fill up the last byte.
 const sortedHeader = 1 + 2 + ShortSize
 
-// maxSorted is how many names fit into a batch by its header.
+// maxSorted is how many names the header allows in a batch.
 const maxSorted = 1<<16 - 1
 
-// bitWriter appends bits to bytes, the high ones first.
+// bitWriter appends bits to bytes, high bits first.
 type bitWriter struct {
 	b    []byte
-	free int // bits of the last byte
+	free int // unused bits of the last byte
 }
 
 // put appends the low n bits of v.
@@ -39,8 +39,8 @@ func (w *bitWriter) put(v uint64, n int) {
 	}
 }
 
-// appendSorted appends a batch of ascending names to dst, for a set of that size. It takes n of them, or as many as fit
-// into about so many bytes, and returns how many.
+// appendSorted appends a batch of names of a set of size names to dst, ascending. It takes n of them, or as many as fit into
+// about most bytes, and returns how many it took.
 func appendSorted(dst []byte, size, n int, at func(i int) uint64, most int) ([]byte, int) {
 	k := max(64-bits.Len(uint(size)), 0)
 	begin := len(dst)
@@ -63,13 +63,13 @@ func appendSorted(dst []byte, size, n int, at func(i int) uint64, most int) ([]b
 	return w.b, took
 }
 
-// bitReader takes bits from bytes, the high ones first.
+// bitReader takes bits from bytes, high bits first.
 type bitReader struct {
 	b  []byte
 	at int // in bits
 }
 
-// take returns the next n bits; ok is false if there are less.
+// take returns the next n bits; ok is false if there are fewer.
 func (r *bitReader) take(n int) (v uint64, ok bool) {
 	if n > 8*len(r.b)-r.at {
 		return 0, false
@@ -83,7 +83,7 @@ func (r *bitReader) take(n int) (v uint64, ok bool) {
 	return v, true
 }
 
-// parseSorted takes apart a sorted batch.
+// parseSorted parses a sorted batch.
 func parseSorted(p []byte) ([]uint64, error) {
 	if len(p) < sortedHeader || p[0] > 63 || p[1] == 0 && p[2] == 0 {
 		return nil, fmt.Errorf("%w: a sorted list without a beginning", ErrMalformed)
@@ -115,7 +115,7 @@ func parseSorted(p []byte) ([]uint64, error) {
 	return names, nil
 }
 
-// sort puts the names of each bucket of the index into ascending order, and so all of them.
+// sort sorts the index by short name: bucket by bucket, as the buckets themselves are in order.
 func (s *Set) sort() {
 	s.buildIndex()
 	for b := range len(s.starts) - 1 {

@@ -20,8 +20,7 @@ func shortsOf(n int) []uint64 {
 	return names
 }
 
-// A sorted list comes back as it was, in batches that fit, and costs at most 0.05 bytes a name more than 64 bits less the bits of their number
-// need.
+// A sorted list comes back as it was, in batches that fit, and costs at most so many bytes a name.
 func TestSortedLists(t *testing.T) {
 	for _, c := range []struct {
 		n    int
@@ -48,7 +47,7 @@ func TestSortedLists(t *testing.T) {
 	}
 }
 
-// The batch in docs/protocol.md is the one that is sent.
+// The batch in docs/protocol.md is the one that we send.
 func TestSortedListOfTheProtocol(t *testing.T) {
 	doc, err := os.ReadFile("../../docs/protocol.md")
 	if err != nil {
@@ -65,7 +64,7 @@ func TestSortedListOfTheProtocol(t *testing.T) {
 	}
 }
 
-// What is no sorted list is an error, and takes no more memory than it has bytes.
+// Anything but a sorted list is an error.
 func TestMalformedSortedLists(t *testing.T) {
 	names := shortsOf(3)
 	good, _ := appendSorted(nil, 3, 3, func(i int) uint64 { return names[i] }, 100)
@@ -123,7 +122,7 @@ func TestExchangeOfSortedLists(t *testing.T) {
 	}
 }
 
-// FuzzSorted proves that nothing but what appendSorted makes is taken, whatever its low bits, and that names come back ascending.
+// FuzzSorted checks that only what appendSorted can make is accepted, for any number of low bits, and that names come back ascending.
 func FuzzSorted(f *testing.F) {
 	names := shortsOf(5)
 	batch, _ := appendSorted(nil, 5, 5, func(i int) uint64 { return names[i] }, 100)

@@ -6,8 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// A cell is a coded symbol without its count: the XOR of the short names of the elements that belong to it, and the XOR of
-// their check hashes.
+// A cell is a coded symbol without its count: the XOR of the short names of its elements, and the XOR of their check hashes.
 type cell struct{ sum, check uint64 }
 
 func (c *cell) xor(sum, check uint64) {
@@ -17,7 +16,7 @@ func (c *cell) xor(sum, check uint64) {
 
 func (c *cell) isZero() bool { return c.sum|c.check == 0 }
 
-// A firstBlock holds the symbols 0 to FirstBlock-1, which have counts too, and the XOR of the digests of all names.
+// A firstBlock holds symbols 0 to FirstBlock-1, which have counts, and the XOR of the digests of all names.
 type firstBlock struct {
 	cells  [FirstBlock]cell
 	counts [FirstBlock]uint16
@@ -27,7 +26,7 @@ type firstBlock struct {
 func (f *firstBlock) add(key *Key, name []byte) (short uint64) {
 	short, digest := key.Hash(name)
 	check := key.check(short)
-	// The walk through the first block, which ends at symbol 0, in place: it is what a run with nothing to do spends its time on.
+	// The walk through the first block, which ends at symbol 0, is inlined: a run with nothing to do spends its time here.
 	state := short
 	for i := uint64(FirstBlock); i > 0; {
 		state += golden
@@ -47,14 +46,14 @@ func (f *firstBlock) merge(g *firstBlock) {
 	f.digest ^= g.digest
 }
 
-// encode makes the symbols of a block: one pass over the set on all cores, in which each core XORs into symbols of its own.
-// The result does not depend on who did what.
+// encode makes the symbols of a block in one pass over the set on all cores, each of which XORs into its own copy of the block.
+// The result does not depend on which core did what.
 func (s *Set) encode(b block) []cell {
 	if b.number == 0 {
 		return append([]cell(nil), s.first.cells[:]...)
 	}
 	size := int(b.high - b.low)
-	const part = 1 << 16 // short names for a core at a time
+	const part = 1 << 16 // short names in a task
 	sketches := inParallel((len(s.short)+part-1)/part, size*SymbolSize, func() []cell { return make([]cell, size) },
 		func(cells []cell, task int) {
 			for _, short := range s.short[task*part : min((task+1)*part, len(s.short))] {
@@ -72,8 +71,8 @@ func (s *Set) encode(b block) []cell {
 	return sketches[0]
 }
 
-// encodeInto XORs one element into a block. In the later blocks most elements belong to no symbol, and their check hash
-// isn't computed.
+// encodeInto XORs one element into a block. In later blocks most elements belong to no symbol, so their check hash isn't
+// computed.
 func encodeInto(cells []cell, key *Key, b block, short uint64) {
 	w := startWalk(short, b)
 	i, ok := w.next()
@@ -89,9 +88,9 @@ func encodeInto(cells []cell, key *Key, b block, short uint64) {
 // scratchLimit bounds the memory of all accumulators of one pass, in bytes.
 const scratchLimit = 16 << 20
 
-// inParallel runs tasks 0 to tasks-1 on as many cores as there are, and returns when all are done. Each core works on an
-// accumulator of its own, of size bytes; they are returned for the caller to combine. Where many cores with large
-// accumulators would take too much memory, fewer work.
+// inParallel runs tasks 0 to tasks-1 on all cores, and returns when all are done. Each core has an accumulator of its own, of
+// size bytes; the caller combines those that are returned. If the accumulators of all cores would take too much memory, it
+// uses fewer cores.
 func inParallel[T any](tasks, size int, newAcc func() T, do func(acc T, task int)) []T {
 	cores := min(runtime.GOMAXPROCS(0), tasks)
 	if size > 0 {

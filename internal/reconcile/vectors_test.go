@@ -13,7 +13,7 @@ import (
 
 var update = flag.Bool("update", false, "write testdata/vectors.json anew")
 
-// vectors is the content of testdata/vectors.json, by which another implementation can check itself.
+// vectors is the content of testdata/vectors.json, against which another implementation can be tested.
 type vectors struct {
 	About []string       `json:"about"`
 	Names []nameVector   `json:"names"`
@@ -71,7 +71,7 @@ type windowVector struct {
 	Window   uint64 `json:"window"`
 }
 
-// vectorName is the rule for names: the first size bytes of the SHA-256 of "name " and the number in decimal.
+// vectorName returns name n: the first size bytes of the SHA-256 of "name " and the number in decimal.
 func vectorName(n, size int) []byte {
 	h := sha256.Sum256(fmt.Appendf(nil, "name %d", n))
 	return h[:size]
@@ -183,8 +183,8 @@ func makeVectors(t *testing.T) vectors {
 	return v
 }
 
-// What this implementation computes is what testdata/vectors.json says. After a change of the protocol, and only then: go
-// test -run Vectors -update.
+// This implementation computes what testdata/vectors.json says. After a change of the protocol, and only then, run go test
+// -run Vectors -update.
 func TestVectors(t *testing.T) {
 	const file = "testdata/vectors.json"
 	got := makeVectors(t)
@@ -213,8 +213,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// SipHash is that of its authors: from their reference code, with the key 000102...0f, the vectors for 8 bytes of input and
-// 64 bits of output, and for no input and 128 bits.
+// SipHash is that of its authors. The vectors, with the key 000102...0f, are from their reference code: 8 bytes of input with 64
+// bits of output, and no input with 128 bits.
 func TestSipHash(t *testing.T) {
 	key := Key{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}
 	if got := key.check(0x0001020304050607); got != 0x93f5f5799a932462 {

@@ -15,8 +15,7 @@ const (
 	// SymbolSize is the size of a symbol: the sum and the check sum, 8 bytes each.
 	SymbolSize = 16
 
-	// CountedSize is the size of each of the first FirstBlock symbols: a symbol, and the count of its elements modulo 2^16
-	// in 2 bytes.
+	// CountedSize is the size of each of the first FirstBlock symbols: a symbol, then the number of its elements modulo 2^16.
 	CountedSize = SymbolSize + 2
 
 	// ShortSize is the size of an entry of a list: a short name.
@@ -26,7 +25,7 @@ const (
 // ErrMalformed says that a batch from the peer does not consist of whole entries.
 var ErrMalformed = errors.New("malformed batch from the peer")
 
-// A symbol is a cell as it travels; count is 0 behind the first block.
+// A symbol is a cell as sent on the wire; count is 0 after the first block.
 type symbol struct {
 	cell
 	count uint16
@@ -55,8 +54,8 @@ func appendSymbol(dst []byte, i uint64, s symbol) []byte {
 	return dst
 }
 
-// parseSymbols takes apart a batch that begins with symbol from. A batch doesn't say where it begins: symbols come in order
-// and none is left out.
+// parseSymbols parses a batch that begins with symbol from. A batch doesn't say where it begins: symbols come in order, without
+// gaps.
 func parseSymbols(from uint64, p []byte) ([]symbol, error) {
 	if len(p) == 0 {
 		return nil, fmt.Errorf("%w: no symbol", ErrMalformed)
@@ -77,7 +76,7 @@ func parseSymbols(from uint64, p []byte) ([]symbol, error) {
 	return symbols, nil
 }
 
-// shorts is a batch of list entries as it has come: of millions, nothing is left to the garbage collector.
+// shorts is a batch of list entries, still encoded: lists of millions of names leave no garbage.
 type shorts []byte
 
 func parseShorts(p []byte) (shorts, error) {

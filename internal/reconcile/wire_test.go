@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// Batches that aren't whole symbols or entries are refused.
+// Batches that don't consist of whole symbols or entries are rejected.
 func TestMalformed(t *testing.T) {
 	for _, c := range []struct {
 		from   uint64
@@ -41,7 +41,7 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// FuzzBatch: what can be parsed is what is appended again.
+// FuzzBatch: a batch that can be parsed is the same when it is made again.
 func FuzzBatch(f *testing.F) {
 	f.Add(uint64(0), make([]byte, 36))
 	f.Add(uint64(111), make([]byte, 34))
