@@ -19,10 +19,10 @@ import (
 	"aig/internal/tunnel"
 )
 
-// stranger is who sits at the other end of one side's pipe.
+// stranger is whoever is at the other end of a side's pipe.
 type stranger func(heard io.Reader, say io.WriteCloser)
 
-// alone is a session of one side with a stranger, who has gone when it returns.
+// alone runs a session of one side with a stranger, and returns once the stranger is gone.
 func (s *peerSide) alone(t *testing.T, timeout time.Duration, other stranger) ended {
 	t.Helper()
 	heard, out, err := os.Pipe()
@@ -46,7 +46,7 @@ func (s *peerSide) alone(t *testing.T, timeout time.Duration, other stranger) en
 	return r
 }
 
-// refused checks that a side has failed before it knew whom it talked to, and that its repository is what it was.
+// refused checks that a side failed before it knew whom it talked to, and that its repository is unchanged.
 func (y *tally) refused(t *testing.T, p *peers, i int, what string, r ended) {
 	t.Helper()
 	if r.met || r.err == nil {
@@ -62,7 +62,7 @@ func (y *tally) refused(t *testing.T, p *peers, i int, what string, r ended) {
 	}
 }
 
-// echo says what it hears, with a change: patch from byte at on.
+// echo says what it hears, with patch in place of the bytes from at on.
 func echo(patch []byte, at int64) stranger {
 	return func(heard io.Reader, say io.WriteCloser) {
 		w := &way{fault: fault{patch: patch, patchAt: at}, silent: make(chan struct{}), src: heard.(*os.File), dst: say.(*os.File)}
@@ -71,7 +71,7 @@ func echo(patch []byte, at int64) stranger {
 	}
 }
 
-// A pipe that says our own bytes back is found out, also when it alters the preface so that it looks like somebody else's.
+// A pipe that echoes our own bytes is found out, even if it alters the preface to look like somebody else's.
 func TestTortureWireEcho(t *testing.T) {
 	p := newPeers(t, newRandom(t)(0), small).copyOf(t)
 	y := &tally{}
@@ -95,7 +95,7 @@ func TestTortureWireEcho(t *testing.T) {
 			for i, s := range p.sides {
 				y.rounds++
 				patience := time.Second
-				if c.says != "" { // which ends it at once
+				if c.says != "" { // which must end it at once
 					patience = 10 * time.Second
 				}
 				r := s.alone(t, patience, c.other)
@@ -110,8 +110,8 @@ func TestTortureWireEcho(t *testing.T) {
 	y.figures(t, "our own bytes echoed, as they are or with another preface")
 }
 
-// What one side of a session has said is of no use against the other one a second time, neither when it comes at once
-// nor piece by piece, and whether the pipe ends behind it or not.
+// Replaying to one side what the other said in an earlier session is of no use, whether all at once or piece by piece, and
+// whether the pipe ends after it or not.
 func TestTortureWireReplay(t *testing.T) {
 	b := bench{peers: newPeers(t, newRandom(t)(0), small), timeout: 20 * time.Second}
 	y := &tally{}
@@ -146,14 +146,14 @@ func TestTortureWireReplay(t *testing.T) {
 	y.figures(t, "what the other side said replayed, at both sides, as server and client")
 }
 
-// An election that is rewritten swaps the roles, which changes nothing, or leaves two servers or two clients, which ends
-// it. (Equal numbers are an echo of the preface.)
+// Rewriting the election swaps the roles, which is harmless, or makes two servers or two clients, which ends the session. (Equal
+// numbers are an echo of the preface.)
 func TestTortureWireElection(t *testing.T) {
 	b := bench{peers: newPeers(t, newRandom(t)(0), small), workers: 6}
 	larger, smaller := preferred(true), preferred(false)
 	cases := []struct {
 		name   string
-		toBob  []byte // instead of Alice's number
+		toBob  []byte // in place of Alice's number
 		toAl   []byte
 		passes bool
 	}{
@@ -179,7 +179,7 @@ func TestTortureWireElection(t *testing.T) {
 	}
 }
 
-// forger claims another's key.
+// forger claims somebody else's key.
 type forger struct {
 	ssh.Signer
 	claims ssh.PublicKey
@@ -188,8 +188,7 @@ type forger struct {
 func (f forger) PublicKey() ssh.PublicKey { return f.claims }
 
 // A man in the middle with a key of his own, as server or client to either side, is refused by both, and each names the
-// fingerprint that it has seen. Nor does it help him to claim the other side's key. To him as a server nobody even shows a
-// key.
+// fingerprint that it has seen. Claiming the other side's key doesn't help him either. As a server he isn't even shown a key.
 func TestTortureWireManInTheMiddle(t *testing.T) {
 	p := newPeers(t, newRandom(t)(0), small).copyOf(t)
 	mallory := newKey(t)
@@ -237,7 +236,7 @@ func TestTortureWireManInTheMiddle(t *testing.T) {
 
 // man is what a man in the middle gets from one side.
 type man struct {
-	met   bool   // he has a channel
+	met   bool   // he got a channel
 	shown string // the fingerprint of the key that he was shown
 }
 
@@ -259,15 +258,15 @@ func (m *man) meet(ctx context.Context, e end, signer ssh.Signer) {
 	pipe.Close()
 }
 
-// joined is the two files of an end as one pipe.
+// joined makes one pipe of the two files of an end.
 type joined struct{ in, out *os.File }
 
 func (j joined) Read(p []byte) (int, error)  { return j.in.Read(p) }
 func (j joined) Write(p []byte) (int, error) { return j.out.Write(p) }
 func (j joined) Close() error                { return errors.Join(j.in.Close(), j.out.Close()) }
 
-// A switchboard that crosses two pairs of the same people joins the right people in the wrong repositories. Words that
-// both sides have to give alike stop it, and hinder nobody who is not crossed.
+// A switchboard that crosses two pairs of the same people joins the right people in the wrong repositories. Contexts prevent that,
+// and don't hinder pairs that are not crossed.
 func TestTortureWireCrossed(t *testing.T) {
 	random := newRandom(t)
 	home, work := newPeers(t, random(0), small), newPeers(t, random(1), small)
@@ -307,8 +306,8 @@ func TestTortureWireCrossed(t *testing.T) {
 	}
 }
 
-// However the bytes come, the session is the same: one at a time, late, late by chance and in pieces by chance, and where
-// one side is never heard before the other one has said all it can.
+// However the bytes arrive, the session is the same: one at a time, late, in random pieces with random delays, and with one side
+// never heard before the other has said all it can.
 func TestTortureWireDelivery(t *testing.T) {
 	random := newRandom(t)
 	b := bench{peers: newPeers(t, random(-1), small), timeout: 60 * time.Second, workers: 4}

@@ -15,10 +15,10 @@ import (
 	"aig/internal/gittest"
 )
 
-// damage is a way in which the files of a store break.
+// damage is a way in which the files of a store can break.
 type damage struct {
 	name  string
-	files string // one of these is damaged, below objects/
+	files string // one file that matches this, below objects/, is damaged
 	do    func(rng *rand.Rand, file string, all []string) error
 }
 
@@ -59,7 +59,7 @@ var damages = []damage{
 	{"a pack's index is missing", "pack/*.idx", func(_ *rand.Rand, file string, _ []string) error { return os.Remove(file) }},
 }
 
-// aBitOfAnIndex makes a name in it another one: that is listed and can't be read, and the right one is not listed.
+// aBitOfAnIndex changes a name in the index: the new one is listed but can't be read, and the right one isn't listed.
 const aBitOfAnIndex = "a bit of a pack's index"
 
 func flipBit(rng *rand.Rand, file string, _ []string) error {
@@ -69,7 +69,7 @@ func flipBit(rng *rand.Rand, file string, _ []string) error {
 	})
 }
 
-// edit replaces a file, which may have other names as well, by an edited copy.
+// edit replaces a file, which may have other hard links, by an edited copy.
 func edit(file string, how func([]byte) []byte) error {
 	content, err := os.ReadFile(file)
 	if err != nil {
@@ -83,9 +83,9 @@ func edit(file string, how func([]byte) []byte) error {
 
 var cannotBeGiven = regexp.MustCompile(`(?m)^warning: object ([0-9a-f]{40}) cannot be given`)
 
-// A store is damaged, in objects that both have or that only its owner has. Either what can't be read is named, and all
-// else arrives; or the error says what to mend; or it has been no matter. The other store is never damaged by it, and
-// when the damage has been mended the next run completes.
+// A store is damaged, in objects that both sides have or that only its owner has. Either the unreadable objects are named and
+// everything else arrives, or the error says what to repair, or the damage doesn't matter. The other store is never damaged,
+// and once the damage is repaired the next run completes.
 func TestTortureDamage(t *testing.T) {
 	m := newMachine(t)
 	n := gittest.Rounds(4, 8*len(damages))
@@ -95,10 +95,10 @@ func TestTortureDamage(t *testing.T) {
 	reasons := make(map[string]int)
 	rounds(n, func(round int) {
 		rng := m.random(round)
-		how := damages[3*round%len(damages)] // 3 and their number have no common divisor
+		how := damages[3*round%len(damages)] // 3 and their number are coprime
 		from := m.small
 		if strings.HasPrefix(how.files, "pack/") {
-			from = m.large // it has packs that only one side has
+			from = m.large // each side has packs that the other lacks
 		}
 		who := rng.IntN(2)
 		dir := t.TempDir()
@@ -116,7 +116,7 @@ func TestTortureDamage(t *testing.T) {
 		r.end(t, tooLong)
 		what := fmt.Sprintf("round %d, %s's %s: %s", round, names[who], strings.TrimPrefix(file, p.dir[who]), how.name)
 
-		// The other store: nothing lost, and sound.
+		// The other store has lost nothing and is sound.
 		other := 1 - who
 		has, err := m.objects(p, other)
 		if err != nil {
@@ -164,7 +164,7 @@ func TestTortureDamage(t *testing.T) {
 				c.falsePromises++
 			}
 		}
-		// It is mended: from a copy, as a backup or another clone would be.
+		// Repair it from a copy, such as a backup or another clone.
 		if err := os.RemoveAll(file); err != nil {
 			t.Fatal(err)
 		}
@@ -185,12 +185,12 @@ func TestTortureDamage(t *testing.T) {
 		noMatter, leftOut, failed, unclear, all.falsePromises, all.lost, all.unsound, all.nextFailed)
 }
 
-// Objects go, or move to other packs, when they have been listed and are to be packed. What has gone is named, and all
-// else arrives; what has moved arrives.
+// Objects vanish, or move to other packs, after they have been listed and before they are packed. Those that have vanished are
+// named, and all others arrive, including those that have moved.
 func TestTortureVanished(t *testing.T) {
 	m := newMachine(t)
 	once := `if test "$1" = pack-objects && mkdir ../once 2>/dev/null; then %s; fi`
-	onlyGives := []string{"--push"} // else what was just coming in would be swept, too
+	onlyGives := []string{"--push"} // or what is just coming in would be swept too
 	tests := []struct {
 		name, script string
 		from         *pair
@@ -240,7 +240,7 @@ func TestTortureVanished(t *testing.T) {
 				}
 				gone += len(missing)
 				named += len(warned)
-				// It is mended: from a copy, as a backup or another clone would be.
+				// Repair it from a copy, such as a backup or another clone.
 				restore(t, test.from.dir[who], p.dir[who])
 				next += m.next(t, p, filepath.Join(dir, "next")).nextFailed
 			})

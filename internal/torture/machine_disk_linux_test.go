@@ -16,14 +16,14 @@ import (
 	"aig/internal/gittest"
 )
 
-// disk is a small file system, a tmpfs in a mount namespace of its own. It needs no root, but a kernel that lets users
-// have namespaces, as Debian's does, and containers often don't.
+// disk is a small file system, a tmpfs in a mount namespace of its own. It doesn't need root, but unprivileged user namespaces,
+// which Debian's kernel allows and containers often don't.
 type disk struct {
 	dir string
 	pid int
 }
 
-// needsDisks skips a test where there can be no such disk.
+// needsDisks skips a test if there can be no such disk.
 func needsDisks(t *testing.T) {
 	t.Helper()
 	if err := disksWork(t.TempDir()); err != nil {
@@ -32,7 +32,7 @@ func needsDisks(t *testing.T) {
 	}
 }
 
-// disksWork fails where no file system can be mounted, or none be entered by a second process.
+// disksWork returns an error if no file system can be mounted, or a second process can't enter its namespace.
 func disksWork(dir string) error {
 	d, end, err := mount(dir)
 	if err != nil {
@@ -44,7 +44,7 @@ func disksWork(dir string) error {
 	return err
 }
 
-// newDisk makes a file system that is seen at dir by those who come by way of enter.
+// newDisk mounts a file system at dir, which only processes started through enter see.
 func newDisk(t *testing.T, dir string) *disk {
 	t.Helper()
 	d, end, err := mount(dir)
@@ -55,10 +55,10 @@ func newDisk(t *testing.T, dir string) *disk {
 	return d
 }
 
-// mount mounts a file system that is there until end is called.
+// mount mounts a file system that exists until end is called.
 func mount(dir string) (d *disk, end func(), err error) {
 	cmd := exec.Command("unshare", "-rm", "sh", "-c", "mount -t tmpfs none "+quote(dir)+" && echo ready && exec cat")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when a test times out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // even if a test times out
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, nil, err
@@ -95,7 +95,7 @@ func (d *disk) run(t testing.TB, args ...string) string {
 	return mustRun(t, exec.Command(args[0], args[1:]...))
 }
 
-// free leaves room for so many bytes, or for any number of them if that is negative.
+// free resizes the disk to leave that many bytes free, or any number of them if bytes is negative.
 func (d *disk) free(t testing.TB, bytes int64) {
 	t.Helper()
 	if bytes >= 0 {
@@ -123,7 +123,7 @@ func (p *pair) onDisk(t *testing.T, who int, dir string) *disk {
 	return d
 }
 
-// size is how many bytes the files of a directory have.
+// size returns the total size of the files of a directory in bytes.
 func size(t *testing.T, dir string) (n int64) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
@@ -141,17 +141,17 @@ func size(t *testing.T, dir string) (n int64) {
 	return n
 }
 
-// full is how a full disk is called, by the system or by git, or a file that may not grow.
+// full matches how the system or git reports a full disk, or a file that has reached its size limit.
 var full = regexp.MustCompile("o space left on device|Out of diskspace|file size limit exceeded")
 
-// A disk that gets full at any moment, or files that may not grow any further: the side says so, the other one hears
-// it, nothing is left, and with more room the next run completes.
+// A disk fills up at any moment, or files reach their size limit: the side says so, the other one is told, nothing is left
+// behind, and with more room the next run completes.
 func TestTortureFullDisk(t *testing.T) {
 	m := newMachine(t)
 	for _, kind := range []struct {
 		name  string
 		n     int
-		limit bool // of the size of a file, instead of a full disk
+		limit bool // limits the size of files, instead of the disk
 	}{{"a small tmpfs", gittest.Rounds(1, 60), false}, {"RLIMIT_FSIZE", gittest.Rounds(1, 20), true}} {
 		t.Run(kind.name, func(t *testing.T) {
 			if !kind.limit {
@@ -167,13 +167,13 @@ func TestTortureFullDisk(t *testing.T) {
 				from := []*pair{m.large, m.small}[round%2]
 				dir := t.TempDir()
 				p := from.copyOf(t, dir)
-				// A little more than what comes, or than the largest pack of it.
+				// Up to a little more than what comes in.
 				room := int64(rng.Float64() * 1.3 * float64(size(t, from.dir[1-who])))
 				o := syncOptions{form: sockets}
 				var d *disk
 				if !kind.limit {
 					d = p.onDisk(t, who, dir)
-					if rng.IntN(3) == 0 { // what else we write is there, too
+					if rng.IntN(3) == 0 { // our temporary files are on it too
 						tmp := filepath.Join(d.dir, "tmp")
 						d.run(t, "mkdir", tmp)
 						o.vars[who] = "TMPDIR=" + quote(tmp)

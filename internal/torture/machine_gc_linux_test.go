@@ -12,7 +12,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// What people let loose on a store. The gentle ones drop no object, whether something points to it or not.
+// Commands that people run on a store. The gentle ones drop no object, not even a dangling one.
 var (
 	gentle = []string{
 		"repack -adk", "gc --quiet", "gc --cruft --quiet", "prune-packed", "multi-pack-index write", "pack-refs --all",
@@ -23,8 +23,7 @@ var (
 )
 
 // racing runs git commands on both stores, one after the other in each with pauses of random length up to the given one,
-// until the sync has ended.
-// dropped tells of each store whether one of them has dropped objects to which nothing points.
+// until the sync has ended. dropped says of each store whether a command may have dropped dangling objects.
 func (m *machine) racing(t *testing.T, p *pair, commands []string, pause time.Duration, rng *rand.Rand, r *running) (ran int, dropped [2]bool) {
 	var mu sync.Mutex
 	var both sync.WaitGroup
@@ -57,7 +56,7 @@ func (m *machine) racing(t *testing.T, p *pair, commands []string, pause time.Du
 	return ran, dropped
 }
 
-// reachable is the objects that a repository's references lead to, ascending.
+// reachable returns the objects reachable from a repository's references, ascending.
 func (m *machine) reachable(t *testing.T, p *pair, who int) []string {
 	t.Helper()
 	names := strings.Fields(mustRun(t, m.git(p, who, "rev-list", "--objects", "--no-object-names", "--all")))
@@ -65,9 +64,9 @@ func (m *machine) reachable(t *testing.T, p *pair, who int) []string {
 	return slices.Compact(names)
 }
 
-// Both stores are repacked and pruned, over and over, while they are synchronised. What references lead to is never
-// lost; who promises that both hold everything is right, save what git itself was told to drop; and the next run, with
-// nothing of that going on, makes the stores equal.
+// Both stores are repacked and pruned over and over while they are synchronised. No reachable object is ever lost; a side that
+// promises that both hold everything is right, except for what git itself was told to drop; and the next run, with none of
+// that going on, makes the stores equal.
 func TestTortureRepack(t *testing.T) {
 	m := newMachine(t)
 	pairs := []*pair{m.small, m.large}
@@ -80,7 +79,7 @@ func TestTortureRepack(t *testing.T) {
 	for _, kind := range []struct {
 		name     string
 		commands []string
-		pause    time.Duration // any more often, and a quarantine that prune sweeps is the end of every sync
+		pause    time.Duration // if prune ran more often, it would sweep the quarantine of every sync
 		n        int
 	}{{"gentle", gentle, 0, gittest.Rounds(1, 50)}, {"pruning", pruning, time.Second, gittest.Rounds(1, 50)}} {
 		t.Run(kind.name, func(t *testing.T) {
@@ -100,7 +99,7 @@ func TestTortureRepack(t *testing.T) {
 				if gittest.Torture {
 					t.Logf("round %d: %d commands, %q and %q", round, ran, r.outcome(alice).end(), r.outcome(bob).end())
 				}
-				// What there is to be had: all, save what git was told to drop before it was seen.
+				// What can be expected: all, except what git was told to drop before it was seen.
 				want := p.union
 				if dropped[alice] || dropped[bob] {
 					want = append(slices.Clone(reachable[i][alice]), reachable[i][bob]...)
@@ -132,7 +131,7 @@ func TestTortureRepack(t *testing.T) {
 					default:
 						promises++
 						for other := range names {
-							// Nothing points to what has come, so that git may have been told to drop that, too.
+							// Nothing points to what has come, so git may have been told to drop that too.
 							if !dropped[other] && len(missing[other]) > 0 {
 								t.Errorf("%s promised that both hold everything, and %s lacks %d objects", name, names[other], len(missing[other]))
 								untrue++
@@ -140,7 +139,7 @@ func TestTortureRepack(t *testing.T) {
 						}
 					}
 				}
-				if err := p.look(m); err != nil { // what is there now, is to be equal
+				if err := p.look(m); err != nil { // what is there now must become equal
 					t.Error(err)
 				}
 				c := m.next(t, p, fmt.Sprint(dir, "/next"))

@@ -17,7 +17,7 @@ import (
 // interruption is a way in which people and shells end a command.
 type interruption struct {
 	name   string
-	signal syscall.Signal // that the status says
+	signal syscall.Signal // in the exit status
 	tty    bool           // Alice sits at a terminal
 	do     func(r *running, group int, master *os.File)
 }
@@ -40,18 +40,18 @@ func (r *running) signal(kind string, signal syscall.Signal) {
 	}
 }
 
-// hasAny tells whether there is a live process of that side.
+// hasAny reports whether there is a live process of that side.
 func (r *running) hasAny(who int) bool {
 	return slices.ContainsFunc(r.live(), func(p process) bool { return p.who == who })
 }
 
-// chatter is what Alice's standard error has to say apart from what her transport says and where Bob stands.
+// chatter matches a complaint of Alice's on standard error, as opposed to her transport's output and the state of Bob's branches.
 var chatter = regexp.MustCompile(`(?m)^(fatal|error|warning|panic|usage)`)
 
-// tooEarly is all that she says, or rather git of her, where a signal comes before her program has begun and could heed it.
+// tooEarly matches all of Alice's output, which is git's, if the signal comes before her program is ready to handle it.
 var tooEarly = regexp.MustCompile(`^error: git-aig-sync died of signal [0-9]+\s*$`)
 
-// begins is when her program has begun at the latest, on a machine that does much else besides.
+// begins returns how long her program takes to start at most, on a busy machine.
 func (m *machine) begins(t *testing.T) time.Duration {
 	cmd := exec.Command("git", "aig-sync", "--version")
 	cmd.Env = m.env(alice)
@@ -60,8 +60,8 @@ func (m *machine) begins(t *testing.T) time.Duration {
 	return 100*time.Millisecond + 5*time.Since(start)
 }
 
-// Alice is interrupted at a random moment, as a terminal, a shell or a supervisor does it: she ends soon, says nothing
-// about it, has the status that says so, and nothing is left of it, neither processes nor anything in a store.
+// Alice is interrupted at a random moment, as a terminal, a shell or a supervisor does it: she ends soon and silently, with the
+// exit status of the signal, and nothing is left behind, neither processes nor anything in a store.
 func TestTortureInterrupt(t *testing.T) {
 	m := newMachine(t)
 	board := m.newBoard(t)
@@ -138,7 +138,7 @@ func TestTortureInterrupt(t *testing.T) {
 		done, stopped, early, loud, remains, orphans, all.falsePromises, all.lost, all.nextFailed, longest.Seconds())
 }
 
-// Standard streams that nobody reads, or that are closed, are no reason to die, to hang or to lie.
+// Standard streams that nobody reads, or that are closed, don't make a side die, hang or lie.
 func TestTortureClosedStreams(t *testing.T) {
 	m := newMachine(t)
 	wrong, unequal := 0, 0
@@ -148,7 +148,7 @@ func TestTortureClosedStreams(t *testing.T) {
 	}{
 		{"nobody reads the report", `| true`, 128},
 		{"nobody reads standard error", `2>&1 >report | true`, 0},
-		{"no standard output", `>&-`, 0}, // git opens /dev/null then
+		{"no standard output", `>&-`, 0}, // git opens /dev/null instead
 		{"no standard error", `2>&-`, 0},
 		{"no standard input", `<&-`, 0},
 		{"no standard streams", `<&- >&- 2>&-`, 0},

@@ -13,15 +13,15 @@ import (
 	"aig/internal/gittest"
 )
 
-// kinds is the processes of a sync that are killed, as they are named by kindOf.
+// kinds lists the processes of a sync that are killed, as named by kindOf.
 var kinds = []string{
 	"git-aig-sync", "git aig-sync", "sh", "cat", "ssh",
 	"git rev-parse", "git config", "git cat-file", "git rev-list", "git pack-objects", "git index-pack", "git show-index",
 	"git unpack-objects", "git for-each-ref",
 }
 
-// A process of either side is killed at a random moment: one of ours, of git's or of the transport's. The others end
-// soon; no promise is false; nothing is lost; and the next run completes.
+// A process of either side is killed at a random moment: one of ours, of git's or of the transport's. The others end soon, no
+// promise is false, nothing is lost, and the next run completes.
 func TestTortureKill(t *testing.T) {
 	m := newMachine(t)
 	board := m.newBoard(t)
@@ -46,7 +46,7 @@ func TestTortureKill(t *testing.T) {
 		var p *pair
 		var r *running
 		var victim process
-		// What is wanted may be none of that form, or be over by then: then it is anything, at last at any time.
+		// This form may have no process of the wanted kind, or it may be gone by then; after two tries, any process will do.
 		for try := 0; victim.pid == 0; try++ {
 			p = pairs[i].copyOf(t, fmt.Sprint(dir, "/", try))
 			r = m.start(t, p, fmt.Sprint(dir, "/", try), o)

@@ -16,7 +16,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// fetch starts git fetch of Bob's branches by Alice, through git-remote-aig.
+// fetch starts Alice's git fetch of Bob's branches, through git-remote-aig.
 func (m *machine) fetch(t testing.TB, p *pair, dir string) *running {
 	t.Helper()
 	mark := fmt.Sprintf("%d.%d", os.Getpid(), marks.Add(1))
@@ -44,14 +44,14 @@ func (m *machine) fetch(t testing.TB, p *pair, dir string) *running {
 	return r
 }
 
-// refs is a repository's references, one a line.
+// refs returns a repository's references.
 func (m *machine) refs(t testing.TB, p *pair, who int) []string {
 	t.Helper()
 	return strings.Split(mustRun(t, m.git(p, who, "for-each-ref", "--format=%(refname) %(objectname)")), "\n")
 }
 
-// A process of either side of a git fetch is killed. No reference that was there is changed or points to anything that
-// is missing, no object is lost, nobody stays, and the next fetch completes.
+// A process of either side of a git fetch is killed. No existing reference is changed or points to a missing object, no object is
+// lost, no process is left, and the next fetch completes.
 func TestTortureKillFetch(t *testing.T) {
 	m := newMachine(t)
 	kinds := []string{"git-remote-aig", "git-aig-sync", "git fetch", "git index-pack", "git pack-objects", "git cat-file", "git rev-list", "sh"}
@@ -141,7 +141,7 @@ func TestTortureKillFetch(t *testing.T) {
 		"orphans %d, next fetches failed %d, longest end %.1f s", done, changed, lost, unsound, orphans, next, longest.Seconds())
 }
 
-// The switchboard is killed under a link: both sides fail or were done, and the next run completes over another way.
+// The switchboard is killed during a sync: both sides fail or were done already, and the next run, over another pipe, completes.
 func TestTortureKillSwitchboard(t *testing.T) {
 	m := newMachine(t)
 	expected := m.lasts(t, m.large)
@@ -156,7 +156,7 @@ func TestTortureKillSwitchboard(t *testing.T) {
 		dir := t.TempDir()
 		p := m.large.copyOf(t, dir)
 		r := m.start(t, p, dir, syncOptions{form: relayed, board: board, timeout: 10 * time.Second})
-		time.Sleep(moment(rng, expected)) // at random, which is what is under test
+		time.Sleep(moment(rng, expected)) // the random moment is what is tested
 		board.cmd.Process.Kill()
 		board.cmd.Wait()
 		began := time.Now()

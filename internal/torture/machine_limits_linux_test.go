@@ -13,11 +13,11 @@ import (
 	"aig/internal/gittest"
 )
 
-// Few file descriptors, on either side or on both: it works with 64 of them; with fewer it works or says what to mend,
-// and with more the next run completes.
+// Few file descriptors, on either side or on both: with 64 a sync works, with fewer it works or says what to change, and with more
+// the next run completes.
 func TestTortureDescriptors(t *testing.T) {
 	m := newMachine(t)
-	limits := []int{64, 32, 28, 24, 20, 16, 14, 12, 10, 9, 8} // with fewer than 8, the runtime of Go itself does not start
+	limits := []int{64, 32, 28, 24, 20, 16, 14, 12, 10, 9, 8} // with fewer than 8, Go's runtime itself does not start
 	if !gittest.Torture {
 		limits = []int{64, 12}
 	}
@@ -64,19 +64,19 @@ func TestTortureDescriptors(t *testing.T) {
 		"objects lost %d, left in objects/ %d, next runs failed %d", least, failed, clear, all.falsePromises, all.lost, all.left, all.nextFailed)
 }
 
-// succeeded tells whether both sides are done.
+// succeeded reports whether both sides are done.
 func (r *running) succeeded() bool {
 	a, b := r.outcome(alice), r.outcome(bob)
 	return a.status == 0 && a.promise && b.status == 0 && b.promise
 }
 
-// says tells whether somebody who looks at both sides reads one of the texts, whatever their case.
+// says reports whether either side's output has one of the texts, in lower or upper case.
 func (r *running) says(texts ...string) bool {
 	said := strings.ToLower(r.outcome(alice).said + r.outcome(bob).said)
 	return slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(said, text) })
 }
 
-// Few processes for the two sides together: it works or says what to mend, and with more the next run completes.
+// Few processes for the two sides together: a sync works or says what to change, and with more the next run completes.
 func TestTortureProcesses(t *testing.T) {
 	m := newMachine(t)
 	limits := []int{8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 64}
@@ -88,7 +88,7 @@ func TestTortureProcesses(t *testing.T) {
 	for _, limit := range limits {
 		m, p, dir, already := m.somebody(t)
 		o := syncOptions{form: sockets}
-		for who := range names { // it counts what is the user's, and both are his
+		for who := range names { // the limit counts all processes of the user, who runs both sides
 			o.before[who] = fmt.Sprintf("ulimit -p %d", already+limit)
 		}
 		r := m.start(t, p, dir, o)
@@ -117,7 +117,7 @@ func TestTortureProcesses(t *testing.T) {
 		least, failed, clear, all.falsePromises, all.lost, all.left, all.nextFailed)
 }
 
-// somebody is Alice and Bob under a user whom RLIMIT_NPROC binds, as it does not bind root, with a pair of theirs in a
+// somebody returns Alice and Bob as a user to whom RLIMIT_NPROC applies, which root is exempt from, with a pair of theirs in a
 // directory, and the number of threads that this user has already.
 func (m *machine) somebody(t *testing.T) (them *machine, p *pair, dir string, threads int) {
 	t.Helper()
@@ -129,13 +129,13 @@ func (m *machine) somebody(t *testing.T) (them *machine, p *pair, dir string, th
 		them.home[who] = filepath.Join(dir, "homes", name)
 		mustRun(t, exec.Command("mkdir", "-p", filepath.Dir(them.home[who]), filepath.Join(dir, "tmp")))
 		mustRun(t, exec.Command("cp", "-r", m.home[who], them.home[who]))
-		// Files that are links are the pair's that all rounds share.
+		// The files are hard links to those of the pair that all rounds share, so copy them.
 		mustRun(t, exec.Command("cp", "-r", p.dir[who], p.dir[who]+".own"))
 		p.dir[who] += ".own"
 	}
 	uid := os.Geteuid()
 	if uid == 0 {
-		uid = 20000 + os.Getpid()%40000 // nobody; a container may know no larger ones
+		uid = 20000 + os.Getpid()%40000 // an unused one; a container may not map larger ones
 		becomes := []string{"setpriv", fmt.Sprint("--reuid=", uid)}
 		_, err := run(exec.Command("chown", "-R", fmt.Sprint(uid), dir))
 		if err == nil {

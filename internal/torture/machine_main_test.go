@@ -11,7 +11,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// theMachine is what the tests of machines share: it is made when the first of them asks for it.
+// theMachine returns what the tests of machines share. It is made on the first call.
 var theMachine func() (*machine, error)
 
 func TestMain(m *testing.M) {

@@ -13,12 +13,12 @@ import (
 	"aig/internal/gittest"
 )
 
-// Whatever git is doing for us ends when we are killed, also if it doesn't notice the end of its pipes, being stopped;
-// and so does our transport, with all that is behind it.
+// Whatever git is doing for us ends when we are killed, even if it is stopped and doesn't notice the end of its pipes; and so does
+// our transport, with everything that it has started.
 func TestTortureOrphans(t *testing.T) {
 	m := newMachine(t)
-	// Orphans become ours, as if we were a session manager. Else the kernel would find that nobody could continue what is
-	// stopped, and end it (setpgid(2), "orphaned").
+	// Orphans become our children, as if we were a session manager. Otherwise the kernel would find that nobody can continue the
+	// stopped ones, and end them (setpgid(2), "orphaned").
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func TestTortureOrphans(t *testing.T) {
 		strings.ReplaceAll(strings.Join(children, ", "), "git ", ""), orphans, longest.Seconds())
 }
 
-// stop waits for a process of that kind that our programs have started, and stops it. The result is empty if the sync has
+// stop waits for a process of that kind that our programs have started, and stops it. It returns the zero process if the sync
 // ended without one.
 func (r *running) stop(kind string) process {
 	for ; ; time.Sleep(glance) {
@@ -96,16 +96,16 @@ func (r *running) stop(kind string) process {
 			if kindOf(one.pid) == kind {
 				return one
 			}
-			syscall.Kill(one.pid, syscall.SIGCONT) // it has become another one meanwhile
+			syscall.Kill(one.pid, syscall.SIGCONT) // it has executed another program meanwhile
 		}
 	}
 }
 
-// reap takes notice of the end of orphans that have become ours.
+// reap reaps orphans that have become our children.
 func (r *running) reap() {
 	for pid, who := range r.seen {
 		if who != notOurs && !r.started(pid) {
-			unix.Wait4(pid, nil, unix.WNOHANG, nil) // most are not ours, and have been reaped
+			unix.Wait4(pid, nil, unix.WNOHANG, nil) // most are not our children, and have been reaped
 		}
 	}
 }

@@ -21,11 +21,11 @@ type process struct {
 
 func (p process) String() string { return fmt.Sprintf("%s's %s (%d)", names[p.who], p.kind, p.pid) }
 
-// processes finds the processes of one sync, by a mark in the environment that all of them inherit: also those whose
-// parents have gone.
+// processes finds the processes of one sync by a mark in the environment, which all of them inherit, even those whose parents are
+// gone.
 type processes struct {
 	mark string
-	seen map[int]int // pid: whose it is, or notOurs
+	seen map[int]int // by pid: whose it is, or notOurs
 }
 
 const notOurs = -1
@@ -34,7 +34,7 @@ func newProcesses(mark string) *processes {
 	return &processes{mark: "AIG_MARK=" + mark, seen: make(map[int]int)}
 }
 
-// live is the processes that there are now. One that has ended and waits for its parent is none.
+// live returns the processes that are running now, without zombies.
 func (p *processes) live() []process {
 	dir, err := os.Open("/proc")
 	if err != nil {
@@ -66,12 +66,11 @@ func (p *processes) live() []process {
 			live = append(live, process{pid, who, kind})
 		}
 	}
-	p.seen = seen // numbers that have gone may come back for others
+	p.seen = seen // pids that are gone may be reused
 	return live
 }
 
-// whose tells whose a process is. In the moment in which it becomes another program it has no environment, and it isn't
-// known yet.
+// whose returns whose a process is. While it executes another program it has no environment, and this isn't known yet.
 func (p *processes) whose(pid int) (who int, known bool) {
 	env, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil {
@@ -95,19 +94,19 @@ func (p *processes) whose(pid int) (who int, known bool) {
 	return who, true
 }
 
-// kindOf is what a process runs; "" if it has ended.
+// kindOf returns what a process runs, or "" if it has ended.
 func kindOf(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return ""
 	}
-	// "pid (name) state …", where the name may hold anything.
+	// "pid (name) state …", where the name may contain anything.
 	if at := bytes.LastIndexByte(stat, ')'); at < 0 || at+2 >= len(stat) || strings.IndexByte("ZXx", stat[at+2]) >= 0 {
 		return ""
 	}
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil || len(line) == 0 {
-		return "" // on its way out
+		return "" // about to end
 	}
 	args := strings.Split(strings.TrimSuffix(string(line), "\x00"), "\x00")
 	kind := filepath.Base(args[0])
@@ -127,10 +126,10 @@ func kindOf(pid int) string {
 	return kind
 }
 
-// glance is how long it is between two looks for a process that may live for a few milliseconds only.
+// glance is the interval between two looks for a process that may only live for a few milliseconds.
 const glance = time.Millisecond
 
-// await waits until there is no live process, and returns those that are left after the limit, killed.
+// await waits until there is no live process. After the limit it kills those that are left, and returns them.
 func (p *processes) await(limit time.Duration) []process {
 	deadline := time.Now().Add(limit)
 	for {

@@ -11,8 +11,8 @@ import (
 	"aig/internal/gittest"
 )
 
-// unprivileged runs a command as somebody whom the permissions of files bind: root without the capabilities not to be,
-// or whoever we are.
+// unprivileged returns the prefix that runs a command as somebody to whom file permissions apply: root without the capabilities
+// to ignore them, or whoever we are.
 func unprivileged(t *testing.T) []string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "locked")
@@ -20,7 +20,7 @@ func unprivileged(t *testing.T) []string {
 		t.Fatal(err)
 	}
 	if os.Mkdir(filepath.Join(dir, "sub"), 0o700) != nil {
-		return nil // they bind us
+		return nil // they apply to us
 	}
 	bound := []string{"setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"}
 	if err := exec.Command(bound[0], append(bound[1:], "true")...).Run(); err != nil {
@@ -30,8 +30,8 @@ func unprivileged(t *testing.T) []string {
 	return bound
 }
 
-// A store that can't be written to gives what it has, and says why it takes nothing; the other side hears it. With the
-// right to write the next run completes.
+// The side of a store that can't be written to says why it takes nothing, and the other side is told; with --push it gives what it
+// has. Once the store is writable again, the next run completes.
 func TestTortureReadOnly(t *testing.T) {
 	m := newMachine(t)
 	clear, gave, next, n := 0, 0, 0, 0
@@ -80,7 +80,7 @@ func TestTortureReadOnly(t *testing.T) {
 						clear++
 					}
 				}
-				// What is not written to it, it gives.
+				// If nothing is to be written to it, it gives.
 				o := syncOptions{form: sockets}
 				o.args[who] = []string{"--push"}
 				r = m.start(t, p, dir, o)
@@ -101,7 +101,7 @@ func TestTortureReadOnly(t *testing.T) {
 		"next runs failed %d", clear, 2*n, gave, next)
 }
 
-// chmod sets the rights to a directory and to those below it.
+// chmod sets the permissions of a directory and of those below it.
 func chmod(t *testing.T, mode, dir string) {
 	t.Helper()
 	mustRun(t, exec.Command("find", dir, "-type", "d", "-exec", "chmod", mode, "{}", "+"))

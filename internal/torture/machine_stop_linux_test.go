@@ -11,9 +11,9 @@ import (
 	"aig/internal/gittest"
 )
 
-// A process of either side is stopped, and continued a minute later. If it is git's, its side says that it is there, and
-// the sync survives. Else the other side may give up when its --timeout is over, and the one that was stopped ends by
-// itself as soon as it goes on. The next run completes.
+// A process of either side is stopped, and continued a minute later. If it is a git child, its side keeps saying that it is alive,
+// and the sync survives. Otherwise the other side may give up after its --timeout, and the stopped side ends by itself as soon as
+// it is continued. The next run completes.
 func TestTortureStop(t *testing.T) {
 	m := newMachine(t)
 	board := m.newBoard(t)
@@ -63,7 +63,7 @@ func TestTortureStop(t *testing.T) {
 		own := time.Since(began)
 		c := m.check(t, p, r)
 		for who, name := range names {
-			// A transport that does not end is told to, and then made to; Bob's can be Alice's transport.
+			// A transport that does not end gets SIGTERM, then SIGKILL; Bob's side may be Alice's transport.
 			if o := r.outcome(who); !o.well(syscall.SIGTERM, syscall.SIGKILL) {
 				t.Errorf("round %d, %s, %v: %s ended with %d: %s", round, is.form, victim, name, o.status, o.said)
 			}
@@ -72,7 +72,7 @@ func TestTortureStop(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		all.add(c)
-		// "git aig-sync" is git's wrapper of ours.
+		// "git aig-sync" is git's wrapper of our program.
 		if strings.HasPrefix(is.kind, "git ") && is.kind != "git aig-sync" && c.promises != 2 {
 			t.Errorf("round %d, %s: %v was stopped, and the sync has not survived it", round, is.form, victim)
 		}
@@ -92,7 +92,7 @@ func TestTortureStop(t *testing.T) {
 		done, gaveUp, all.falsePromises, all.lost, all.unsound, all.nextFailed, left, longestOther.Seconds(), longestOwn.Seconds())
 }
 
-// has tells whether there is a live process of that kind.
+// has reports whether there is a live process of that kind.
 func (r *running) has(kind string, who int) bool {
 	for _, one := range r.live() {
 		if one.kind == kind && one.who == who {

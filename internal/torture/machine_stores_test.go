@@ -28,8 +28,8 @@ const (
 
 var names = [2]string{"alice", "bob"}
 
-// machine is the programs, two people with a key each who trust each other, and two pairs of repositories of theirs that
-// have drifted apart. Tests work on copies of these.
+// machine holds the programs, two people with a key each who trust each other, and two pairs of their repositories, which have
+// drifted apart. Tests work on copies of the pairs.
 type machine struct {
 	bin          string
 	dir          string
@@ -40,13 +40,13 @@ type machine struct {
 	lasting      *lasting
 }
 
-// lasting is how long a sync of a pair takes with nothing done to it.
+// lasting is how long an undisturbed sync of a pair takes.
 type lasting struct {
 	sync.Mutex
 	of map[*pair]time.Duration
 }
 
-// newMachine also lets the test run beside others of its kind: they mostly wait.
+// newMachine also lets the test run in parallel with others of its kind: they mostly wait.
 func newMachine(t *testing.T) *machine {
 	t.Helper()
 	t.Parallel()
@@ -63,7 +63,7 @@ func makeMachine(dir string) (*machine, error) {
 		bin: filepath.Join(dir, "bin"), dir: dir, seed: uint64(time.Now().UnixNano()),
 		lasting: &lasting{of: make(map[*pair]time.Duration)},
 	}
-	if s := os.Getenv("AIG_TORTURE_SEED"); s != "" { // a failure is to be run again
+	if s := os.Getenv("AIG_TORTURE_SEED"); s != "" { // to reproduce a failure
 		var err error
 		if m.seed, err = strconv.ParseUint(s, 10, 64); err != nil {
 			return nil, err
@@ -94,10 +94,10 @@ func makeMachine(dir string) (*machine, error) {
 	return m, err
 }
 
-// random is the random numbers of a round.
+// random returns a round's source of random numbers.
 func (m *machine) random(round int) *rand.Rand { return rand.New(rand.NewPCG(m.seed, uint64(round))) }
 
-// env is a person's environment: of the machine's own it has nothing that git, ssh or we would heed.
+// env returns a person's environment, without any of the machine's own variables that git, ssh or we would heed.
 func (m *machine) env(who int, more ...string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
@@ -136,29 +136,29 @@ func mustRun(t testing.TB, cmd *exec.Cmd) string {
 // pair is two repositories that have drifted apart, and what they held when they were made.
 type pair struct {
 	dir     [2]string
-	via     [2][]string // what commands on them are run by, if they are not as others are
-	root    [2]string   // under which their files are seen from here
+	via     [2][]string // the prefix of commands on them, if they need one
+	root    [2]string   // where this process sees their root directory
 	objects [2][]string // ascending
 	union   []string    // of both
-	outside [2]string   // a checksum of all files that are no objects
+	outside [2]string   // a checksum of all files that aren't objects
 }
 
 // drift is how far two repositories have drifted apart.
 type drift struct {
-	commits int // of each side's own
-	blobs   int // random ones, which no delta makes smaller, in a commit of their own
+	commits int // on each side
+	blobs   int // random ones, which no delta makes smaller, in one more commit
 	size    int // of each of them
-	loose   int // dangling ones
+	loose   int // dangling blobs
 }
 
 var (
-	// Some objects, which are taken in loose.
+	// A few objects, which are unpacked to loose ones.
 	smallDrift = drift{commits: 5, blobs: 5, size: 2 << 10, loose: 5}
-	// A pack each way, or several in the long form, with deltas against what both have.
+	// One pack each way, or several in the long form, with deltas against what both have.
 	largeDrift = drift{commits: 40, blobs: gittest.Rounds(70, 200), size: 60 << 10, loose: 20}
 )
 
-// newPair makes two bare repositories of a common past in a directory.
+// newPair makes two bare repositories with a common past in a directory.
 func (m *machine) newPair(dir string, d drift) (*pair, error) {
 	rng := m.random(1 << 30)
 	var failed error
@@ -209,7 +209,7 @@ func (p *pair) look(m *machine) error {
 	return nil
 }
 
-// past is a history for git fast-import.
+// past returns a history for git fast-import.
 func past(rng *rand.Rand, ref, from string, commits, blobs, size int) string {
 	var b strings.Builder
 	text := func() string {
@@ -229,7 +229,7 @@ func past(rng *rand.Rand, ref, from string, commits, blobs, size int) string {
 	same := text()
 	for i := range commits {
 		commit(fmt.Sprint("commit ", i))
-		content := same + text()[:100] // most of it is a delta of the version before
+		content := same + text()[:100] // so that it is a small delta against the version before
 		fmt.Fprintf(&b, "M 100644 inline dir%d/file%d\ndata %d\n%s\n", i%5, i%20, len(content), content)
 	}
 	if blobs > 0 {
@@ -252,7 +252,7 @@ func word(n uint64) (b [8]byte) {
 	return b
 }
 
-// link copies a repository by links to its files: git replaces files, and never changes one.
+// link copies a repository as hard links to its files: git replaces files, and never modifies one.
 func link(from, to string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -266,7 +266,7 @@ func link(from, to string) error {
 	})
 }
 
-// copyOf is a pair to be ruined.
+// copyOf returns a copy of the pair, which may be ruined.
 func (p *pair) copyOf(t testing.TB, dir string) *pair {
 	t.Helper()
 	c := *p
@@ -279,10 +279,10 @@ func (p *pair) copyOf(t testing.TB, dir string) *pair {
 	return &c
 }
 
-// files is where the files of a repository are seen.
+// files returns where this process sees the files of a repository.
 func (p *pair) files(who int) string { return p.root[who] + p.dir[who] }
 
-// git is a git command in a repository.
+// git returns a git command in a repository.
 func (m *machine) git(p *pair, who int, args ...string) *exec.Cmd {
 	args = append(append(slices.Clone(p.via[who]), "git", "-C", p.dir[who]), args...)
 	cmd := exec.Command(args[0], args[1:]...)
@@ -290,13 +290,13 @@ func (m *machine) git(p *pair, who int, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// objects is the names of all objects of a store, ascending.
+// objects returns the names of all objects of a store, ascending.
 func (m *machine) objects(p *pair, who int) ([]string, error) {
 	out, err := run(m.git(p, who, "cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--buffer"))
 	return strings.Fields(out), err
 }
 
-// fsck is what git has to say against a store, or go-git.
+// fsck returns what git, or else go-git, finds wrong with a store.
 func (m *machine) fsck(p *pair, who int) string {
 	out, err := m.git(p, who, "fsck", "--full", "--strict", "--no-dangling", "--no-progress").CombinedOutput()
 	if err != nil {
@@ -308,7 +308,7 @@ func (m *machine) fsck(p *pair, who int) string {
 	return string(out)
 }
 
-// outside is a checksum of everything in a bare repository that is no object.
+// outside returns a checksum of everything in a bare repository that is not an object.
 func outside(dir string) (string, error) {
 	h := sha256.New()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -332,7 +332,7 @@ func outside(dir string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), err
 }
 
-// leftovers is the temporary files and directories in an object directory.
+// leftovers returns the temporary files and directories in an object directory.
 func (p *pair) leftovers(who int) []string {
 	var all []string
 	for _, pattern := range []string{"tmp_*", "pack/tmp_*", "pack/.tmp*", "??/tmp_*"} {
@@ -342,7 +342,7 @@ func (p *pair) leftovers(who int) []string {
 	return all
 }
 
-// without is what is in all and not in some; both are ascending.
+// without returns what is in all but not in some; both are ascending.
 func without(all, some []string) []string {
 	var rest []string
 	for _, s := range all {

@@ -20,10 +20,10 @@ import (
 
 // The ways in which two sides can be joined.
 const (
-	nested  = "nested"  // Bob's is Alice's transport
-	sockets = "sockets" // both have one socket for standard input and output
-	fifos   = "fifos"   // both have a transport of two processes
-	relayed = "relayed" // both have ssh to a real switchboard
+	nested  = "nested"  // Bob's side is Alice's transport
+	sockets = "sockets" // each has a socket as its standard input and output
+	fifos   = "fifos"   // each has a transport of two processes
+	relayed = "relayed" // each has an ssh to a real switchboard
 )
 
 // syncOptions say how a sync is run.
@@ -32,14 +32,14 @@ type syncOptions struct {
 	timeout time.Duration // --timeout of both sides, and --wait; 0 is a minute
 	args    [2][]string   // further arguments
 	before  [2]string     // shell commands before each side's git
-	vars    [2]string     // assignments to variables for it
-	shim    [2]string     // a piece of shell that Alice or Bob runs in place of git's children, with "$git" for git itself
+	vars    [2]string     // variable assignments for it
+	shim    [2]string     // shell code that runs in place of each git child of a side, with "$git" for git itself
 	env     []string
 	board   *board   // for relayed
-	tty     *os.File // Alice's controlling terminal, if she has one; she is its session's leader
+	tty     *os.File // Alice's controlling terminal, if any; she is its session leader
 }
 
-// side is what became of one side.
+// side is one side of a sync.
 type side struct {
 	out, err, exit string // files
 	cmd            *exec.Cmd
@@ -56,7 +56,7 @@ type running struct {
 
 var marks atomic.Int64
 
-// start starts both sides on the pair. dir is for files.
+// start starts both sides on the pair. Their output files go into dir.
 func (m *machine) start(t testing.TB, p *pair, dir string, o syncOptions) *running {
 	t.Helper()
 	mark := fmt.Sprintf("%d.%d", os.Getpid(), marks.Add(1))
@@ -78,16 +78,16 @@ func (m *machine) start(t testing.TB, p *pair, dir string, o syncOptions) *runni
 	if timeout == 0 {
 		timeout = time.Minute
 	}
-	// expression runs a side in a shell, and notes its exit status.
+	// expression returns the shell command of a side.
 	expression := func(who int, transport string) string {
-		// A side whose peer is killed before it has come would wait for ever, as it is meant to.
+		// Without --wait, a side whose peer is killed before it comes would wait for ever, as it should.
 		args := append([]string{"--wait", max(timeout, 10*time.Second).String(), "--timeout", timeout.String(), "--summary"}, o.args[who]...)
 		before := o.before[who]
 		if before != "" {
 			before += "; "
 		}
 		call := fmt.Sprintf("git -C %s aig-sync", quote(p.dir[who]))
-		if o.shim[who] != "" { // git would put its own programs first
+		if o.shim[who] != "" { // not by way of git, which would put its own programs first in PATH
 			call = fmt.Sprintf("sh -c %s sh", quote(fmt.Sprintf(`cd %s && PATH=%s:$PATH && exec git-aig-sync "$@"`,
 				quote(p.dir[who]), quote(shim(t, dir, who, o.shim[who])))))
 		}
@@ -168,7 +168,7 @@ func (m *machine) start(t testing.TB, p *pair, dir string, o syncOptions) *runni
 	return r
 }
 
-// shim makes a directory with a git of our own.
+// shim makes a directory with a git of our own in it.
 func shim(t testing.TB, dir string, who int, script string) string {
 	t.Helper()
 	git, err := exec.LookPath("git")
@@ -216,11 +216,11 @@ func token(t testing.TB, s *side) string {
 	}
 }
 
-// tooLong is how long a sync may take to end, beyond its --timeout: what it takes to end a transport that has to be
-// killed, and a slow machine.
+// tooLong is how long a sync may take to end, beyond its --timeout: it allows for a transport that has to be killed, and for a
+// slow machine.
 const tooLong = 2 * time.Minute
 
-// end waits until no process of the sync is left. What is left after the limit is an error.
+// end waits until no process of the sync is left. Any that is left after the limit is an error.
 func (r *running) end(t testing.TB, limit time.Duration) (left []process) {
 	t.Helper()
 	if left = r.await(limit); len(left) > 0 {
@@ -236,9 +236,9 @@ func (r *running) end(t testing.TB, limit time.Duration) (left []process) {
 
 // outcome is how a side ended.
 type outcome struct {
-	status  int // as a shell has it; unknown for one whose shell was killed
+	status  int // as a shell reports it; unknown if the side's shell was killed
 	promise bool
-	fatal   string // its last line, if that begins so
+	fatal   string // its last line, if that begins with "fatal"
 	said    string // all of standard error
 }
 
@@ -270,7 +270,7 @@ func (r *running) outcome(who int) outcome {
 	return o
 }
 
-// checked is what was found after a sync that something was done to.
+// checked counts what was found after a disturbed sync.
 type checked struct {
 	promises, falsePromises, lost, changed, unsound, nextFailed, left, unswept int
 }
@@ -286,8 +286,8 @@ func (c *checked) add(d checked) {
 	c.unswept += d.unswept
 }
 
-// check looks at the stores after a sync that something was done to: nothing that was there is lost or changed, what
-// came is sound, and whoever has promised that both hold everything was right.
+// check examines the stores after a disturbed sync: nothing that was there is lost or changed, what came is sound, and a side
+// that promised that both hold everything was right.
 func (m *machine) check(t testing.TB, p *pair, r *running) (c checked) {
 	t.Helper()
 	var has [2][]string
@@ -327,8 +327,8 @@ func (m *machine) check(t testing.TB, p *pair, r *running) (c checked) {
 	return c
 }
 
-// next runs the sync again with nothing done to it, after which the stores must be equal, and shows that git sweeps what
-// is left in them.
+// next runs the sync again, undisturbed, after which the stores must be equal, and checks that git sweeps what is left in
+// them.
 func (m *machine) next(t testing.TB, p *pair, dir string) (c checked) {
 	t.Helper()
 	r := m.start(t, p, dir, syncOptions{form: sockets})
@@ -363,11 +363,11 @@ func (m *machine) next(t testing.TB, p *pair, dir string) (c checked) {
 
 // board is a real switchboard.
 type board struct {
-	ssh string // a vanilla ssh to it, for a command to be appended
+	ssh string // an ssh command line to it, to which a command is appended
 	cmd *exec.Cmd
 }
 
-// newBoard starts one that is there until the end of the test, and ends well.
+// newBoard starts a switchboard that runs until the end of the test, and must end well.
 func (m *machine) newBoard(t *testing.T) *board {
 	t.Helper()
 	b := m.startBoard(t)
@@ -385,7 +385,7 @@ func (m *machine) startBoard(t *testing.T) *board {
 	dir := t.TempDir()
 	hostKey, known := filepath.Join(dir, "host key"), filepath.Join(dir, "known_hosts")
 	cmd := exec.Command(filepath.Join(m.bin, "aig-switchboard"), "--listen", "127.0.0.1:0", "--host-key", hostKey)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when a test times out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // even if a test times out
 	log := create(t, filepath.Join(dir, "log"))
 	defer log.Close()
 	cmd.Stderr = log
@@ -410,10 +410,10 @@ func (m *machine) startBoard(t *testing.T) *board {
 		" -o GlobalKnownHostsFile=none -o UserKnownHostsFile=" + quote(`"`+known+`"`) + " -p " + port + " 127.0.0.1"}
 }
 
-// rounds runs f for each round, two at a time, since they mostly wait.
+// rounds runs f for each round, two at a time, as they mostly wait.
 func rounds(n int, f func(round int)) { roundsBeside(2, n, f) }
 
-// roundsBeside runs f for each round, so many at a time.
+// roundsBeside runs f for each round, width at a time.
 func roundsBeside(width, n int, f func(round int)) {
 	var workers sync.WaitGroup
 	var next atomic.Int64
@@ -431,7 +431,7 @@ func roundsBeside(width, n int, f func(round int)) {
 	workers.Wait()
 }
 
-// lasts is how long a sync takes with nothing done to it.
+// lasts returns how long an undisturbed sync takes.
 func (m *machine) lasts(t *testing.T, p *pair) time.Duration {
 	t.Helper()
 	m.lasting.Lock()
@@ -455,7 +455,7 @@ func moment(rng *rand.Rand, of time.Duration) time.Duration {
 	return time.Duration(rng.Float64() * float64(of))
 }
 
-// well tells whether a side has ended as it should: done, failed with a reason, or by a signal that it may have got.
+// well reports whether a side ended as it should: done, failed with a reason, or by a signal that it may have got.
 func (o outcome) well(signals ...syscall.Signal) bool {
 	switch o.status {
 	case 0:
@@ -468,5 +468,5 @@ func (o outcome) well(signals ...syscall.Signal) bool {
 	return slices.ContainsFunc(signals, func(s syscall.Signal) bool { return o.status == 128+int(s) })
 }
 
-// end is how it ended, for a log.
+// end returns how it ended, for a log.
 func (o outcome) end() string { return fmt.Sprintf("%d %s", o.status, o.fatal) }

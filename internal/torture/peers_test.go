@@ -46,9 +46,9 @@ type peerSide struct {
 	context string
 	holds   bool // it is git-remote-aig, which looks at the references and then pulls
 
-	before map[string]string // every file of the repository with what is in it
+	before map[string]string // every file of the repository with its content
 	had    []string          // the names of its objects, ascending
-	due    []string          // the same when all has been done, ascending
+	due    []string          // the same after a complete session
 }
 
 // peers are two people who trust each other.
@@ -56,11 +56,11 @@ type peers struct {
 	sides [2]*peerSide
 }
 
-// drifted is what one side has and the other one has not.
+// drifted is what one side has and the other lacks.
 type drifted struct {
-	commits int // each with a file; a tag and a branch stand at the last one
-	blobs   int // in packs, and nothing points to them
-	loose   int // the same, but loose
+	commits int // each with a file; a tag and a branch point to the last one
+	blobs   int // dangling blobs in packs
+	loose   int // loose dangling blobs
 	size    int // of each of these blobs, which are random, in bytes
 	config  [2]string
 }
@@ -71,7 +71,7 @@ func newPeers(t testing.TB, random *mathrand.Rand, drift [2]drifted) *peers {
 	return newPeersOf(t, oid.SHA1, random, drift)
 }
 
-// newPeersOf is newPeers with that object format.
+// newPeersOf is newPeers with the given object format.
 func newPeersOf(t testing.TB, format oid.Format, random *mathrand.Rand, drift [2]drifted) *peers {
 	t.Helper()
 	p := new(peers)
@@ -103,7 +103,7 @@ func newPeersOf(t testing.TB, format oid.Format, random *mathrand.Rand, drift [2
 	return join(p.sides[0], p.sides[1])
 }
 
-// join makes peers of two sides: each is to get what the other one has.
+// join makes peers of two sides, each of which is to get what the other has.
 func join(a, b *peerSide) *peers {
 	p := &peers{sides: [2]*peerSide{a, b}}
 	union := slices.Concat(a.had, b.had)
@@ -117,19 +117,19 @@ func join(a, b *peerSide) *peers {
 	return p
 }
 
-// fetching makes Alice git, which fetches from Bob: nothing goes from her to him.
+// fetching lets Alice's git fetch from Bob: nothing goes from her to him.
 func (p *peers) fetching() *peers {
 	alice, bob := *p.sides[0], *p.sides[1]
 	alice.holds, bob.due = true, bob.had
 	return &peers{sides: [2]*peerSide{&alice, &bob}}
 }
 
-// fastImport puts a stream into a pack.
+// fastImport imports a stream as a pack.
 func fastImport(repo *gittest.Repo, stream string) {
 	repo.GitIn(stream, "-c", "fastimport.unpackLimit=1", "fast-import", "--quiet")
 }
 
-// history is commits on a branch, and an annotated tag, for git fast-import.
+// history returns commits on a branch and an annotated tag, for git fast-import.
 func history(branch, what string, commits int) string {
 	const who = "committer A U Thor <author@example.com> 1112911993 -0700\n"
 	var s strings.Builder
@@ -147,7 +147,7 @@ func history(branch, what string, commits int) string {
 	return s.String()
 }
 
-// blobs is blobs of random content for git fast-import.
+// blobs returns blobs of random content, for git fast-import.
 func blobs(random *mathrand.Rand, n, size int) string {
 	var s strings.Builder
 	var seed [32]byte
@@ -163,7 +163,7 @@ func blobs(random *mathrand.Rand, n, size int) string {
 	return s.String()
 }
 
-// newKey is a key, and trusting the trust in one, as users have them.
+// newKey makes a key, and trusting the trust in one, as users have them.
 func newKey(t testing.TB) ssh.Signer {
 	t.Helper()
 	_, key, err := ed25519.GenerateKey(rand.Reader)
@@ -194,7 +194,7 @@ func trusting(t testing.TB, key ssh.Signer) identity.Trust {
 	return trust
 }
 
-// copyOf is the same two people with repositories of their own, ready to be synchronised.
+// copyOf returns the same two people with copies of the repositories, ready to be synchronised.
 func (p *peers) copyOf(t testing.TB) *peers {
 	t.Helper()
 	dir := t.TempDir()
@@ -213,7 +213,7 @@ func (p *peers) copyOf(t testing.TB) *peers {
 	return q
 }
 
-// open does what need not be done anew for every session, since nothing in it depends on the wire.
+// open does what every session can share, since it doesn't depend on the wire.
 func (s *peerSide) open(ctx context.Context) error {
 	var err error
 	if s.store, err = intake.Open(ctx, s.children()); err != nil {
@@ -230,12 +230,12 @@ func (s *peerSide) children() git.Git {
 // ended is how a session ended for one side.
 type ended struct {
 	met  bool  // the peer has been authenticated
-	err  error // nil is the dot at the end of the report
+	err  error // nil means that the report ended with its dot
 	took time.Duration
 }
 
-// sync is what git aig-sync does between its command line and its report, with `-` for a transport, or what git-remote-aig
-// does between git's two questions. It takes the same parts and lets them decide.
+// sync does what git aig-sync does between its command line and its report, with `-` for a transport, or what git-remote-aig
+// does between git's two commands. It uses the same parts and lets them decide.
 func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r ended) {
 	began := time.Now()
 	defer func() { r.took = time.Since(began) }()
@@ -244,7 +244,7 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 		err     error
 	}
 	listed := make(chan listing, 1)
-	list := func() listing { // may be asked for twice
+	list := func() listing { // may be called twice
 		l := <-listed
 		listed <- l
 		return l
@@ -267,7 +267,7 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 	defer func() {
 		link.Close()
 		if arrived {
-			list() // it has ended
+			list() // wait for its end
 		}
 	}()
 	conn, err := link.Meet(ctx)
@@ -289,7 +289,7 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 	return ended{met: true, err: link.Explain(err)}
 }
 
-// files is every file below a directory with what is in it, and every directory that is somebody's temporary one.
+// files returns every file below a directory with its content, and every temporary directory.
 func files(dir string) (map[string]string, error) {
 	all := make(map[string]string)
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -308,13 +308,13 @@ func files(dir string) (map[string]string, error) {
 	return all, err
 }
 
-// objects is the names of all objects, ascending.
+// objects returns the names of all objects, ascending.
 func (s *peerSide) objects() ([]string, error) {
 	out, err := s.git("cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--buffer")
 	return strings.Fields(out), err
 }
 
-// git runs git in the repository and returns all that it says.
+// git runs git in the repository and returns all its output.
 func (s *peerSide) git(args ...string) (string, error) {
 	cmd := exec.Command("git", args...)
 	cmd.Dir, cmd.Env = s.dir, s.env

@@ -9,39 +9,39 @@ import (
 	"time"
 )
 
-// fault is what a pipe does to the bytes that go one way, beside passing them on.
+// fault is what one way of a pipe does to the bytes that it passes on.
 type fault struct {
 	kind faultKind
 	at   int64 // how many bytes arrive before it happens
-	mask byte  // of flip: the bits that change
+	mask byte  // for flip: the bits that change
 
-	patch   []byte // stands in the place of what was sent, from byte patchAt on
+	patch   []byte // replaces what was sent, from byte patchAt on
 	patchAt int64
 
-	harmful bool // the session need not succeed, though nothing happens
+	harmful bool // the session may fail even if the fault doesn't happen
 
-	piece  func() int           // how many bytes arrive at a time; nil is as they were sent
-	single bool                 // nothing arrives before what came before it has been read
-	delay  func() time.Duration // of what arrives; nil is none
-	yields time.Duration        // nothing arrives before nothing has been sent the other way for so long
+	piece  func() int           // how many bytes arrive at a time; nil means as they were sent
+	single bool                 // nothing arrives until all that came before it has been read
+	delay  func() time.Duration // of what arrives; nil means none
+	yields time.Duration        // nothing arrives until the other way has been quiet for that long
 }
 
 type faultKind int
 
 const (
 	none   faultKind = iota
-	cut              // the pipe breaks, both ways at once: the reader finds an end, the writer a broken pipe
+	cut              // the pipe breaks both ways at once: readers get an end of file, writers a broken pipe
 	half             // this way ends, and the other one goes on
-	freeze           // nothing arrives any more, not even an end
+	freeze           // nothing more arrives, not even an end of file
 	flip             // one byte is altered
 )
 
 var faultNames = map[faultKind]string{none: "nothing", cut: "cut", half: "one way cut", freeze: "frozen", flip: "flipped"}
 
-// end is what one side has of a pipe: its standard input and output. Whoever uses them closes them.
+// end is one side's end of a pipe: its standard input and output. Whoever uses them closes them.
 type end struct{ in, out *os.File }
 
-// The two ways of a pipe: way i leads from side i to the other one.
+// pipe is a pipe of two ways: way i leads from side i to the other.
 type pipe struct {
 	ends [2]end
 	ways [2]*way
@@ -55,15 +55,15 @@ type way struct {
 	src, dst *os.File
 	passed   int64
 	keep     bool
-	record   []byte        // of what has arrived, if keep
-	silent   chan struct{} // closed when the sender has gone
+	record   []byte        // what has arrived, if keep
+	silent   chan struct{} // closed when the sender is gone
 
 	mu      sync.Mutex
-	sent    time.Time // when the sender last said something
+	sent    time.Time // when the sender last sent something
 	reached bool      // the fault has happened
 }
 
-// newPipe makes a pipe with these faults. What arrives is recorded if keep is set.
+// newPipe makes a pipe with these faults. If keep is set, it records what arrives.
 func newPipe(t testing.TB, faults [2]fault, keep bool) *pipe {
 	t.Helper()
 	p := new(pipe)
@@ -78,7 +78,7 @@ func newPipe(t testing.TB, faults [2]fault, keep bool) *pipe {
 	return p
 }
 
-// newWay makes one direction, and gives both ends what they need of it. It is its own other direction.
+// newWay makes one direction, and gives both ends their file of it. Its other is itself until newPipe sets it.
 func newWay(t testing.TB, f fault, from, to *end) *way {
 	t.Helper()
 	w := &way{fault: f, silent: make(chan struct{}), sent: time.Now()}
@@ -93,8 +93,8 @@ func newWay(t testing.TB, f fault, from, to *end) *way {
 	return w
 }
 
-// wait waits until the pipe has gone, as it does when both ends have been closed, and tells whether anything has happened
-// that may keep a session from succeeding.
+// wait waits until the pipe is gone, which it is once both ends are closed, and reports whether anything happened that may keep
+// a session from succeeding.
 func (p *pipe) wait() (reached bool) {
 	p.over.Wait()
 	return p.ways[0].happened() || p.ways[1].happened()
@@ -131,17 +131,17 @@ func (w *way) run() {
 	case broken && w.kind == half:
 		w.dst.Close()
 	}
-	// A receiver that goes early is no fault of the pipe's: the sender can say the rest.
+	// A receiver that leaves early is not a fault of the pipe: the sender can still send the rest.
 	io.Copy(io.Discard, w.src)
 	close(w.silent)
 	w.src.Close()
 	if w.kind == freeze {
-		<-w.other.silent // the receiver has gone as well
+		<-w.other.silent // the receiver is gone too
 	}
 	w.dst.Close()
 }
 
-// read hands on what is sent, as it comes, until the end or an error.
+// read passes on what is sent, as it comes, until the end or an error.
 func (w *way) read(hand func([]byte) error) error {
 	buf := make([]byte, 32<<10)
 	for {
@@ -160,7 +160,7 @@ func (w *way) read(hand func([]byte) error) error {
 	}
 }
 
-// later delivers what is sent after its delay, in the order in which it was sent.
+// later delivers what is sent after a delay, in order.
 func (w *way) later() error {
 	type parcel struct {
 		due   time.Time
@@ -186,7 +186,7 @@ func (w *way) later() error {
 	return errors.Join(err, <-result)
 }
 
-// deliver passes bytes on, and does what is to be done to them.
+// deliver passes bytes on, and applies the fault to them.
 func (w *way) deliver(b []byte) error {
 	for len(b) > 0 {
 		n := len(b)
@@ -222,7 +222,7 @@ func (w *way) happen() error {
 	return errFault
 }
 
-// alter alters in place what comes next.
+// alter applies patch and flip to the next bytes, in place, and records them.
 func (w *way) alter(b []byte) []byte {
 	for i := range b {
 		at := w.passed + int64(i)
@@ -240,7 +240,7 @@ func (w *way) alter(b []byte) []byte {
 	return b
 }
 
-// drained waits until the receiver has read everything; not for ever, for it may have gone.
+// drained waits until the receiver has read everything, but for a second at most, as it may be gone.
 func (w *way) drained() {
 	for began := time.Now(); unread(w.dst) > 0 && time.Since(began) < time.Second; {
 		time.Sleep(20 * time.Microsecond)

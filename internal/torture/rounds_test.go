@@ -22,38 +22,38 @@ import (
 	"aig/internal/oid"
 )
 
-// hangs is when a round does not end any more: far beyond every timeout.
+// hangs is how long a round may take before it counts as hanging: far longer than every timeout.
 const hangs = 5 * time.Minute
 
-// bench is where rounds of sessions are played, each on the same two repositories.
+// bench plays rounds of sessions, each on the same two repositories.
 type bench struct {
 	peers   *peers
 	timeout time.Duration // of each side, for silence
-	workers int           // rounds at the same time
-	heal    int           // every so many rounds the same is done again without a fault; 0 is never
+	workers int           // how many rounds run at the same time
+	heal    int           // how often, in rounds, the session is repeated without a fault; 0 is never
 }
 
 // play is what happens to one session.
 type play struct {
 	faults [2]fault // by way: 0 is from Alice to Bob
-	server int      // who is the SSH server, 0 or 1; anything else is as they elect
+	server int      // which side is the SSH server, 0 or 1; anything else leaves it to the election
 	keep   bool     // record what goes through
 }
 
 const elected = -1
 
-// tally is what has come of rounds.
+// tally counts the outcomes of rounds.
 type tally struct {
 	mu      sync.Mutex
 	rounds  int
-	dots    int // sides that said that both hold everything, and it was so
-	false   int // and it was not so
+	dots    int // sides that said that both hold everything, and were right
+	false   int // the same, but wrong
 	grown   int // stores that have got something
-	damaged int // stores that are not what they were, or hold something that nobody gave
-	fsck    int // stores of which git fsck has something to say
+	damaged int // stores that have lost or changed something, or hold something that nobody gave
+	fsck    int // stores that git fsck complains about
 	left    int // stores in which something is left behind
-	status  int // failures that are not exit status 128
-	healed  int // rounds that the next one made good
+	status  int // failures whose exit status is not 128
+	healed  int // rounds that a repetition completed
 	longest time.Duration
 }
 
@@ -63,7 +63,7 @@ func (y *tally) add(n *int) {
 	*n++
 }
 
-// figures logs the row of a table.
+// figures logs a row of the table of figures.
 func (y *tally) figures(t testing.TB, what string) {
 	t.Helper()
 	gittest.Figures(t, what, y.rounds, "true dots %d, false dots %d, stores grown %d, damaged %d, fsck findings %d, "+
@@ -71,7 +71,7 @@ func (y *tally) figures(t testing.TB, what string) {
 		y.status, y.healed, y.longest.Seconds())
 }
 
-// newRandom is a source of randomness for a test, whose seed is logged.
+// newRandom returns a source of random numbers for each round of a test, and logs its seed.
 func newRandom(t testing.TB) func(round int) *mathrand.Rand {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
@@ -84,7 +84,7 @@ func newRandom(t testing.TB) func(round int) *mathrand.Rand {
 	return func(round int) *mathrand.Rand { return mathrand.New(mathrand.NewPCG(seed, uint64(round))) }
 }
 
-// play plays n rounds, and checks after each of them what must never be otherwise.
+// play plays n rounds, and after each checks what must always hold.
 func (b *bench) play(t *testing.T, n int, of func(round int) play) *tally {
 	t.Helper()
 	y := &tally{rounds: n}
@@ -108,10 +108,10 @@ func (b *bench) play(t *testing.T, n int, of func(round int) play) *tally {
 	return y
 }
 
-// blamesKey matches what a side says of a key that isn't the right one: the peer's, and its own.
+// blamesKey matches what a side says of a wrong key, the peer's or its own.
 var blamesKey = regexp.MustCompile("which is not trusted|does not trust our key")
 
-// round plays one round and puts the repositories back to what they were.
+// round plays one round and restores the repositories.
 func (b *bench) round(t *testing.T, y *tally, p *peers, round int, l play) {
 	what := fmt.Sprintf("round %d, %s at %d and %s at %d, server %d", round, faultNames[l.faults[0].kind], l.faults[0].at,
 		faultNames[l.faults[1].kind], l.faults[1].at, l.server)
@@ -146,15 +146,15 @@ func (b *bench) round(t *testing.T, y *tally, p *peers, round int, l play) {
 // result is how a session ended for both.
 type result struct {
 	sides   [2]ended
-	reached bool    // something has happened to it
-	ways    [2]*way // what has gone through
+	reached bool    // something happened that may keep it from succeeding
+	ways    [2]*way // the ways of its pipe
 }
 
 func (r result) done() bool { return r.sides[0].err == nil && r.sides[1].err == nil }
 
 func (r result) String() string { return fmt.Sprintf("%v; %v", r.sides[0].err, r.sides[1].err) }
 
-// session is one session over a pipe.
+// session runs one session over a pipe.
 func (b *bench) session(t *testing.T, p *peers, l play, what string) (r result) {
 	for i := range l.faults {
 		if l.server == 0 || l.server == 1 {
@@ -173,7 +173,7 @@ func (b *bench) session(t *testing.T, p *peers, l play, what string) (r result) 
 	return r
 }
 
-// mustEnd ends everything, and shows where it stands, if it is not stopped in time.
+// mustEnd ends the whole test, and shows where it hangs, unless its timer is stopped in time.
 func mustEnd(what string) *time.Timer {
 	return time.AfterFunc(hangs, func() {
 		pprof.Lookup("goroutine").WriteTo(os.Stderr, 1)
@@ -194,8 +194,7 @@ func preferred(server bool) []byte {
 	return make([]byte, 8)
 }
 
-// judge compares what the sides have said with what is there. It returns how many say that both hold everything, and are
-// right.
+// judge compares what the sides said with what is there. It returns how many say that both hold everything, and are right.
 func (y *tally) judge(t *testing.T, p *peers, what string, r result) (dots int) {
 	all := true
 	for _, s := range p.sides {
@@ -225,11 +224,11 @@ func (y *tally) judge(t *testing.T, p *peers, what string, r result) (dots int) 
 	return dots
 }
 
-// stored is a file that may come into a repository.
+// stored matches a file that a session may add to a repository.
 var stored = regexp.MustCompile(`^objects/(?:[0-9a-f]{2}/[0-9a-f]{38,62}|pack/(pack-[0-9a-f]{40,64})\.(?:pack|idx|rev))$`)
 
-// inspect looks at everything in the repository. It must be as it was, or have whole packs or objects more, of what the
-// other side has, and nothing else. It tells whether it holds all that it is to get.
+// inspect checks everything in the repository. It must be as it was, or have complete packs or objects more, of what the other
+// side has, and nothing else. It reports whether the repository holds all that it is to get.
 func (s *peerSide) inspect(y *tally) (whole bool, err error) {
 	now, err := files(s.dir)
 	if err != nil {
@@ -286,7 +285,7 @@ func (s *peerSide) inspect(y *tally) (whole bool, err error) {
 	return len(has) == len(s.due), nil
 }
 
-// restore makes the repository what it was, if there is only something more in it.
+// restore removes what has been added to the repository.
 func (s *peerSide) restore() error {
 	now, err := files(s.dir)
 	for path := range now {
@@ -297,7 +296,7 @@ func (s *peerSide) restore() error {
 	return err
 }
 
-// leaks is what must not have grown when a test is over.
+// leaks counts what must not have grown when a test is over.
 type leaks struct {
 	goroutines int
 	files      int
@@ -312,7 +311,7 @@ func newLeaks(t *testing.T) leaks {
 	return leaks{runtime.NumGoroutine(), openFiles(), children(), temp}
 }
 
-// openFiles is how many files this process has open; -1 where that cannot be told.
+// openFiles returns how many files this process has open, or -1 where it can't tell.
 func openFiles() int {
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -321,16 +320,15 @@ func openFiles() int {
 	return len(fds)
 }
 
-// children is the processes that this one has started, ended ones for which nobody has waited among them; none where that
-// cannot be told.
+// children returns this process's child processes, including zombies, or none where it can't tell.
 func children() (pids []int) {
 	files, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, file := range files {
 		stat, err := os.ReadFile(file)
 		if err != nil {
-			continue // it has gone
+			continue // it is gone
 		}
-		// proc(5): number, name in parentheses, state, parent's number
+		// proc(5): pid, name in parentheses, state, parent's pid
 		var pid, parent int
 		var state string
 		_, rest, _ := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " ")
@@ -342,7 +340,7 @@ func children() (pids []int) {
 	return pids
 }
 
-// check waits for what is about to end, and fails for what does not.
+// check waits for what is about to end, and fails if something doesn't.
 func (l leaks) check(t *testing.T) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// unread is how many bytes of a pipe, whose writing end this is, nobody has read.
+// unread returns how many bytes nobody has read yet of a pipe, of which f is the writing end.
 func unread(f *os.File) (n int) {
 	raw, err := f.SyscallConn()
 	if err == nil {

@@ -4,5 +4,5 @@ package torture
 
 import "os"
 
-// unread cannot be told here.
+// unread returns 0: this system can't tell.
 func unread(*os.File) int { return 0 }

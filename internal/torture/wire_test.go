@@ -15,7 +15,7 @@ const (
 	flipFirst = 4 << 10  // every byte up to here is altered
 )
 
-// one is a fault in one way, and nothing in the other.
+// one returns a fault in one way, and none in the other.
 func one(way int, f fault) (faults [2]fault) {
 	faults[way] = f
 	return faults
@@ -23,7 +23,7 @@ func one(way int, f fault) (faults [2]fault) {
 
 var wayNames = [2]string{"Alice to Bob", "Bob to Alice"}
 
-// place is the byte of a round: in the long form one after the other, in the short one anywhere below n.
+// place returns the byte that a round is about: one after another in the long form, a random one below n in the short one.
 func place(random *mathrand.Rand, round, n int) int64 {
 	if gittest.Torture {
 		return int64(round % n)
@@ -31,12 +31,12 @@ func place(random *mathrand.Rand, round, n int) int64 {
 	return random.Int64N(int64(n))
 }
 
-// A pipe that breaks at any byte of the first 64 KiB, whoever is the SSH server: nobody says that both hold everything
-// unless they do, failures are exit status 128, the stores are what they were or have something whole more, and the same
-// again makes it good.
+// A pipe breaks at any byte of the first 64 KiB, whichever side is the SSH server: no side says that both hold everything unless
+// they do, failures have exit status 128, the stores are as they were or have complete objects more, and the same session again
+// completes.
 //
-// Here Alice has 66 KB to give, which Bob keeps as a pack, and he has nothing. The two run the same code; each byte of a
-// session both ways is next.
+// Here Alice has 66 KB to give, which Bob keeps as a pack, and he has nothing. The two run the same code; the next test goes
+// through each byte of a session both ways.
 func TestTortureWireCutFirst(t *testing.T) {
 	random := newRandom(t)
 	drift := [2]drifted{{blobs: 110, size: 600}}
@@ -50,8 +50,8 @@ func TestTortureWireCutFirst(t *testing.T) {
 	y.figures(t, "cut in the first 64 KiB, of one pack")
 }
 
-// The same at every byte of small sessions in which both have something to give: commits, a tag and blobs that nothing
-// points to. Bob keeps what he gets as a pack, Alice hers loose.
+// The same at every byte of small sessions in which both have something to give: commits, a tag and dangling blobs. Bob keeps
+// what he gets as a pack, Alice as loose objects.
 func TestTortureWireCutSmall(t *testing.T) {
 	random := newRandom(t)
 	b := bench{peers: newPeers(t, random(-1), small), timeout: 20 * time.Second, workers: 4, heal: 16}
@@ -60,7 +60,7 @@ func TestTortureWireCutSmall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			y := b.play(t, gittest.Rounds(24, lengths[way]), func(round int) play {
 				at := round % lengths[way]
-				if !gittest.Torture { // where the packs are, and what is said behind them
+				if !gittest.Torture { // only the packs, and what follows them
 					at = lengths[way] - 1 - random(round).IntN(1500)
 				}
 				return play{faults: one(way, fault{kind: cut, at: int64(at)}), server: (round + way) % 2}
@@ -70,7 +70,7 @@ func TestTortureWireCutSmall(t *testing.T) {
 	}
 }
 
-// The same in SHA-256 repositories, and where git fetches: then nothing comes to Bob, and what he says of Alice is true.
+// The same in SHA-256 repositories, and with git fetching: nothing comes to Bob then, and what he says of Alice is true.
 func TestTortureWireCutOther(t *testing.T) {
 	random := newRandom(t)
 	for _, c := range []struct {
@@ -86,7 +86,7 @@ func TestTortureWireCutOther(t *testing.T) {
 			y := b.play(t, gittest.Rounds(12, 1000), func(round int) play {
 				r, way := random(round), round%2
 				kind := []faultKind{cut, half}[r.IntN(2)]
-				// Half of them behind the handshake.
+				// Half of them anywhere, half of them in the second half, after the handshake.
 				at := lengths[way] - 1 - r.IntN(lengths[way]/(1+r.IntN(2)))
 				return play{faults: one(way, fault{kind: kind, at: int64(at)}), server: elected}
 			})
@@ -95,8 +95,8 @@ func TestTortureWireCutOther(t *testing.T) {
 	}
 }
 
-// small is two repositories that differ in some objects of each kind, and large in several MiB: three packs from Alice,
-// who has packs and gets loose objects, to Bob, who has loose objects and gets packs. (In the short form it is one MiB.)
+// small makes two repositories differ in a few objects of each kind, large in several MiB: three packs from Alice, who has packs
+// and gets loose objects, to Bob, who has loose objects and gets packs. (In the short form it is one MiB.)
 var (
 	small = [2]drifted{
 		{commits: 2, blobs: 5, size: 20},
@@ -108,7 +108,7 @@ var (
 	}
 )
 
-// lengths is how many bytes go through each way in a session without a fault, and some more: sessions differ by a few.
+// lengths returns how many bytes go each way in a session without a fault, and a few more, as sessions vary.
 func (b *bench) lengths(t *testing.T) (n [2]int) {
 	t.Helper()
 	r := b.session(t, b.peers.copyOf(t), play{server: elected}, "a session without a fault")
@@ -121,8 +121,8 @@ func (b *bench) lengths(t *testing.T) (n [2]int) {
 	return n
 }
 
-// A pipe that breaks anywhere in a session of several MiB of whose packs is kept what has come whole: at once,
-// or one way only, or by falling silent, which the timeout ends.
+// A pipe breaks anywhere in a session of several MiB: both ways at once, one way only, or by falling silent, which the timeout
+// ends. The objects that have come complete are kept.
 func TestTortureWireCutLater(t *testing.T) {
 	random := newRandom(t)
 	b := bench{peers: newPeers(t, random(-1), large), timeout: 20 * time.Second, workers: 3, heal: 64}
@@ -141,8 +141,8 @@ func TestTortureWireCutLater(t *testing.T) {
 	y.figures(t, fmt.Sprintf("silent after the first 64 KiB, of several MiB; the timeout is %d s", b.timeout/time.Second))
 }
 
-// A bit of any of the first 4 KiB is altered, either way, whoever is the SSH server. It goes unnoticed only where nothing
-// depends on it: in the numbers of the election, and in the padding of those SSH packets that come before the keys.
+// A bit in any byte of the first 4 KiB is flipped, either way, whichever side is the SSH server. It goes unnoticed only where
+// nothing depends on it: in the numbers of the election, and in the padding of the SSH packets before encryption starts.
 func TestTortureWireFlipFirst(t *testing.T) {
 	random := newRandom(t)
 	b := bench{peers: newPeers(t, random(-1), small), timeout: time.Duration(gittest.Rounds(10, 3)) * time.Second, workers: gittest.Rounds(3, 12), heal: 128}
