@@ -18,8 +18,12 @@ import (
 // memoryMeasured says that watchMemory measures.
 const memoryMeasured = true
 
-// samplingInterval is how often the processes are looked at. It costs less than a hundredth of a core.
-const samplingInterval = 20 * time.Millisecond
+const (
+	// samplingInterval is how often the processes are looked at, at most.
+	samplingInterval = 20 * time.Millisecond
+	// samplingShare bounds what that costs: a fiftieth of a core. Otherwise it slows down the tools that have many threads.
+	samplingShare = 50
+)
 
 // memory samples the descendants of this process, except the pipe's own.
 type memory struct {
@@ -34,12 +38,11 @@ type memory struct {
 func watchMemory(prefix string) *memory {
 	m := &memory{prefix: prefix, cancel: make(chan struct{})}
 	m.done.Go(func() {
-		tick := time.NewTicker(samplingInterval)
-		defer tick.Stop()
 		for {
+			began := time.Now()
 			m.sample()
 			select {
-			case <-tick.C:
+			case <-time.After(max(samplingInterval, samplingShare*time.Since(began))):
 			case <-m.cancel:
 				return
 			}
