@@ -87,7 +87,8 @@ How to read it:
   arrived; where both sides stream at the same time, it is an upper bound. The exit of the other side counts.
 - **memory, program**: the largest peak resident size (VmHWM, mapped files included) of one of the tool's own processes
   (named git-aig-sync, git… or rsync). **all**: the largest sum of anonymous memory (RssAnon) of all processes of both
-  sides, our git children included, the pipe's own left out. Sampled every 20 ms, or less often where that takes more than a fiftieth of a core; the highest of all runs.
+  sides, our git children included, the pipe's own left out. Sampled every 20 ms, or less often where that takes more than a fiftieth
+  of a core; the highest of all runs.
 - After every run, both stores were checked to hold exactly what either had held before.
 `
 
