@@ -176,6 +176,7 @@ func notOfPack(err error) error { return errors.New(err.Error()) }
 func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 	p := &packLinks{names: oid.NewList(l.s.local.Format()), claims: make(map[claim][]byte)}
 	pointing := oid.NewList(l.s.local.Format())
+	var commit []bool // of pointing: whether it is one
 	err := pack.Kinds(func(name []byte, kind links.Kind) error {
 		if kind == 0 {
 			return lie("object %x is in it in a way that git can't read", name)
@@ -189,38 +190,25 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 		p.kinds = append(p.kinds, kind)
 		if kind != links.Blob {
 			pointing.Append(name)
+			commit = append(commit, kind == links.Commit)
 		}
 		return nil
 	})
 	if err != nil || pointing.Len() == 0 {
 		return p, err
 	}
-	commits := oid.NewBitmap(pointing.Len(), nil)
-	for i, at := 0, uint32(0); i < len(p.kinds); i++ {
-		if p.kinds[i] == links.Commit {
-			commits.Add(at)
+	return p, pack.Links(pointing, l.sorter(func(from int, c claim) error {
+		if commit[from] && c.of == coming && c.kind == links.Commit {
+			p.parents = append(p.parents, uint32(c.at))
 		}
-		if p.kinds[i] != links.Blob {
-			at++
-		}
-	}
-	sort := l.sorter(func(from int, c claim) error {
 		if _, made := p.claims[c]; !made {
 			p.claims[c] = pointing.At(from)
 		}
 		if len(p.claims) > maxClaims {
-			return &intake.PackError{Text: fmt.Sprintf("its objects name more than %d others", maxClaims)}
+			return lie("its objects name more than %d others", maxClaims)
 		}
 		return nil
-	})
-	return p, pack.Links(pointing, func(from int, target []byte, kind links.Kind) error {
-		if kind == links.Commit && commits.Has(uint32(from)) {
-			if place, announced := l.s.want.place(target); announced {
-				p.parents = append(p.parents, uint32(place))
-			}
-		}
-		return sort(from, target, kind)
-	})
+	}))
 }
 
 // lookAtOurs notes what objects of our own store say of objects that aren't here. What references reach is complete; objects

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"aig/internal/oid"
 	"aig/internal/reconcile"
@@ -97,10 +98,11 @@ func (w *wanted) lose(i uint32) {
 	w.left++
 }
 
-// received holds the names of what has come, ascending.
+// received holds the names of what has come, ascending. At sorts them when it is first called: a summary only counts them.
 type received struct {
 	*wanted
 	places []uint32
+	sort   func()
 }
 
 func (w *wanted) received() received {
@@ -110,11 +112,13 @@ func (w *wanted) received() received {
 			r.places = append(r.places, uint32(i))
 		}
 	}
-	slices.SortFunc(r.places, func(i, j uint32) int { return bytes.Compare(w.name(int(i)), w.name(int(j))) })
+	r.sort = sync.OnceFunc(func() {
+		slices.SortFunc(r.places, func(i, j uint32) int { return bytes.Compare(w.name(int(i)), w.name(int(j))) })
+	})
 	return r
 }
 
 // Format, Len and At implement oid.Names.
 func (r received) Format() oid.Format { return r.format }
 func (r received) Len() int           { return len(r.places) }
-func (r received) At(i int) []byte    { return r.name(int(r.places[i])) }
+func (r received) At(i int) []byte    { r.sort(); return r.name(int(r.places[i])) }
