@@ -61,7 +61,7 @@ func TestVectorsOfTheProtocol(t *testing.T) {
 	s.common, s.digest = 1, digest
 	mustHold("digest " + hex.EncodeToString(wire.Append(nil, digest)))
 	for server, who := range map[bool]string{false: "client", true: "server"} {
-		mustHold("by the " + who + ":\n\n```\n" + strings.TrimSpace(spaced(frame(wire.TypeCommon, wire.Append(nil, s.saidCommon(server))))))
+		mustHold("from the " + who + ":\n\n```\n" + strings.TrimSpace(spaced(frame(wire.TypeCommon, wire.Append(nil, s.saidCommon(server))))))
 	}
 }
 
