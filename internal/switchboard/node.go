@@ -35,6 +35,9 @@ const (
 	// maxForward bounds a node's command, and maxLine a line from it, in bytes.
 	maxForward = 256
 	maxLine    = 1 << 10
+
+	// waitedBits bounds the milliseconds that a client may have waited: to 278 years, which a [time.Duration] holds.
+	waitedBits = 43
 )
 
 // nodeUser returns the user name with which one node logs in at another; nobody else has it by chance.
@@ -87,7 +90,7 @@ func parseForwarded(payload []byte) (command, error) {
 	if err != nil {
 		return command{}, errExecForm
 	}
-	waited, err := strconv.ParseUint(words[2], 10, 32)
+	waited, err := strconv.ParseUint(words[2], 10, waitedBits)
 	if err != nil {
 		return command{}, errExecForm
 	}

@@ -106,10 +106,10 @@ func TestAcrossNodesMeeting(t *testing.T) {
 		t.Errorf("a was told %q", line)
 	}
 
-	// The node says that b has waited for a minute.
+	// The node says that b has waited for as long as it can say.
 	a = first.meet(t, meetingName, "a")
 	eventually(t, "a waits", func() bool { return first.waitingSides() == 1 })
-	n := dialNode(t, first, "forward 203.0.113.7:77 60000 "+meetingName+" b")
+	n := dialNode(t, first, "forward 203.0.113.7:77 8796093022207 "+meetingName+" b")
 	if line := n.line(); line != waitedLine {
 		t.Errorf("the node was told %q", line)
 	}
@@ -161,7 +161,8 @@ func TestOnlyNodes(t *testing.T) {
 	p.session().exec("forward 203.0.113.7:77 0 " + token).refused("neither new nor a token")
 	for _, text := range []string{
 		"new", token, "help", "forward", "forward 203.0.113.7:77 0 new", "forward 203.0.113.7:77 0 help", "forward 203.0.113.7 0 " + token,
-		"forward host:77 0 " + token, "forward 203.0.113.7:77 -1 " + token, "forward 203.0.113.7:77 0  " + token,
+		"forward host:77 0 " + token, "forward 203.0.113.7:77 -1 " + token, "forward 203.0.113.7:77 8796093022208 " + token,
+		"forward 203.0.113.7:77 0  " + token,
 		"forward 203.0.113.7:77 0 " + token + " a", "forward 203.0.113.7:77 0 " + meetingName + " b c", "forward 203.0.113.7:77 0 " + strings.Repeat("0", 300),
 	} {
 		dialNode(t, first, text).refused("ask for \"new\"")
