@@ -39,18 +39,6 @@ func (b *board) refused(r reason) uint64 {
 	return b.counters.counts[r]
 }
 
-// waitingSides returns how many wait for their other side.
-func (b *board) waitingSides() int {
-	return held(b.waiting)
-}
-
-// held returns how many places of a pool are taken.
-func held(p *pool) int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.held
-}
-
 // logBuffer is a log that can be read while it is written.
 type logBuffer struct {
 	mu  sync.Mutex

@@ -283,7 +283,7 @@ func TestTinyPackets(t *testing.T) {
 		t.Errorf("the line is %q", line)
 	}
 	r.ended()
-	eventually(t, "it is counted", func() bool { return b.refused(flooding) == 1 && b.waitingSides() == 0 })
+	eventually(t, "it is counted", func() bool { return b.refused(flooding) == 1 && b.waiting.number() == 0 })
 	b.run(t, token).refused("nobody is waiting")
 
 	r = b.execs(t, "new")

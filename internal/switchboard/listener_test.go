@@ -35,7 +35,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &failingListener{Listener: ln, errno: errExhausted}
+	l := &failingListener{Listener: ln, errno: syscall.EMFILE}
 	b := startBoardOn(t, l, nil)
 	a, token := b.wait(t)
 	silent := silence(t, b.addr, 1, "")[0]

@@ -24,7 +24,7 @@ func TestMeet(t *testing.T) {
 	b := startBoard(t, nil)
 	for _, letters := range []string{"ab", "ba", "ab"} {
 		first := b.meet(t, meetingName, letters[:1])
-		eventually(t, "one side waits", func() bool { return b.waitingSides() == 1 })
+		eventually(t, "one side waits", func() bool { return b.waiting.number() == 1 })
 		second := b.meet(t, meetingName, letters[1:])
 		if line := second.line(); line != "switched" {
 			t.Fatalf("the joining side was told %q", line)
@@ -45,7 +45,7 @@ func TestMeetReplaces(t *testing.T) {
 	b := startBoard(t, nil)
 	other := b.meet(t, strings.Repeat("f", 32), "a")
 	old := b.meet(t, meetingName, "a")
-	eventually(t, "two sides wait", func() bool { return b.waitingSides() == 2 })
+	eventually(t, "two sides wait", func() bool { return b.waiting.number() == 2 })
 	newer := b.meet(t, meetingName, "a")
 	old.refused("has taken your place")
 	c := b.meet(t, meetingName, "b")
@@ -54,11 +54,11 @@ func TestMeetReplaces(t *testing.T) {
 	}
 	newer.ch.CloseWrite()
 	answered(newer, c)
-	if n := b.waitingSides(); n != 1 {
+	if n := b.waiting.number(); n != 1 {
 		t.Errorf("%d sides wait, want the other meeting's one", n)
 	}
 	other.conn.Close()
-	eventually(t, "nobody waits", func() bool { return b.waitingSides() == 0 })
+	eventually(t, "nobody waits", func() bool { return b.waiting.number() == 0 })
 }
 
 // Two sides that come at the same moment are always joined, whichever was
@@ -90,7 +90,7 @@ func TestMeetLimits(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, func(o *Options) { o.MaxWaiting = 1 })
 	p := b.meet(t, meetingName, "a")
-	eventually(t, "one side waits", func() bool { return b.waitingSides() == 1 })
+	eventually(t, "one side waits", func() bool { return b.waiting.number() == 1 })
 	_, token := b.wait(t)
 	p.refused("too many are waiting here, most of them from your network")
 	b.meet(t, meetingName, "b")

@@ -87,11 +87,8 @@ func parseForwarded(payload []byte) (command, error) {
 		return command{}, errExecForm
 	}
 	addr, err := netip.ParseAddrPort(words[1])
-	if err != nil {
-		return command{}, errExecForm
-	}
-	waited, err := strconv.ParseUint(words[2], 10, waitedBits)
-	if err != nil {
+	waited, err2 := strconv.ParseUint(words[2], 10, waitedBits)
+	if err != nil || err2 != nil {
 		return command{}, errExecForm
 	}
 	asks := words[3]

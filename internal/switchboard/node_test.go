@@ -95,7 +95,7 @@ func TestAcrossNodesMeeting(t *testing.T) {
 	t.Parallel()
 	first, second := startNodes(t, nil)
 	a := first.meet(t, meetingName, "a")
-	eventually(t, "a waits", func() bool { return first.waitingSides() == 1 })
+	eventually(t, "a waits", func() bool { return first.waiting.number() == 1 })
 	b := second.meet(t, meetingName, "b")
 	if line := b.line(); line != "switched" {
 		t.Errorf("b was told %q", line)
@@ -108,7 +108,7 @@ func TestAcrossNodesMeeting(t *testing.T) {
 
 	// The node says that b has waited for as long as it can say.
 	a = first.meet(t, meetingName, "a")
-	eventually(t, "a waits", func() bool { return first.waitingSides() == 1 })
+	eventually(t, "a waits", func() bool { return first.waiting.number() == 1 })
 	n := dialNode(t, first, "forward 203.0.113.7:77 8796093022207 "+meetingName+" b")
 	if line := n.line(); line != waitedLine {
 		t.Errorf("the node was told %q", line)
@@ -255,7 +255,7 @@ func TestWrongNode(t *testing.T) {
 	_, token := stranger.wait(t)
 	second.opt.Rendezvous.(*elsewhere).node = stranger.addr
 	second.run(t, token).refused("can't be reached")
-	if stranger.waitingSides() != 1 {
+	if stranger.waiting.number() != 1 {
 		t.Error("it has been asked")
 	}
 }

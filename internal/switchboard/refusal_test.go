@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -57,7 +58,7 @@ func TestEveryRefusal(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &failingListener{Listener: ln, errno: errExhausted}
+		l := &failingListener{Listener: ln, errno: syscall.EMFILE}
 		l.failures.Store(1)
 		return startBoardOn(t, l, change)
 	}
@@ -109,7 +110,7 @@ func TestEveryRefusal(t *testing.T) {
 		}},
 		{replacedBy, none, func(t *testing.T, b *board) {
 			p := b.meet(t, meetingName, "a")
-			eventually(t, "one side waits", func() bool { return b.waitingSides() == 1 })
+			eventually(t, "one side waits", func() bool { return b.waiting.number() == 1 })
 			b.meet(t, meetingName, "a")
 			p.refused("has taken your place")
 		}},

@@ -31,7 +31,7 @@ func TestNothingTaken(t *testing.T) {
 	r = b.execs(t, "new")
 	for r.Send(sshtest.Strings(strings.Repeat("x", 30_000)), sshtest.Ping) == nil {
 	}
-	eventually(t, "nobody waits", func() bool { return b.waitingSides() == 0 })
+	eventually(t, "nobody waits", func() bool { return b.waiting.number() == 0 })
 }
 
 // Whoever breaks SSH's rules loses the connection, and the other side of a
@@ -158,9 +158,7 @@ func TestStorms(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		eventually(t, "nobody waits", func() bool {
-			return held(b.waiting)+held(b.links) == 0
-		})
+		eventually(t, "nobody waits", func() bool { return b.waiting.number()+b.links.number() == 0 })
 		a, c := b.link(t)
 		a.write("ping")
 		c.read("ping")
@@ -227,8 +225,6 @@ func TestFailsInTheMiddle(t *testing.T) {
 		tail(r, sshtest.Ping)
 		r.net.Close()
 	}
-	eventually(t, "all have left", func() bool {
-		return held(b.connections) == 0
-	})
+	eventually(t, "all have left", func() bool { return b.connections.number() == 0 })
 	// TestMain looks for the goroutines.
 }

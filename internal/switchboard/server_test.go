@@ -66,9 +66,7 @@ func TestRefusals(t *testing.T) {
 		p.session().exec("new").refused("no port forwarding")
 	})
 	t.Run("nothing else is allocated", func(t *testing.T) {
-		eventually(t, "nobody waits", func() bool {
-			return held(b.waiting)+held(b.links) == 0
-		})
+		eventually(t, "nobody waits", func() bool { return b.waiting.number()+b.links.number() == 0 })
 	})
 	if strings.Contains(b.log.String(), "passwd") || strings.Contains(b.log.String(), "aaaa") || strings.Contains(b.log.String(), "00000") {
 		t.Errorf("the log holds what was asked for:\n%s", b.log)
@@ -130,9 +128,7 @@ func TestWaitingSideGoes(t *testing.T) {
 	} {
 		a, token := b.wait(t)
 		leave(a)
-		eventually(t, "the token is void", func() bool {
-			return held(b.waiting) == 0
-		})
+		eventually(t, "the token is void", func() bool { return b.waiting.number() == 0 })
 		b.run(t, token).refused("nobody is waiting")
 	}
 }
@@ -180,7 +176,7 @@ func TestDeadSide(t *testing.T) {
 	m, a := dial()
 	token := a.session().exec("new").line()
 	close(m.frozen)
-	eventually(t, "it is noticed", func() bool { return b.refused(deadPeer) == 1 && b.waitingSides() == 0 })
+	eventually(t, "it is noticed", func() bool { return b.refused(deadPeer) == 1 && b.waiting.number() == 0 })
 	b.run(t, token).refused("nobody is waiting")
 
 	m, a = dial()
@@ -258,9 +254,6 @@ func TestGraceOver(t *testing.T) {
 	a.refused("going down")
 	c.refused("going down")
 }
-
-// errExhausted is what a process without file descriptors gets.
-const errExhausted = syscall.EMFILE
 
 func TestOptions(t *testing.T) {
 	t.Parallel()
