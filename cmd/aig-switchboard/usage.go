@@ -25,7 +25,7 @@ token. Everybody is let in; nothing is stored.
                             which find each other through NATS (default: alone)
     --advertise ADDR        host and port at which the others reach this one
     --log FORMAT            logfmt or json (default logfmt)
-    -v, --verbose           log each refusal with the address it went to
+    -v, --verbose           log each refusal with the client's address
     --version               print the version
     -h, --help              print this
 

@@ -59,10 +59,9 @@ func (c *client) serve() {
 	}
 	if err != nil {
 		c.drain()
-		if _, ok := c.server.count(context.Cause(c.ctx)); !ok {
-			c.server.counters.add(noHandshake)
+		if _, ok := c.server.count(context.Cause(c.ctx), c.log); !ok {
+			c.server.counters.add(noHandshake, c.log)
 		}
-		c.log.Debug("no handshake")
 		if conn != nil {
 			conn.Wait()
 		}
@@ -75,7 +74,7 @@ func (c *client) serve() {
 	}
 	c.meter.turn(opening, openingBudget)
 	overdue := time.AfterFunc(opt.CommandTime, func() {
-		c.server.counters.add(noCommand)
+		c.server.counters.add(noCommand, c.log)
 		c.close()
 	})
 	defer overdue.Stop()
@@ -133,7 +132,7 @@ func (c *client) drain() {
 func (c *client) request(r *ssh.Request) {
 	switch r.Type {
 	case "tcpip-forward", "streamlocal-forward@openssh.com":
-		c.server.counters.add(refusedForward)
+		c.server.counters.add(refusedForward, c.log)
 		c.spoilt = &refusal{refusedForward, "no port forwarding here; try ssh -o ClearAllForwardings=yes"}
 	}
 	if c.allow() && r.WantReply {
@@ -162,13 +161,13 @@ func (c *client) open(ch ssh.NewChannel) bool {
 		c.wait.Go(s.run)
 		return true
 	case ch.ChannelType() == "session":
-		c.server.counters.add(refusedChannel)
+		c.server.counters.add(refusedChannel, c.log)
 		ch.Reject(ssh.ResourceShortage, "one session a connection")
 	case ch.ChannelType() == "direct-tcpip" || ch.ChannelType() == "direct-streamlocal@openssh.com":
-		c.server.counters.add(refusedForward)
+		c.server.counters.add(refusedForward, c.log)
 		ch.Reject(ssh.Prohibited, "no port forwarding here")
 	default:
-		c.server.counters.add(refusedChannel)
+		c.server.counters.add(refusedChannel, c.log)
 		ch.Reject(ssh.UnknownChannelType, "sessions only")
 	}
 	return false
@@ -187,8 +186,7 @@ func (c *client) allow() bool {
 // not wait. It must not be called once SSH has ended.
 func (c *client) cut(line string) {
 	c.flood.Do(func() {
-		c.server.counters.add(flooding)
-		c.log.Debug("a flood", "line", line)
+		c.server.counters.add(flooding, c.log.With("line", line))
 		c.meter.turn(stopped, 0)
 		if s := c.session.Load(); s != nil {
 			c.wait.Go(func() { s.Finish(1, line) })
@@ -257,8 +255,7 @@ func (c *client) keepAlive() {
 func (c *client) watch() {
 	opt := &c.server.opt
 	if c.meter.watch(opt.KeepaliveInterval+opt.KeepaliveTime, c.done) {
-		c.server.counters.add(deadPeer)
-		c.log.Debug("no sign of life")
+		c.server.counters.add(deadPeer, c.log)
 	}
 }
 

@@ -139,7 +139,8 @@ func (s *session) carry(waited, joined Side) error {
 	}
 	defer place.leave()
 	joined.Tell("switched")
-	log, level := server.log.With("link", server.linkNumber.Add(1)), slog.LevelInfo
+	number := server.linkNumber.Add(1)
+	log, level := server.log.With("link", number), slog.LevelInfo
 	if !server.linkLines.Allow() {
 		server.unlogged.Add(1)
 		level = slog.LevelDebug
@@ -149,7 +150,7 @@ func (s *session) carry(waited, joined Side) error {
 	if err := l.run(ctx); err == errLeft {
 		how = "left early"
 	} else if err != nil {
-		how, _ = server.count(err)
+		how, _ = server.count(err, s.client.log.With("link", number))
 	}
 	there, back, took := l.directions[0].bytes.Load(), l.directions[1].bytes.Load(), time.Since(l.began)
 	server.opt.Metrics.LinkEnded(how, there, back, took)
@@ -160,8 +161,7 @@ func (s *session) carry(waited, joined Side) error {
 // refuse counts a refusal, tells the client why, and ends the session.
 func (s *session) refuse(err error) {
 	line := "internal error; try again"
-	if reason, ok := s.client.server.count(err); ok {
-		s.client.log.Debug("refused", "reason", reason)
+	if _, ok := s.client.server.count(err, s.client.log); ok {
 		line = err.Error()
 	} else {
 		s.client.server.log.Error("refusing a session", "error", err.Error())

@@ -61,13 +61,13 @@ var (
 // ErrAway is what a client is told if the side that it asks for doesn't wait here, while the other nodes can't be asked.
 var ErrAway error = &refusal{clusterAway, "nobody here waits under this token, and the other switchboards can't be asked just now; try again in a minute"}
 
-// count counts an error if it is a refusal, and returns its reason.
-func (s *Server) count(err error) (string, bool) {
+// count counts and logs an error if it is a refusal, and returns its reason. Log names the client.
+func (s *Server) count(err error, log *slog.Logger) (string, bool) {
 	var refused *refusal
 	if !errors.As(err, &refused) {
 		return "", false
 	}
-	s.counters.add(refused.reason)
+	s.counters.add(refused.reason, log)
 	return string(refused.reason), true
 }
 
@@ -94,7 +94,9 @@ type counters struct {
 	fresh  bool
 }
 
-func (c *counters) add(r reason) {
+// add counts a refusal, and logs it at the debug level. Log names the client.
+func (c *counters) add(r reason, log *slog.Logger) {
+	log.Debug("refused", "reason", string(r))
 	c.metrics.Refused(string(r))
 	c.mu.Lock()
 	defer c.mu.Unlock()

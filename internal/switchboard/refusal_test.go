@@ -49,8 +49,8 @@ type away struct{ *Memory }
 
 func (away) Take(context.Context, string, net.Addr) (Found, error) { return Found{}, ErrAway }
 
-// Every refusal is counted, once and for its own reason, and whoever is refused is told one line, unless it has no channel left to
-// hear it on, reads nothing, or has not been accepted yet.
+// Every refusal is counted and logged, once and for its own reason, and whoever is refused is told one line, unless it has no
+// channel left to hear it on, reads nothing, or has not been accepted yet.
 func TestEveryRefusal(t *testing.T) {
 	t.Parallel()
 	exhausted := func(t *testing.T, change func(*Options)) *board {
@@ -190,6 +190,10 @@ func TestEveryRefusal(t *testing.T) {
 			defer b.counters.mu.Unlock()
 			if len(b.counters.counts) != 1 || b.counters.counts[c.reason] != 1 {
 				t.Errorf("the counters are %v", b.counters.counts)
+			}
+			line := regexp.MustCompile(`level=DEBUG msg=refused (?:from=127\.0\.0\.1:\d+|error=.*) .*\breason=(\w+)\n`)
+			if logged := line.FindAllStringSubmatch(b.log.String(), -1); len(logged) != 1 || logged[0][1] != string(c.reason) {
+				t.Errorf("the log is\n%s", b.log)
 			}
 		})
 	}

@@ -167,8 +167,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 		case exhausted(err):
 			s.connections.shrink()
 		}
-		s.counters.add(outOfDescriptors)
-		s.log.Debug("accepting failed", "error", err.Error(), "pause", pause.String())
+		s.counters.add(outOfDescriptors, s.log.With("error", err.Error(), "pause", pause.String()))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -188,12 +187,13 @@ func exhausted(err error) bool {
 // admit returns a client for a connection, or nil if there is no place for it.
 func (s *Server) admit(ctx context.Context, conn net.Conn) *client {
 	ctx, leave := context.WithCancelCause(ctx)
+	log := s.log.With("from", conn.RemoteAddr().String())
 	place := s.connections.enter([]net.Addr{conn.RemoteAddr()}, oldest(), func() {
 		leave(&refusal{tooManyConnections, tooManyLine})
 	})
 	if place == nil {
 		leave(nil)
-		s.counters.add(tooManyConnections)
+		s.counters.add(tooManyConnections, log)
 		return nil
 	}
 	c := &client{
@@ -203,7 +203,7 @@ func (s *Server) admit(ctx context.Context, conn net.Conn) *client {
 		ctx:      ctx,
 		leave:    leave,
 		done:     make(chan struct{}),
-		log:      s.log.With("from", conn.RemoteAddr().String()),
+		log:      log,
 		requests: rate.NewLimiter(requestRate, requestBurst),
 	}
 	c.meter.flooded = c.cut
