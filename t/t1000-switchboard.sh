@@ -341,6 +341,8 @@ test_expect_success 'options from a file: those on the command line override it,
 	printf "%s\n" "# limits" "" "max-links 0" >config &&
 	test_expect_code 129 "$SWITCHBOARD_BIN/aig-switchboard" --config config --check-config 2>err && grep "the most links" err &&
 	"$SWITCHBOARD_BIN/aig-switchboard" --config config --max-links 3 --check-config 2>err && test_must_be_empty err &&
+	echo "max-links x" >wrong && test_expect_code 128 "$SWITCHBOARD_BIN/aig-switchboard" --config wrong --max-links 3 --check-config 2>err &&
+	grep "^fatal: \"wrong\", line 1: " err &&
 	echo "max-lnks 3" >>config && test_expect_code 128 "$SWITCHBOARD_BIN/aig-switchboard" --config config 2>err &&
 	grep "^fatal: \"config\", line 4: there is no option \"max-lnks\"" err &&
 	printf "%s\n" "grace 1s" "log json" "listen 127.0.0.1:0" >config && logs --config config &&

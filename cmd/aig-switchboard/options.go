@@ -69,6 +69,7 @@ func parse(args []string) (options, error) {
 	if err := configure(flags, config); err != nil {
 		return o, err
 	}
+	flags.Parse(args) // again: the command line wins
 	if landing != "" {
 		text, err := os.ReadFile(landing)
 		if err != nil {
@@ -97,7 +98,7 @@ func (o *options) valid() error {
 	return o.Check()
 }
 
-// configure sets the options that are given in file but not on the command line.
+// configure sets the options that are given in file.
 func configure(flags *pflag.FlagSet, file string) error {
 	if file == "" {
 		return nil
@@ -113,10 +114,9 @@ func configure(flags *pflag.FlagSet, file string) error {
 		}
 		name, value, _ := strings.Cut(line, " ")
 		f := flags.Lookup(name)
-		switch {
-		case f == nil || slices.Contains([]string{"config", "check-config", "version", "help"}, name):
+		if f == nil || slices.Contains([]string{"config", "check-config", "version", "help"}, name) {
 			err = fmt.Errorf("there is no option %q", name)
-		case !f.Changed:
+		} else {
 			err = f.Value.Set(strings.TrimSpace(value))
 		}
 		if err != nil {
