@@ -21,7 +21,7 @@ for n in 1 2 3; do
 		--host-key "$demo/host_key" 2>"$demo/log$n" 9>&- &
 	running="$running $!"
 	wait_for 'msg=listening' "$demo/log$n"
-	wait_for 'nats is reached' "$demo/log$n"
+	wait_for 'connected to nats' "$demo/log$n"
 	echo "node $n: aig-switchboard --listen 127.0.0.1:$((first + n)) --advertise 127.0.0.1:$((first + n)) --nats $url"
 	echo "[127.0.0.1]:$((first + n)) $(ssh-keygen -y -f "$demo/host_key")" >>"$demo/known_hosts"
 done
@@ -66,8 +66,8 @@ echo
 echo "NATS is stopped: who waits at the same node is found, and nobody else."
 kill "$nats"
 wait "$nats" 2>/dev/null || :
-wait_for 'nats is away' "$demo/log1"
-wait_for 'nats is away' "$demo/log3"
+wait_for 'nats is unreachable' "$demo/log1"
+wait_for 'nats is unreachable' "$demo/log3"
 pair 1 1
 echo
 echo "ssh, at node 3\$ 12345"

@@ -35,7 +35,7 @@ func TestSocketOfSystemd(t *testing.T) {
 	ln.Close()
 	defer socket.Close()
 	for _, c := range []struct{ sockets, says string }{
-		{"2", `fatal: systemd hands over 2 sockets: one is needed`},
+		{"2", `fatal: systemd passed 2 sockets: exactly one`},
 		{"1", "addr=" + address},
 	} {
 		cmd := exec.Command("sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, os.Args[0], "--host-key", filepath.Join(t.TempDir(), "key"), "--listen", "127.0.0.1:0")

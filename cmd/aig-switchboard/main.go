@@ -119,7 +119,7 @@ func tell(ctx context.Context, address string, m *metrics.Metrics) (stop func(),
 	}
 	ln, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, fmt.Errorf("listening on %q for those who ask for metrics: %w", address, err)
+		return nil, fmt.Errorf("listening on %q for metrics: %w", address, err)
 	}
 	server := &http.Server{
 		Handler:     m.Handler(func() bool { return ctx.Err() == nil }),
@@ -158,11 +158,11 @@ func listener(ctx context.Context, address string) (net.Listener, error) {
 	handed, err := activation.Listeners()
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("listening on the socket that systemd hands over: %w", err)
+		return nil, fmt.Errorf("listening on the socket that systemd passed: %w", err)
 	case len(handed) == 1 && handed[0] != nil:
 		return handed[0], nil
 	case len(handed) > 0:
-		return nil, fmt.Errorf("systemd hands over %d sockets: one is needed, of a stream", len(handed))
+		return nil, fmt.Errorf("systemd passed %d sockets: exactly one stream socket is needed", len(handed))
 	}
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", address)

@@ -87,9 +87,9 @@ func parse(args []string) (options, error) {
 func (o *options) valid() error {
 	switch clustered := o.nodes.URLs != ""; {
 	case o.log != "logfmt" && o.log != "json":
-		return fmt.Errorf("--log %q is unknown: there are logfmt and json", o.log)
+		return fmt.Errorf("unknown --log %q: use logfmt or json", o.log)
 	case clustered != (o.nodes.Advertise != ""):
-		return errors.New("--nats and --advertise go together: the others have to be found, and to find this one")
+		return errors.New("--nats and --advertise must be given together")
 	case clustered:
 		if err := o.nodes.Check(); err != nil {
 			return err
@@ -115,7 +115,7 @@ func configure(flags *pflag.FlagSet, file string) error {
 		name, value, _ := strings.Cut(line, " ")
 		f := flags.Lookup(name)
 		if f == nil || slices.Contains([]string{"config", "check-config", "version", "help"}, name) {
-			err = fmt.Errorf("there is no option %q", name)
+			err = fmt.Errorf("unknown option %q", name)
 		} else {
 			err = f.Value.Set(strings.TrimSpace(value))
 		}

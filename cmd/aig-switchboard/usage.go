@@ -15,11 +15,11 @@ token. Everybody is let in; nothing is stored.
                             directory, on Linux ~/.config)
     --grace DURATION        time for running links to end after SIGTERM or
                             SIGINT; a second signal ends at once (default 30s)
-    --config FILE           options from a file, a line each without the dashes,
-                            as in "max-links 256"; those given here count more
+    --config FILE           read options from a file, one a line without dashes,
+                            as in "max-links 256"; the command line wins
     --check-config          read all options, say what is wrong, and exit
     --landing FILE          what "ssh HOST help" prints
-    --metrics ADDR          where Prometheus may ask, as in localhost:9222;
+    --metrics ADDR          address for Prometheus, as in localhost:9222;
                             /healthz and /readyz are there too (default: none)
     --nats URL[,URL]        be one of several switchboards with the same host key,
                             which find each other through NATS (default: alone)
@@ -53,11 +53,10 @@ limits:
     --control-time DURATION for a client to take a line or an exit status
                             (default 10s)
     --keepalive-interval DURATION
-                            between two questions for a sign of life
-                            (default 15s)
+                            between two keepalive requests (default 15s)
     --keepalive-time DURATION
-                            without a sign of life after one, then the client
-                            counts as dead (default 45s)
+                            time for an answer before the client counts as dead
+                            (default 45s)
 
 example, a switchboard for this machine alone, and its two sides:
 

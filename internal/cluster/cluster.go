@@ -125,7 +125,8 @@ func Join(o Options) (*Cluster, error) {
 	if c.seal, err = newSeal(o.Key); err != nil {
 		return nil, err
 	}
-	reached := func(nc *nats.Conn) { c.log.Info("nats is reached", "server", nc.ConnectedUrlRedacted()) }
+	const unreachable = "nats is unreachable: only sides waiting here can be found"
+	reached := func(nc *nats.Conn) { c.log.Info("connected to nats", "server", nc.ConnectedUrlRedacted()) }
 	c.nats, err = nats.Connect(o.URLs,
 		nats.Name("aig-switchboard"),
 		nats.NoEcho(), // or a node would hear its own questions
@@ -136,7 +137,7 @@ func Join(o Options) (*Cluster, error) {
 		nats.ConnectHandler(reached), nats.ReconnectHandler(reached),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				c.log.Warn("nats is away: only who waits here is found", "error", err.Error())
+				c.log.Warn(unreachable, "error", err.Error())
 			}
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { c.log.Debug("nats", "error", err.Error()) }),
@@ -145,7 +146,7 @@ func Join(o Options) (*Cluster, error) {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
 	if !c.nats.IsConnected() {
-		c.log.Warn("nats can't be reached yet: only who waits here is found")
+		c.log.Warn(unreachable)
 	}
 	c.inbox, c.beats, c.lookups = c.nats.NewInbox()+".", c.seal.subject("nodes"), c.seal.subject("look-ups")
 	for _, subject := range []string{c.inbox + "*", c.beats, c.lookups} {
@@ -188,7 +189,7 @@ func (c *Cluster) New(ctx context.Context, side switchboard.Side) (*switchboard.
 			return w, nil // free, or already joined by somebody who guessed it
 		}
 	}
-	return nil, errors.New("drawing a token: a hundred draws gave none that is free at the other nodes")
+	return nil, errors.New("no free token in a hundred draws")
 }
 
 // Take implements [switchboard.Rendezvous].
@@ -262,7 +263,7 @@ func (c *Cluster) ask(ctx context.Context, subject string) (string, error) {
 	}
 	m, ok := c.seal.open(answer.Subject, answer.Data)
 	if !ok {
-		c.log.Warn("an answer that comes from no node of ours")
+		c.log.Warn("ignored an answer from a stranger")
 		return "", switchboard.ErrAway
 	}
 	return m.Address, nil

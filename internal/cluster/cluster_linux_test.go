@@ -79,7 +79,7 @@ func TestNATSAway(t *testing.T) {
 	across := nodes[1].join(over)
 	stopNATS(nats)
 	eventually(t, "they see it", func() bool {
-		return nodes[0].logged("nats is away") && nodes[1].logged("nats is away")
+		return nodes[0].logged("nats is unreachable") && nodes[1].logged("nats is unreachable")
 	})
 	nodes[1].run(early).refused("the other switchboards can't be asked just now; try again")
 	talk(t, linked, across) // bytes don't go that way
@@ -129,8 +129,8 @@ func TestNodeKilled(t *testing.T) {
 	to := nodes[1].join(token) // and one that another node carries to it
 	nodes[2].cmd.Process.Signal(syscall.SIGKILL)
 	<-nodes[2].done
-	inbound.refused("the switchboard of the other side was lost")
-	to.refused("the switchboard of the other side was lost")
+	inbound.refused("the other side's switchboard was lost")
+	to.refused("the other side's switchboard was lost")
 	for _, p := range []*peer{waiting, from, outbound} {
 		if err := p.conn.Wait(); err == nil {
 			t.Error("a client of the killed node goes on")
@@ -161,8 +161,8 @@ func TestNodeFrozen(t *testing.T) {
 	nodes[1].cmd.Process.Signal(syscall.SIGSTOP)
 	defer nodes[1].cmd.Process.Signal(syscall.SIGCONT)
 	nodes[0].run(token).refused("try again")
-	inbound.refused("the switchboard of the other side was lost")
-	to.refused("the switchboard of the other side was lost")
+	inbound.refused("the other side's switchboard was lost")
+	to.refused("the other side's switchboard was lost")
 }
 
 // A guesser has one budget, however many nodes he tries.

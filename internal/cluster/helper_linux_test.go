@@ -176,7 +176,7 @@ func startNodes(t testing.TB, options []string, urls ...string) []*board {
 func known(t testing.TB, nodes []*board) {
 	t.Helper()
 	for _, n := range nodes {
-		eventually(t, "nats is reached", func() bool { return n.logged("nats is reached") })
+		eventually(t, "connected to nats", func() bool { return n.logged("connected to nats") })
 	}
 }
 

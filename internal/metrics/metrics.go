@@ -33,7 +33,7 @@ func New() *Metrics {
 		refusals: f.NewCounterVec(prometheus.CounterOpts{Name: "aig_switchboard_refusals_total",
 			Help: "Clients refused or cut off, by reason as in the log."}, []string{"reason"}),
 		handshake: f.NewHistogram(prometheus.HistogramOpts{Name: "aig_switchboard_handshake_duration_seconds",
-			Help: "How long SSH handshakes took that succeeded.", Buckets: seconds}),
+			Help: "How long successful SSH handshakes took.", Buckets: seconds}),
 		lookups: f.NewCounterVec(prometheus.CounterOpts{Name: "aig_switchboard_lookups_total",
 			Help: "Tokens tried, by whether somebody waited under them."}, []string{"found"}),
 		links: f.NewHistogramVec(prometheus.HistogramOpts{Name: "aig_switchboard_link_duration_seconds",
@@ -41,27 +41,27 @@ func New() *Metrics {
 		bytes: f.NewCounterVec(prometheus.CounterOpts{Name: "aig_switchboard_bytes_total",
 			Help: "Bytes carried by links that have ended, from the side that waited and to it."}, []string{"direction"}),
 		evictions: f.NewHistogramVec(prometheus.HistogramOpts{Name: "aig_switchboard_eviction_crowd",
-			Help:    "How many of their network there were when one had to go for another, by what was full.",
+			Help:    "Members of the evicted client's network at an eviction, by which limit was reached.",
 			Buckets: prometheus.ExponentialBuckets(1, 2, 11)}, []string{"from"}),
 	}
 }
 
 // Watch adds gauges of a server, read at each scrape.
 func (m *Metrics) Watch(connections, waiting, links func() int) {
-	m.gauge("connections", "How many connections there are now.", connections)
-	m.gauge("waiting", "How many waiting there are now.", waiting)
-	m.gauge("links", "How many links there are now.", links)
+	m.gauge("connections", "Open connections.", connections)
+	m.gauge("waiting", "Sides waiting for their other side.", waiting)
+	m.gauge("links", "Running links.", links)
 }
 
 // WatchCluster adds gauges of a cluster, read at each scrape.
 func (m *Metrics) WatchCluster(connected func() bool, nodes func() int) {
-	m.gauge("nats_connected", "1 while NATS is reached, by which the nodes find each other.", func() int {
+	m.gauge("nats_connected", "1 while connected to NATS, by which the nodes find each other.", func() int {
 		if connected() {
 			return 1
 		}
 		return 0
 	})
-	m.gauge("other_nodes", "How many other nodes have shown a sign of life lately.", nodes)
+	m.gauge("other_nodes", "Other nodes whose heartbeat was heard lately.", nodes)
 }
 
 func (m *Metrics) gauge(name, help string, number func() int) {

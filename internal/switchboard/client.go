@@ -162,7 +162,7 @@ func (c *client) open(ch ssh.NewChannel) bool {
 		return true
 	case ch.ChannelType() == "session":
 		c.server.counters.add(refusedChannel, c.log)
-		ch.Reject(ssh.ResourceShortage, "one session a connection")
+		ch.Reject(ssh.ResourceShortage, "one session per connection")
 	case ch.ChannelType() == "direct-tcpip" || ch.ChannelType() == "direct-streamlocal@openssh.com":
 		c.server.counters.add(refusedForward, c.log)
 		ch.Reject(ssh.Prohibited, "no port forwarding here")
@@ -178,7 +178,7 @@ func (c *client) allow() bool {
 	if c.requests.Allow() {
 		return true
 	}
-	c.cut("too many requests have come")
+	c.cut("too many requests")
 	return false
 }
 

@@ -23,10 +23,13 @@ const (
 // maxExec bounds the requested command, in bytes. Nothing longer can be a command of ours, so nothing longer is copied or parsed.
 const maxExec = 96
 
+// askFor is what a refused client is told to do.
+const askFor = `ask for "new", a token, "meet" or "help"`
+
 var (
 	errExecLong    = errors.New("the requested command is too long")
 	errExecForm    = errors.New("the request for a command is malformed")
-	errExecUnknown = errors.New("the requested command is neither new nor a token")
+	errExecUnknown = errors.New("unknown command")
 	errExecMeet    = fmt.Errorf("meet needs a name of %d to %d lower-case hexadecimal digits, and then a or b", minNameDigits, maxNameDigits)
 )
 

@@ -223,7 +223,7 @@ func TestLargePackets(t *testing.T) {
 			b.join(t, token)
 		}
 		offer(r)
-		if line := r.line(); !strings.Contains(line, "a packet is larger") {
+		if line := r.line(); !strings.Contains(line, "a packet is too large") {
 			t.Errorf("the line is %q", line)
 		}
 		r.ended()

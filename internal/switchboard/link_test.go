@@ -279,7 +279,7 @@ func TestTinyPackets(t *testing.T) {
 	if err == nil {
 		t.Fatal("a window of packets of one byte was taken")
 	}
-	if line := r.line(); !strings.Contains(line, "more has come than may lie here unread") {
+	if line := r.line(); !strings.Contains(line, "too much unread data") {
 		t.Errorf("the line is %q", line)
 	}
 	r.ended()

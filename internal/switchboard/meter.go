@@ -172,9 +172,9 @@ func (m *meter) check(n int) (_ int, flood string, changed <-chan struct{}, err 
 	case m.phase == opening && tooMuch, m.phase == stopped:
 		return 0, "", m.changed, nil
 	case m.phase == obeying && n > largeRead:
-		return 0, "a packet is larger than any has to be", m.changed, nil
+		return 0, "a packet is too large", m.changed, nil
 	case m.phase == obeying && tooMuch:
-		return 0, "more has come than may lie here unread", m.changed, nil
+		return 0, "too much unread data", m.changed, nil
 	}
 	return n, "", nil, nil
 }

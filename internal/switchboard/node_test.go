@@ -83,7 +83,7 @@ func TestAcrossNodes(t *testing.T) {
 	if n := len(first.counters.counts) + len(second.counters.counts); n != 0 {
 		t.Errorf("counted: %v, %v", first.counters.counts, second.counters.counts)
 	}
-	second.meet(t, meetingName, "b").refused("found and gone again and again")
+	second.meet(t, meetingName, "b").refused("keeps disappearing")
 
 	_, again := first.wait(t)
 	second.join(t, again).conn.Close()
@@ -158,7 +158,7 @@ func TestOnlyNodes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.session().exec("forward 203.0.113.7:77 0 " + token).refused("neither new nor a token")
+	p.session().exec("forward 203.0.113.7:77 0 " + token).refused("unknown command")
 	for _, text := range []string{
 		"new", token, "help", "forward", "forward 203.0.113.7:77 0 new", "forward 203.0.113.7:77 0 help", "forward 203.0.113.7 0 " + token,
 		"forward host:77 0 " + token, "forward 203.0.113.7:77 -1 " + token, "forward 203.0.113.7:77 8796093022208 " + token,
@@ -207,7 +207,7 @@ func TestNodeLost(t *testing.T) {
 	n.write("x")
 	a.read("x")
 	n.net.Close()
-	a.refused("the switchboard of the other side was lost")
+	a.refused("the other side's switchboard was lost")
 
 	// The other way round: the node where a side waits ends without a word.
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -240,7 +240,7 @@ func TestNodeLost(t *testing.T) {
 	}()
 	c := second.join(t, "00000")
 	(<-deaf).Close()
-	c.refused("the switchboard of the other side was lost")
+	c.refused("the other side's switchboard was lost")
 
 	ln.Close()
 	second.run(t, "00000").refused("can't be reached; try again")

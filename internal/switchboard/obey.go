@@ -14,7 +14,7 @@ func (s *session) run() {
 	select {
 	case st = <-s.start:
 	case <-time.After(s.client.server.opt.CommandTime):
-		st.err = &refusal{noCommand, "no command came in time; ask for \"new\" or for a token"}
+		st.err = &refusal{noCommand, "no command came in time; " + askFor}
 	case <-s.gone:
 		return
 	case <-s.client.ctx.Done():
@@ -81,7 +81,7 @@ func (s *session) meet(key Key) error {
 			return err
 		}
 	}
-	return &refusal{nodeLost, "the other side of this meeting is found and gone again and again; try again"}
+	return &refusal{nodeLost, "the other side of this meeting keeps disappearing; try again"}
 }
 
 // waitAs waits until another session joins w, which is this session's own wait; the other one carries the link and finishes this
@@ -129,7 +129,7 @@ func (s *session) carry(waited, joined Side) error {
 	defer end(nil)
 	l := newLink(waited, joined, &server.opt)
 	place := server.links.enter([]net.Addr{waited.RemoteAddr(), joined.RemoteAddr()}, l.lastMoved, func() {
-		end(&refusal{tooManyLinks, "too many links are running, most of them of your network, and this one was the quietest"})
+		end(&refusal{tooManyLinks, "too many links are running, most of them from your network, and this one was the quietest"})
 	})
 	if place == nil {
 		err := &refusal{tooManyLinks, "too many links are running; try again later"}

@@ -96,16 +96,16 @@ func (o *Options) Check() error {
 		return fmt.Errorf("a token has %d to %d digits, not %d", minTokenDigits, maxTokenDigits, o.TokenDigits)
 	}
 	if len(o.Landing) > maxLanding {
-		return fmt.Errorf("the landing text has %d bytes, of at most %d", len(o.Landing), maxLanding)
+		return fmt.Errorf("the landing text is %d bytes long; the limit is %d", len(o.Landing), maxLanding)
 	}
 	for _, limit := range []struct {
 		name string
 		ok   bool
 	}{
-		{"the most connections", o.MaxConnections > 0},
-		{"the most waiting sides", o.MaxWaiting > 0},
-		{"the most links", o.MaxLinks > 0},
-		{"the look-ups a minute", o.Lookups > 0},
+		{"the limit on connections", o.MaxConnections > 0},
+		{"the limit on waiting sides", o.MaxWaiting > 0},
+		{"the limit on links", o.MaxLinks > 0},
+		{"the limit on look-ups", o.Lookups > 0},
 		{"the handshake time", o.HandshakeTime > 0},
 		{"the command time", o.CommandTime > 0},
 		{"the waiting time", o.WaitTime >= 0},
@@ -117,7 +117,7 @@ func (o *Options) Check() error {
 		{"the grace time", o.Grace >= 0},
 	} {
 		if !limit.ok {
-			return fmt.Errorf("%s can't be as little as that", limit.name)
+			return fmt.Errorf("%s is too small", limit.name)
 		}
 	}
 	return nil

@@ -55,11 +55,11 @@ func (r *refusal) Error() string { return r.line }
 
 var (
 	errNobody   error = &refusal{wrongToken, "nobody is waiting under this token; each works once, and \"new\" gives one"}
-	errNodeLost error = &refusal{nodeLost, "the switchboard of the other side was lost; try again"}
+	errNodeLost error = &refusal{nodeLost, "the other side's switchboard was lost; try again"}
 )
 
 // ErrAway is what a client is told if the side that it asks for doesn't wait here, while the other nodes can't be asked.
-var ErrAway error = &refusal{clusterAway, "nobody here waits under this token, and the other switchboards can't be asked just now; try again in a minute"}
+var ErrAway error = &refusal{clusterAway, "nobody is waiting here under this token, and the other switchboards can't be asked just now; try again in a minute"}
 
 // count counts and logs an error if it is a refusal, and returns its reason. Log names the client.
 func (s *Server) count(err error, log *slog.Logger) (string, bool) {

@@ -91,7 +91,7 @@ func TestEveryRefusal(t *testing.T) {
 		{noCommand, func(o *Options) { o.CommandTime = 2 * time.Second }, func(t *testing.T, b *board) {
 			b.dial(t).session().refused("no command came in time")
 		}},
-		{unknownCommand, none, func(t *testing.T, b *board) { b.run(t, "id").refused("neither new nor a token") }},
+		{unknownCommand, none, func(t *testing.T, b *board) { b.run(t, "id").refused("unknown command") }},
 		{refusedRequest, none, func(t *testing.T, b *board) {
 			p := b.dial(t).session()
 			p.request("shell", nil)
@@ -160,7 +160,7 @@ func TestEveryRefusal(t *testing.T) {
 			for range 2 * requestBurst {
 				p.ch.SendRequest("env", false, nil)
 			}
-			p.refused("too many requests have come")
+			p.refused("too many requests")
 		}},
 		{goingDown, none, func(t *testing.T, b *board) {
 			p, _ := b.wait(t)

@@ -41,7 +41,7 @@ func (s *session) joinAt(node string, key Key, waited time.Duration) error {
 	r, err := s.client.server.dial(s.client.ctx, node)
 	if err != nil {
 		s.client.log.Debug("another node can't be reached", "node", node, "error", err.Error())
-		return &refusal{nodeLost, "the switchboard at which the other side waits can't be reached; try again"}
+		return &refusal{nodeLost, "the other side's switchboard can't be reached; try again"}
 	}
 	text := fmt.Sprintf("forward %s %d %s", s.RemoteAddr(), waited.Milliseconds(), key.Name)
 	if key.Letter != "" {
@@ -142,7 +142,7 @@ func (r *remote) open(ctx context.Context) (<-chan *ssh.Request, error) {
 
 // ask asks the node for a side, and returns its first line.
 func (r *remote) ask(ctx context.Context, text string) (string, error) {
-	lost := &refusal{nodeLost, "the switchboard at which the other side waits does not answer; try again"}
+	lost := &refusal{nodeLost, "the other side's switchboard does not answer; try again"}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.limit, lost)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { r.meter.Close() })()

@@ -187,7 +187,7 @@ func (r *Memory) token(digits int) (string, error) {
 			return token, nil
 		}
 	}
-	return "", fmt.Errorf("drawing a token: a hundred draws gave none that is free")
+	return "", fmt.Errorf("no free token in a hundred draws")
 }
 
 // tokenDigits returns the length of a new token, in hexadecimal digits, when waiting tokens are in use, itself included: at least

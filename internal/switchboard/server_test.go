@@ -16,7 +16,7 @@ import (
 	"aig/internal/gittest"
 )
 
-// Whatever is neither new nor a token is refused with one line on standard
+// Whatever is no command of ours is refused with one line on standard
 // error and exit status 1.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
@@ -35,9 +35,9 @@ func TestRefusals(t *testing.T) {
 		ask  func(*peer)
 		line string
 	}{
-		{"another command", exec("cat /etc/passwd"), "neither new nor a token"},
-		{"no command", exec(""), "neither new nor a token"},
-		{"control characters", exec("\x1b[2J\n\n"), "neither new nor a token"},
+		{"another command", exec("cat /etc/passwd"), "unknown command"},
+		{"no command", exec(""), "unknown command"},
+		{"control characters", exec("\x1b[2J\n\n"), "unknown command"},
 		{"a token nobody has", exec("00000"), "nobody is waiting"},
 		{"a huge command", exec(strings.Repeat("a", 262_000)), "too long"},
 		{"a malformed one", func(p *peer) { p.request("exec", []byte("new")) }, "malformed"},

@@ -62,11 +62,11 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 				st.command, st.err = parseExec(r.Payload)
 			}
 			if st.err != nil {
-				st.err = &refusal{unknownCommand, st.err.Error() + "; ask for \"new\" or for a token"}
+				st.err = &refusal{unknownCommand, st.err.Error() + "; " + askFor}
 			}
 		case "shell", "subsystem":
 			starts = true
-			st.err = &refusal{refusedRequest, "no " + r.Type + " here; ask for \"new\" or for a token, as in: ssh HOST new (ssh HOST help says more)"}
+			st.err = &refusal{refusedRequest, "no " + r.Type + " here; " + askFor + ", as in: ssh HOST help"}
 		case "pty-req":
 			// There is none, but to say so here would make ssh -tt exit with a status of its own before it has read the line.
 			ok = !started

@@ -233,7 +233,7 @@ func (b *bench) measureWaiting(ctx context.Context) error {
 	}
 	came := time.Since(began)
 	after, natsAfter := rss(h.nodes[0]), rss(h.nats)
-	const idle = 30 * time.Second // two rounds of keepalives
+	const idle = 30 * time.Second // two rounds of keepalive requests
 	used := cpuOf(h.nodes[0])
 	select {
 	case <-time.After(idle):
