@@ -436,7 +436,7 @@ test_expect_success 'a peer that stays away is waited for as long as aigWait say
 test_expect_success 'push --delete gets the line that says what to do instead' '
 	for how in "--delete bob side" "bob :side" "bob :refs/heads/side"
 	do
-		alice git push $how && failed 1 "aig gives no references away: let the other side run git fetch" || return 1
+		alice git push $how && failed 1 "aig cannot push: let the other side run git fetch" || return 1
 	done
 '
 

@@ -140,7 +140,7 @@ test_expect_success 'an existing remote is left alone, or replaced when asked' '
 test_expect_success 'a remote in another configuration, or left by a cut pairing, is reported before a code is made' '
 	mv bob/repo bob/paired && git init -q bob/repo && as bob git config --global remote.alice.url old &&
 	keep bob git aig-sync invite --replace alice "$(sb_command)" && echo 128 >expect && test_cmp expect bob.status &&
-	grep "^fatal: the remote \"alice\" stands in another configuration" bob.err &&
+	grep "^fatal: the remote \"alice\" is set in another configuration file" bob.err &&
 	as bob git config --global --remove-section remote.alice && as bob git config aig-replaced.alice.url older &&
 	keep bob git aig-sync invite --replace alice "$(sb_command)" && test_cmp expect bob.status &&
 	grep "^fatal: a pairing that was cut off has left" bob.err && rm -rf bob/repo && mv bob/paired bob/repo

@@ -112,7 +112,7 @@ func parse(args []string, c app.Config) (options, error) {
 	switch o.Branches = app.BranchReport(refs); {
 	case porcelain && o.Branches != app.BranchPorcelain:
 		return o, errors.New("--porcelain and --refs exclude each other")
-	case refs != "" && o.Branches != app.BranchPorcelain && o.Branches != app.BranchAll:
+	case (refs != "" || flags.Changed("refs")) && o.Branches != app.BranchPorcelain && o.Branches != app.BranchAll:
 		return o, fmt.Errorf("--refs=%q is unknown: there are --refs=all and --refs=porcelain", refs)
 	case noRefs && refs != "":
 		return o, errors.New("--no-refs and --refs exclude each other")
@@ -121,7 +121,7 @@ func parse(args []string, c app.Config) (options, error) {
 	}
 	switch {
 	case o.Wait < 0:
-		return o, errors.New("--wait takes a duration from 0 on, which is no end")
+		return o, errors.New("--wait takes a duration of 0 or more; 0 means no limit")
 	case o.Wait == 0 && flags.Changed("wait"):
 		o.Wait = -1
 	}
@@ -147,7 +147,7 @@ func parse(args []string, c app.Config) (options, error) {
 		case o.DryRun:
 			return o, errors.New("--dry-run makes no sense here: pairing writes a remote")
 		case len(o.Trust) > 0:
-			return o, errors.New("--trust makes no sense here: it is the pairing that finds out whom to trust")
+			return o, errors.New("--trust makes no sense here: the pairing decides whom to trust")
 		}
 	} else if (o.pair != app.PairOptions{}) {
 		return o, errors.New("--code, --replace, --global and --no-sync belong to invite and accept")

@@ -6,9 +6,9 @@ const usageText = `usage: git aig-sync [<options>] [--] <transport>
    or: git aig-sync invite|accept [<options>] <name> [<transport>]
    or: git aig-sync --peers | --fingerprint | --version | help [<verb>]
 
-Makes two object stores equal over any full-duplex pipe. All objects of yours
-are given, also stashes, amended commits and files that were once staged; and
-whoever knows a content can find out whether you hold it.
+Makes two object stores equal over any full-duplex pipe. All your objects are
+given, stashes, amended commits and files that were once staged included; and a
+peer that knows an object's content can find out whether you hold it.
 
 who meets whom    --trust <key>  --identity <file>  --context <word>
                   --wait <duration>  --timeout <duration>
@@ -21,7 +21,7 @@ what is shown     -q, --quiet  -v, --verbose  --[no-]progress  --summary
     git aig-sync bob                                     from then on
     git aig-sync "ssh bob git -C project aig-sync -"     any pipe will do
 
-git aig-sync help says what each of these means, git-aig-sync(1) all.
+git aig-sync help explains each of these; git-aig-sync(1) has everything.
 `
 
 // helpText is what help prints.
@@ -33,15 +33,15 @@ const helpText = `usage: git aig-sync [<options>] [--] <transport>
    or: git aig-sync help [<verb>]
 
 Makes the object stores of two repositories equal, over any full-duplex pipe
-to a peer that runs the same command. No reference is touched. All objects of
-yours are given, also stashes, amended commits and files that were once staged;
-and whoever knows a content can find out whether you hold it.
+to a peer that runs the same command. No reference is touched. All your objects
+are given, stashes, amended commits and files that were once staged included;
+and a peer that knows an object's content can find out whether you hold it.
 
 <transport> is a shell expression, one argument, whose standard input and
 output are the pipe; - is this process's own standard input and output; the
 name of a remote whose URL is aig::<transport> stands for that.
 
-Who it is, and whom it may meet (else as the environment or git config say):
+Who you are, and whom you meet (default: from the environment or git config):
     --trust <key>      fingerprint of the peer's key, as ssh-keygen -lf prints
                        it, or its .pub (may be repeated; $AIG_TRUST, aig.trust)
     --identity <file>  your private key ($AIG_IDENTITY, aig.identity, else
@@ -49,7 +49,7 @@ Who it is, and whom it may meet (else as the environment or git config say):
     --context <word>   a word that both sides must give ($AIG_CONTEXT,
                        aig.context)
     --wait <duration>  how long to wait for the peer to come (aig.wait)
-    --timeout <duration>   how long nothing may move then (default 1m0s)
+    --timeout <duration>   how long the peer may be silent (default 1m0s)
 What travels:
     --pull             receive only
     --push             give only
@@ -62,12 +62,12 @@ What travels:
     -n, --dry-run      find out how much would move, and move nothing
 What is shown:
     --summary          how many objects moved, not which
-    --report=full      each object, also on a terminal, and where - is the pipe
-    --refs=all         all of the peer's branches, also if a screen holds fewer
+    --report=full      every object, even on a terminal or with -
+    --refs=all         all of the peer's branches, even if a screen holds fewer
     --porcelain        how the peer's branches compare with yours, for scripts
                        (or --refs=porcelain)
     -q, --quiet        no report, no progress
-    -v, --verbose      what is done, a line each
+    -v, --verbose      each step, one a line
     --[no-]progress    show progress, or don't (default: on a terminal)
     --fingerprint      your key's fingerprint, and nothing else
     --version          the version
@@ -88,8 +88,8 @@ other's from then on. One invites and reads the code out; the other accepts
 and types it in. Then both synchronise, over the same connection.
 
 <name> is what you call the other: the name of the remote. <transport> is a
-shell expression that leads to a switchboard (default: aig.switchboard); what
-to ask it for is appended, or stands where the expression has $AIG_REQUEST.
+shell expression that leads to a switchboard (default: aig.switchboard); the
+request is appended, or goes where the expression has $AIG_REQUEST.
 
     --code        the transport is any pipe, and the code has no token
     --replace     give an existing remote's name to the new one
@@ -97,8 +97,8 @@ to ask it for is appended, or stands where the expression has $AIG_REQUEST.
     --no-sync     don't synchronise now
 
 accept reads the code from $AIG_CODE, else from standard input, else it asks
-on the terminal. --identity, --wait, --timeout and what shapes the report are
-as for git aig-sync.
+on the terminal. --identity, --wait, --timeout and the report's options work as
+for git aig-sync.
 
     alice$ git aig-sync invite bob "ssh switchboard.example"
     bob$ git aig-sync accept alice "ssh switchboard.example"

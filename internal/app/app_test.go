@@ -250,8 +250,8 @@ func TestWait(t *testing.T) {
 		{byGit: true, ofRemote: "0", general: "2h", want: 0},
 		{option: time.Second, ofRemote: "5s", want: time.Second},
 		{option: -1, general: "5s", want: 0},
-		{general: "soon", wrong: `"soon" is no duration`},
-		{ofRemote: "-1s", wrong: `"-1s" is no duration`},
+		{general: "soon", wrong: `"soon" is not a duration`},
+		{ofRemote: "-1s", wrong: `"-1s" is not a duration`},
 	} {
 		repo := gittest.New(t)
 		for key, value := range map[string]string{"remote.bob.aigWait": tt.ofRemote, "aig.wait": tt.general} {

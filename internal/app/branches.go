@@ -29,7 +29,7 @@ func (s *run) tellRefs(ctx context.Context) ([]ref.Ref, error) {
 	}
 	told := slices.DeleteFunc(ours, func(r ref.Ref) bool { return !wire.CanTell(r) })
 	if size := wire.RefsSize(told); size > wire.MaxRefsSize {
-		err = fmt.Errorf("our references have %d bytes, more than the %d that can be told", size, wire.MaxRefsSize)
+		err = fmt.Errorf("our references take %d bytes, and at most %d can be sent", size, wire.MaxRefsSize)
 	}
 	if err != nil {
 		fmt.Fprintf(s.screen, "warning: %v: the peer is told none\n", err)
@@ -104,7 +104,7 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 	}
 	if err := s.relate(ctx, report, own[0], v); late(err) {
 		for i, b := range report.Branches {
-			report.Branches[i].Unknown = cmp.Or(b.Unknown, "comparing it "+context.Cause(ctx).Error()+" (git fetch, git log)")
+			report.Branches[i].Unknown = cmp.Or(b.Unknown, "comparing it "+context.Cause(ctx).Error()+" (use git fetch and git log)")
 		}
 	} else if err != nil {
 		return nil, err

@@ -93,8 +93,8 @@ func (r *remote) converse(ctx context.Context) error {
 		Hold: func(ctx context.Context, offer session.Offer) (*intake.Store, error) {
 			// Even an empty repository tells its HEAD. With no references at all, git would think that they were deleted.
 			if len(offer.Refs) == 0 {
-				return nil, fmt.Errorf("the peer tells no references: it runs with --no-refs or aig.refs=false, "+
-					"or has more than the %d that can be told", ref.Max)
+				return nil, fmt.Errorf("the peer sent no references: it runs with --no-refs or aig.refs=false, "+
+					"or has more than the %d that can be sent", ref.Max)
 			}
 			r.offered <- offer
 			select {

@@ -128,7 +128,7 @@ func (c Config) tellToken(waiting context.Context, s *screen.Screen, fingerprint
 		fmt.Fprintf(s, "%stell the other side: AIG_TRUST=%s git aig-sync %s\nwaiting for it …\n",
 			transport.Shown(line), fingerprint, ref.Shell(request+token))
 		reminder := time.AfterFunc(longWait, func() {
-			fmt.Fprintln(s, "still waiting: if the other side waits with a token too, one of you has to take the other's instead of new")
+			fmt.Fprintln(s, "still waiting: if the other side waits with a token too, one of you must use the other's instead of new")
 		})
 		context.AfterFunc(waiting, func() { reminder.Stop() })
 		return true

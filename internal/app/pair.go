@@ -90,7 +90,7 @@ func (p *pairer) prepare(ctx context.Context) error {
 	case "":
 		return fmt.Errorf("there is no transport: git aig-sync %s %s <transport>, or set aig.switchboard to one", p.Side, p.Name)
 	case "-":
-		return errors.New("a pair can't be made over -, standard input and output: by name, there would be nothing to start later")
+		return errors.New("can't pair over -, standard input and output: a later sync by name would have no transport to start")
 	}
 	if p.NoSync {
 		return nil

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -59,7 +58,7 @@ func (r *remoteConfig) free(ctx context.Context, replace bool) error {
 			return err
 		}
 		if elsewhere {
-			return fmt.Errorf("the remote %q stands in another configuration, which can't be replaced from here: see git config --show-origin %s",
+			return fmt.Errorf("the remote %q is set in another configuration file, and can't be replaced from here: see git config --show-origin %s",
 				r.name, ref.Shell(key))
 		}
 	}
@@ -72,11 +71,11 @@ func (r *remoteConfig) free(ctx context.Context, replace bool) error {
 	return err
 }
 
-// write writes the remote, in place of one of the same name. After an error nothing has changed.
+// write writes the remote, in place of one of the same name. If it fails, it takes back what it has done.
 func (r *remoteConfig) write(ctx context.Context, transport string, alone bool, fingerprint string, s pairing.Secret) error {
 	if r.taken {
 		if err := r.edit(ctx, "--rename-section", r.section(), r.aside()); err != nil {
-			return fmt.Errorf("putting the remote %q aside, which may stand in another configuration file: %w", r.name, err)
+			return fmt.Errorf("putting the remote %q aside, which may be set in another configuration file: %w", r.name, err)
 		}
 		r.parked = true
 	}
@@ -92,7 +91,11 @@ func (r *remoteConfig) write(ctx context.Context, transport string, alone bool, 
 		{"skipFetchAll", "true"},
 	} {
 		if err := r.edit(ctx, r.section()+"."+variable[0], variable[1]); err != nil {
-			return errors.Join(fmt.Errorf("writing the remote %q: %w", r.name, err), r.undo(ctx))
+			err = fmt.Errorf("writing the remote %q: %w", r.name, err)
+			if undoErr := r.undo(ctx); undoErr != nil {
+				err = fmt.Errorf("%w; %w", err, undoErr)
+			}
+			return err
 		}
 		r.begun = true
 	}

@@ -77,7 +77,7 @@ func (c *Config) completeWait(ctx context.Context, remote string, otherwise time
 	}
 	if c.Wait = otherwise; text != "" {
 		if c.Wait, err = time.ParseDuration(text); err != nil || c.Wait < 0 {
-			return fmt.Errorf("configuration variable aig.wait or remote.<name>.aigWait: %q is no duration such as 90s or 2h", text)
+			return fmt.Errorf("configuration variable aig.wait or remote.<name>.aigWait: %q is not a duration such as 90s or 2h", text)
 		}
 	}
 	return nil

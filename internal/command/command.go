@@ -92,7 +92,7 @@ func Status(err error, stderr io.Writer) int {
 		return 0
 	case errors.As(err, &usage):
 		first, _, _ := strings.Cut(usage.Usage, "\n")
-		fmt.Fprintf(stderr, "error: %s\n%s (-h says more)\n", OneLine(usage.Error()), first)
+		fmt.Fprintf(stderr, "error: %s\n%s (see -h)\n", OneLine(usage.Error()), first)
 		return StatusUsage
 	case errors.As(err, &stopped):
 		// A user who pressed Ctrl-C knows why.

@@ -24,7 +24,7 @@ func TestEnds(t *testing.T) {
 	}{
 		{nil, 0, ""},
 		{errors.New("no\x1b[2Jgood\nfatal: twice"), 128, "fatal: no\\x1b[2Jgood\\nfatal: twice\n"},
-		{&UsageError{errors.New("what?"), "usage: x\n   or: y\n"}, 129, "error: what?\nusage: x (-h says more)\n"},
+		{&UsageError{errors.New("what?"), "usage: x\n   or: y\n"}, 129, "error: what?\nusage: x (see -h)\n"},
 		{fmt.Errorf("over: %w", SignalError{syscall.SIGINT}), 130, ""},
 	} {
 		var stderr strings.Builder

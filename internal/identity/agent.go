@@ -127,7 +127,7 @@ func (s *agentSigner) SignWithAlgorithm(_ io.Reader, data []byte, algorithm stri
 	}
 	// An old agent ignores the flags.
 	if signature.Format != algorithm {
-		return nil, fmt.Errorf("the SSH agent signed by %q where %s was asked for", signature.Format, algorithm)
+		return nil, fmt.Errorf("the SSH agent signed with %q instead of %s", signature.Format, algorithm)
 	}
 	return signature, nil
 }

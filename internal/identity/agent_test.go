@@ -148,7 +148,7 @@ func TestAgentWithoutSHA2(t *testing.T) {
 	startFakeAgent(t, key)
 	id := load1(t, "")
 	_, err = id.Sign(rand.Reader, []byte("data"))
-	if err == nil || !strings.Contains(err.Error(), `signed by "ssh-rsa" where rsa-sha2-512`) {
+	if err == nil || !strings.Contains(err.Error(), `signed with "ssh-rsa" instead of rsa-sha2-512`) {
 		t.Errorf("error %v", err)
 	}
 }

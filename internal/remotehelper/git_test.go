@@ -419,8 +419,8 @@ func TestPushDelete(t *testing.T) {
 // `--depth` and `--filter` bring everything and say so once, not again for the tags; a plain fetch says nothing of the kind.
 func TestWithoutEffect(t *testing.T) {
 	for option, want := range map[string]string{
-		"--depth=1": "warning: --depth and its kin have no effect with aig: whole histories come\n", "--filter=blob:none": "warning: --filter has no effect with aig: all objects come\n",
-		"--refetch": "warning: --refetch has no effect with aig: only what is missing comes\n", "--no-auto-gc": "",
+		"--depth=1": "warning: --depth and its kin have no effect with aig: whole histories are fetched\n", "--filter=blob:none": "warning: --filter has no effect with aig: all objects are fetched\n",
+		"--refetch": "warning: --refetch has no effect with aig: only what is missing is fetched\n", "--no-auto-gc": "",
 	} {
 		src, dst := peer(t), gittest.New(t)
 		c := newClient(t)

@@ -38,11 +38,11 @@ func (s *server) set(name, value string) (answer, warning string) {
 			// The second fetch, for tags, resets what the first may have set: it asks for whole histories, which is what we give.
 			return "ok", ""
 		}
-		warning = "--depth and its kin have no effect with aig: whole histories come"
+		warning = "--depth and its kin have no effect with aig: whole histories are fetched"
 	case "filter":
-		warning = "--filter has no effect with aig: all objects come"
+		warning = "--filter has no effect with aig: all objects are fetched"
 	case "refetch":
-		warning = "--refetch has no effect with aig: only what is missing comes"
+		warning = "--refetch has no effect with aig: only what is missing is fetched"
 	case "update-shallow", "updateshallow":
 		warning = "--update-shallow has no effect with aig: the shallow boundary stays where it is"
 	case "family":

@@ -36,7 +36,7 @@ func sift(l Listing, stderr io.Writer) Listing {
 			return true // an unborn branch: a helper has no way to tell git of it
 		}
 		if !isName(r.OID) {
-			warn.say("left out a reference of the peer's, %.200q: %.80q is no %s object name", r.Name, r.OID, l.Format)
+			warn.say("left out a reference of the peer's, %.200q: %.80q is not a %s object name", r.Name, r.OID, l.Format)
 			return true
 		}
 		return false
@@ -51,7 +51,7 @@ func sift(l Listing, stderr io.Writer) Listing {
 	for i := range l.Refs {
 		r := &l.Refs[i]
 		if r.Peeled != "" && !isName(r.Peeled) {
-			warn.say("the peer's %.200q points to %.80q, which is no %s object name", r.Name, r.Peeled, l.Format)
+			warn.say("the peer's %.200q points to %.80q, which is not a %s object name", r.Name, r.Peeled, l.Format)
 			r.Peeled = ""
 		}
 		// git takes a symbolic reference's value from its target's line, which must hold an object name. So a target that isn't

@@ -42,7 +42,7 @@ func TestSift(t *testing.T) {
 			refs: []ref.Ref{{Name: "refs/a", OID: ""}, {Name: "refs/b", OID: strings.Repeat("0", 40)}, {Name: "refs/c", OID: one[1:]}, {Name: "refs/d", OID: long},
 				{Name: "refs/e", OID: strings.Repeat("A", 40)}, {Name: "refs/f", OID: one[1:] + "\n"}, {Name: "refs/g", OID: one, Peeled: "\x1b"}, {Name: "refs/h", OID: "?"}},
 			kept: []ref.Ref{{Name: "refs/g", OID: one}},
-			warn: []string{`"refs/a": "" is no sha1`, `"refs/b"`, `"refs/c"`, `"refs/d"`, `"refs/e"`, `1\n" is no sha1`, `"refs/h": "?"`, `"refs/g" points to "\x1b"`}},
+			warn: []string{`"refs/a": "" is not a sha1`, `"refs/b"`, `"refs/c"`, `"refs/d"`, `"refs/e"`, `1\n" is not a sha1`, `"refs/h": "?"`, `"refs/g" points to "\x1b"`}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var stderr bytes.Buffer

@@ -37,7 +37,7 @@ type Remote interface {
 }
 
 // whyNoPush is what git shows beside each reference that it was asked to push.
-const whyNoPush = "aig gives no references away: let the other side run git fetch"
+const whyNoPush = "aig cannot push: let the other side run git fetch"
 
 // Serve answers git's commands on in with lines on out until git has no more. After an error the helper must print it and
 // exit with a status other than 0: for most errors git prints nothing itself. Warnings go to stderr, a line each.
@@ -56,7 +56,10 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, stderr io.Writer, r
 	if s.listing == nil || s.broken || ctx.Err() != nil {
 		return err
 	}
-	return errors.Join(err, remote.Leave(ctx))
+	if leaveErr := remote.Leave(ctx); err == nil {
+		err = leaveErr
+	}
+	return err
 }
 
 type server struct {

@@ -23,7 +23,7 @@ const (
 	two   = "2222222222222222222222222222222222222222"
 	long  = "3333333333333333333333333333333333333333333333333333333333333333"
 	caps  = "option\nfetch\npush\nobject-format\n\n"
-	denid = "aig gives no references away: let the other side run git fetch"
+	denid = "aig cannot push: let the other side run git fetch"
 )
 
 // fake is a Remote that notes what it was asked.
@@ -102,12 +102,12 @@ func TestTranscripts(t *testing.T) {
 
 		{name: "what has no effect is said once", remote: fake{listing: small},
 			in:  "option depth 1\noption deepen-since yesterday\noption deepen-not v1\noption depth 2\noption deepen-relative true\n\n",
-			out: strings.Repeat("unsupported\n", 5), stderr: "warning: --depth and its kin have no effect with aig: whole histories come\n"},
+			out: strings.Repeat("unsupported\n", 5), stderr: "warning: --depth and its kin have no effect with aig: whole histories are fetched\n"},
 		{name: "each kind of it",
 			in:  "option filter blob:none\noption from-promisor true\noption filter blob:none\noption refetch true\noption updateshallow yes\noption update-shallow true\noption family ipv4\n\n",
 			out: strings.Repeat("unsupported\n", 7),
-			stderr: "warning: --filter has no effect with aig: all objects come\n" +
-				"warning: --refetch has no effect with aig: only what is missing comes\n" +
+			stderr: "warning: --filter has no effect with aig: all objects are fetched\n" +
+				"warning: --refetch has no effect with aig: only what is missing is fetched\n" +
 				"warning: --update-shallow has no effect with aig: the shallow boundary stays where it is\n" +
 				"warning: -4 and -6 have no effect with aig: give them to the command that opens the pipe\n"},
 		{name: "unknown options",

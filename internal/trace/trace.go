@@ -106,6 +106,8 @@ func (t *Trace) Child(class string, argv []string) (exited func(code int)) {
 func (t *Trace) Exit(code int) {
 	t.Phase("")
 	if t != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
 		t.event("exit", map[string]any{"t_abs": time.Since(t.began).Seconds(), "code": code})
 		t.event("atexit", map[string]any{"t_abs": time.Since(t.began).Seconds(), "code": code})
 	}
