@@ -15,6 +15,13 @@
 #                          configuration and without questions; the arguments
 #                          are the command, or options before it. SB_AGENT is
 #                          the socket of an agent that it may use.
+#   bg_ssh <name> <input> <argument>...
+#                          runs it in the background, with its input from that
+#                          file or fifo, its output and standard error in
+#                          <name>.out and <name>.err, and its exit status, when
+#                          it has ended, in <name>.status.
+#   exits <name> <status>  waits for a background ssh, and compares its exit
+#                          status.
 #   sb_command             prints the same as a shell expression to which a
 #                          command can be appended, for use as a transport.
 #   sb_wait_for <text> <file>
@@ -81,6 +88,21 @@ sb_ssh () {
 	ssh -F none -o BatchMode=yes -o IdentityAgent="\"${SB_AGENT:-none}\"" -o IdentitiesOnly=yes \
 		-o UserKnownHostsFile="\"$SWITCHBOARD_KNOWN_HOSTS\"" -o GlobalKnownHostsFile=none \
 		-p "$SWITCHBOARD_PORT" 127.0.0.1 "$@"
+}
+
+bg_ssh () {
+	bg_name=$1 bg_input=$2
+	shift 2
+	rm -f "$bg_name".*
+	: >"$bg_name.err"
+	(
+		sb_ssh "$@" <"$bg_input" >"$bg_name.out" 2>"$bg_name.err"
+		echo $? >"$bg_name.status.tmp" && mv "$bg_name.status.tmp" "$bg_name.status"
+	) 5>&- 6<&- 8>&- 9>&- &
+}
+
+exits () {
+	sb_wait_for . "$1.status" && echo "$2" >"$1.want" && test_cmp "$1.want" "$1.status"
 }
 
 sb_command () {

@@ -6,26 +6,6 @@ test_description='two vanilla ssh clients at the switchboard'
 . /usr/share/sharness/sharness.sh
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 
-# Run ssh in the background with its streams in files and its exit status in
-# <name>.status.
-# bg_ssh <name> <input> <ssh argument>...
-bg_ssh () {
-	bg_name=$1 bg_input=$2
-	shift 2
-	rm -f "$bg_name".*
-	: >"$bg_name.err"
-	(
-		sb_ssh "$@" <"$bg_input" >"$bg_name.out" 2>"$bg_name.err"
-		echo $? >"$bg_name.status.tmp" && mv "$bg_name.status.tmp" "$bg_name.status"
-	) 5>&- 6<&- 8>&- 9>&- &
-}
-
-# Wait for a background ssh and compare its exit status.
-# exits <name> <status>
-exits () {
-	sb_wait_for . "$1.status" && echo "$2" >"$1.want" && test_cmp "$1.want" "$1.status"
-}
-
 # Expect ssh to end with status 1 and one line from the switchboard that
 # contains the text. ssh itself may add to that.
 # refused <text> <ssh argument>...

@@ -8,26 +8,16 @@ test_description='two vanilla ssh clients that meet under a name'
 
 name=0123456789abcdef0123456789abcdef
 
-# Run ssh in the background as one side of a meeting; its input is a file or a
-# fifo, its exit status goes to $1.status.
+# Run ssh in the background as one side of a meeting.
 # meet <side> <input> <letter>
 meet () {
-	rm -f "$1".*
-	(
-		sb_ssh -vv -E "$1.log" meet "$name" "$3" <"$2" >"$1.out" 2>"$1.err"
-		echo $? >"$1.status.tmp" && mv "$1.status.tmp" "$1.status"
-	) 5>&- 6<&- 8>&- 9>&- &
+	bg_ssh "$1" "$2" -vv -E "$1.log" meet "$name" "$3"
 }
 
 # Wait until a side's command has been taken.
 # waits <side>
 waits () {
 	sb_wait_for "exec request accepted" "$1.log"
-}
-
-# exits <side's name> <status>
-exits () {
-	sb_wait_for . "$1.status" && echo "$2" >"$1.want" && test_cmp "$1.want" "$1.status"
 }
 
 # Expect that a and b have been joined, and that only one of them was told so.
