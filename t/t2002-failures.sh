@@ -97,8 +97,7 @@ test_expect_success 'outside a repository' '
 	mkdir nowhere &&
 	{
 		(
-			cd nowhere && GIT_CEILING_DIRECTORIES=$SHARNESS_TRASH_DIRECTORY HOME=$SHARNESS_TRASH_DIRECTORY/alice &&
-			TRUST=$(fingerprint bob) && export GIT_CEILING_DIRECTORIES HOME TRUST &&
+			cd nowhere && HOME=$SHARNESS_TRASH_DIRECTORY/alice && TRUST=$(fingerprint bob) && export HOME TRUST &&
 			git aig-sync "touch was.run"
 		) >alice.out 2>alice.err
 		echo $? >alice.status

@@ -39,9 +39,6 @@ EOS
 chmod +x askpass
 SSH_ASKPASS=$PWD/askpass SSH_ASKPASS_REQUIRE=force
 export SSH_ASKPASS SSH_ASKPASS_REQUIRE
-# The trash directory lies in a repository.
-GIT_CEILING_DIRECTORIES=$PWD
-export GIT_CEILING_DIRECTORIES
 
 A=$PWD/alice B=$PWD/bob
 default=$B/.ssh/id_ed25519 # Bob's key, and its fingerprint when there is one

@@ -6,10 +6,6 @@ test_description='a context: a word that both sides give alike, so that a switch
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 . "$SHARNESS_TEST_SRCDIR/lib-aig.sh"
 
-# The trash directory lies in a repository.
-GIT_CEILING_DIRECTORIES=$PWD
-export GIT_CEILING_DIRECTORIES
-
 everybody='alice bob alice2 bob2'
 crossed=
 

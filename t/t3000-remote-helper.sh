@@ -6,10 +6,6 @@ test_description='git fetches, clones, lists and pulls from a peer that runs git
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 . "$SHARNESS_TEST_SRCDIR/lib-aig.sh"
 
-# The trash directory lies in a repository.
-GIT_CEILING_DIRECTORIES=$PWD
-export GIT_CEILING_DIRECTORIES
-
 quote="'"
 address="aig::sh '$PWD/peer'"
 

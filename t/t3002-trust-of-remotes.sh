@@ -6,10 +6,6 @@ test_description='a remote gives transport, trust and identity; who may start a 
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 . "$SHARNESS_TEST_SRCDIR/lib-aig.sh"
 
-# The trash directory lies in a repository.
-GIT_CEILING_DIRECTORIES=$PWD
-export GIT_CEILING_DIRECTORIES
-
 # Bob with the key of that name, who trusts what "$PWD/trusted" says, with his standard error in bob.err.
 bob () {
 	cat >"$1.sh" <<-EOF

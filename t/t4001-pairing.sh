@@ -6,10 +6,6 @@ test_description='two people pair by a code once, and meet by a name from then o
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 . "$SHARNESS_TEST_SRCDIR/lib-aig.sh"
 
-# The trash directory lies in a repository.
-GIT_CEILING_DIRECTORIES=$PWD
-export GIT_CEILING_DIRECTORIES
-
 # Runs a command as that person, and keeps what it says and its status.
 keep () { # <person> <command>...
 	keep_name=$1

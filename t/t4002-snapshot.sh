@@ -6,10 +6,6 @@ test_description='uncommitted work travels, if asked, and stays as it is'
 . "$SHARNESS_TEST_SRCDIR/lib-switchboard.sh"
 . "$SHARNESS_TEST_SRCDIR/lib-aig.sh"
 
-# The trash directory lies in a repository.
-GIT_CEILING_DIRECTORIES=$PWD
-export GIT_CEILING_DIRECTORIES
-
 # The working tree with everything in it, and everything under .git but the objects.
 state () {
 	(cd "$1/repo" && find . -path ./.git -prune -o -type f -exec sha256sum {} + -o -type l -print | sort -k 2) && outside "$1"
