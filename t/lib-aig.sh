@@ -8,14 +8,24 @@
 #                   runs a command as that person, in the repository.
 #   fingerprint <name>
 #                   prints the fingerprint of that person's key.
+#   fp <file>       prints the fingerprint of the key in a file.
 #   commit <name> <text>
 #                   commits a file of random content with that message.
+#   sync_as <name> <other name> <argument>...
+#                   runs git aig-sync as that person, who trusts the other one's key. Leaves <name>.out, <name>.err and <name>.status.
 #   sync_pair [<option>...]
 #                   Alice and Bob synchronise through the switchboard, both with the options. Leaves alice.out,
 #                   alice.err, alice.status and bob's.
+#   sync_succeeds [<option>...]
+#                   the same, and checks that both end with status 0.
+#   sb_transport_token <file>
+#                   waits for the token in the file, the standard error of git aig-sync, and prints it.
 #   sync_local <dir> <dir> [<option>...]
-#                   the same over a pipe between two processes: Alice in the first directory, Bob in the
+#                   synchronises over a pipe between two processes: Alice in the first directory, Bob in the
 #                   second. What Bob's side says is in alice.err, quoted.
+#   ok              checks that Alice's last command ended with status 0; if not, prints alice.err.
+#   synced          checks that Alice's last sync, with Bob as her transport, succeeded: both printed the promise, he in alice.err,
+#                   and same_stores.
 #   sync_fails <message>
 #                   checks that Alice's last sync failed as it should: status 128, no promise, and one "fatal: " line, the
 #                   last, which contains the message.
@@ -60,7 +70,11 @@ as () {
 }
 
 fingerprint () {
-	ssh-keygen -lf "$SHARNESS_TRASH_DIRECTORY/$1/.ssh/id_ed25519.pub" | cut -d ' ' -f 2
+	fp "$SHARNESS_TRASH_DIRECTORY/$1/.ssh/id_ed25519.pub"
+}
+
+fp () {
+	ssh-keygen -lf "$1" | cut -d ' ' -f 2
 }
 
 commit () {
@@ -97,11 +111,20 @@ sync_local () {
 	HOME=$SHARNESS_TRASH_DIRECTORY/alice TRUST=$sync_local_trust git aig-sync "$@" "$sync_local_bob" \
 		>"$SHARNESS_TRASH_DIRECTORY/alice.out" 2>"$SHARNESS_TRASH_DIRECTORY/alice.err"
 	echo $? >"$SHARNESS_TRASH_DIRECTORY/alice.status"
-	cd "$SHARNESS_TRASH_DIRECTORY" || return
+	cd "$SHARNESS_TRASH_DIRECTORY" && ok
+}
+
+ok () {
 	if test "$(cat alice.status)" != 0; then
 		cat alice.err
 		return 1
 	fi
+}
+
+synced () {
+	ok && tail -n 1 alice.out >last && echo . >expect && test_cmp expect last &&
+	grep -x "transport: \"\\.\\\\n\"" alice.err &&
+	same_stores
 }
 
 sync_fails () {
@@ -111,7 +134,6 @@ sync_fails () {
 	test "$(grep -c "^fatal: " alice.err)" = 1
 }
 
-# The token as `git aig-sync` shows it.
 sb_transport_token () {
 	sb_wait_for '^transport: "[0-9a-f]\{5,\}\\n"$' "$1" &&
 	sed -n 's/^transport: "\([0-9a-f]\{5,\}\)\\n"$/\1/p' "$1"

@@ -64,10 +64,7 @@ test_expect_success 'GIT_OBJECT_DIRECTORY and GIT_ALTERNATE_OBJECT_DIRECTORIES s
 		export GIT_OBJECT_DIRECTORY GIT_ALTERNATE_OBJECT_DIRECTORIES &&
 		git -C other update-ref refs/heads/main "$(git -C "$origin" rev-parse HEAD)" &&
 		git -C other update-ref refs/tags/v1 "$(git -C "$origin" rev-parse v1)" &&
-		becomes_equal_to_bob () {
-			sync_local "$PWD/other" "$PWD/bob/repo" --summary
-		} &&
-		becomes_equal_to_bob
+		sync_local "$PWD/other" "$PWD/bob/repo" --summary
 	) &&
 	everything bob/repo >has.two && everything "$origin" >has.one && comm -23 has.one has.two >lacks &&
 	test_must_be_empty lacks &&
@@ -191,7 +188,6 @@ test_expect_success 'a corrupt object is left out and named, and the others arri
 	printf "= 0\n> 4\n< 3\n" >expect && test_cmp expect alice.out &&
 	git -C bob/repo fsck
 '
-
 
 test_expect_success 'a repository that belongs to somebody else: what git advises is passed on' '
 	test_must_fail env GIT_TEST_ASSUME_DIFFERENT_OWNER=1 HOME="$PWD/alice" AIG_TRUST="$(fingerprint bob)" git -C alice/repo aig-sync false 2>err &&

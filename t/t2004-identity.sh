@@ -48,10 +48,6 @@ nothing_asked () {
 	test ! -e asked
 }
 
-fp () {
-	ssh-keygen -lf "$1" | cut -d " " -f 2
-}
-
 # alice <assignment>... <command>...: Alice runs it, in her repository. What hangs is killed, with a status that is none of ours.
 alice () {
 	rm -f asked
@@ -62,18 +58,6 @@ alice () {
 # Bob as a transport, with this private key, trusting these keys of Alice.
 bob () {
 	echo "unset SSH_AUTH_SOCK; cd '$PWD/bob/repo' && HOME='$PWD/bob' AIG_IDENTITY='$1' TRUST='$2' git aig-sync --summary -"
-}
-
-# Alice and Bob have said that both hold everything, which is true.
-synced () {
-	if test "$(cat alice.status)" != 0
-	then
-		cat alice.err
-		return 1
-	fi
-	tail -n 1 alice.out >last && echo . >expect && test_cmp expect last &&
-	grep -x "transport: \"\\.\\\\n\"" alice.err &&
-	same_stores
 }
 
 # Both have something to give.

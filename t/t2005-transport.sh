@@ -23,18 +23,6 @@ alice () {
 	echo $? >alice.status
 }
 
-# The sync went well for both, whatever the transport did besides.
-synced () {
-	if test "$(cat alice.status)" != 0
-	then
-		cat alice.err
-		return 1
-	fi
-	tail -n 1 alice.out >last && echo . >expect && test_cmp expect last &&
-	grep -x "transport: \"\\.\\\\n\"" alice.err &&
-	same_stores
-}
-
 # The processes whose numbers are in the file are gone.
 gone () {
 	test -s "$1" &&

@@ -38,14 +38,6 @@ alice_in () {
 	echo $? >alice.status
 }
 
-ok () {
-	if test "$(cat alice.status)" != 0
-	then
-		cat alice.err
-		return 1
-	fi
-}
-
 # failed <status> <text>: Alice's git ended with that status, and said the text.
 failed () {
 	echo "$1" >expect.status && test_cmp expect.status alice.status &&

@@ -14,21 +14,9 @@ bob () {
 	printf "sh '%s'" "$PWD/$1.sh"
 }
 
-fp () {
-	ssh-keygen -lf "$1" | cut -d " " -f 2
-}
-
 alice () {
 	as alice "$@" >alice.out 2>alice.err
 	echo $? >alice.status
-}
-
-ok () {
-	if test "$(cat alice.status)" != 0
-	then
-		cat alice.err
-		return 1
-	fi
 }
 
 # trusts, distrusts <command>...: Alice accepts Bob's key, or refuses it.
