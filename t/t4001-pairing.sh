@@ -113,6 +113,7 @@ test_expect_success 'git fetches from and pulls from a paired remote, while the 
 	as alice git rev-parse main >actual && test_cmp expect actual
 '
 
+# The one that sleeps, the last of the two, hears why when it goes on. The killed one can't.
 test_expect_success 'a side that was killed or sleeps while it waits is replaced by its own newer session' '
 	for signal in KILL STOP; do
 		rm -f old.err &&
