@@ -22,5 +22,5 @@ for os in windows darwin freebsd; do
 done
 find t -maxdepth 1 -type f -name '*.sh' -exec shellcheck -x -P SCRIPTDIR .ci/run docs/systemd/installed docs/systemd/remove docs/systemd/removed docs/completion/git-aig-sync.bash {} + || status=1
 mandoc -T lint -W warning docs/man/* || status=1
-test $status = 0 && echo "gofmt, vet, staticcheck, shellcheck and mandoc have nothing to say"
+test $status = 0 && echo "gofmt, vet, staticcheck, shellcheck and mandoc found nothing"
 exit $status

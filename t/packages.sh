@@ -79,7 +79,7 @@ inside 'grep -q "^OPTIONS=" /etc/default/aig-switchboard && dpkg-query -W -f "\$
 inside 'dpkg --purge aig aig-switchboard 2>&1 | grep -v "Reading database"'
 list >"$work/after"
 diff "$work/before" "$work/after" || {
-	echo "fatal: the packages left something behind, or took something along" >&2
+	echo "fatal: the packages left something behind, or removed something else" >&2
 	exit 1
 }
 

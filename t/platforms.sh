@@ -191,7 +191,7 @@ for platform; do
 		qemu=$(command -v qemu-aarch64-static || command -v qemu-aarch64 || :)
 		build "$work/arm64" linux arm64 ./cmd/...
 		if test "$(go env GOARCH)" = arm64; then
-			skip "arm64 against this machine" "this machine is one"
+			skip "arm64 against this machine" "this machine is arm64 itself"
 		elif test -z "$qemu"; then
 			skip "arm64 against this machine" "qemu-user is not here"
 		else

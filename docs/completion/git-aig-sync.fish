@@ -24,7 +24,7 @@ complete -c git-aig-sync -n '__git_aig_sync_behind 0' -a '(__git_aig_sync_remote
 complete -c git-aig-sync -n '__git_aig_sync_behind 0' -a '(git config --get-all aig.switchboard 2>/dev/null | string replace -r "\$" " new")' -d switchboard
 complete -c git-aig-sync -n '__git_aig_sync_behind 0' -a invite -d 'pair with somebody, and read a code out'
 complete -c git-aig-sync -n '__git_aig_sync_behind 0' -a accept -d 'pair with somebody who reads a code out'
-complete -c git-aig-sync -n '__git_aig_sync_behind 0' -a help -d 'say how to use it'
+complete -c git-aig-sync -n '__git_aig_sync_behind 0' -a help -d 'show how to use it'
 complete -c git-aig-sync -n '__git_aig_sync_behind 1 help' -a 'invite accept help'
 complete -c git-aig-sync -n '__git_aig_sync_behind 2 invite accept' -a '(git config --get-all aig.switchboard 2>/dev/null)' -d switchboard
 
