@@ -49,7 +49,7 @@ func (r *Report) WriteText(w io.Writer, lines int) error {
 	}
 	fit(out, lines, r.Tips, r.describeTip)
 	if n := len(r.Broken); n > 0 {
-		fmt.Fprintf(out, "%s came in whose history is incomplete here, or refused by git's checks: no branch should be made of it "+
+		fmt.Fprintf(out, "%s came in with incomplete history, or refused by git's checks: make no branch of them "+
 			"(--porcelain lists all)\n", Count(n, "commit", "commits"))
 	}
 	return out.Flush()

@@ -28,7 +28,7 @@ func (g Git) ConfigSize(ctx context.Context, key string, otherwise int64) (int64
 	}
 	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("configuration variable %s: %q is no number of bytes from 0 on", key, v)
+		return 0, fmt.Errorf("configuration variable %s: %q is not a size in bytes", key, v)
 	}
 	return n, nil
 }

@@ -161,7 +161,7 @@ func (x *indexer) done(err error) error {
 		return err
 	}
 	if !x.store.Format.IsName(x.pack) { // it becomes part of a path
-		return fmt.Errorf("git index-pack said %q where the name of a pack was due", x.pack)
+		return fmt.Errorf("git index-pack printed %q instead of the name of a pack", x.pack)
 	}
 	switch {
 	case x.behind:
@@ -172,7 +172,7 @@ func (x *indexer) done(err error) error {
 	return nil
 }
 
-const tooManyMissing = "the peer's trees name more .gitmodules and .gitattributes that it has not sent than can be remembered"
+const tooManyMissing = "the peer's trees name too many .gitmodules and .gitattributes files that it has not sent"
 
 // checkSpecial checks the special files in the pack that trees in the store name, and those that the pack's trees name and that have
 // entered the store since the pack was indexed. It remembers those that are still missing. The caller holds the mutex.

@@ -62,7 +62,7 @@ func (e *BadObject) Advice() string {
 }
 
 // git ignores data behind the end of a pack. Where we notice it depends on timing.
-const behindTheEnd = "there is more behind the end of the pack"
+const behindTheEnd = "there is data behind the end of the pack"
 
 // OfPeer reports whether an error of an Incoming is the fault of what the peer sent, not of this side.
 func OfPeer(err error) bool {

@@ -63,7 +63,7 @@ func readSeverities(ctx context.Context, g git.Git) ([]string, error) {
 		case id == "gitmodulesmissing", id == "gitattributesmissing":
 			// A missing file is no failure here, but git must report it: see fsck.go.
 		case severity != "error" && severity != "warn" && severity != "ignore":
-			return nil, fmt.Errorf("configuration variable %s: %q is none of error, warn and ignore", key, severity)
+			return nil, fmt.Errorf("configuration variable %s: %q is not error, warn or ignore", key, severity)
 		default:
 			severities = append(severities, id+"="+severity)
 		}

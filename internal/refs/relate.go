@@ -211,7 +211,7 @@ func sift(ctx context.Context, names []string, try func([]string) error, bad fun
 		if len(names) == 0 {
 			return nil
 		}
-		err := errors.New("too many others are, so it was not looked at")
+		err := errors.New("too many others are incomplete, so it was not looked at")
 		if walks--; walks >= 0 {
 			if err = try(names); err == nil {
 				return nil

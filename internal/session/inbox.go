@@ -247,9 +247,9 @@ func (b *inbox) refuse(end wire.PackEnd, reason error) error {
 		if err := b.s.local.Format().Parse(refused.Object, []byte(bad.Name)); err != nil {
 			return err
 		}
-		b.s.o.Warn("refused of the peer: " + reason.Error() + bad.Advice())
+		b.s.o.Warn("refused from the peer: " + reason.Error() + bad.Advice())
 	case end.Objects == 1:
-		b.s.o.Warn("refused of the peer: " + reason.Error())
+		b.s.o.Warn("refused from the peer: " + reason.Error())
 	}
 	return b.s.post(wire.TypeRefused, refused.Append(nil))
 }

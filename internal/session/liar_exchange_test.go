@@ -94,11 +94,11 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.pack(0, 2, twice)
 			leaves(l)
 		}, refused: "twice", want: "the pipe ended"},
-		{name: "more behind the end of a pack", tell: func(l *liar) {
+		{name: "data after the end of a pack", tell: func(l *liar) {
 			l.give(a)
 			l.pack(0, 1, append(bytes.Clone(packA), make([]byte, 100_000)...))
 			leaves(l)
-		}, refused: "there is more behind the end of the pack", want: "the pipe ended"},
+		}, refused: "there is data behind the end of the pack", want: "the pipe ended"},
 		{name: "2^32-1 objects in the pack's header", tell: func(l *liar) {
 			l.give(a)
 			header := bytes.Clone(packA)

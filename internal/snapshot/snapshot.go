@@ -28,8 +28,10 @@ func Count(ctx context.Context, repo *git.Repo) (int, error) {
 // second parent the index, its third one, if there is any, the untracked files that aren't ignored. The same state gives the
 // same commit. Nothing but objects is written; hooks don't run.
 func Take(ctx context.Context, repo *git.Repo) (string, error) {
-	if bare, err := isBare(ctx, repo); bare || err != nil {
-		return "", errors.Join(err, errors.New("there is no working tree to take a snapshot of"))
+	if bare, err := isBare(ctx, repo); err != nil {
+		return "", err
+	} else if bare {
+		return "", errors.New("there is no working tree to take a snapshot of")
 	}
 	s := snapshot{repo: repo}
 	if err := s.begin(ctx); err != nil {
@@ -67,7 +69,7 @@ func (s *snapshot) begin(ctx context.Context) error {
 		return err
 	}
 	if conflicts != "" {
-		return errors.New("the index has conflicts, and a snapshot of those is none: finish the merge first, or leave out --snapshot")
+		return errors.New("the index has conflicts, which a snapshot can't hold: finish the merge first, or leave out --snapshot")
 	}
 	s.dir, err = os.MkdirTemp(s.repo.ObjectDir, "tmp_snapshot_")
 	return err
