@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"aig/internal/git"
 	"aig/internal/intake"
@@ -32,11 +33,13 @@ type inbox struct {
 	current *intake.Incoming // the pack under way
 	number  uint32           // of the pack that ends next
 
-	mu       sync.Mutex // guards what follows, and want
-	stored   int
-	omitted  int
-	kept     int
-	partials map[string]*intake.Partial // the beginnings that we hold of packs that were cut, by object
+	told     atomic.Bool                // the peer has been told what partials holds
+	partials map[string]*intake.Partial // the beginnings that we hold of packs that were cut, by object; the sending goroutine owns it until told, then the reading one
+
+	mu      sync.Mutex // guards what follows, and want
+	stored  int
+	omitted int
+	kept    int
 }
 
 func newInbox(s *session, settle func() error) *inbox {

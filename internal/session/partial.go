@@ -23,6 +23,7 @@ func (s *session) partialHash() hash.Hash {
 
 // tellPartials tells the peer which beginnings of its packs we hold from earlier runs that were cut.
 func (b *inbox) tellPartials() error {
+	defer b.told.Store(true)
 	if !b.s.peer.Resume || len(b.s.want.short) == 0 {
 		return nil
 	}
@@ -48,9 +49,7 @@ func (b *inbox) tellPartials() error {
 			p.Close()
 			continue
 		}
-		b.mu.Lock()
 		b.partials[string(object)] = p
-		b.mu.Unlock()
 		key := b.s.key()
 		held := wire.Partial{Object: key.Short(object), Bytes: uint64(p.Size), Sum: [sha256.Size]byte(sum.Sum(nil))}
 		body = wire.Append(body, held)
@@ -70,25 +69,31 @@ func (b *inbox) begin(ctx context.Context, body []byte) error {
 	if b.current != nil {
 		return errors.New("the peer begins a pack inside another")
 	}
+	if !b.told.Load() {
+		return errors.New("the peer begins a large pack before it has heard what we hold of it")
+	}
 	b.mu.Lock()
 	_, err = b.s.want.find(m.Object)
-	partial := b.partials[string(m.Object)]
-	delete(b.partials, string(m.Object))
 	b.mu.Unlock()
-	if partial != nil && uint64(partial.Size) != m.Offset {
-		partial.Close()
-		partial = nil
-	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return fmt.Errorf("the peer begins a pack that goes by what it cannot: %w", err)
-	case partial == nil && m.Offset > 0:
+	}
+	partial := b.partials[string(m.Object)]
+	if m.Offset > 0 && (partial == nil || uint64(partial.Size) != m.Offset) {
 		return fmt.Errorf("the peer goes on with a pack at byte %d, where nothing was said to be", m.Offset)
-	case partial == nil:
+	}
+	if err := b.open(ctx); err != nil {
+		return err
+	}
+	delete(b.partials, string(m.Object))
+	if m.Offset == 0 {
+		if partial != nil {
+			partial.Close()
+		}
 		partial, _ = b.s.o.Store.NewPartial(m.Object) // on failure, the pack is sent in full again if the link breaks
 	}
-	if err := b.open(ctx); err != nil || partial == nil {
-		return err
+	if partial == nil {
+		return nil
 	}
 	if m.Offset > 0 {
 		b.s.o.Status.do(fmt.Sprintf("going on with object %x behind %s", m.Object, git.ByteSize(partial.Size)))()

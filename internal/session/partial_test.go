@@ -1,14 +1,20 @@
 package session
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"aig/internal/gittest"
+	"aig/internal/oid"
+	"aig/internal/reconcile"
+	"aig/internal/ref"
 	"aig/internal/wire"
 )
 
@@ -220,6 +226,7 @@ func TestTortureLiarsPartials(t *testing.T) {
 		return tale{name: name, want: want, tell: func(l *liar) {
 			resumes(l)
 			common := l.negotiate(s.names...)
+			l.until(wire.TypeCommon)
 			do(l)
 			l.say(wire.TypeCommon, wire.Append(nil, common))
 			l.conn.CloseWrite()
@@ -228,6 +235,18 @@ func TestTortureLiarsPartials(t *testing.T) {
 	v.tellAll(t, "partial packs", []tale{
 		lie("goes on where nothing is", "goes on with a pack at byte 5, where nothing was said to be", func(l *liar) { l.say(wire.TypePackBegin, begin(5, a)) }),
 		lie("begins with what was not announced", "was not announced", func(l *liar) { l.say(wire.TypePackBegin, begin(0, make([]byte, 20))) }),
+		{name: "begins before it can know what is held", want: "before it has heard what we hold of it",
+			refs: slices.Repeat([]ref.Ref{{Name: "refs/heads/" + strings.Repeat("x", 3900)}}, 1000), // more than SSH's window: we are still telling them
+			tell: func(l *liar) {
+				resumes(l)
+				l.hello(len(s.names))
+				set, _ := l.set(s.names)
+				batch, mode, _ := reconcile.NewExchange(set, v.list.Len(), false).Next(nil, len(s.names))
+				l.say(typeOf[mode], batch)
+				l.say(wire.TypePackBegin, begin(5, a))
+				time.Sleep(time.Second)
+				l.conn.CloseWrite()
+			}},
 		lie("begins with half a name", "a pack begin of 18 bytes", func(l *liar) { l.say(wire.TypePackBegin, begin(0, a[:10])) }),
 		lie("begins twice", "begins a pack inside another", func(l *liar) {
 			l.say(wire.TypePackBegin, begin(0, a))
@@ -259,6 +278,7 @@ func TestTortureLiarsPartials(t *testing.T) {
 		{name: "begun, taken back, and given without", stores: true, tell: func(l *liar) {
 			resumes(l)
 			l.common(s.names...)
+			l.until(wire.TypeCommon)
 			l.say(wire.TypePackBegin, begin(0, a))
 			l.say(wire.TypePack, s.pack(s.names[0])[:20])
 			l.say(wire.TypePackDrop)
@@ -267,4 +287,39 @@ func TestTortureLiarsPartials(t *testing.T) {
 		}},
 	})
 	mustBeClean(t, v.repo)
+}
+
+// A partial pack that the peer can't resume stays among those that are closed at the end.
+func TestPartialsAreClosed(t *testing.T) {
+	v := newVictims(t, 1)
+	name := binaryName(newStock(t).names[0])
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for what, prepare := range map[string]func(b *inbox){
+		"its object has come": func(b *inbox) { b.s.want.take(0, name) },
+		"there is no room for a pack": func(b *inbox) {
+			for range maxIndexing {
+				b.slots <- struct{}{}
+			}
+		},
+	} {
+		s := &session{o: Options{Store: v.store}, local: v.list}
+		key := s.key()
+		var err error
+		if s.want, err = newWanted(key, oid.SHA1, []uint64{key.Short(name)}); err != nil {
+			t.Fatal(err)
+		}
+		b := newInbox(s, nil)
+		b.told.Store(true)
+		partial, err := v.store.NewPartial(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer partial.Close()
+		b.partials[string(name)] = partial
+		prepare(b)
+		if err := b.begin(over, wire.PackBegin{Object: name}.Append(nil)); err == nil || b.partials[string(name)] != partial {
+			t.Errorf("%s: error %v, and the partial packs are %v", what, err, b.partials)
+		}
+	}
 }
