@@ -32,6 +32,7 @@ type inbox struct {
 	// Used by the reading goroutine only:
 	current *intake.Incoming // the pack under way
 	number  uint32           // of the pack that ends next
+	begun   bool             // the peer has begun a pack, which it may have dropped since
 
 	told     atomic.Bool                // the peer has been told what partials holds
 	partials map[string]*intake.Partial // the beginnings that we hold of packs that were cut, by object; the sending goroutine owns it until told, then the reading one
@@ -81,7 +82,7 @@ func (b *inbox) open(ctx context.Context) error {
 		<-b.slots
 		return own("taking in a pack", err)
 	}
-	b.current = in
+	b.current, b.begun = in, true
 	return nil
 }
 
@@ -279,6 +280,9 @@ func (b *inbox) omit(body []byte) error {
 
 // keep notes what the peer has announced but does not give.
 func (b *inbox) keep(body []byte) error {
+	if b.begun {
+		return errors.New("the peer keeps objects back after it has begun to send packs")
+	}
 	names, err := wire.ParseNames(body, 8)
 	if err != nil {
 		return err

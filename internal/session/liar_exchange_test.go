@@ -167,6 +167,15 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.give(a)
 			l.say(wire.TypeKept, make([]byte, 8))
 		}, want: "the peer keeps what it cannot: an object was not announced"},
+		{name: "keeping an object after another's pack", tell: func(l *liar) {
+			l.give(a, b)
+			l.say(wire.TypePack, packA[:20])
+			l.say(wire.TypePackDrop)
+			l.say(wire.TypeKept, wire.Append(nil, l.key.Short(binaryName(b))))
+			l.pack(0, 1, packA)
+			l.judged()
+			l.part(0)
+		}, want: "keeps objects back after it has begun to send packs"},
 		{name: "keeping nine bytes", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypeKept, make([]byte, 9))
