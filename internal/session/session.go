@@ -19,7 +19,8 @@ import (
 )
 
 const (
-	// aliveInterval is how often a side says that it is alive. The smallest sensible timeout is a few times that.
+	// aliveInterval is how often a side that has no verdict to send says that it is alive. The protocol demands once a second;
+	// half of that allows for a busy machine. The smallest sensible timeout is a few times that.
 	aliveInterval = 500 * time.Millisecond
 	// lastWords bounds how long a side that gives up tries to tell the peer why.
 	lastWords = 2 * time.Second
@@ -58,7 +59,7 @@ type Options struct {
 	Secret []byte
 	// Server tells the two sides apart: exactly one of them sets it.
 	Server bool
-	// Timeout is how long a read waits for a byte from the peer, which sends a sign of life every second.
+	// Timeout is how long a read waits for a byte from the peer, which sends a sign of life at least once a second.
 	Timeout time.Duration
 	// Agent is the program's name and version, for the peer to show.
 	Agent string
