@@ -259,10 +259,9 @@ func (b *inbox) refuse(end wire.PackEnd, reason error) error {
 }
 
 // omit notes what the peer has announced but cannot give.
-func (b *inbox) omit(body []byte) error {
+func (b *inbox) omit(names []byte) error {
 	size, before := b.s.local.Format().Size(), b.omitted
-	names, err := wire.ParseNames(body, size)
-	if err != nil {
+	if err := wire.CheckNames(names, size); err != nil {
 		return err
 	}
 	noted, err := b.leaveOut(names, size, b.s.want.find, &b.omitted)
@@ -279,15 +278,14 @@ func (b *inbox) omit(body []byte) error {
 }
 
 // keep notes what the peer has announced but does not give.
-func (b *inbox) keep(body []byte) error {
+func (b *inbox) keep(names []byte) error {
 	if b.begun {
 		return errors.New("the peer keeps objects back after it has begun to send packs")
 	}
-	names, err := wire.ParseNames(body, 8)
-	if err != nil {
+	if err := wire.CheckNames(names, 8); err != nil {
 		return err
 	}
-	_, err = b.leaveOut(names, 8, func(name []byte) (int, error) { return b.s.want.findShort(binary.BigEndian.Uint64(name)) }, &b.kept)
+	_, err := b.leaveOut(names, 8, func(name []byte) (int, error) { return b.s.want.findShort(binary.BigEndian.Uint64(name)) }, &b.kept)
 	if err != nil {
 		return fmt.Errorf("the peer keeps what it cannot: an object %w", err)
 	}

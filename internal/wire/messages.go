@@ -72,16 +72,17 @@ func (h Hello) Append(b []byte) []byte {
 	if h.Uncommitted > 0 {
 		b = fmt.Appendf(b, "uncommitted %d\n", h.Uncommitted)
 	}
-	if h.Hold {
-		b = append(b, "hold 1\n"...)
-	}
-	if h.Sorted {
-		b = append(b, "sorted 1\n"...)
-	}
-	if h.Resume {
-		b = append(b, "resume 1\n"...)
+	for _, key := range []string{"hold", "sorted", "resume"} {
+		if *h.flag(key) {
+			b = append(b, key+" 1\n"...)
+		}
 	}
 	return b
+}
+
+// flag returns the field of a key whose only value is 1.
+func (h *Hello) flag(key string) *bool {
+	return map[string]*bool{"hold": &h.Hold, "sorted": &h.Sorted, "resume": &h.Resume}[key]
 }
 
 // ParseHello reads the body of a TypeHello frame. Object format and agent are unchecked foreign text, but without line feeds.
@@ -149,16 +150,8 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 		if h.Uncommitted, err = parseInt(value); err == nil && h.Uncommitted == 0 {
 			err = errors.New("none is not said")
 		}
-	case "hold":
-		if h.Hold = value == "1"; !h.Hold {
-			err = errors.New("not 1")
-		}
-	case "sorted":
-		if h.Sorted = value == "1"; !h.Sorted {
-			err = errors.New("not 1")
-		}
-	case "resume":
-		if h.Resume = value == "1"; !h.Resume {
+	case "hold", "sorted", "resume":
+		if *h.flag(key) = true; value != "1" {
 			err = errors.New("not 1")
 		}
 	default:
@@ -313,12 +306,12 @@ func ParseText(body []byte) (string, error) {
 	return string(body), nil
 }
 
-// ParseNames checks that the body of a TypeOmitted or TypeKept frame consists of names of the given size in bytes.
-func ParseNames(body []byte, size int) ([]byte, error) {
+// CheckNames checks that the body of a TypeOmitted or TypeKept frame consists of names of the given size in bytes.
+func CheckNames(body []byte, size int) error {
 	if len(body) == 0 || len(body)%size != 0 {
-		return nil, badLength("list of names", len(body))
+		return badLength("list of names", len(body))
 	}
-	return body, nil
+	return nil
 }
 
 func badLength(what string, n int) error {
