@@ -21,7 +21,7 @@ func TestTortureLiarsHello(t *testing.T) {
 		{name: "2^64 objects", tell: hello("407095", "18446744073709551616"), want: "not a number"},
 		{name: "-1 objects", tell: hello("407095", "-1"), want: `objects "-1": not a number`},
 		{name: "0x10 objects", tell: hello("407095", "0x10"), want: "not a number"},
-		{name: "no objects said", tell: hello("objects 407095\n", ""), want: "does not say its objects"},
+		{name: "no objects said", tell: hello("objects 407095\n", ""), want: "lacks the key objects"},
 		{name: "a number of 60 KB", tell: hello("407095", strings.Repeat("9", 60000)), want: "not a number"},
 		{name: "version 2^32", tell: hello("1 1", "1 4294967296"), want: "too large"},
 		{name: "versions from -1", tell: hello("1 1", "-1 1"), want: "not a number"},
@@ -39,11 +39,11 @@ func TestTortureLiarsHello(t *testing.T) {
 		{name: "the same key twice", tell: hello("agent", "objects 407095\nagent"), want: "says objects twice"},
 		{name: "20,000 unknown keys", tell: hello("agent", strings.Repeat("x\n", 20000)+"agent", "both", "\x1b"), want: "not a direction"},
 		{name: "looking first, in another way", tell: hello("agent", "hold 2\nagent"), want: `hold "2": not 1`},
-		{name: "looking first, and giving", tell: hello("407095", "0", "sha1", "any", "agent", "hold 1\nagent"), want: "that it looks first, and also"},
-		{name: "looking first, with objects", tell: hello("sha1", "any", "both", "pull", "agent", "hold 1\nagent"), want: "that it looks first, and also"},
-		{name: "looking first, with a format", tell: hello("407095", "0", "both", "pull", "agent", "hold 1\nagent"), want: "that it looks first, and also"},
+		{name: "looking first, and giving", tell: hello("407095", "0", "sha1", "any", "agent", "hold 1\nagent"), want: "says hold, but also"},
+		{name: "looking first, with objects", tell: hello("sha1", "any", "both", "pull", "agent", "hold 1\nagent"), want: "says hold, but also"},
+		{name: "looking first, with a format", tell: hello("407095", "0", "both", "pull", "agent", "hold 1\nagent"), want: "says hold, but also"},
 		{name: "no line end", tell: hello("\n", ""), want: "cut short"},
-		{name: "an empty hello", tell: func(l *liar) { l.say(wire.TypeHello) }, want: "does not say"},
+		{name: "an empty hello", tell: func(l *liar) { l.say(wire.TypeHello) }, want: "lacks the key versions"},
 		{name: "references of 500 MB", tell: func(l *liar) {
 			l.hello(5, "agent", "refs 1048576\nagent")
 			line := "0 " + strings.Repeat("x", 4000) + "\n"
@@ -60,19 +60,19 @@ func TestTortureLiarsHello(t *testing.T) {
 		{name: "a reference with an escape, and no name", tell: func(l *liar) {
 			l.hello(5, "agent", "refs 2\nagent")
 			l.say(wire.TypeRefs, []byte("\x1b[2J\r\x00\xff\n"))
-		}, want: `tells a reference "\x1b[2J\r\x00\xff"`},
+		}, want: `a malformed reference: "\x1b[2J\r\x00\xff"`},
 		{name: "a reference of 4,096 bytes", tell: func(l *liar) {
 			l.hello(5, "agent", "refs 2\nagent")
 			l.say(wire.TypeRefs, []byte("0 "+strings.Repeat("\x1b", 4094)+"\n"))
-		}, want: `tells a reference "0 \x1b`},
+		}, want: `a malformed reference: "0 \x1b`},
 		{name: "a reference without an end", tell: func(l *liar) {
 			l.hello(5, "agent", "refs 2\nagent")
 			l.say(wire.TypeRefs, []byte("0 refs/heads/main"))
-		}, want: "tells a reference"},
+		}, want: "a malformed reference"},
 		{name: "no reference in a message of them", tell: func(l *liar) {
 			l.hello(5, "agent", "refs 2\nagent")
 			l.say(wire.TypeRefs)
-		}, want: "tells no reference where some were due"},
+		}, want: "sent no references where some were due"},
 		{name: "two hellos", tell: func(l *liar) {
 			l.hello(5)
 			l.hello(5)

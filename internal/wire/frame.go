@@ -52,7 +52,7 @@ type Frame struct {
 }
 
 // ErrNotFrame is Reader's error for bytes that are not a frame: the other end is at fault, not the pipe.
-var ErrNotFrame = errors.New("the peer sent what is not a frame")
+var ErrNotFrame = errors.New("the peer sent something that is not a frame")
 
 // headerSize is the size of a pkt-line's length: four hexadecimal digits, which count themselves too.
 const headerSize = 4
@@ -78,7 +78,7 @@ func (r *Reader) Next() (Frame, error) {
 	}
 	length, err := strconv.ParseUint(string(header), 16, 16)
 	if err != nil || length <= headerSize || int(length) > len(r.frame) {
-		return Frame{}, fmt.Errorf("%w, but %q", ErrNotFrame, header)
+		return Frame{}, fmt.Errorf("%w: %q", ErrNotFrame, header)
 	}
 	payload := r.frame[headerSize:length]
 	if err := r.fill(payload); err != nil {

@@ -110,11 +110,11 @@ func ParseHello(body []byte) (Hello, error) {
 	}
 	for _, key := range []string{"versions", "object-format", "direction", "objects", "agent"} {
 		if !seen[key] {
-			return Hello{}, fmt.Errorf("the peer's hello does not say its %s", key)
+			return Hello{}, fmt.Errorf("the peer's hello lacks the key %s", key)
 		}
 	}
 	if h.Hold && (h.Format != AnyFormat || h.Direction != Pull || h.Objects != 0) {
-		return Hello{}, errors.New("the peer's hello says that it looks first, and also what only a side says that does not")
+		return Hello{}, errors.New("the peer's hello says hold, but also something that a side that holds must not say")
 	}
 	return h, nil
 }
@@ -148,7 +148,7 @@ func (h *Hello) set(key, value string) (known bool, err error) {
 		}
 	case "uncommitted":
 		if h.Uncommitted, err = parseInt(value); err == nil && h.Uncommitted == 0 {
-			err = errors.New("none is not said")
+			err = errors.New("zero must be left out")
 		}
 	case "hold", "sorted", "resume":
 		if *h.flag(key) = true; value != "1" {

@@ -71,7 +71,7 @@ func ParseRefs(body []byte) ([]ref.Ref, error) {
 		line, rest, ok := bytes.Cut(body, []byte{'\n'})
 		fields := strings.Split(string(line), " ")
 		if !ok || len(line) >= maxRefLine || len(fields) < 2 || fields[0] == "" || fields[1] == "" {
-			return nil, fmt.Errorf("the peer tells a reference %.80q", line)
+			return nil, fmt.Errorf("the peer sent a malformed reference: %.80q", line)
 		}
 		r := ref.Ref{OID: fields[0], Name: fields[1]}
 		if r.OID == unborn {
@@ -88,7 +88,7 @@ func ParseRefs(body []byte) ([]ref.Ref, error) {
 		body = rest
 	}
 	if len(refs) == 0 {
-		return nil, errors.New("the peer tells no reference where some were due")
+		return nil, errors.New("the peer sent no references where some were due")
 	}
 	return refs, nil
 }
