@@ -38,7 +38,7 @@ test_expect_success 'GIT_TRACE has every step and every child' '
 '
 
 test_expect_success '-v names the steps on standard error' '
-	grep -x "waiting for the peer to come" alice.err && grep -x "checking what has come" alice.err && grep -x "packing our objects" alice.err
+	grep -x "waiting for the peer to come" alice.err && grep -x "checking what has arrived" alice.err && grep -x "packing our objects" alice.err
 '
 
 test_expect_success 'GIT_TRACE2_EVENT has events in the form of git, children below their parent' '

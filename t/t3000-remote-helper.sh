@@ -488,7 +488,7 @@ test_expect_success 'fetch against fetch: both fail, and both say why' '
 	} &&
 	token=$(sb_transport_token alice.err) &&
 	test_expect_code 128 as bob env TRUST="$(fingerprint alice)" git fetch "aig::$(sb_command) $token" 2>bob.err &&
-	wait $alice_pid && failed 128 "both sides want to look first" && grep "both sides want to look first" bob.err &&
+	wait $alice_pid && failed 128 "both sides only fetch" && grep "both sides only fetch" bob.err &&
 	grep "^fatal: " alice.err bob.err >fatal && test "$(wc -l <fatal)" = 2 &&
 	stop_switchboard
 '

@@ -50,7 +50,7 @@ func (s *session) awaitParting() error {
 	case <-s.ctx.Done():
 		return context.Cause(s.ctx)
 	case <-time.After(s.o.Timeout):
-		return s.fail(&pipeError{"while saying goodbye", fmt.Errorf("it took nothing for %s", s.o.Timeout)})
+		return s.fail(&pipeError{"while saying goodbye", fmt.Errorf("it accepted no data for %s", s.o.Timeout)})
 	}
 }
 

@@ -173,9 +173,9 @@ func (ex *exchange) agree(body []byte) error {
 	case err != nil:
 		return err
 	case ex.agreed:
-		return errors.New("the peer says twice what it takes for common")
+		return errors.New("the peer says twice which objects it believes both hold")
 	case said == echo:
-		return errors.New("the peer says back to us what we take for common, which shows nothing")
+		return errors.New("the peer echoes which objects we believe both hold, which proves nothing")
 	case said != ours:
 		return fmt.Errorf("the two sides disagree about which objects both hold (%d here, %d there): "+
 			"run the same command again", ours.Objects, said.Objects)
@@ -192,7 +192,7 @@ func (ex *exchange) holds(body []byte) error {
 	case err != nil:
 		return err
 	case ex.agreed || ex.outbox.partials != nil:
-		return errors.New("the peer tells its partial packs when it is too late")
+		return errors.New("the peer announces its partial packs too late")
 	}
 	ex.outbox.partials = make(map[uint64]wire.Partial)
 	for _, p := range parts {
@@ -208,7 +208,7 @@ func (ex *exchange) done(body []byte) error {
 		return err
 	}
 	if !ex.agreed {
-		return errors.New("the peer says that it is done, but not what it takes for common")
+		return errors.New("the peer says that it is done, but not which objects it believes both hold")
 	}
 	if stored, all := ex.outbox.stored(); !all || count != uint64(stored) {
 		return fmt.Errorf("the peer says that it is done with %d objects, but has confirmed %d of the %d we give",

@@ -72,11 +72,11 @@ func (s *session) toldReason(err error) string {
 	var ofFile *fs.PathError
 	switch {
 	case !s.compared.Load():
-		return "no reason is given before the two sides have compared what they are about"
+		return "no reason is given until the two sides have compared contexts"
 	case errors.As(err, &failed):
-		return failed.at + " failed here, which says more" + machineReason(err)
+		return failed.at + " failed on this side" + machineReason(err) + "; see its own message"
 	case errors.As(err, &ofGit), errors.As(err, &ofFile):
-		return "something failed here, which says more" + machineReason(err)
+		return "something failed on this side" + machineReason(err) + "; see its own message"
 	}
 	return err.Error()
 }
@@ -125,7 +125,7 @@ type pipeError struct {
 func (e *pipeError) Error() string {
 	if errors.Is(e.err, io.ErrUnexpectedEOF) || errors.Is(e.err, io.EOF) {
 		return fmt.Sprintf("the pipe ended %s: the link broke or the other side was stopped; "+
-			"what has arrived whole is kept, run the same command again", e.while)
+			"what has arrived complete is kept; run the same command again", e.while)
 	}
 	if silent := errSilent(0); errors.As(e.err, &silent) {
 		return fmt.Sprintf("%v %s: the link or the other side is stuck", silent, e.while)

@@ -68,12 +68,12 @@ func (s *session) readRefs(context.Context) error {
 			return err
 		}
 		if size += len(body); size > wire.MaxRefsSize {
-			return fmt.Errorf("the peer's references have more than the %d bytes that are taken", wire.MaxRefsSize)
+			return fmt.Errorf("the peer's references take more than the %d bytes allowed", wire.MaxRefsSize)
 		}
 		s.peerRefs = append(s.peerRefs, refs...)
 	}
 	if len(s.peerRefs) > s.peer.Refs {
-		return fmt.Errorf("the peer tells %d references and announced %d", len(s.peerRefs), s.peer.Refs)
+		return fmt.Errorf("the peer sent %d references, but announced %d", len(s.peerRefs), s.peer.Refs)
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (s *session) compare() error {
 	switch {
 	case s.peer.Context != s.o.Context:
 		return fmt.Errorf("the two sides have different contexts, ours is %s and the peer's %s: either the pipe leads to "+
-			"another session than was meant, or one side has to give the word of the other (--context, AIG_CONTEXT, aig.context)",
+			"the wrong session, or one side has to use the other's context (--context, AIG_CONTEXT, aig.context)",
 			quoteContext(s.o.Context), quoteContext(s.peer.Context))
 	case s.peer.Oldest > wire.Version:
 		return fmt.Errorf("the peer (%.60q) speaks version %d of the protocol and later, this program only up to %d: "+
@@ -93,7 +93,7 @@ func (s *session) compare() error {
 		return fmt.Errorf("the peer (%.60q) speaks only up to version %d of the protocol, this program from %d on: "+
 			"update the other side", s.peer.Agent, s.peer.Newest, oldestVersion)
 	case s.o.Hold != nil && s.peer.Hold:
-		return errors.New("both sides want to look first: one of them must run git aig-sync")
+		return errors.New("both sides only fetch, so nothing would move: one of them must run git aig-sync")
 	case s.o.Hold == nil && !s.peer.Hold && s.peer.Format != string(s.local.Format()):
 		return fmt.Errorf("our repository has %s objects and the peer's %.20q: only stores of one object format "+
 			"can be made equal", s.local.Format(), s.peer.Format)

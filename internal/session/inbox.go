@@ -51,7 +51,7 @@ func newInbox(s *session, settle func() error) *inbox {
 // data takes part of a pack.
 func (b *inbox) data(ctx context.Context, body []byte) error {
 	if len(body) == 0 {
-		return errors.New("the peer sends a part of a pack with nothing in it")
+		return errors.New("the peer sent an empty part of a pack")
 	}
 	b.s.o.Status.update(func(p *Progress) { p.BytesIn += uint64(len(body)) })
 	if b.current == nil {
@@ -89,7 +89,7 @@ func (b *inbox) open(ctx context.Context) error {
 // takeBack drops the pack under way at the peer's request.
 func (b *inbox) takeBack() error {
 	if b.current == nil {
-		return errors.New("the peer takes back a pack, but none is under way")
+		return errors.New("the peer withdraws a pack, but none is under way")
 	}
 	b.current.Forget()
 	b.drop()
@@ -111,7 +111,7 @@ func (b *inbox) salvage() {
 	if b.current == nil || b.current.Kept() {
 		return
 	}
-	defer b.s.o.Status.do("checking what has come")()
+	defer b.s.o.Status.do("checking what has arrived")()
 	if pack, _ := b.current.Salvage(b.s.common == 0); pack != nil {
 		defer pack.Discard()
 		b.take(b.s.outer, pack, wire.PackEnd{Number: b.number, Objects: pack.Objects()})
@@ -124,8 +124,11 @@ func (b *inbox) end(body []byte) error {
 	if err != nil {
 		return err
 	}
-	if b.current == nil || end.Number != b.number {
-		return fmt.Errorf("the peer ended pack %d where pack %d is due", end.Number, b.number)
+	switch {
+	case b.current == nil:
+		return fmt.Errorf("the peer ends pack %d, but none is under way", end.Number)
+	case end.Number != b.number:
+		return fmt.Errorf("the peer ends pack %d where pack %d is due", end.Number, b.number)
 	}
 	pack := b.current
 	b.current = nil
@@ -133,7 +136,7 @@ func (b *inbox) end(body []byte) error {
 	b.workers.Go(func() {
 		defer func() { <-b.slots }()
 		defer pack.Discard()
-		defer b.s.o.Status.do("checking what has come")()
+		defer b.s.o.Status.do("checking what has arrived")()
 		if err := b.take(b.s.outer, pack, end); err != nil {
 			b.s.fail(err)
 			return
@@ -272,7 +275,7 @@ func (b *inbox) omit(names []byte) error {
 		b.s.o.Warn(fmt.Sprintf("the peer leaves out its object %x", name))
 	}
 	if err != nil {
-		return fmt.Errorf("the peer omits what it cannot: %w", err)
+		return fmt.Errorf("the peer omits an object that it may not omit: %w", err)
 	}
 	return b.settle()
 }
@@ -287,7 +290,7 @@ func (b *inbox) keep(names []byte) error {
 	}
 	_, err := b.leaveOut(names, 8, func(name []byte) (int, error) { return b.s.want.findShort(binary.BigEndian.Uint64(name)) }, &b.kept)
 	if err != nil {
-		return fmt.Errorf("the peer keeps what it cannot: an object %w", err)
+		return fmt.Errorf("the peer keeps an object that it may not keep: it %w", err)
 	}
 	b.s.o.Status.update(func(p *Progress) { p.Want = uint64(len(b.s.want.short) - b.kept) })
 	return b.settle()

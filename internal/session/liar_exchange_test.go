@@ -122,11 +122,11 @@ func TestTortureLiarsPacks(t *testing.T) {
 		{name: "the end of no pack", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypePackEnd, wire.Append(nil, wire.PackEnd{Number: 0, Objects: 1}))
-		}, want: "ended pack 0 where pack 0 is due"},
+		}, want: "ends pack 0, but none is under way"},
 		{name: "pack 2^32-1 first", tell: func(l *liar) {
 			l.give(a)
 			l.pack(1<<32-1, 1, packA)
-		}, want: "ended pack 4294967295 where pack 0 is due"},
+		}, want: "ends pack 4294967295 where pack 0 is due"},
 		{name: "an end of seven bytes", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypePack, packA)
@@ -135,15 +135,15 @@ func TestTortureLiarsPacks(t *testing.T) {
 		{name: "a drop of no pack", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypePackDrop)
-		}, want: "takes back a pack, but none is under way"},
+		}, want: "withdraws a pack, but none is under way"},
 		{name: "omitting what nobody announced", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypeOmitted, binaryName(b))
-		}, want: "the peer omits what it cannot: object " + b + " was not announced"},
+		}, want: "the peer omits an object that it may not omit: object " + b + " was not announced"},
 		{name: "omitting an object twice", tell: func(l *liar) {
 			l.give(a, b)
 			l.say(wire.TypeOmitted, binaryName(a), binaryName(a))
-		}, want: "the peer omits what it cannot: object " + a + " came before"},
+		}, want: "the peer omits an object that it may not omit: object " + a + " has already come or been left out"},
 		{name: "omitting 21 bytes", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypeOmitted, make([]byte, 21))
@@ -157,7 +157,7 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.say(wire.TypeOmitted, binaryName(a))
 			l.pack(0, 1, packA)
 			leaves(l)
-		}, refused: "object " + a + " came before", want: "the pipe ended"},
+		}, refused: "object " + a + " has already come or been left out", want: "the pipe ended"},
 		{name: "omitting everything", tell: func(l *liar) {
 			l.give(a, b)
 			l.say(wire.TypeOmitted, binaryName(a), binaryName(b))
@@ -166,7 +166,7 @@ func TestTortureLiarsPacks(t *testing.T) {
 		{name: "keeping what nobody announced", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypeKept, make([]byte, 8))
-		}, want: "the peer keeps what it cannot: an object was not announced"},
+		}, want: "the peer keeps an object that it may not keep: it was not announced"},
 		{name: "keeping an object after another's pack", tell: func(l *liar) {
 			l.give(a, b)
 			l.say(wire.TypePack, packA[:20])
@@ -211,7 +211,7 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.judged()
 			l.pack(1, 1, packB)
 			leaves(l)
-		}, refused: "object " + b + " came before", want: "the pipe ended", stores: true},
+		}, refused: "object " + b + " has already come or been left out", want: "the pipe ended", stores: true},
 	})
 	if want := 20 + 2; strings.Count(v.repo.Objects()+"\n", "\n") != want {
 		t.Errorf("the store holds\n%s\nwant %d objects", v.repo.Objects(), want)
@@ -232,17 +232,17 @@ func TestTortureLiarsVerdicts(t *testing.T) {
 		{name: "a verdict on pack 2^32-1", tell: func(l *liar) {
 			given(l)
 			l.say(wire.TypeStored, number(1<<32-1))
-		}, want: "has a verdict on pack 4294967295, which waits for none"},
+		}, want: "sent a verdict on pack 4294967295, for which none is due"},
 		{name: "stored twice", tell: func(l *liar) {
 			given(l)
 			l.say(wire.TypeStored, number(0))
 			l.say(wire.TypeStored, number(0))
-		}, want: "has a verdict on pack 0, which waits for none"},
+		}, want: "sent a verdict on pack 0, for which none is due"},
 		{name: "stored and refused", tell: func(l *liar) {
 			given(l)
 			l.say(wire.TypeStored, number(0))
 			l.say(wire.TypeRefused, wire.Refused{Number: 0, Object: make([]byte, 20), Reason: "no"}.Append(nil))
-		}, want: "has a verdict on pack 0, which waits for none"},
+		}, want: "sent a verdict on pack 0, for which none is due"},
 		{name: "stored without a number", tell: func(l *liar) {
 			given(l)
 			l.say(wire.TypeStored)
@@ -250,7 +250,7 @@ func TestTortureLiarsVerdicts(t *testing.T) {
 		{name: "refused with an escape", tell: func(l *liar) {
 			given(l)
 			l.say(wire.TypeRefused, wire.Refused{Number: 0, Object: make([]byte, 20), Reason: esc}.Append(nil))
-			l.until(wire.TypePackEnd) // the same, packed anew
+			l.until(wire.TypePackEnd) // the same, packed again
 			l.say(wire.TypeRefused, wire.Refused{Number: 1, Object: make([]byte, 20), Reason: esc}.Append(nil))
 			l.conn.CloseWrite()
 		}, want: "the pipe ended"},
@@ -276,7 +276,7 @@ func TestTortureLiarsVerdicts(t *testing.T) {
 		{name: "wanting what was not offered", direction: wire.Pull, tell: func(l *liar) {
 			l.common()
 			l.say(wire.TypeStored, number(0))
-		}, want: "has a verdict on pack 0, which waits for none"},
+		}, want: "sent a verdict on pack 0, for which none is due"},
 		{name: "done with what was not offered", direction: wire.Pull, tell: func(l *liar) {
 			l.common()
 			l.say(wire.TypeDone, count(20))
@@ -344,7 +344,7 @@ func TestTortureLiarsEarlyVerdict(t *testing.T) {
 		}
 	}
 	v.tellAll(t, "verdicts on a pack under way", []tale{
-		{name: "stored", tell: early(wire.TypeStored, nil), want: "has a verdict on pack 0, which waits for none"},
-		{name: "refused", tell: early(wire.TypeRefused, make([]byte, 20)), want: "has a verdict on pack 0, which waits for none"},
+		{name: "stored", tell: early(wire.TypeStored, nil), want: "sent a verdict on pack 0, for which none is due"},
+		{name: "refused", tell: early(wire.TypeRefused, make([]byte, 20)), want: "sent a verdict on pack 0, for which none is due"},
 	})
 }

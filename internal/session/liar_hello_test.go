@@ -48,11 +48,11 @@ func TestTortureLiarsHello(t *testing.T) {
 			l.hello(5, "agent", "refs 1048576\nagent")
 			line := "0 " + strings.Repeat("x", 4000) + "\n"
 			l.every(0, func() error { return l.out.Write(wire.TypeRefs, []byte(strings.Repeat(line, 16))) })
-		}, want: "references have more than the 134217728 bytes"},
+		}, want: "references take more than the 134217728 bytes"},
 		{name: "more references than announced", tell: func(l *liar) {
 			l.hello(5, "agent", "refs 2\nagent")
 			l.say(wire.TypeRefs, []byte("0 a\n0 b\n0 c\n"))
-		}, want: "tells 3 references and announced 2"},
+		}, want: "sent 3 references, but announced 2"},
 		{name: "references that nobody announced", tell: func(l *liar) {
 			l.hello(5)
 			l.say(wire.TypeRefs, []byte("0 a\n"))

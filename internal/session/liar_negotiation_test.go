@@ -100,11 +100,11 @@ func TestTortureLiarsLists(t *testing.T) {
 			common := wire.Append(nil, l.negotiate())
 			l.say(wire.TypeCommon, common)
 			l.say(wire.TypeCommon, common)
-		}, want: "says twice what it takes for common"},
+		}, want: "says twice which objects it believes both hold"},
 		{name: "no common", tell: func(l *liar) {
 			l.negotiate()
 			l.say(wire.TypeDone, count(0))
-		}, want: "is done, but not what it takes for common"},
+		}, want: "is done, but not which objects it believes both hold"},
 		{name: "a list in the exchange", tell: func(l *liar) {
 			l.common()
 			l.say(wire.TypeList, entry(1))
@@ -213,7 +213,7 @@ func TestTortureLiarsEcho(t *testing.T) {
 			}
 		}
 		v.tellAll(t, "echoes", []tale{
-			{name: "our own words", tell: echo(func(_ *liar, ours []byte) []byte { return ours }), want: "says back to us what we take for common"},
+			{name: "our own words", tell: echo(func(_ *liar, ours []byte) []byte { return ours }), want: "echoes which objects we believe both hold"},
 			{name: "our own words, sealed once more", tell: echo(func(l *liar, ours []byte) []byte {
 				digest := l.key.Seal(l.conn.Server, uint64(objects), binary.BigEndian.Uint64(ours[8:]))
 				return wire.Append(nil, wire.Common{Objects: uint64(objects), Digest: digest})

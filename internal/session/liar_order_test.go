@@ -88,7 +88,7 @@ func TestTortureLiarsOrder(t *testing.T) {
 		raw("a length of 2^16-1", "ffffP", `something that is not a frame: "ffff"`)
 		raw("an escape", esc, `something that is not a frame: "\x1b[2J"`)
 		raw("an error of git's", "0010ERR "+esc[:8], "of type 'E' where")
-		raw("a sign of life that says more", "0006A\x01", "a message without a body of 1 bytes")
+		raw("a sign of life that says more", "0006A\x01", "1 bytes of body in a message that has none")
 		raw("giving up with an escape", "000fX"+esc[:10], `the peer gave up: "\x1b[2J\r\n\x00`)
 		raw("giving up with 1,024 bytes", "0405X"+strings.Repeat("\x1b", 1024), `the peer gave up: "\x1b`)
 		raw("giving up with 1,025 bytes", "0406X"+strings.Repeat("\x1b", 1025), "a text of 1025 bytes")
@@ -107,10 +107,10 @@ func TestTortureLiarsOrder(t *testing.T) {
 			}, "the peer sent a message of type"))
 		}
 		if p.name == "packs" {
-			raw("an empty part of a pack", "0005P", "with nothing in it")
+			raw("an empty part of a pack", "0005P", "sent an empty part of a pack")
 		}
 		for _, typ := range filled[p.name] {
-			raw(fmt.Sprintf("a message of type %c with a body", typ), fmt.Sprintf("0006%cx", typ), "a message without a body of 1 bytes")
+			raw(fmt.Sprintf("a message of type %c with a body", typ), fmt.Sprintf("0006%cx", typ), "1 bytes of body in a message that has none")
 		}
 	}
 	v.tellAll(t, "no message, no message of the phase, an end, a text", lies)

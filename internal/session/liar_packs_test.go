@@ -146,7 +146,7 @@ func TestTortureLiarsBadPacks(t *testing.T) {
 			l.pack(1, 1, modules.Bytes())
 			leaves(l)
 		}},
-		{name: "an object twice, in two packs", refused: "came before", want: "the pipe ended", stores: true, tell: func(l *liar) {
+		{name: "an object twice, in two packs", refused: "has already come or been left out", want: "the pipe ended", stores: true, tell: func(l *liar) {
 			l.give(announced(again, good)...)
 			l.pack(0, 1, again.Bytes())
 			l.judged()

@@ -88,7 +88,7 @@ func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
 	for i, place := range p.places {
 		kinds[place] = p.kinds[i]
 		if wrong := l.claimed[place] &^ p.kinds[i]; wrong != 0 {
-			return bad(p.names.At(i), "it is a %s, and what is here calls it a %s: git fsck names that, and git gc --prune=now "+
+			return bad(p.names.At(i), "it is a %s, but an object here calls it a %s: git fsck names that one, and git gc --prune=now "+
 				"drops it if nothing needs it", p.kinds[i], wrong)
 		}
 	}
@@ -101,7 +101,7 @@ func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
 			return bad(from, "it calls a %s a %s", is, c.kind)
 		}
 		if said&^c.kind != 0 {
-			return bad(from, "it calls a %s what is called a %s here: git fsck names that, and git gc --prune=now drops it if "+
+			return bad(from, "it calls a %s what an object here calls a %s: git fsck names that one, and git gc --prune=now drops it if "+
 				"nothing needs it", c.kind, said&^c.kind)
 		}
 	}
@@ -179,7 +179,7 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 	var commit []bool // of pointing: whether it is one
 	err := pack.Kinds(func(name []byte, kind links.Kind) error {
 		if kind == 0 {
-			return lie("object %x is in it in a way that git can't read", name)
+			return lie("git can't read object %x in the pack", name)
 		}
 		place, announced := l.s.want.place(name)
 		if !announced { // a delta base of ours

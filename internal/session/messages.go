@@ -47,7 +47,7 @@ func (s *session) next(waitingFor string) (wire.Frame, error) {
 		switch f.Type {
 		case wire.TypeAlive, wire.TypeBye, wire.TypePackDrop, wire.TypeLeave:
 			if len(f.Body) > 0 {
-				return f, fmt.Errorf("the peer sent a message without a body of %d bytes", len(f.Body))
+				return f, fmt.Errorf("the peer sent %d bytes of body in a message that has none", len(f.Body))
 			}
 		case wire.TypeAbort:
 			reason, err := wire.ParseText(f.Body)

@@ -180,8 +180,8 @@ func (b *outbox) simplify(piece objects.Piece, reason string) bool {
 		piece.Bases = nil
 	case !piece.Fresh:
 		piece.Fresh = true
-		b.s.o.Warn(fmt.Sprintf("%d objects are packed anew, since a copy from our packs was no good; git fsck shows whether "+
-			"one of these is damaged: %q", piece.Len(), reason))
+		b.s.o.Warn(fmt.Sprintf("%d objects are packed again, because data copied from our packs was bad; git fsck shows whether "+
+			"one of the packs is damaged: %q", piece.Len(), reason))
 	default:
 		return false
 	}
@@ -221,7 +221,7 @@ func (b *outbox) leaveOut(list []uint32, bad uint32, reason string) error {
 	case b.refusals <= maxWarned:
 		b.s.o.Warn(fmt.Sprintf("the peer refuses our object %x, which is left out: %q", b.s.local.At(int(bad)), reason))
 	case b.refusals == maxWarned+1:
-		b.s.o.Warn("the peer refuses more of our objects; the next ones are not named")
+		b.s.o.Warn("the peer refuses more of our objects; further ones are not named")
 	}
 	if err := b.omit(bad); err != nil {
 		return err
@@ -286,7 +286,7 @@ func (b *outbox) verdict(f wire.Frame) error {
 	defer b.mu.Unlock()
 	piece, ok := b.outstanding[refused.Number]
 	if !ok {
-		return fmt.Errorf("the peer has a verdict on pack %d, which waits for none", refused.Number)
+		return fmt.Errorf("the peer sent a verdict on pack %d, for which none is due", refused.Number)
 	}
 	delete(b.outstanding, refused.Number)
 	if f.Type == wire.TypeRefused {

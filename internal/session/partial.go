@@ -76,11 +76,11 @@ func (b *inbox) begin(ctx context.Context, body []byte) error {
 	_, err = b.s.want.find(m.Object)
 	b.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("the peer begins a pack that goes by what it cannot: %w", err)
+		return fmt.Errorf("the peer begins a pack identified by an object that it may not use: %w", err)
 	}
 	partial := b.partials[string(m.Object)]
 	if m.Offset > 0 && (partial == nil || uint64(partial.Size) != m.Offset) {
-		return fmt.Errorf("the peer goes on with a pack at byte %d, where nothing was said to be", m.Offset)
+		return fmt.Errorf("the peer continues a pack at byte %d, which we did not offer", m.Offset)
 	}
 	if err := b.open(ctx); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (b *inbox) begin(ctx context.Context, body []byte) error {
 		return nil
 	}
 	if m.Offset > 0 {
-		b.s.o.Status.do(fmt.Sprintf("going on with object %x behind %s", m.Object, git.ByteSize(partial.Size)))()
+		b.s.o.Status.do(fmt.Sprintf("resuming the pack of object %x after %s", m.Object, git.ByteSize(partial.Size)))()
 	}
 	return own("taking in a pack", b.current.Keep(partial))
 }

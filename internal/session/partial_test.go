@@ -233,7 +233,7 @@ func TestTortureLiarsPartials(t *testing.T) {
 		}}
 	}
 	v.tellAll(t, "partial packs", []tale{
-		lie("goes on where nothing is", "goes on with a pack at byte 5, where nothing was said to be", func(l *liar) { l.say(wire.TypePackBegin, begin(5, a)) }),
+		lie("goes on where nothing is", "continues a pack at byte 5, which we did not offer", func(l *liar) { l.say(wire.TypePackBegin, begin(5, a)) }),
 		lie("begins with what was not announced", "was not announced", func(l *liar) { l.say(wire.TypePackBegin, begin(0, make([]byte, 20))) }),
 		{name: "begins before it can know what is held", want: "before it has heard what we hold of it",
 			refs: slices.Repeat([]ref.Ref{{Name: "refs/heads/" + strings.Repeat("x", 3900)}}, 1000), // more than SSH's window: we are still telling them
@@ -258,11 +258,11 @@ func TestTortureLiarsPartials(t *testing.T) {
 		}),
 		lie("half a partial pack", "a list of partial packs of 47 bytes", func(l *liar) { l.say(wire.TypePartial, part[1:]) }),
 		lie("no partial pack", "a list of partial packs of 0 bytes", func(l *liar) { l.say(wire.TypePartial) }),
-		lie("twice", "when it is too late", func(l *liar) {
+		lie("twice", "announces its partial packs too late", func(l *liar) {
 			l.say(wire.TypePartial, part)
 			l.say(wire.TypePartial, part)
 		}),
-		{name: "after what is common", want: "when it is too late", tell: func(l *liar) {
+		{name: "after what is common", want: "announces its partial packs too late", tell: func(l *liar) {
 			resumes(l)
 			l.common(s.names...)
 			l.say(wire.TypePartial, part)

@@ -237,7 +237,7 @@ func TestNoReasonBeforeTheContexts(t *testing.T) {
 	b.run(t.Context(), t, pipeB, oB)
 	<-done
 	var peer *PeerError
-	if !errors.As(b.err, &peer) || !strings.Contains(peer.Error(), "no reason is given before") {
+	if !errors.As(b.err, &peer) || !strings.Contains(peer.Error(), "no reason is given until") {
 		t.Errorf("error of the other side: %v", b.err)
 	}
 }

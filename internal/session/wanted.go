@@ -60,7 +60,7 @@ func (w *wanted) findShort(short uint64) (int, error) {
 	case !ok:
 		return 0, errors.New("was not announced")
 	case w.state[i] != missing:
-		return 0, errors.New("came before")
+		return 0, errors.New("has already come or been left out")
 	}
 	return i, nil
 }
