@@ -153,17 +153,17 @@ test_expect_success 'a renamed remote still meets; a removed one is forgotten' '
 test_expect_success 'a wrong secret ends both, and nothing is kept' '
 	invite bob "$(sb_command)" && slip=$(cut -d - -f 2 code) && token=$(cut -d - -f 1 code) &&
 	{ test $slip != 572 || slip=573; } && AIG_CODE=$token-572-0000 && digit=0 && export AIG_CODE &&
-	until keep bob git aig-sync accept alice "$(sb_command)" && ! grep "has a slip" bob.err; do
+	until keep bob git aig-sync accept alice "$(sb_command)" && ! grep "has a typo" bob.err; do
 		digit=$((digit + 1)) && AIG_CODE=$token-572-000$digit && test $digit -lt 10 || return 1
 	done &&
-	unset AIG_CODE && wait "$invited" && statuses 128 128 && grep "^fatal: the codes are not the same" alice.err && grep "^fatal: the codes are not the same" bob.err &&
+	unset AIG_CODE && wait "$invited" && statuses 128 128 && grep "^fatal: the two codes differ" alice.err && grep "^fatal: the two codes differ" bob.err &&
 	test_must_fail as alice git config --get-regexp "^remote" && test_must_fail as bob git config --get-regexp "^remote"
 '
 
 test_expect_success 'a slip of the tongue is found before the token is spent' '
 	invite bob "$(sb_command)" && sed "s/.\$//" code >cut && last=$(sed "s/.*\(.\)/\1/" code) &&
 	echo "$(cat cut)$(((last + 1) % 10))" >wrong && keep bob git aig-sync accept alice "$(sb_command)" <wrong &&
-	echo 128 >expect && test_cmp expect bob.status && grep "has a slip in its last seven digits" bob.err &&
+	echo 128 >expect && test_cmp expect bob.status && grep "has a typo in its last seven digits" bob.err &&
 	accept alice "$(sb_command)" && statuses 0 0 && forget
 '
 
@@ -175,7 +175,7 @@ test_expect_success 'a code works once' '
 
 test_expect_success 'if one side cannot write, the other has nothing either' '
 	invite bob "$(sb_command)" && : >alice/repo/.git/config.lock && accept alice "$(sb_command)" && rm alice/repo/.git/config.lock &&
-	statuses 128 128 && grep "^fatal: writing the remote" alice.err && grep "^fatal: the peer gives up" bob.err &&
+	statuses 128 128 && grep "^fatal: writing the remote" alice.err && grep "^fatal: the peer gave up" bob.err &&
 	test_must_fail as alice git config --get-regexp "^remote" && test_must_fail as bob git config --get-regexp "^remote"
 '
 

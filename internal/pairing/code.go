@@ -58,9 +58,9 @@ func ParseCode(typed string) (Code, error) {
 	case packed == "":
 		return Code{}, errors.New("the code is empty")
 	case m == nil:
-		return Code{}, fmt.Errorf("%.40q is no code: one looks like 17e58-204-6173", typed)
+		return Code{}, fmt.Errorf("%.40q is not a code: one looks like 17e58-204-6173", typed)
 	case m[3][0] != checkDigit(m[2]):
-		return Code{}, fmt.Errorf("%.40q has a slip in its last seven digits: read it again", typed)
+		return Code{}, fmt.Errorf("%.40q has a typo in its last seven digits: read it again", typed)
 	}
 	return Code{Token: m[1], Secret: m[2]}, nil
 }

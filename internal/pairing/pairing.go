@@ -61,8 +61,8 @@ type Peer struct {
 }
 
 // errCode is Run's error if the two sides have different codes, or aren't at the two ends of the same SSH connection.
-var errCode = errors.New("the codes are not the same: it was mistyped, or somebody in between has tried to guess it. " +
-	"It is spent: invite again, which makes a new one")
+var errCode = errors.New("the two codes differ: one was mistyped, or somebody in between tried to guess the code; " +
+	"it is spent, so invite again to get a new one")
 
 // Run pairs over a channel. If it returns no error, both sides have kept the pair. After an error we have not; the peer may
 // have, if the error says so.
@@ -169,9 +169,9 @@ func (c conversation) readShare(own Options) (cpace.Share, error) {
 	case string(data(own.Side, !own.Initiator)):
 		return cpace.Share{}, fmt.Errorf("both sides %s: one of you has to %s", own.Side, other)
 	case string(data(other, own.Initiator)):
-		return cpace.Share{}, errors.New("somebody is in between: the other side has another SSH connection than we have")
+		return cpace.Share{}, errors.New("somebody is in between: the other side is on a different SSH connection")
 	default:
-		return cpace.Share{}, fmt.Errorf("the peer pairs in another way, %.60q: the older of the two programs must be updated", said)
+		return cpace.Share{}, fmt.Errorf("the peer pairs in a different way, %.60q: the older of the two programs must be updated", said)
 	}
 }
 
@@ -191,7 +191,7 @@ func (c conversation) settle(o Options) (Peer, error) {
 	case err == nil && kept == nil:
 		return Peer{Name: string(body[1:]), Sync: o.Sync && body[0] == 1}, nil
 	}
-	return Peer{}, fmt.Errorf("%w. Nothing is kept here; the peer may have kept the pair, and needs --replace then", errors.Join(kept, err))
+	return Peer{}, fmt.Errorf("%w; nothing is kept here, but the peer may have kept the pair, and then needs --replace", errors.Join(kept, err))
 }
 
 // shorten makes a name valid UTF-8 of at most maxName bytes.
@@ -207,13 +207,13 @@ func shorten(name string) string {
 // abortError says that the peer gave up.
 type abortError struct{ Why string }
 
-func (e *abortError) Error() string { return fmt.Sprintf("the peer gives up: %.200q", e.Why) }
+func (e *abortError) Error() string { return fmt.Sprintf("the peer gave up: %.200q", e.Why) }
 
 func (c conversation) read(want wire.Type) ([]byte, error) {
 	f, err := c.in.Next()
 	switch {
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, errors.New("the peer has gone before the pair was made")
+		return nil, errors.New("the peer left before the pairing was complete")
 	case err != nil:
 		return nil, err
 	case f.Type == wire.TypeAbort && string(f.Body) == "wrong code":
@@ -221,7 +221,7 @@ func (c conversation) read(want wire.Type) ([]byte, error) {
 	case f.Type == wire.TypeAbort:
 		return nil, &abortError{string(f.Body)}
 	case f.Type != want:
-		return nil, fmt.Errorf("the peer sent a message %q where %q is due", f.Type, want)
+		return nil, fmt.Errorf("the peer sent a message of type %q where %q was due", f.Type, want)
 	}
 	return f.Body, nil
 }
