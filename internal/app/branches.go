@@ -55,7 +55,7 @@ func (s *run) showBranches(ctx context.Context, result *session.Result, porcelai
 	status.Tell = s.tellPhase
 	status.Phase("comparing the peer's branches with yours")
 	stop := s.startProgress(&status)
-	report, err := s.compare(limited, result)
+	report, complete, err := s.compare(limited, result)
 	stop()
 	var failed *git.Error
 	switch {
@@ -72,14 +72,21 @@ func (s *run) showBranches(ctx context.Context, result *session.Result, porcelai
 		return nil
 	}
 	if porcelainWanted {
-		return report.WritePorcelain(porcelain)
+		err = report.WritePorcelain(porcelain)
+	} else {
+		lines := s.screen.Rows() - 4 // leaving room for some of the report, and the prompt
+		if s.Branches == BranchAll {
+			lines = math.MaxInt
+		}
+		err = report.WriteText(s.screen, max(lines, 8))
 	}
-	lines := s.screen.Rows() - 4 // leaving room for some of the report, and the prompt
-	if s.Branches == BranchAll {
-		lines = math.MaxInt
+	if err == nil && complete {
+		s.forgetHeads()
 	}
-	report.WriteText(s.screen, max(lines, 8)) // an error only means that nobody reads it
-	return nil
+	if porcelainWanted {
+		return err
+	}
+	return nil // an error only means that nobody reads the text
 }
 
 // forPerson returns whether a person is told of the peer's branches.
@@ -87,15 +94,16 @@ func (s *run) forPerson() bool {
 	return (s.Branches == BranchText || s.Branches == BranchAll) && !s.Quiet && s.Transport != "-"
 }
 
-func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Report, error) {
+// compare returns how the peer's branches compare with ours. The report is complete if it has the commits that nothing points to.
+func (s *run) compare(ctx context.Context, result *session.Result) (report *branches.Report, complete bool, err error) {
 	own, err := refs.Own(ctx, s.store.Repo)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	report := &branches.Report{Here: branches.Here{Branch: own[0].Target}, Branches: branches.Pair(own, result.PeerRefs)}
+	report = &branches.Report{Here: branches.Here{Branch: own[0].Target}, Branches: branches.Pair(own, result.PeerRefs)}
 	before, err := s.objects()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	v := refs.Vetting{Whole: result.Whole, Before: before, Check: s.store.Vet}
 	// A person gets what is ready in time, a script all or nothing.
@@ -107,18 +115,18 @@ func (s *run) compare(ctx context.Context, result *session.Result) (*branches.Re
 			report.Branches[i].Unknown = cmp.Or(b.Unknown, "comparing it "+context.Cause(ctx).Error()+" (use git fetch and git log)")
 		}
 	} else if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	tips, err := s.tips(ctx, report, result, v)
 	if late(err) {
 		fmt.Fprintf(s.screen, "warning: commits that came in and that nothing points to are not listed: finding them %v\n", context.Cause(ctx))
-		return report, nil
+		return report, false, nil
 	}
 	report.Tips, report.Broken = tips.Whole, tips.Broken
 	if err == nil && s.Branches != BranchPorcelain {
 		err = s.describe(ctx, report)
 	}
-	return report, err
+	return report, true, err
 }
 
 // describe fills in what only a person is told, for no more entries than a person may be shown.

@@ -15,15 +15,11 @@ import (
 	"aig/internal/session"
 )
 
-// tips returns what came in, in this run or in earlier failed ones, and is on no branch of either side. Once told, it is forgotten.
-func (s *run) tips(ctx context.Context, report *branches.Report, result *session.Result, v refs.Vetting) (tips refs.Tips, err error) {
-	defer func() {
-		if err == nil {
-			os.Remove(s.notedHeads())
-		}
-	}()
+// tips returns what came in, in this run or in earlier failed ones, and is on no branch of either side.
+func (s *run) tips(ctx context.Context, report *branches.Report, result *session.Result, v refs.Vetting) (refs.Tips, error) {
 	heads := result.Heads
 	if earlier := s.earlierHeads(); len(earlier) > 0 {
+		var err error
 		if heads, err = refs.Independent(ctx, s.store.Repo, append(earlier, heads...)); err != nil {
 			return refs.Tips{}, err
 		}
@@ -64,6 +60,9 @@ func (s *run) earlierHeads() []string {
 	text, _ := os.ReadFile(s.notedHeads())
 	return slices.DeleteFunc(strings.Fields(string(text)), func(name string) bool { return !s.store.Format.IsName(name) })
 }
+
+// forgetHeads forgets what has been noted, once it is told.
+func (s *run) forgetHeads() { os.Remove(s.notedHeads()) }
 
 // noteHeads adds commits to those noted before. If it fails, git fsck still finds them.
 func (s *run) noteHeads(heads []string) {
