@@ -75,6 +75,8 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"-q", "ssh", "-n", "-p", "22", "host"}, "quote the transport: git aig-sync 'ssh -n -p 22 host'"},
 		{[]string{"--no-refs", "--refs=porcelain", "t"}, "exclude each other"},
 		{[]string{"--give=", "t"}, "is unknown"},
+		{[]string{"--refs=", "t"}, "is unknown"},
+		{[]string{"--porcelain", "--refs=", "t"}, "exclude each other"},
 		{[]string{"--refs=\x1b[2J", "t"}, `"\x1b[2J"`},
 		{[]string{"--report=long", "t"}, `"long"`},
 		{[]string{"--report=full", "--summary", "t"}, "exclude each other"},

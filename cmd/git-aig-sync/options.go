@@ -106,13 +106,13 @@ func parse(args []string, c app.Config) (options, error) {
 	case o.Report != app.ReportFull && flags.Changed("report"):
 		return o, fmt.Errorf("--report=%q is unknown: there is --report=full", string(o.Report))
 	}
-	if porcelain && refs == "" {
+	if porcelain && !flags.Changed("refs") {
 		refs = string(app.BranchPorcelain)
 	}
 	switch o.Branches = app.BranchReport(refs); {
 	case porcelain && o.Branches != app.BranchPorcelain:
 		return o, errors.New("--porcelain and --refs exclude each other")
-	case (refs != "" || flags.Changed("refs")) && o.Branches != app.BranchPorcelain && o.Branches != app.BranchAll:
+	case flags.Changed("refs") && o.Branches != app.BranchPorcelain && o.Branches != app.BranchAll:
 		return o, fmt.Errorf("--refs=%q is unknown: there are --refs=all and --refs=porcelain", refs)
 	case noRefs && refs != "":
 		return o, errors.New("--no-refs and --refs exclude each other")
