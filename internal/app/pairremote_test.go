@@ -8,6 +8,16 @@ import (
 	"aig/internal/pairing"
 )
 
+// If undoing fails too, the error says both in one line.
+func TestPairUndoFails(t *testing.T) {
+	p := newPerson(t)
+	r := &remoteConfig{git: p.config().Git, name: "bob", parked: true} // but nothing has been put aside
+	err := r.write(t.Context(), strings.Repeat("x", 1<<20), true, p.fingerprint, pairing.Secret{})
+	if err == nil || !like(err.Error(), "writing the remote \"bob\": *; restoring the remote \"bob\", *") || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %q", err)
+	}
+}
+
 // An interrupt between the two halves of a pairing leaves the configuration as it was.
 func TestPairUndoInterrupted(t *testing.T) {
 	p := newPerson(t)

@@ -135,6 +135,8 @@ func TestTranscripts(t *testing.T) {
 		{name: "a list that fails", remote: fake{listErr: broken}, in: "list\n\n", calls: "list", err: "the pipe broke"},
 		{name: "a fetch that fails: no peaceful end", remote: fake{listing: small, fetchErr: broken},
 			in: "list\nfetch " + one + " HEAD\n\n\n", out: smallLines, calls: "list; fetch", err: "the pipe broke"},
+		{name: "an end that fails too: the first error counts", remote: fake{listing: small, leaveErr: errors.New("no goodbye")},
+			in: "list\nconnect\n", out: smallLines, calls: "list; leave", err: `"connect"`},
 		{name: "an end that fails", remote: fake{listing: small, leaveErr: broken}, in: "list\n\n", out: smallLines, calls: "list; leave", err: "the pipe broke"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -142,6 +144,9 @@ func TestTranscripts(t *testing.T) {
 			err := Serve(t.Context(), strings.NewReader(tt.in), &out, &stderr, &tt.remote)
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("error %v, not one with %q", err, tt.err)
+			}
+			if err != nil && strings.Contains(err.Error(), "\n") {
+				t.Errorf("error %q is more than one line", err)
 			}
 			if out.String() != tt.out {
 				t.Errorf("git reads\n%s\nand should read\n%s", out.String(), tt.out)

@@ -206,6 +206,17 @@ func TestStdioClosed(t *testing.T) {
 	closeInTime(t, p)
 }
 
+// An error of Close is one line, even if both directions have one.
+func TestStdioCloseFails(t *testing.T) {
+	in, out, _, _, _, _ := standardStreams(t, "pipes")
+	p := Stdio(in, out)
+	p.in.file.Close()
+	p.out.file.Close()
+	if err := p.Close(); err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("error %q", err)
+	}
+}
+
 // A process's real standard streams: everything comes back, Close is an end of
 // file while the process lives, and nothing that is opened or printed later gets
 // into the pipe.

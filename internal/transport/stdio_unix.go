@@ -3,7 +3,7 @@
 package transport
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"os"
 	"sync"
@@ -54,7 +54,7 @@ func (p *StandardPipe) Write(b []byte) (int, error) {
 // Close closes both directions and unblocks Read and Write. The other side sees end of file: on a socket at once, else when no
 // other process holds the output open.
 func (p *StandardPipe) Close() error {
-	return errors.Join(p.out.close(true), p.in.close(false))
+	return cmp.Or(p.out.close(true), p.in.close(false))
 }
 
 // stream is one direction: a descriptor of its own for the same open file.
