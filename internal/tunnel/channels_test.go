@@ -5,9 +5,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/gittest"
 )
 
 // unknown connects two sides that allow any key, on a channel for pairing.
@@ -92,6 +97,39 @@ func TestNextChannelIsTheOneWaitedFor(t *testing.T) {
 			t.Errorf("a channel of type %s with %d bytes of extra data was taken", c.channelType, c.greeting)
 		}
 	}
+}
+
+// A peer that doesn't open the next channel in time isn't said to be stuck in the handshake.
+func TestNextChannelNeverComes(t *testing.T) {
+	ourKey, theirKey := signer(t, "ed25519"), signer(t, "ed25519")
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := gittest.Pipe()
+		done := make(chan struct{})
+		go func() { // not being ours, it opens the channel as client
+			defer close(done)
+			conn, chans, requests, err := ssh.NewClientConn(testConn{theirs}, "", &ssh.ClientConfig{
+				User: "aig", Auth: []ssh.AuthMethod{ssh.PublicKeys(theirKey)}, HostKeyCallback: ssh.InsecureIgnoreHostKey(),
+			})
+			if err != nil {
+				return
+			}
+			go ssh.DiscardRequests(requests)
+			go rejectAll(chans)
+			conn.OpenChannel(PairChannel, nil)
+			conn.Wait()
+		}()
+		conn, err := Open(t.Context(), ours, true, Options{Signer: ourKey, Trusted: AnyKey, Timing: Timing{Timeout: time.Minute}, Channel: PairChannel})
+		if err == nil {
+			err = conn.Next(t.Context(), SyncChannel)
+			conn.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "opening the next channel with the peer was not over after 1m0s") {
+			t.Error(err)
+		}
+		theirs.Close()
+		<-done
+		time.Sleep(time.Minute) // what x/crypto/ssh leaves behind ends by itself
+	})
 }
 
 // What a server says first opens the channel, and arrives whole, whether it fits into the opening or not.

@@ -156,7 +156,7 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, server bool, o Options) 
 	if c.Server {
 		handshake = c.asServer
 	}
-	err := c.inTime(ctx, pipe, func() error {
+	err := c.inTime(ctx, pipe, "the SSH handshake with the peer", func() error {
 		if err := handshake(netConn{pipe, &sshguard.FirstKeys{Client: !c.Server}}); err != nil {
 			return err
 		}
@@ -176,11 +176,11 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, server bool, o Options) 
 // read what they expect. After an error the connection is useless.
 func (c *Conn) Next(ctx context.Context, channelType string) error {
 	c.channel.Close()
-	return c.inTime(ctx, c.conn, func() error { return c.open(channelType) })
+	return c.inTime(ctx, c.conn, "opening the next channel with the peer", func() error { return c.open(channelType) })
 }
 
-// inTime runs do. It closes the pipe that do waits for when ctx ends or the time is over.
-func (c *Conn) inTime(ctx context.Context, pipe io.Closer, do func() error) error {
+// inTime runs do, which what names. It closes the pipe that do waits for when ctx ends or the time is over.
+func (c *Conn) inTime(ctx context.Context, pipe io.Closer, what string, do func() error) error {
 	defer context.AfterFunc(ctx, func() { pipe.Close() })()
 	limit := time.AfterFunc(c.o.Timing.Timeout, func() { pipe.Close() })
 	err := do()
@@ -188,8 +188,7 @@ func (c *Conn) inTime(ctx context.Context, pipe io.Closer, do func() error) erro
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case !inTime:
-		return fmt.Errorf("the SSH handshake with the peer was not over after %s: the link or the other side is stuck",
-			c.o.Timing.Timeout)
+		return fmt.Errorf("%s was not over after %s: the link or the other side is stuck", what, c.o.Timing.Timeout)
 	}
 	return err
 }
@@ -233,8 +232,6 @@ func (c *Conn) asServer(under netConn) error {
 	return nil
 }
 
-var errKeysTwice = errors.New("it began a second key exchange before it could have seen the outcome of the first")
-
 // netConn gives a pipe the methods of a network connection that x/crypto/ssh needs, and marks the pipe's own failures, to
 // tell them from SSH's.
 type netConn struct {
@@ -247,7 +244,7 @@ func (c netConn) Read(p []byte) (int, error) { return ofPipe(c.ReadWriteCloser.R
 func (c netConn) Write(p []byte) (int, error) {
 	if c.first.Refuses(len(p)) {
 		c.Close()
-		return 0, errKeysTwice
+		return 0, errors.New("it began a second key exchange before it could have seen the outcome of the first")
 	}
 	return ofPipe(c.ReadWriteCloser.Write(p))
 }
