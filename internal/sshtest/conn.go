@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"strings"
 
 	"golang.org/x/crypto/ssh"
 )
@@ -91,7 +92,7 @@ func (c *Conn) Versions() error {
 	if err != nil {
 		return err
 	}
-	c.Theirs = line[:len(line)-2]
+	c.Theirs = strings.TrimRight(line, "\r\n")
 	return nil
 }
 
