@@ -2,7 +2,6 @@ package identity
 
 import (
 	"context"
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
 	"errors"
@@ -14,6 +13,8 @@ import (
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+
+	"aig/internal/sshtest"
 )
 
 // If the agent holds a key that has a passphrase, nobody is asked for it; if it
@@ -157,14 +158,10 @@ func TestAgentWithoutSHA2(t *testing.T) {
 // made without touching the token is refused.
 func TestToken(t *testing.T) {
 	dir := home(t)
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token := tokenAgent{agent.NewKeyring().(agent.ExtendedAgent), private, 1}
-	serveAgent(t, token)
+	served := tokenAgent{agent.NewKeyring().(agent.ExtendedAgent), sshtest.NewToken()}
+	serveAgent(t, served)
 	file := filepath.Join(dir, "id_ed25519_sk")
-	for name, content := range map[string]string{file: opensshFile("none", token.key()), file + ".pub": string(ssh.MarshalAuthorizedKey(token.key()))} {
+	for name, content := range map[string]string{file: opensshFile("none", served.token.PublicKey()), file + ".pub": string(ssh.MarshalAuthorizedKey(served.token.PublicKey()))} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -176,8 +173,8 @@ func TestToken(t *testing.T) {
 		}
 		prove(t, id, id)
 	}
-	token.flags = 0
-	serveAgent(t, token)
+	served.token.Flags = 0
+	serveAgent(t, served)
 	id := load1(t, "")
 	if err := handshake(t, id, id); err == nil {
 		t.Error("a signature without a touch was taken")

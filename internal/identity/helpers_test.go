@@ -2,20 +2,19 @@ package identity
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
 	"golang.org/x/crypto/ssh/agent"
+
+	"aig/internal/sshtest"
 )
 
 // patience bounds every wait of these tests; reaching it is a failure.
@@ -230,38 +229,22 @@ func startFakeAgent(t *testing.T, key any) {
 	serveAgent(t, sha1Agent{ring})
 }
 
-// tokenAgent is an agent with a FIDO token (PROTOCOL.u2f in OpenSSH's sources) that nobody needs to touch.
+// tokenAgent is an agent with a FIDO token.
 type tokenAgent struct {
 	agent.ExtendedAgent
-	private ed25519.PrivateKey
-	flags   byte
-}
-
-func (a tokenAgent) key() ssh.PublicKey {
-	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
-		Name        string
-		Key         []byte
-		Application string
-	}{ssh.KeyAlgoSKED25519, a.private.Public().(ed25519.PublicKey), "ssh:"}))
-	if err != nil {
-		panic(err)
-	}
-	return key
+	token sshtest.Token
 }
 
 func (a tokenAgent) List() ([]*agent.Key, error) {
-	return []*agent.Key{{Format: ssh.KeyAlgoSKED25519, Blob: a.key().Marshal(), Comment: "token"}}, nil
+	return []*agent.Key{{Format: ssh.KeyAlgoSKED25519, Blob: a.token.PublicKey().Marshal(), Comment: "token"}}, nil
 }
 
 func (a tokenAgent) SignWithFlags(_ ssh.PublicKey, data []byte, _ agent.SignatureFlags) (*ssh.Signature, error) {
-	application, message := sha256.Sum256([]byte("ssh:")), sha256.Sum256(data)
-	rest := []byte{a.flags, 0, 0, 0, 1}
-	signed := slices.Concat(application[:], rest, message[:])
-	return &ssh.Signature{Format: ssh.KeyAlgoSKED25519, Blob: ed25519.Sign(a.private, signed), Rest: rest}, nil
+	return a.token.Sign(nil, data)
 }
 
-func (a tokenAgent) Sign(key ssh.PublicKey, data []byte) (*ssh.Signature, error) {
-	return a.SignWithFlags(key, data, 0)
+func (a tokenAgent) Sign(_ ssh.PublicKey, data []byte) (*ssh.Signature, error) {
+	return a.token.Sign(nil, data)
 }
 
 // serveAgent serves an agent on a socket, and points SSH_AUTH_SOCK at it.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/sshtest"
 )
 
 // A key that can't be used is refused in one line that says why and what to do.
@@ -33,6 +35,7 @@ func TestRefused(t *testing.T) {
 	}
 	ca := keygen(t, "", "-t", "ed25519")
 	run(t, "ssh-keygen", "-q", "-s", ca, "-I", "me", plain+".pub")
+	securityKey := sshtest.NewToken().PublicKey()
 	unknown := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: ecdhKey(t)})
 
 	tests := []struct {
@@ -59,9 +62,9 @@ func TestRefused(t *testing.T) {
 			[]string{"is a DSA key"}},
 		{"DSA, public", write("dsa.pub", string(ssh.MarshalAuthorizedKey(dsaKey(t)))), []string{"is a DSA key"}},
 		{"certificate", plain + "-cert.pub", []string{"is a certificate", "the key itself"}},
-		{"security token, public, no agent", write("sk.pub", string(ssh.MarshalAuthorizedKey(securityKey(t)))), []string{"from the SSH agent"}},
-		{"security token, no agent", write("sk", opensshFile("none", securityKey(t))), []string{"from the SSH agent", "SSH_AUTH_SOCK"}},
-		{"security token, passphrase, no agent", write("sk-pass", opensshFile("aes256-ctr", securityKey(t))), []string{"from the SSH agent"}},
+		{"security token, public, no agent", write("sk.pub", string(ssh.MarshalAuthorizedKey(securityKey))), []string{"from the SSH agent"}},
+		{"security token, no agent", write("sk", opensshFile("none", securityKey)), []string{"from the SSH agent", "SSH_AUTH_SOCK"}},
+		{"security token, passphrase, no agent", write("sk-pass", opensshFile("aes256-ctr", securityKey)), []string{"from the SSH agent"}},
 		{"PKCS #8, passphrase", keygen(t, "right", "-t", "ecdsa", "-m", "PKCS8"), []string{"PKCS #8", "ssh-keygen -p -f"}},
 		{"key agreement", write("ecdh", string(unknown)), []string{"can't be used"}},
 		{"public, no agent", plain + ".pub", []string{"can only be used from the SSH agent", "SSH_AUTH_SOCK is not set"}},
@@ -89,21 +92,6 @@ func ecdhKey(t *testing.T) []byte {
 	t.Helper()
 	// An X25519 key (RFC 8410, section 7), with any 32 bytes as its secret.
 	return append([]byte{0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 4, 0x22, 4, 0x20}, make([]byte, 32)...)
-}
-
-// securityKey returns a public key like those of FIDO tokens (PROTOCOL.u2f in
-// OpenSSH's sources). No token is needed for it.
-func securityKey(t *testing.T) ssh.PublicKey {
-	t.Helper()
-	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
-		Name        string
-		Key         []byte
-		Application string
-	}{"sk-ssh-ed25519@openssh.com", make([]byte, 32), "ssh:"}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key
 }
 
 // dsaKey returns a public key that looks like a DSA key, which today's

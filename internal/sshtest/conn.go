@@ -1,5 +1,5 @@
-// Package sshtest has an SSH client and server that breaks SSH's rules when told to, for tests of code that must withstand
-// that.
+// Package sshtest has an SSH client and server that break SSH's rules when told to, for tests of code that must withstand
+// that, and a FIDO token.
 package sshtest
 
 import (

@@ -8,14 +8,12 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"io"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -26,6 +24,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"aig/internal/gittest"
+	"aig/internal/sshtest"
 )
 
 func signer(t *testing.T, kind string) ssh.Signer {
@@ -40,11 +39,7 @@ func signer(t *testing.T, kind string) ssh.Signer {
 	case "rsa":
 		key, err = rsa.GenerateKey(rand.Reader, 2048)
 	case "token":
-		_, private, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return token{private}
+		return sshtest.NewToken()
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -54,28 +49,6 @@ func signer(t *testing.T, kind string) ssh.Signer {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// token is a FIDO token (PROTOCOL.u2f in OpenSSH's sources) that is always touched.
-type token struct{ private ed25519.PrivateKey }
-
-func (k token) PublicKey() ssh.PublicKey {
-	key, err := ssh.ParsePublicKey(ssh.Marshal(struct {
-		Name        string
-		Key         []byte
-		Application string
-	}{ssh.KeyAlgoSKED25519, k.private.Public().(ed25519.PublicKey), "ssh:"}))
-	if err != nil {
-		panic(err)
-	}
-	return key
-}
-
-func (k token) Sign(_ io.Reader, data []byte) (*ssh.Signature, error) {
-	application, message := sha256.Sum256([]byte("ssh:")), sha256.Sum256(data)
-	rest := []byte{1, 0, 0, 0, 1} // the flag of the touch, and a counter
-	signed := slices.Concat(application[:], rest, message[:])
-	return &ssh.Signature{Format: ssh.KeyAlgoSKED25519, Blob: ed25519.Sign(k.private, signed), Rest: rest}, nil
 }
 
 func trusts(trusted ssh.Signer) func(ssh.PublicKey) bool {
