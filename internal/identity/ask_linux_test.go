@@ -5,13 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -39,54 +37,10 @@ func TestMain(m *testing.M) {
 	os.Exit(gittest.Main(m))
 }
 
-// console is the user's side of a pseudo-terminal on which this test program
-// runs and loads a key.
-type console struct {
-	t      *testing.T
-	master *os.File
-	cmd    *exec.Cmd
-	mu     sync.Mutex
-	shown  string
-	seen   int // how much of it has been expected
-	news   chan struct{}
-}
-
-func openConsole(t *testing.T, file string) *console {
+// openConsole runs this test program on a terminal to load a key.
+func openConsole(t *testing.T, file string) *gittest.Console {
 	t.Helper()
-	master, slave := gittest.Terminal(t)
-	defer slave.Close()
-	c := &console{t: t, master: master, cmd: loader(t, file), news: make(chan struct{}, 1)}
-	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = slave, slave, slave
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := c.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 4096)
-		for {
-			n, err := master.Read(buf)
-			c.mu.Lock()
-			c.shown += string(buf[:n])
-			c.mu.Unlock()
-			select {
-			case c.news <- struct{}{}:
-			default:
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		master.Close()
-		<-done
-		kill := time.AfterFunc(patience, func() { c.cmd.Process.Kill() })
-		c.cmd.Wait()
-		kill.Stop()
-	})
-	return c
+	return gittest.OpenConsole(t, loader(t, file))
 }
 
 // loader returns a command that runs this program to load a key.
@@ -102,36 +56,6 @@ func loader(t *testing.T, file string) *exec.Cmd {
 	return cmd
 }
 
-// expect waits until the terminal shows the text after what was expected before.
-func (c *console) expect(text string) {
-	c.t.Helper()
-	timeout := time.After(patience)
-	for {
-		c.mu.Lock()
-		at := strings.Index(c.shown[c.seen:], text)
-		if at >= 0 {
-			c.seen += at + len(text)
-		}
-		rest := c.shown[c.seen:]
-		c.mu.Unlock()
-		if at >= 0 {
-			return
-		}
-		select {
-		case <-c.news:
-		case <-timeout:
-			c.t.Fatalf("the terminal doesn't show %q, but %q", text, rest)
-		}
-	}
-}
-
-func (c *console) press(keys string) {
-	c.t.Helper()
-	if _, err := io.WriteString(c.master, keys); err != nil {
-		c.t.Fatal(err)
-	}
-}
-
 // The passphrase is asked for on the terminal, is not shown, and can be edited
 // like any line; afterwards the terminal is as it was.
 func TestTerminal(t *testing.T) {
@@ -139,15 +63,13 @@ func TestTerminal(t *testing.T) {
 	file := keygen(t, "open sesame", "-t", "ed25519")
 	c := openConsole(t, file)
 	question := "Enter passphrase for key '" + file + "': "
-	c.expect(question)
-	c.press("sesame street\n")
-	c.expect(question)
-	c.press("oops\x15open sesame!\x7f\n") // kill and erase
-	c.expect("loaded " + fingerprint(t, file) + ", echo=true")
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if strings.Contains(c.shown, "sesame") {
-		t.Errorf("the terminal shows %q", c.shown)
+	c.Expect(question)
+	c.Press("sesame street\n")
+	c.Expect(question)
+	c.Press("oops\x15open sesame!\x7f\n") // kill and erase
+	c.Expect("loaded " + fingerprint(t, file) + ", echo=true")
+	if shown := c.Shown(); strings.Contains(shown, "sesame") {
+		t.Errorf("the terminal shows %q", shown)
 	}
 }
 
@@ -158,21 +80,21 @@ func TestTerminalCutShort(t *testing.T) {
 	file := keygen(t, "right", "-t", "ed25519")
 	tests := []struct {
 		name string
-		cut  func(c *console)
+		cut  func(c *gittest.Console)
 		want string
 	}{
-		{"Ctrl-C", func(c *console) { c.press("half\x03") }, "needs a passphrase: interrupted, echo=true"},
-		{"SIGTERM", func(c *console) { c.cmd.Process.Signal(unix.SIGTERM) }, "needs a passphrase: interrupted, echo=true"},
-		{"context", func(c *console) { c.cmd.Process.Signal(unix.SIGUSR1) }, "needs a passphrase: user defined signal 1 signal received, echo=true"},
-		{"end of input", func(c *console) { c.press("\x04") }, "needs a passphrase, and none was given, echo=true"},
-		{"empty line", func(c *console) { c.press("\n") }, "needs a passphrase, and none was given, echo=true"},
+		{"Ctrl-C", func(c *gittest.Console) { c.Press("half\x03") }, "needs a passphrase: interrupted, echo=true"},
+		{"SIGTERM", func(c *gittest.Console) { c.Cmd.Process.Signal(unix.SIGTERM) }, "needs a passphrase: interrupted, echo=true"},
+		{"context", func(c *gittest.Console) { c.Cmd.Process.Signal(unix.SIGUSR1) }, "needs a passphrase: user defined signal 1 signal received, echo=true"},
+		{"end of input", func(c *gittest.Console) { c.Press("\x04") }, "needs a passphrase, and none was given, echo=true"},
+		{"empty line", func(c *gittest.Console) { c.Press("\n") }, "needs a passphrase, and none was given, echo=true"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := openConsole(t, file)
-			c.expect("Enter passphrase")
+			c.Expect("Enter passphrase")
 			test.cut(c)
-			c.expect(test.want)
+			c.Expect(test.want)
 		})
 	}
 }
@@ -220,7 +142,7 @@ func TestWhoIsAsked(t *testing.T) {
 			t.Setenv("SSH_ASKPASS", test.program)
 			t.Setenv("DISPLAY", test.display)
 			if test.terminal {
-				openConsole(t, file).expect(test.want)
+				openConsole(t, file).Expect(test.want)
 				return
 			}
 			cmd := loader(t, file)

@@ -2,13 +2,10 @@ package transport
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -17,65 +14,24 @@ import (
 	"aig/internal/gittest"
 )
 
-// console is the user's side of a pseudo-terminal.
+// console is the user's side of a terminal.
 type console struct {
-	t      *testing.T
-	master *os.File
-	cmd    *exec.Cmd
-	mu     sync.Mutex
-	shown  string // since the last expect
-	news   chan struct{}
+	*gittest.Console
+	t *testing.T
 }
 
-// openConsole runs a program as the leader of a new session on a new
-// pseudo-terminal.
+// openConsole runs a program on a terminal.
 func openConsole(t *testing.T, env []string, argv ...string) *console {
 	t.Helper()
-	master, slave := gittest.Terminal(t)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	slave.Close()
-
-	c := &console{t: t, master: master, cmd: cmd, news: make(chan struct{}, 1)}
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		buf := make([]byte, 4096)
-		for {
-			n, err := master.Read(buf)
-			c.mu.Lock()
-			c.shown += string(buf[:n])
-			c.mu.Unlock()
-			select {
-			case c.news <- struct{}{}:
-			default:
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		// The hang-up ends what is left on the terminal; the kill is for a
-		// program under test that survives it.
-		master.Close()
-		<-done
-		kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-		cmd.Wait()
-		kill.Stop()
-	})
-	return c
+	return &console{gittest.OpenConsole(t, cmd), t}
 }
 
 // awaitEnd waits until the program has ended by itself.
 func (c *console) awaitEnd() {
 	c.t.Helper()
-	inTime(c.t, "the program", func() { c.cmd.Wait() })
+	inTime(c.t, "the program", func() { c.Cmd.Wait() })
 }
 
 // runUnderConsole runs this test program on a terminal, without a shell.
@@ -100,46 +56,16 @@ func shellUnderConsole(t *testing.T, expression string) *console {
 	c := openConsole(t, []string{
 		"PS1=ready> ", "ENV=", "GORACE=atexit_sleep_ms=0", "SELF=" + self, "TRANSPORT_TEST_EXPRESSION=" + expression,
 	}, "sh", "-i")
-	c.expect("ready> ")
+	c.Expect("ready> ")
 	return c
 }
 
-// expect waits until the terminal shows the text, and forgets everything up to its end.
-func (c *console) expect(text string) {
-	c.t.Helper()
-	timeout := time.After(patience)
-	for {
-		c.mu.Lock()
-		_, after, found := strings.Cut(c.shown, text)
-		if found {
-			c.shown = after
-		}
-		shown := c.shown
-		c.mu.Unlock()
-		if found {
-			return
-		}
-		select {
-		case <-c.news:
-		case <-timeout:
-			c.t.Fatalf("the terminal doesn't show %q, but %q", text, shown)
-		}
-	}
-}
-
-func (c *console) enter(line string) { c.press(line + "\n") }
-
-func (c *console) press(keys string) {
-	c.t.Helper()
-	if _, err := io.WriteString(c.master, keys); err != nil {
-		c.t.Fatal(err)
-	}
-}
+func (c *console) enter(line string) { c.Press(line + "\n") }
 
 // foreground returns the terminal's foreground process group.
 func (c *console) foreground() (group int) {
 	c.t.Helper()
-	raw, err := c.master.SyscallConn()
+	raw, err := c.User.SyscallConn()
 	if err == nil {
 		raw.Control(func(fd uintptr) { group, err = unix.IoctlGetInt(int(fd), unix.TIOCGPGRP) })
 	}
@@ -178,26 +104,26 @@ const question = `exec 3<>/dev/tty; printf 'yes or no? ' >&3; read -r answer <&3
 // ours again when the transport has ended.
 func TestTerminalQuestion(t *testing.T) {
 	c := runUnderConsole(t, question)
-	c.expect("yes or no? ")
+	c.Expect("yes or no? ")
 	c.enter("maybe")
-	c.expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true, echo=true`)
+	c.Expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true, echo=true`)
 }
 
 // A transport that can't be run doesn't keep the terminal.
 func TestTerminalStartFails(t *testing.T) {
 	c := runUnderConsole(t, "overlong")
-	c.expect("failed: transport: running ")
-	c.expect("argument list too long, foreground=true")
+	c.Expect("failed: transport: running ")
+	c.Expect("argument list too long, foreground=true")
 }
 
 // After TakeTerminal we can ask questions ourselves, while the transport runs.
 func TestTakeTerminal(t *testing.T) {
 	c := runUnderConsole(t, question+"; cat", "TRANSPORT_TEST_TAKE=1")
-	c.expect("yes or no? ")
+	c.Expect("yes or no? ")
 	c.enter("maybe")
-	c.expect(`own question after "said maybe\n": `)
+	c.Expect(`own question after "said maybe\n": `)
 	c.enter("mine")
-	c.expect(`own answer "mine\n" <nil> foreground=true`)
+	c.Expect(`own answer "mine\n" <nil> foreground=true`)
 }
 
 // We learn of a Ctrl-C at the transport's question, whatever the transport makes of it.
@@ -211,9 +137,9 @@ func TestTerminalInterrupt(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := runUnderConsole(t, test.expression)
-			c.expect("yes or no? ")
-			c.press(ctrlC)
-			c.expect(test.want)
+			c.Expect("yes or no? ")
+			c.Press(ctrlC)
+			c.Expect(test.want)
 		})
 	}
 }
@@ -223,48 +149,48 @@ func TestTerminalInterrupt(t *testing.T) {
 func TestTerminalStop(t *testing.T) {
 	c := shellUnderConsole(t, question)
 	c.enter("$SELF")
-	c.expect("yes or no? ")
+	c.Expect("yes or no? ")
 	transport := c.foreground()
 	for range 3 {
-		c.press(ctrlZ)
-		c.expect("Stopped")
-		c.expect("ready> ")
+		c.Press(ctrlZ)
+		c.Expect("Stopped")
+		c.Expect("ready> ")
 		c.enter("echo $((6*7)) shell")
-		c.expect("42 shell")
+		c.Expect("42 shell")
 		c.enter("fg")
 		c.awaitForeground(transport)
 	}
 	c.enter("maybe")
-	c.expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true, echo=true`)
-	c.expect("ready> ")
+	c.Expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true, echo=true`)
+	c.Expect("ready> ")
 	c.enter("echo $((6*7)) shell")
-	c.expect("42 shell")
+	c.Expect("42 shell")
 }
 
 // ssh's status after Ctrl-C alone isn't taken for an interrupt.
 func TestTerminalNotInterrupted(t *testing.T) {
 	c := runUnderConsole(t, `exit 255`)
-	c.expect(`read "", exit status 255, interrupted=false, foreground=true`)
+	c.Expect(`read "", exit status 255, interrupted=false, foreground=true`)
 }
 
 // A Ctrl-Z that is noticed only after the terminal was taken back doesn't leave
 // the transport stopped while the user believes that the job runs.
 func TestTerminalStopTooLate(t *testing.T) {
 	c := runUnderConsole(t, `echo; cat; kill -TSTP $$`, "TRANSPORT_TEST_TAKE=1")
-	c.expect("own question after ")
+	c.Expect("own question after ")
 	c.enter("mine")
-	c.expect(`own answer "mine\n" <nil> foreground=true`)
+	c.Expect(`own answer "mine\n" <nil> foreground=true`)
 	c.awaitEnd() // for which the transport has to go on
 }
 
 // If no shell could continue us, Ctrl-Z leaves the question as it was.
 func TestTerminalStopWithoutShell(t *testing.T) {
 	c := runUnderConsole(t, question)
-	c.expect("yes or no? ")
-	c.press(ctrlZ)
-	c.expect("^Z")
+	c.Expect("yes or no? ")
+	c.Press(ctrlZ)
+	c.Expect("^Z")
 	c.enter("maybe")
-	c.expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true`)
+	c.Expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true`)
 }
 
 // A background job whose transport asks a question is stopped, like any such
@@ -273,16 +199,16 @@ func TestTerminalQuestionInBackground(t *testing.T) {
 	c := shellUnderConsole(t, question)
 	shell := c.foreground()
 	c.enter("$SELF &")
-	c.expect("yes or no? ")
+	c.Expect("yes or no? ")
 	c.enter("") // a shell reports its jobs only before a prompt
 	c.enter("wait; jobs")
-	c.expect("Stopped")
+	c.Expect("Stopped")
 	if c.foreground() != shell {
 		t.Error("the terminal was taken from the shell")
 	}
 	c.enter("fg")
 	c.enter("maybe")
-	c.expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true`)
+	c.Expect(`read "said maybe\n", exit status 0, interrupted=false, foreground=true`)
 }
 
 // Nobody can answer a background job that no shell will ever continue: its
@@ -295,35 +221,35 @@ func TestTerminalQuestionOrphaned(t *testing.T) {
 	c := shellUnderConsole(t, `echo started >/dev/tty; read -r _ <"`+fifo+`"; `+question)
 	shell := c.foreground()
 	c.enter("($SELF &)")
-	c.expect("started")
+	c.Expect("started")
 	c.awaitForeground(shell) // a process that has already begun to read isn't stopped
 	if err := os.WriteFile(fifo, []byte("\n"), 0); err != nil {
 		t.Fatal(err)
 	}
-	c.expect(`read "", signal: hangup, interrupted=false, foreground=false`)
+	c.Expect(`read "", signal: hangup, interrupted=false, foreground=false`)
 }
 
 // Two transports of one job, as of `git fetch -j`, may both ask, and are answered one after the other.
 func TestTerminalTurns(t *testing.T) {
 	c := shellUnderConsole(t, question)
 	c.enter(`sh -c '"$SELF" & "$SELF"; wait; echo both'`)
-	c.expect("yes or no? ")
-	c.expect("yes or no? ")
+	c.Expect("yes or no? ")
+	c.Expect("yes or no? ")
 	c.enter("first")
-	c.expect(`read "said first\n", exit status 0, interrupted=false`)
+	c.Expect(`read "said first\n", exit status 0, interrupted=false`)
 	c.enter("second")
-	c.expect(`read "said second\n", exit status 0, interrupted=false`)
-	c.expect("both\r\n")
+	c.Expect(`read "said second\n", exit status 0, interrupted=false`)
+	c.Expect("both\r\n")
 }
 
 // A transport that is killed while it asks for a password doesn't leave the terminal without echo.
 func TestTerminalModesRestored(t *testing.T) {
 	c := runUnderConsole(t, `stty -echo </dev/tty; kill -9 $$`)
-	c.expect(`read "", signal: killed, interrupted=false, foreground=true, echo=true`)
+	c.Expect(`read "", signal: killed, interrupted=false, foreground=true, echo=true`)
 }
 
 // A transport that isn't killed may leave the terminal's modes as it likes.
 func TestTerminalModesKept(t *testing.T) {
 	c := runUnderConsole(t, `stty -echo </dev/tty`)
-	c.expect(`read "", exit status 0, interrupted=false, foreground=true, echo=false`)
+	c.Expect(`read "", exit status 0, interrupted=false, foreground=true, echo=false`)
 }
