@@ -208,15 +208,14 @@ func (h *house) viaSwitchboard(ctx context.Context, from, to int) (io.WriteClose
 	if err != nil {
 		return nil, nil, err
 	}
-	if line, err := joined.stderr.ReadString('\n'); err != nil || line != "switched\n" {
-		return nil, nil, fmt.Errorf("told %q, %w", line, err)
+	line, err := joined.stderr.ReadString('\n')
+	if err == nil && line != "switched\n" {
+		err = errors.New("not switched")
 	}
-	// As peers do, it sends something first.
-	if _, err := joined.in.Write([]byte("x")); err != nil {
-		return nil, nil, err
+	if err != nil {
+		return nil, nil, fmt.Errorf("told %q: %w", line, err)
 	}
-	_, err = io.ReadFull(waiting.out, make([]byte, 1))
-	return waiting.in, joined, err
+	return waiting.in, joined, said(joined.in, waiting, waiting.in, joined)
 }
 
 // socket returns the path of a new socket.
@@ -232,11 +231,7 @@ func (h *house) viaSocat(ctx context.Context) (io.WriteCloser, io.ReadCloser, er
 	if err != nil {
 		return nil, nil, err
 	}
-	if _, err := joined.in.Write([]byte("x")); err != nil {
-		return nil, nil, err
-	}
-	_, err = io.ReadFull(waiting.out, make([]byte, 1))
-	return waiting.in, joined, err
+	return waiting.in, joined, said(joined.in, waiting, waiting.in, joined)
 }
 
 // viaForward has one side listen on its own machine and forward a port of the server to it.
@@ -333,8 +328,11 @@ func said(from io.Writer, to io.Reader, back io.Writer, here io.Reader) error {
 			return err
 		}
 		got := make([]byte, 4)
-		if _, err := io.ReadFull(pair.r, got); err != nil || !bytes.Equal(got, []byte("ping")) {
-			return fmt.Errorf("%q came, and %w", got, err)
+		if _, err := io.ReadFull(pair.r, got); err != nil {
+			return err
+		}
+		if string(got) != "ping" {
+			return fmt.Errorf("%q came, not ping", got)
 		}
 	}
 	return nil
