@@ -100,7 +100,7 @@ func checkFingerprint(fp string) error {
 	case ok && isDigest(digest):
 		return nil
 	case isDigest(fp):
-		return fmt.Errorf("%q: %s is missing in front", fp, prefix)
+		return fmt.Errorf("%q lacks the prefix %s", fp, prefix)
 	case strings.HasSuffix(fp, ".pub") || strings.HasPrefix(fp, "~") || filepath.IsAbs(fp):
 		return fmt.Errorf("%q: no such file", fp)
 	default:

@@ -116,7 +116,7 @@ func TestParseTrustRefuses(t *testing.T) {
 	}
 	tests := []struct{ name, fingerprint, want string }{
 		{"empty", "", none},
-		{"bare", good[7:], "SHA256: is missing"},
+		{"bare", good[7:], "lacks the prefix SHA256:"},
 		{"MD5", "MD5:d4:1d:8c:d9:8f:00:b2:04:e9:80:09:98:ec:f8:42:7e", none},
 		{"MD5, bare", "d4:1d:8c:d9:8f:00:b2:04:e9:80:09:98:ec:f8:42:7e", none},
 		{"short", good[:49], none},

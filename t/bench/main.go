@@ -109,7 +109,7 @@ func parse(args []string, stderr io.Writer) (*bench, error) {
 		}
 	}
 	if b.repeat < 1 || b.delay <= 0 || b.objects < 0 || b.rate < 0 {
-		return nil, errors.New("-repeat and -delay have to be more than 0, -objects and -rate not less")
+		return nil, errors.New("-repeat and -delay must be above 0, -objects and -rate at least 0")
 	}
 	b.cases = strings.Split(*selected, ",")
 	for _, name := range b.cases {
