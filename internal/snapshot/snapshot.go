@@ -28,9 +28,11 @@ func Count(ctx context.Context, repo *git.Repo) (int, error) {
 // second parent the index, its third one, if there is any, the untracked files that aren't ignored. The same state gives the
 // same commit. Nothing but objects is written; hooks don't run.
 func Take(ctx context.Context, repo *git.Repo) (string, error) {
-	if bare, err := isBare(ctx, repo); err != nil {
+	bare, err := isBare(ctx, repo)
+	if err != nil {
 		return "", err
-	} else if bare {
+	}
+	if bare {
 		return "", errors.New("there is no working tree to take a snapshot of")
 	}
 	s := snapshot{repo: repo}
@@ -58,10 +60,14 @@ type snapshot struct {
 // begin checks that a snapshot is possible, and makes the directory.
 func (s *snapshot) begin(ctx context.Context) error {
 	var err error
-	if s.tip, err = s.git(ctx, "", "rev-parse", "--quiet", "--verify", "HEAD^{commit}"); err != nil {
+	s.tip, err = s.git(ctx, "", "rev-parse", "--quiet", "--verify", "HEAD")
+	if git.ExitCode(err) == 1 { // HEAD is unborn
 		return errors.New("there is no commit yet to put a snapshot on: commit something first")
 	}
-	if s.head, err = s.git(ctx, "", "rev-parse", "HEAD^{tree}"); err != nil {
+	if err != nil {
+		return err
+	}
+	if s.head, err = s.git(ctx, "", "rev-parse", s.tip+"^{tree}"); err != nil {
 		return err
 	}
 	conflicts, err := s.git(ctx, "", "ls-files", "--unmerged", "-z")

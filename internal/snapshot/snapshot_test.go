@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -155,11 +156,16 @@ func TestRefused(t *testing.T) {
 	if merge.Run() == nil {
 		t.Fatal("there is no conflict")
 	}
+	damaged := gittest.New(t)
+	if err := os.Remove(damaged.LooseFile(damaged.Commit("file", "x"))); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		r    *gittest.Repo
 		want string
 	}{
 		"unborn":   {unborn, "there is no commit yet"},
+		"damaged":  {damaged, "git rev-parse: "},
 		"bare":     {gittest.New(t, "--bare"), "there is no working tree"},
 		"conflict": {conflict, "the index has conflicts"},
 	} {
@@ -170,6 +176,13 @@ func TestRefused(t *testing.T) {
 		if c.r.Objects() != objects {
 			t.Errorf("%s: something was written", name)
 		}
+	}
+	// An interruption is no bare repository.
+	ctx, cancel := context.WithCancel(t.Context())
+	repo := open(t, damaged, damaged.Dir)
+	cancel()
+	if _, err := Take(ctx, repo); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("interrupted: %v", err)
 	}
 }
 
