@@ -38,6 +38,7 @@ type Child struct {
 	*exec.Cmd
 	name      string
 	maxMemory int64
+	lowered   bool // maxMemory is below what aig.maxMemory allows
 	stderr    tail
 	trace     *trace.Trace
 	exited    func(code int) // tells trace
@@ -105,10 +106,10 @@ func (c *Child) Output() ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// LimitMemory lowers the child's memory limit.
+// LimitMemory lowers the child's memory limit. Its errors then don't name aig.maxMemory, which would not help if it were raised.
 func (c *Child) LimitMemory(bytes int64) {
 	if c.maxMemory == 0 || bytes < c.maxMemory {
-		c.maxMemory = bytes
+		c.maxMemory, c.lowered = bytes, true
 	}
 }
 
@@ -126,7 +127,11 @@ func (c *Child) explain(err error) error {
 	if errors.Is(err, exec.ErrNotFound) {
 		return errors.New("git is not in PATH")
 	}
-	return &Error{Command: c.name, Said: c.Said(), Err: err, maxMemory: c.maxMemory}
+	failed := &Error{Command: c.name, Said: c.Said(), Err: err}
+	if !c.lowered {
+		failed.maxMemory = c.maxMemory
+	}
+	return failed
 }
 
 // Error is a git child's failure.
@@ -134,7 +139,7 @@ type Error struct {
 	Command   string // "git index-pack"
 	Said      string // the line of its standard error that says why, without "fatal: "
 	Err       error
-	maxMemory int64 // its limit
+	maxMemory int64 // what aig.maxMemory allows, if that is its limit
 }
 
 func (e *Error) Error() string {

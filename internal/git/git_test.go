@@ -2,6 +2,8 @@ package git
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -117,6 +119,22 @@ func TestConfiguredSizes(t *testing.T) {
 		5<<30 - 1: "5119 MiB", 1 << 30: "1 GiB"} {
 		if got := ByteSize(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
+		}
+	}
+}
+
+// A child that is out of memory has aig.maxMemory named only if that is what limits it.
+func TestOutOfMemory(t *testing.T) {
+	for limit, named := range map[int64]bool{1 << 30: true, 1 << 20: false} {
+		c := Git{maxMemory: 64 << 20}.Command(t.Context(), nil, "diff-tree")
+		c.LimitMemory(limit)
+		io.WriteString(&c.stderr, "fatal: Out of memory, malloc failed (tried to allocate 9 bytes)\n")
+		err := c.explain(io.ErrUnexpectedEOF)
+		if failed := new(Error); !errors.As(err, &failed) || !failed.OutOfMemory() {
+			t.Errorf("%v", err)
+		}
+		if strings.Contains(err.Error(), "aig.maxMemory") != named {
+			t.Errorf("limited to %d: %v", limit, err)
 		}
 	}
 }
