@@ -113,9 +113,10 @@ func (r *packReader) read(o packed) (kind Kind, base uint32, err error) {
 	const more = 0x80 // another byte of the number follows
 	first := next()
 	for c, n := first, 1; c&more != 0; n++ { // the size: git index-pack accepts any length of it, git's other readers maxSize bytes
-		if c = next(); c == 0 || n == maxSize {
+		if len(in) == 0 || n == maxSize {
 			return 0, o.at, nil
 		}
+		c = next()
 	}
 	switch entry := first >> 4 & 7; entry {
 	case 1, 2, 3, 4:

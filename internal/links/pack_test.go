@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,6 +52,36 @@ func TestPackKinds(t *testing.T) {
 					t.Error("there are no chains of deltas")
 				}
 			})
+		}
+	}
+}
+
+// An object whose size is padded with zeros can be read if git can read it.
+func TestPaddedSize(t *testing.T) {
+	for pad := range 12 {
+		r := gittest.New(t)
+		made := gittest.Pack{Pad: pad}
+		name := hex.EncodeToString(made.Object(gittest.PackTree, gittest.TreeEntry("100644", "file", make([]byte, 20))))
+		path := filepath.Join(r.ObjectDir(), "pack", "pack-"+strings.Repeat("1", 40))
+		if err := os.WriteFile(path+".pack", made.Bytes(), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		r.Git("index-pack", path+".pack")
+		repo, err := git.Open(t.Context(), git.Git{Dir: r.Dir, Env: r.Env})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pack, err := OpenPack(t.Context(), repo, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got Kind
+		if err := pack.Kinds(func(_ []byte, kind Kind) error { got = kind; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		out, failed := repo.Command(t.Context(), nil, "cat-file", "-t", name).Output()
+		if want := ParseKind(strings.TrimSpace(string(out))); got != want {
+			t.Errorf("%d bytes of padding: %q, and git says %q, %v", pad, got, want, failed)
 		}
 	}
 }

@@ -98,8 +98,8 @@ func TestTortureLiarsBadPacks(t *testing.T) {
 	absent.RefDelta(some, gittest.Delta(1, 1, gittest.Copy(0, 1)))
 	one := wild.Object(gittest.PackBlob, []byte("one\n"))
 	wild.RefDelta(one, gittest.Delta(4, 9, gittest.Copy(0, 9)))
-	// Sizes coded in more bytes than git reads elsewhere; index-pack doesn't mind.
-	longBlob, longTree, longDelta := &made{Pack: gittest.Pack{Pad: 12}}, &made{Pack: gittest.Pack{Pad: 1}}, &made{}
+	// Sizes in more bytes than git reads; index-pack minds none.
+	longBlob, longTree, longDelta := &made{Pack: gittest.Pack{Pad: 12}}, &made{Pack: gittest.Pack{Pad: 8}}, &made{}
 	longBlob.object(gittest.PackBlob, "one\n")
 	longTree.object(gittest.PackTree, string(gittest.TreeEntry("100644", "file", some)))
 	base := longDelta.object(gittest.PackBlob, "a base that is long enough\n")
