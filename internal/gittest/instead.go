@@ -6,9 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"aig/internal/ref"
 )
 
-// Instead makes git run a shell script in place of that command until the test ends. In the script, $git is git itself, and
+// Instead makes git run a shell script in place of that command until the test ends. In the script, "$git" is git itself, and
 // "$@" its arguments.
 func Instead(t *testing.T, command, script string) {
 	t.Helper()
@@ -17,7 +19,7 @@ func Instead(t *testing.T, command, script string) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	script = fmt.Sprintf("#!/bin/sh\ngit=%s\nif test \"$1\" = %s; then\n%s\nelse exec $git \"$@\"; fi\n", git, command, script)
+	script = fmt.Sprintf("#!/bin/sh\ngit=%s\nif test \"$1\" = %s; then\n%s\nelse exec \"$git\" \"$@\"; fi\n", ref.Shell(git), command, script)
 	if err := os.WriteFile(filepath.Join(dir, "git"), []byte(script), 0o777); err != nil {
 		t.Fatal(err)
 	}

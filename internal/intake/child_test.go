@@ -44,12 +44,12 @@ func TestSwept(t *testing.T) {
 		command, script string
 		before          func(in *Incoming) // Install
 	}{
-		{"while it is indexed", many, "index-pack", `rm -r "$GIT_OBJECT_DIRECTORY"; exec $git "$@"`, nil},
+		{"while it is indexed", many, "index-pack", `rm -r "$GIT_OBJECT_DIRECTORY"; exec "$git" "$@"`, nil},
 		{"before it is moved", many, "none", ":", func(in *Incoming) { os.RemoveAll(in.dir) }},
 		{"its index, before it is moved", many, "none", ":", func(in *Incoming) { os.Remove(in.pack + ".idx") }},
 		{"before it is unpacked", few, "none", ":", func(in *Incoming) { os.RemoveAll(in.dir) }},
 		{"its index, before it is unpacked", few, "none", ":", func(in *Incoming) { os.Remove(in.pack + ".idx") }},
-		{"while it is unpacked", few, "unpack-objects", `rm -r "${GIT_OBJECT_DIRECTORY%/*}"; exec $git "$@"`, nil},
+		{"while it is unpacked", few, "unpack-objects", `rm -r "${GIT_OBJECT_DIRECTORY%/*}"; exec "$git" "$@"`, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestPackInPlaceOfLooseObjects(t *testing.T) {
 	from.Blobs("sound", 10)
 	s := open(t, from)
 	data := pack(t, s, all(list(t, s)))
-	for _, script := range []string{"exit 1", `$git "$@"; set -- "$GIT_OBJECT_DIRECTORY"/??; rm -r "$1"`} {
+	for _, script := range []string{"exit 1", `"$git" "$@"; set -- "$GIT_OBJECT_DIRECTORY"/??; rm -r "$1"`} {
 		to := gittest.New(t)
 		store := open(t, to)
 		gittest.Instead(t, "unpack-objects", script)

@@ -122,7 +122,7 @@ func needSeverities(t *testing.T) {
 func TestSeveritiesNeedNewerGit(t *testing.T) {
 	to := gittest.New(t)
 	to.Git("config", "fetch.fsck.hasDotgit", "ignore")
-	gittest.Instead(t, "index-pack", `case "$2" in --fsck-objects=*) exit 129;; esac; exec $git "$@"`)
+	gittest.Instead(t, "index-pack", `case "$2" in --fsck-objects=*) exit 129;; esac; exec "$git" "$@"`)
 	store := open(t, to)
 	if !strings.Contains(store.Warning, "2.44") {
 		t.Errorf("the warning is %q", store.Warning)

@@ -66,10 +66,15 @@ func TestPaddedSize(t *testing.T) {
 		if err := os.WriteFile(path+".pack", made.Bytes(), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		r.Git("index-pack", path+".pack")
 		repo, err := git.Open(t.Context(), git.Git{Dir: r.Dir, Env: r.Env})
 		if err != nil {
 			t.Fatal(err)
+		}
+		if err := repo.Command(t.Context(), nil, "index-pack", path+".pack").Run(); err != nil {
+			if pad < 8 {
+				t.Fatal(err)
+			}
+			return // a newer git refuses here already what it can't read
 		}
 		pack, err := OpenPack(t.Context(), repo, path)
 		if err != nil {

@@ -39,12 +39,12 @@ func TestListAmidRepacking(t *testing.T) {
 if test ! -e "$ONCE"; then
 	: >"$ONCE"
 	mv "$PACK.idx" "$ONCE.idx"
-	$git "$@"
+	"$git" "$@"
 	status=$?
 	mv "$ONCE.idx" "$PACK-2.idx" && mv "$PACK.pack" "$PACK-2.pack"
 	exit $status
 fi
-exec $git "$@"`)
+exec "$git" "$@"`)
 	if got := hexNames(list(t, s)); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
@@ -62,7 +62,7 @@ for from in "$PACK"*.pack; do
 	to=$PACK-$$
 	mv "${from%.pack}.pack" "$to.pack" && mv "${from%.pack}.idx" "$to.idx"
 done
-exec $git "$@"`)
+exec "$git" "$@"`)
 	if _, err := List(t.Context(), s); err == nil || !strings.Contains(err.Error(), "git repack") {
 		t.Errorf("error %v", err)
 	}

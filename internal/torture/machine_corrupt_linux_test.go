@@ -199,9 +199,9 @@ func TestTortureVanished(t *testing.T) {
 	}{
 		{"a loose object", fmt.Sprintf(once, `set -- objects/??/*; rm -f "$1"; set -- pack-objects --stdout --delta-base-offset -q`), m.small, true, nil},
 		{"a pack", fmt.Sprintf(once, `set -- $(ls -S objects/pack/*.pack); rm -f "$1"; set -- pack-objects --stdout --delta-base-offset -q`), m.large, true, nil},
-		{"what nothing points to", fmt.Sprintf(once, `$git gc --prune=now --quiet`), m.small, true, onlyGives},
-		{"nothing: git gc", fmt.Sprintf(once, `$git gc --quiet`), m.large, false, nil},
-		{"nothing: git repack -adk", fmt.Sprintf(once, `$git repack -adkq`), m.large, false, nil},
+		{"what nothing points to", fmt.Sprintf(once, `"$git" gc --prune=now --quiet`), m.small, true, onlyGives},
+		{"nothing: git gc", fmt.Sprintf(once, `"$git" gc --quiet`), m.large, false, nil},
+		{"nothing: git repack -adk", fmt.Sprintf(once, `"$git" repack -adkq`), m.large, false, nil},
 	}
 	gone, named, next := 0, 0, 0
 	for _, test := range tests {

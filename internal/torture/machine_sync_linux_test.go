@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"aig/internal/ref"
 )
 
 // The ways in which two sides can be joined.
@@ -179,7 +181,7 @@ func shim(t testing.TB, dir string, who int, script string) string {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "git"), []byte("#!/bin/sh\ngit="+git+"\n"+script+"\nexec $git \"$@\"\n"), 0o777); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "git"), []byte("#!/bin/sh\ngit="+ref.Shell(git)+"\n"+script+"\nexec \"$git\" \"$@\"\n"), 0o777); err != nil {
 		t.Fatal(err)
 	}
 	return dir
