@@ -5,7 +5,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -51,9 +53,9 @@ func CheckedOut(ctx context.Context, repo *git.Repo, head ref.Ref) (Checkout, er
 }
 
 // Touched returns the paths, from the top of the working tree, of uncommitted changes that taking theirs would touch: by a
-// fast-forward of what is checked out or, if the two have diverged, by a merge, which anything staged also stops. An untracked file
-// counts if theirs has one of that name; git would silently overwrite an ignored one. theirs is a commit that Relate has compared.
-// Outside a working tree there are no such paths. The error is ErrTooManyChanges if not all could be looked at.
+// fast-forward of what is checked out or, if the two have diverged, by a merge, which anything staged also stops. Untracked files count
+// if they are in the way of a file that theirs adds; git would silently remove ignored ones. theirs is a commit that Relate has
+// compared. Outside a working tree there are no such paths. The error is ErrTooManyChanges if not all could be looked at.
 //
 // Renames are not followed; git follows them, and refuses to overwrite anything.
 func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([]string, error) {
@@ -85,22 +87,64 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 		}
 		delete(written, path)
 	}
-	// What is in the index is tracked, even if it is new to one side of a merge.
-	tracked := indexReader(ctx, repo, "ls-files", "-z", "--cached", "--full-name", "--", ":/")
-	if err := tracked.Records(0, func(path []byte) error { delete(written, string(path)); return nil }); err != nil {
-		return nil, err
-	}
-	for path, letter := range written {
-		if letter != 'A' || !filepath.IsLocal(filepath.FromSlash(path)) {
+	untracked, err := inTheWay(ctx, repo, co.Dir, written)
+	touched = slices.AppendSeq(touched, maps.Keys(untracked))
+	slices.Sort(touched)
+	return touched, err
+}
+
+// inTheWay returns the untracked files in the place of files that commits add, or of directories above them, and the directories in
+// the place of such a file that hold something untracked.
+func inTheWay(ctx context.Context, repo *git.Repo, top string, written changes) (map[string]bool, error) {
+	untracked, dirs := make(map[string]bool), make(map[string]bool)
+	for file, letter := range written {
+		if letter != 'A' {
 			continue
 		}
-		info, err := os.Lstat(filepath.Join(co.Dir, filepath.FromSlash(path)))
-		if err == nil && !info.IsDir() {
-			touched = append(touched, path)
+		switch at, isDir := obstacle(top, file); {
+		case isDir:
+			dirs[at] = true
+		case at != "":
+			untracked[at] = true
 		}
 	}
-	slices.Sort(touched)
-	return touched, nil
+	// What is in the index is tracked, even if it is new to one side of a merge.
+	tracked := indexReader(ctx, repo, "ls-files", "-z", "--cached", "--full-name", "--", ":/")
+	err := tracked.Records(0, func(file []byte) error { delete(untracked, string(file)); return nil })
+	if err != nil || len(dirs) == 0 {
+		return untracked, err
+	}
+	others := indexReader(ctx, repo, "ls-files", "-z", "--others", "--full-name", "--", ":/")
+	return untracked, others.Records(0, func(file []byte) error {
+		// A slash at the end is that of a nested repository: if theirs adds it as a submodule, git leaves it as it is.
+		for dir := path.Dir(strings.TrimSuffix(string(file), "/")); dir != "."; dir = path.Dir(dir) {
+			if dirs[dir] {
+				untracked[dir] = true
+			}
+		}
+		return nil
+	})
+}
+
+// obstacle returns what stands where a file is to be: a file or directory, or a file in the place of a directory above it; "" if
+// nothing does.
+func obstacle(top, file string) (at string, isDir bool) {
+	if !filepath.IsLocal(filepath.FromSlash(file)) {
+		return "", false
+	}
+	for i, c := range file + "/" {
+		if c != '/' {
+			continue
+		}
+		info, err := os.Lstat(filepath.Join(top, filepath.FromSlash(file[:i])))
+		if err != nil {
+			return "", false
+		}
+		if !info.IsDir() {
+			return file[:i], false
+		}
+	}
+	return file, true
 }
 
 // indexReader returns a git child that reads the index, but doesn't run the hook that core.fsmonitor may name.

@@ -508,6 +508,14 @@ func TestDanglingOddHistories(t *testing.T) {
 // and staged files, files in no commit, ignored ones too, which git would overwrite without a word.
 func TestTouched(t *testing.T) {
 	t.Parallel()
+	write := func(r *gittest.Repo, name string) {
+		if err := os.MkdirAll(filepath.Join(r.Dir, filepath.Dir(name)), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(r.Dir, name), []byte("uncommitted\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
 	setup := func() (*gittest.Repo, string) {
 		r := gittest.New(t, "-b", "main")
 		r.Commit("theirs", "1\n")
@@ -522,16 +530,12 @@ func TestTouched(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(r.Dir, "ignored"), []byte("theirs\n"), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		r.Git("add", "-f", "ignored")
+		write(r, "dir/new")
+		r.Git("add", "-f", "ignored", "dir")
 		r.Git("commit", "-q", "-m", "rest")
 		theirs := r.Git("rev-parse", "HEAD")
 		r.Git("checkout", "-q", "main")
 		return r, theirs
-	}
-	write := func(r *gittest.Repo, name string) {
-		if err := os.WriteFile(filepath.Join(r.Dir, name), []byte("uncommitted\n"), 0o666); err != nil {
-			t.Fatal(err)
-		}
 	}
 	for _, c := range []struct {
 		name   string
@@ -546,6 +550,14 @@ func TestTouched(t *testing.T) {
 		{"deleted there", func(r *gittest.Repo) { write(r, "deleted") }, []string{"deleted"}},
 		{"untracked", func(r *gittest.Repo) { write(r, "new") }, []string{"new"}},
 		{"ignored", func(r *gittest.Repo) { write(r, "ignored") }, []string{"ignored"}},
+		{"a file for a directory", func(r *gittest.Repo) { write(r, "dir") }, []string{"dir"}},
+		{"a link for a directory", func(r *gittest.Repo) { os.Symlink(".", filepath.Join(r.Dir, "dir")) }, []string{"dir"}},
+		{"a directory for a file", func(r *gittest.Repo) { write(r, "new/a/b") }, []string{"new"}},
+		{"an ignored directory", func(r *gittest.Repo) { write(r, "ignored/a/b") }, []string{"ignored"}},
+		{"an empty directory", func(r *gittest.Repo) { os.Mkdir(filepath.Join(r.Dir, "new"), 0o777) }, nil},
+		{"a nested repository", func(r *gittest.Repo) { r.Git("init", "-q", "new/a") }, []string{"new"}},
+		{"merge, a directory for a file", func(r *gittest.Repo) { write(r, "new/a"); r.Git("add", "."); r.Git("commit", "-q", "-m", "a") }, nil},
+		{"merge, a file for a directory", func(r *gittest.Repo) { r.Commit("dir", "ours\n") }, nil},
 		{"merge, clean", func(r *gittest.Repo) { r.Commit("ours", "2\n") }, nil},
 		{"merge, ours alone", func(r *gittest.Repo) { r.Commit("ours", "2\n"); write(r, "ours") }, nil},
 		{"merge, theirs", func(r *gittest.Repo) { r.Commit("ours", "2\n"); write(r, "theirs") }, []string{"theirs"}},
