@@ -107,8 +107,7 @@ func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, e
 	if err != nil || len(values) == 0 {
 		return "", false, err
 	}
-	c := g.Command(ctx, nil, "ls-remote", "--get-url", "--", name)
-	out, err := c.Output()
+	out, err := g.Command(ctx, nil, "ls-remote", "--get-url", "--", name).Output()
 	return strings.TrimSuffix(string(out), "\n"), err == nil, err
 }
 
@@ -134,8 +133,7 @@ func (s *Settings) all(ctx context.Context, g Git) ([]setting, error) {
 		s = new(Settings)
 	}
 	s.once.Do(func() {
-		c := g.Command(ctx, nil, "config", "-z", "--show-scope", "--list")
-		out, err := c.Output()
+		out, err := g.Command(ctx, nil, "config", "-z", "--show-scope", "--list").Output()
 		if err != nil {
 			s.err = fmt.Errorf("reading the configuration: %w", err)
 			return

@@ -252,8 +252,7 @@ func (c *Child) Complaint() error {
 // WithoutLocalEnv returns env without the variables that tie git to one repository (`git rev-parse --local-env-vars`), for a
 // program that may open another one.
 func (g Git) WithoutLocalEnv(ctx context.Context, env []string) ([]string, error) {
-	c := g.Command(ctx, nil, "rev-parse", "--local-env-vars")
-	out, err := c.Output()
+	out, err := g.Command(ctx, nil, "rev-parse", "--local-env-vars").Output()
 	if err != nil {
 		return nil, err
 	}

@@ -28,8 +28,7 @@ func (g Git) IsSubmodule(ctx context.Context) bool {
 
 // IsEmpty reports whether the repository holds no object.
 func (g Git) IsEmpty(ctx context.Context) (bool, error) {
-	c := g.Command(ctx, nil, "count-objects", "-v")
-	out, err := c.Output()
+	out, err := g.Command(ctx, nil, "count-objects", "-v").Output()
 	said := "\n" + string(out)
 	return strings.Contains(said, "\ncount: 0\n") && strings.Contains(said, "\nin-pack: 0\n"), err
 }

@@ -19,8 +19,7 @@ type Repo struct {
 
 // Open finds the repository the way git does, from the directory and the environment of g.
 func Open(ctx context.Context, g Git) (*Repo, error) {
-	c := g.Command(ctx, nil, "rev-parse", "--show-object-format", "--path-format=absolute", "--git-path", "objects")
-	out, err := c.Output()
+	out, err := g.Command(ctx, nil, "rev-parse", "--show-object-format", "--path-format=absolute", "--git-path", "objects").Output()
 	if failed, ofGit := errors.AsType[*Error](err); ofGit {
 		if strings.HasPrefix(failed.Said, "not a git repository (or any") {
 			return nil, errors.New("not a git repository (or any of the parent directories)")

@@ -26,15 +26,13 @@ type Checkout struct {
 // CheckedOut returns what the working trees have checked out; head is HEAD, the first of Own.
 func CheckedOut(ctx context.Context, repo *git.Repo, head ref.Ref) (Checkout, error) {
 	co := Checkout{Head: head, Elsewhere: make(map[string]string)}
-	c := repo.Command(ctx, nil, "rev-parse", "--is-inside-work-tree", "--show-toplevel")
-	out, err := c.Output()
+	out, err := repo.Command(ctx, nil, "rev-parse", "--is-inside-work-tree", "--show-toplevel").Output()
 	if dir, inside := strings.CutPrefix(string(out), "true\n"); inside && err == nil {
 		co.Dir = strings.TrimSuffix(dir, "\n")
 	} else if !strings.HasPrefix(string(out), "false\n") {
 		return co, err
 	}
-	c = repo.Command(ctx, nil, "worktree", "list", "--porcelain", "-z")
-	if out, err = c.Output(); err != nil {
+	if out, err = repo.Command(ctx, nil, "worktree", "list", "--porcelain", "-z").Output(); err != nil {
 		return co, err
 	}
 	var dir string
@@ -71,8 +69,7 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 		return nil, err
 	}
 	// Untracked files are looked for below.
-	c := indexReader(ctx, repo, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
-	out, err := c.Output()
+	out, err := indexReader(ctx, repo, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty").Output()
 	if err != nil {
 		return nil, err
 	}

@@ -106,8 +106,7 @@ func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string) (l
 
 // shallowCommits returns the file "shallow" (gitrepository-layout(5)): the commits whose parents are missing, one a line.
 func shallowCommits(ctx context.Context, repo *git.Repo) (string, error) {
-	c := repo.Command(ctx, nil, "rev-parse", "--path-format=absolute", "--git-path", "shallow")
-	out, err := c.Output()
+	out, err := repo.Command(ctx, nil, "rev-parse", "--path-format=absolute", "--git-path", "shallow").Output()
 	if err != nil {
 		return "", err
 	}
@@ -131,8 +130,7 @@ func Independent(ctx context.Context, repo *git.Repo, commits []string) ([]strin
 	if err != nil || len(here) < 2 || len(here) > maxIndependent {
 		return here, err
 	}
-	c = repo.Command(ctx, nil, append([]string{"merge-base", "--independent", "--end-of-options"}, here...)...)
-	if out, err := c.Output(); err == nil {
+	if out, err := repo.Command(ctx, nil, append([]string{"merge-base", "--independent", "--end-of-options"}, here...)...).Output(); err == nil {
 		here = strings.Fields(string(out))
 	}
 	return here, ctx.Err()

@@ -55,8 +55,7 @@ func List(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 // head returns HEAD: unborn, detached or neither. refs is what has just been listed, not necessarily every reference.
 func head(ctx context.Context, repo *git.Repo, refs []ref.Ref) (ref.Ref, error) {
 	head := ref.Ref{Name: "HEAD"}
-	c := repo.Command(ctx, nil, "symbolic-ref", "-q", "HEAD")
-	out, err := c.Output()
+	out, err := repo.Command(ctx, nil, "symbolic-ref", "-q", "HEAD").Output()
 	if err != nil && git.ExitCode(err) != 1 { // git-symbolic-ref(1): 1 means detached
 		return head, err
 	}
@@ -65,8 +64,7 @@ func head(ctx context.Context, repo *git.Repo, refs []ref.Ref) (ref.Ref, error) 
 		head.OID = refs[i].OID
 		return head, nil
 	}
-	c = repo.Command(ctx, nil, "rev-parse", "-q", "--verify", "HEAD")
-	out, err = c.Output()
+	out, err = repo.Command(ctx, nil, "rev-parse", "-q", "--verify", "HEAD").Output()
 	if err != nil && git.ExitCode(err) != 1 {
 		return head, err
 	}

@@ -111,8 +111,7 @@ func SamePatches(ctx context.Context, repo *git.Repo, p Pair, onlyTheirs int) (i
 
 // mergeBases returns all merge bases of two commits. Both must be object names.
 func mergeBases(ctx context.Context, repo *git.Repo, ours, theirs string) ([]string, error) {
-	c := repo.Command(ctx, nil, "merge-base", "--all", "--end-of-options", ours, theirs)
-	out, err := c.Output()
+	out, err := repo.Command(ctx, nil, "merge-base", "--all", "--end-of-options", ours, theirs).Output()
 	if err != nil && git.ExitCode(err) == 1 { // git-merge-base(1): there is none
 		return nil, nil
 	}
