@@ -88,23 +88,18 @@ func plan(ctx context.Context, repo *git.Repo, list *oid.List, give []uint32, ma
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	pieces := make([]Piece, 0, len(p.ends))
+	var pieces, large []Piece
 	begin := 0
 	for i, end := range p.ends {
-		pieces = append(pieces, Piece{Index: p.order[begin:end:end], Bases: p.bases, Large: p.large[i], list: list, hints: p.hints})
+		piece := Piece{Index: p.order[begin:end:end], Bases: p.bases, Large: p.large[i], list: list, hints: p.hints}
+		if piece.Large {
+			large = append(large, piece)
+		} else {
+			pieces = append(pieces, piece)
+		}
 		begin = end
 	}
-	// Over a bad link, the many small objects should arrive first.
-	slices.SortStableFunc(pieces, func(a, b Piece) int {
-		switch {
-		case a.Large == b.Large:
-			return 0
-		case a.Large:
-			return 1
-		}
-		return -1
-	})
-	return pieces, nil
+	return append(pieces, large...), nil // over a bad link, the many small objects should arrive first
 }
 
 // planner is the state of one Plan.
