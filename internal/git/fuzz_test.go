@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"aig/internal/gittest"
+	"aig/internal/ref"
 )
 
 // FuzzPackHeader: a header that was parsed encodes to the same bytes, however they were split, and nothing behind it is taken.
@@ -31,13 +32,10 @@ func FuzzPackHeader(f *testing.F) {
 		if !ok {
 			return
 		}
-		{
-			back := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("PACK"), 2), n)
-			if bytes.Equal(back, data[:len(back)]) {
-				return
-			}
+		back := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("PACK"), 2), n)
+		if !bytes.Equal(back, data[:len(back)]) {
+			t.Errorf("%q has %d objects", data, n)
 		}
-		t.Errorf("%q has %d objects", data, n)
 	})
 }
 
@@ -54,7 +52,7 @@ func FuzzFailure(f *testing.F) {
 				t.Fatalf("%d bytes are kept", len(c.stderr.b))
 			}
 		}
-		if err := c.explain(io.ErrUnexpectedEOF); strings.ContainsFunc(err.Error(), isControl) {
+		if err := c.explain(io.ErrUnexpectedEOF); ref.HasControl(err.Error()) {
 			t.Errorf("the error is %q", err)
 		}
 	})
@@ -88,7 +86,7 @@ func FuzzConfig(f *testing.F) {
 				err = nil
 			}
 			listed, listErr := Git{Dir: dir, Env: env, Settings: settings}.ConfigAll(t.Context(), key, "")
-			if listErr != nil && strings.ContainsFunc(listErr.Error(), isControl) {
+			if listErr != nil && ref.HasControl(listErr.Error()) {
 				t.Errorf("the error is %q", listErr)
 			}
 			if (err == nil) != (listErr == nil) || !slices.Equal(asked, listed) {

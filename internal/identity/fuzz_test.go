@@ -16,9 +16,9 @@ import (
 	"testing"
 
 	"golang.org/x/crypto/ssh"
-)
 
-func isControl(c rune) bool { return c < ' ' || c == 0x7f }
+	"aig/internal/ref"
+)
 
 // FuzzTrust checks that every trusted fingerprint is in its only valid form, that every digest in that form is accepted, and
 // that refused text is shown quoted.
@@ -31,7 +31,7 @@ func FuzzTrust(f *testing.F) {
 	f.Add(lockedPublic+"256 SHA256:HNCFidlr9bjqhTpvhLvAZw5qfGVDEMwLtEFn1oFk+OQ a b (ED25519)\n", []byte{})
 	f.Fuzz(func(t *testing.T, text string, digest []byte) {
 		trust := make(Trust)
-		if err := trust.add(text, false); err != nil && strings.ContainsFunc(err.Error(), isControl) {
+		if err := trust.add(text, false); err != nil && ref.HasControl(err.Error()) {
 			t.Errorf("the error is %q", err)
 		}
 		for fp := range trust {
@@ -103,7 +103,7 @@ func FuzzKeyFile(f *testing.F) {
 		}
 		k, err := readKeyFile(file)
 		if err != nil {
-			if strings.ContainsFunc(err.Error(), isControl) {
+			if ref.HasControl(err.Error()) {
 				t.Errorf("the error is %q", err)
 			}
 			return

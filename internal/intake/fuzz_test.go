@@ -13,6 +13,7 @@ import (
 	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/oid"
+	"aig/internal/ref"
 )
 
 // FuzzNotes: however the output of git index-pack is split, it is understood alike; the pack's name, which becomes part of
@@ -38,7 +39,7 @@ func FuzzNotes(f *testing.F) {
 			if _, notHex := hex.DecodeString(whole.pack); notHex != nil || len(whole.pack) != 40 {
 				t.Errorf("the pack has the name %q", whole.pack)
 			}
-		} else if strings.ContainsFunc(err.Error(), isControl) {
+		} else if ref.HasControl(err.Error()) {
 			t.Errorf("the error is %q", err)
 		}
 		allNamed(t, whole.missing)
@@ -59,8 +60,6 @@ func allNamed(t *testing.T, missing specialFiles) {
 		}
 	}
 }
-
-func isControl(c rune) bool { return c < ' ' || c == 0x7f }
 
 // FuzzAlternate: whatever the name of a directory, git finds its objects, and those of the next one in the list.
 func FuzzAlternate(f *testing.F) {
@@ -119,7 +118,7 @@ func FuzzSettings(f *testing.F) {
 			g.Env = append(g.Env, "GIT_CONFIG_KEY_"+n+"="+key, "GIT_CONFIG_VALUE_"+n+"="+values[i])
 		}
 		plain := func(what string, err error) {
-			if err != nil && strings.ContainsFunc(err.Error(), isControl) {
+			if err != nil && ref.HasControl(err.Error()) {
 				t.Errorf("%s: the error is %q", what, err)
 			}
 		}

@@ -15,6 +15,7 @@ import (
 	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/oid"
+	"aig/internal/ref"
 )
 
 // accept receives a pack as a session does, and installs it if it holds the wanted names.
@@ -55,16 +56,14 @@ func goodPack(sha256 bool) (pack *gittest.Pack, names []string) {
 	return pack, names
 }
 
-// badPacks returns a malformed pack of each kind in git's own tests, and some more, with a part of the error for each, or
-// several to choose from ("|"). have is the name of the blob that the store has.
-func badPacks(have []byte) map[string]struct {
+// badPack is a malformed pack, and a part of the error that it makes, or several to choose from ("|").
+type badPack struct {
 	pack []byte
 	said string
-} {
-	type bad = struct {
-		pack []byte
-		said string
-	}
+}
+
+// badPacks returns a malformed pack of each kind in git's own tests, and some more. have is the name of the blob that the store has.
+func badPacks(have []byte) map[string]badPack {
 	const size = uint64(len(base))
 	good := func() *gittest.Pack {
 		p := new(gittest.Pack)
@@ -98,7 +97,7 @@ func badPacks(have []byte) map[string]struct {
 		}
 		return p.Bytes()
 	}
-	packs := map[string]bad{
+	return map[string]badPack{
 		"nothing":           {nil, "early EOF"},
 		"eleven bytes":      {bytesOf[:11], "early EOF"},
 		"header alone":      {bytesOf[:12], "early EOF"},
@@ -194,7 +193,6 @@ func badPacks(have []byte) map[string]struct {
 			p.Object(gittest.PackTree, []byte("tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\n"))
 		}), "tree|Tree"},
 	}
-	return packs
 }
 
 // A malformed pack of any kind is refused with an error that says what is wrong and blames the peer; the store is the same
@@ -221,7 +219,7 @@ func TestMalformedPacks(t *testing.T) {
 		if said := err.Error(); !slices.ContainsFunc(strings.Split(bad.said, "|"), func(s string) bool { return strings.Contains(said, s) }) {
 			t.Errorf("%s: %v; want %q", name, err, bad.said)
 		}
-		if strings.ContainsFunc(err.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if ref.HasControl(err.Error()) {
 			t.Errorf("%s: control characters in %q", name, err)
 		}
 		t.Logf("%-40s %v", name, err)

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -199,24 +198,6 @@ func TestVanishedObject(t *testing.T) {
 	}
 }
 
-// children returns the processes that this one has started and not waited for.
-func children(t *testing.T) string {
-	t.Helper()
-	files, err := filepath.Glob("/proc/self/task/*/children")
-	if err != nil || len(files) == 0 {
-		gittest.Skip(t, "this system has no /proc/self/task/*/children")
-	}
-	var all []string
-	for _, file := range files {
-		b, err := os.ReadFile(file)
-		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ESRCH) {
-			t.Fatal(err)
-		}
-		all = append(all, strings.Fields(string(b))...)
-	}
-	return strings.Join(all, " ")
-}
-
 // Cancelling ends a plan, whatever git is doing for it, and a pack that is being written, and leaves no process behind.
 func TestCancelLeavesNoChild(t *testing.T) {
 	from, to := gittest.New(t), gittest.New(t)
@@ -265,8 +246,8 @@ func TestCancelLeavesNoChild(t *testing.T) {
 			t.Fatalf("%s: hangs", command)
 		}
 		t.Setenv("PATH", path)
-		if left := children(t); left != "" {
-			t.Errorf("%s: left processes %s", command, left)
+		if left := gittest.Children(t); len(left) > 0 {
+			t.Errorf("%s: left processes %q", command, left)
 		}
 	}
 }
@@ -281,8 +262,8 @@ func TestPackPieceKeepsTheWritersError(t *testing.T) {
 	if err := Pack(t.Context(), s, NewPiece(l, all(l).Index), failingWriter{mine}); err != mine {
 		t.Errorf("%v", err)
 	}
-	if left := children(t); left != "" {
-		t.Errorf("left processes %s", left)
+	if left := gittest.Children(t); len(left) > 0 {
+		t.Errorf("left processes %q", left)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"aig/internal/git"
 	"aig/internal/gittest"
+	"aig/internal/ref"
 )
 
 // FuzzChanges: whatever paths a tree holds, they come back unchanged.
@@ -31,7 +32,7 @@ func FuzzChanges(f *testing.F) {
 		}
 		found, err := parse(said)
 		if err != nil {
-			if strings.ContainsFunc(err.Error(), isControl) {
+			if ref.HasControl(err.Error()) {
 				t.Errorf("the error is %q", err)
 			}
 			return

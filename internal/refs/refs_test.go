@@ -25,8 +25,6 @@ func open(t *testing.T, r *gittest.Repo, env ...string) *git.Repo {
 	return repo
 }
 
-func isControl(c rune) bool { return c < ' ' || c == 0x7f }
-
 // told returns what ls-remote shows of a repository: an independent list of the same references. It shows the hidden targets
 // of symbolic references too, which are left out here.
 func told(r *gittest.Repo) string {
