@@ -68,7 +68,7 @@ shown () {
 
 # tells <text>: Alice was told exactly this, apart from what is said of the newest commits.
 tells () {
-	printf "%b" "$1" >expect && sed "s/; \".*\", A U Thor, .* ago\$//; /^    (one of you merges/d" told >plain && test_cmp expect plain
+	printf "%b" "$1" >expect && sed "s/; \".*\", A U Thor, .* ago\$//; /^    (only one of you should merge/d" told >plain && test_cmp expect plain
 }
 
 # The suggested commands that Alice was told, one by one, as a person would type them.
@@ -340,8 +340,8 @@ test_expect_success 'both read it over a switchboard' '
 test_expect_success 'a branch that brings something is shown with its newest commit, a picked commit under its other name, and that one side merges' '
 	fresh && grow alice 1 && grow bob 2 && picked=$(of bob main~1) && tip=$(of bob main) && sync &&
 	as alice git cherry-pick "$picked" && sync &&
-	printf "%s\n" "main  $(short $tip)  requires merge: 2 yours, 2 theirs (of which 1 under another name among yours); \"2\", A U Thor, AGE" \
-		"    git merge $tip" "    (one of you merges, and the other takes that after the next sync)" >expect &&
+	printf "%s\n" "main  $(short $tip)  requires merge: 2 yours, 2 theirs (1 of them already among yours under another name); \"2\", A U Thor, AGE" \
+		"    git merge $tip" "    (only one of you should merge; the other takes the merge after the next sync)" >expect &&
 	sed "s/, [^,]* ago\$/, AGE/" told >actual && test_cmp expect actual &&
 	write bob of-bob "foreign subject" && save bob "$(printf "\033[2J %060d" 0)" && sync && head -n 1 told >line &&
 	grep "; \"\\\\x1b\[2J 0*\"…, A U Thor, " line

@@ -62,7 +62,7 @@ func (b Branch) Class() Class {
 // why returns the reason for the class Unknown.
 func (b Branch) why() string {
 	if !ref.IsObjectName(b.Theirs) {
-		return "the peer gives no full object name"
+		return "the peer sent no full object name"
 	}
 	return b.Unknown
 }

@@ -56,12 +56,12 @@ func TestTextGolden(t *testing.T) {
     git merge --ff-only 7ad295c8bbd695be588c440855d44878e1eab63a
 "\x1b[2J"        7ad295c8…  new
 "a b"            7ad295c8…  requires merge: 1 yours, 1 theirs
-    (one of you merges, and the other takes that after the next sync)
+    (only one of you should merge; the other takes the merge after the next sync)
 behind           7ad295c8…  behind yours by 2
 forward          7ad295c8…  fast-forward: 7 commits ahead of yours
     git fetch . 7ad295c8bbd695be588c440855d44878e1eab63a:refs/heads/forward
 gone             7ad295c8…  unknown: "its history is \aincomplete"
-liar             -          unknown: the peer gives no full object name
+liar             -          unknown: the peer sent no full object name
 main             7ad295c8…  fast-forward: 3 commits ahead of yours
     git merge --ff-only 7ad295c8bbd695be588c440855d44878e1eab63a
     warning: it would touch uncommitted changes: a.txt, "b\n", c, d, e and 2 more
@@ -72,7 +72,7 @@ other            7ad295c8…  unrelated history
 same             2202c399…  up to date
 there            7ad295c8…  fast-forward: 1 commit ahead of yours
     git -C '/home/a b/tree' merge --ff-only 7ad295c8bbd695be588c440855d44878e1eab63a
-two              7ad295c8…  requires merge: 2 yours, 3 theirs (of which 1 under another name among yours)
+two              7ad295c8…  requires merge: 2 yours, 3 theirs (1 of them already among yours under another name)
     git switch two && git merge 7ad295c8bbd695be588c440855d44878e1eab63a
 "\u202etxt.exe"  7ad295c8…  new
 "$(x)"           7ad295c8…  new
@@ -102,7 +102,7 @@ ref fast-forward A B 0 7 refs/heads/forward
 ref unknown A B - - refs/heads/gone
 why "its\x20history\x20is\x20\aincomplete"
 ref unknown A - - - refs/heads/liar
-why "the\x20peer\x20gives\x20no\x20full\x20object\x20name"
+why "the\x20peer\x20sent\x20no\x20full\x20object\x20name"
 ref fast-forward A B 0 3 refs/heads/main
 dirty a.txt
 dirty "b\n"

@@ -117,7 +117,7 @@ func (p *pair) text(names ...string) string {
 	return strings.NewReplacer(append(replace, onlyOneMerges, "")...).Replace(b.String())
 }
 
-const onlyOneMerges = "    (one of you merges, and the other takes that after the next sync)\n"
+const onlyOneMerges = "    (only one of you should merge; the other takes the merge after the next sync)\n"
 
 // shell runs the first suggested command of the report in our repository.
 func (p *pair) shell() error {

@@ -40,7 +40,7 @@ func (r *Report) WriteText(w io.Writer, lines int) error {
 		}
 		if b.Class() == RequiresMerge && !merges {
 			merges = true
-			text += "    (one of you merges, and the other takes that after the next sync)\n"
+			text += "    (only one of you should merge; the other takes the merge after the next sync)\n"
 		}
 		return text
 	})
@@ -49,7 +49,7 @@ func (r *Report) WriteText(w io.Writer, lines int) error {
 	}
 	fit(out, lines, r.Tips, r.describeTip)
 	if n := len(r.Broken); n > 0 {
-		fmt.Fprintf(out, "%s came in with incomplete history, or refused by git's checks: make no branch of them "+
+		fmt.Fprintf(out, "%s came in with incomplete history, or with files that git's checks refuse: make no branch of any "+
 			"(--porcelain lists all)\n", Count(n, "commit", "commits"))
 	}
 	return out.Flush()
@@ -116,7 +116,7 @@ func (b Branch) describe() string {
 	case RequiresMerge:
 		text := fmt.Sprintf("requires merge: %d yours, %d theirs", b.OnlyOurs, b.OnlyTheirs)
 		if b.Same > 0 {
-			text += fmt.Sprintf(" (of which %d under another name among yours)", b.Same)
+			text += fmt.Sprintf(" (%d of them already among yours under another name)", b.Same)
 		}
 		return text
 	case Unrelated:

@@ -124,7 +124,7 @@ func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (m
 	var names []string
 	for _, p := range pairs {
 		if !repo.Format.IsName(p.Theirs) {
-			unknown[p.Theirs] = "the peer gives no full object name"
+			unknown[p.Theirs] = "the peer sent no full object name"
 		} else if p.Ours != p.Theirs {
 			names = append(names, p.Theirs)
 		}
