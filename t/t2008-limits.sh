@@ -58,7 +58,7 @@ test_expect_success 'aig.maxInputSize' '
 	test_when_finished "alice_has_not aig.maxInputSize" &&
 	alice_has aig.maxInputSize 1k &&
 	sync_as alice bob "$(bob_here)" &&
-	sync_fails "aig.maxInputSize lets in, which is 1 KiB" &&
+	sync_fails "exceed aig.maxInputSize, which is 1 KiB" &&
 	unchanged
 '
 

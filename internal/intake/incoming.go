@@ -58,11 +58,11 @@ func (e *BadObject) Advice() string {
 	if e.MsgID == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (git config fetch.fsck.%s warn takes all objects of this kind, a list of names in fetch.fsck.skipList this one)", e.MsgID)
+	return fmt.Sprintf(" (to accept it: git config fetch.fsck.%s warn for all of this kind, or list its name in fetch.fsck.skipList)", e.MsgID)
 }
 
-// git ignores data behind the end of a pack. Where we notice it depends on timing.
-const behindTheEnd = "there is data behind the end of the pack"
+// git ignores data after the end of a pack. Where we notice it depends on timing.
+const behindTheEnd = "there is data after the end of the pack"
 
 // OfPeer reports whether an error of an Incoming is the fault of what the peer sent, not of this side.
 func OfPeer(err error) bool {
@@ -163,7 +163,7 @@ func (in *Incoming) checkHeader() error {
 	case !ok:
 		return &PackError{fmt.Sprintf("it is not a pack of version 2: it begins with %q", in.header.B)}
 	case n == 0 || int64(n) > int64(in.most):
-		return &PackError{fmt.Sprintf("the pack's header says that it holds %d objects, where from 1 to %d are due", n, in.most)}
+		return &PackError{fmt.Sprintf("the pack's header announces %d objects, but 1 to %d are expected", n, in.most)}
 	}
 	return nil
 }
@@ -184,8 +184,8 @@ func (in *Incoming) Finish() error {
 }
 
 // errSwept says that somebody has removed the quarantine while a pack was in it.
-var errSwept = errors.New("what was coming in has been removed, as git gc --prune=now and git prune do: " +
-	"run the same command again when they are done")
+var errSwept = errors.New("the incoming pack was removed, as by git gc --prune=now or git prune: " +
+	"run the same command again when that is done")
 
 // why returns err, or errSwept if that is the cause.
 func (in *Incoming) why(err error) error {
@@ -225,7 +225,7 @@ func (in *Incoming) Names() (*oid.List, error) {
 			came++
 		}
 	}
-	// Data behind the end of the pack shows in the offsets of its objects, or in the size of the file.
+	// Data after the end of the pack shows in the offsets of its objects, or in the size of the file.
 	if appended := int(came) < len(in.listed.Offsets); came != in.Objects() || !appended && file.Size() != in.written {
 		return nil, &PackError{behindTheEnd}
 	}

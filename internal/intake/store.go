@@ -47,8 +47,8 @@ func Open(ctx context.Context, g git.Git) (*Store, error) {
 // account counts n bytes of a pack, before they are used.
 func (s *Store) account(n int) error {
 	if all := s.input.Add(int64(n)); s.maxInput > 0 && all > s.maxInput {
-		return &git.LimitError{Text: fmt.Sprintf("the peer's packs are larger than aig.maxInputSize lets in, which is %s "+
-			"in one run (raise it; 0 is no limit)", git.ByteSize(s.maxInput))}
+		return &git.LimitError{Text: fmt.Sprintf("the peer's packs exceed aig.maxInputSize, which is %s a run "+
+			"(raise it; 0 is no limit)", git.ByteSize(s.maxInput))}
 	}
 	return nil
 }

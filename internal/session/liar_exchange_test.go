@@ -98,14 +98,14 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.give(a)
 			l.pack(0, 1, append(bytes.Clone(packA), make([]byte, 100_000)...))
 			leaves(l)
-		}, refused: "there is data behind the end of the pack", want: "the pipe ended"},
+		}, refused: "there is data after the end of the pack", want: "the pipe ended"},
 		{name: "2^32-1 objects in the pack's header", tell: func(l *liar) {
 			l.give(a)
 			header := bytes.Clone(packA)
 			binary.BigEndian.PutUint32(header[8:], 1<<32-1)
 			l.pack(0, 1, header)
 			leaves(l)
-		}, refused: "holds 4294967295 objects, where from 1 to 1 are due", want: "the pipe ended"},
+		}, refused: "announces 4294967295 objects, but 1 to 1 are expected", want: "the pipe ended"},
 		{name: "a pack where none is due", tell: func(l *liar) {
 			l.give()
 			l.pack(0, 1, packA)

@@ -124,7 +124,7 @@ func TestTortureLiarsBadPacks(t *testing.T) {
 	v.tellAll(t, "bad packs", []tale{
 		refused("a wrong checksum", "corrupted", good, append(slices.Clone(whole[:len(whole)-20]), some...)),
 		refused("a pack that is cut", "early EOF", good, whole[:len(whole)-21]),
-		refused("a pack with something behind", "behind the end", good, append(slices.Clone(whole), "\npack\t"...)),
+		refused("a pack with something behind", "after the end", good, append(slices.Clone(whole), "\npack\t"...)),
 		refused("an unknown type", "unknown object type 5", good, unknown.Bytes()),
 		refused("an object's size", "bad object", good, behind.Bytes()),
 		refused("a base that is absent", "unresolved delta", good, absent.Bytes()),
@@ -133,7 +133,7 @@ func TestTortureLiarsBadPacks(t *testing.T) {
 		refused("a blob with a long size", "git can't read", longBlob, longBlob.Bytes()),
 		refused("a tree with a long size", "git can't read", longTree, longTree.Bytes()),
 		refused("a delta with a long size", "git can't read", longDelta, longDelta.Bytes()),
-		refused("no object", "holds 0 objects", good, empty.Bytes()),
+		refused("no object", "announces 0 objects", good, empty.Bytes()),
 		refused("a tree with .git in it", "hasDotgit", tree("40000", ".git", some), tree("40000", ".git", some).Bytes()),
 		refused("a tree with .git for HFS+ in it", "hasDotgit", tree("40000", ".g\u200cit", some), tree("40000", ".g\u200cit", some).Bytes()),
 		refused("a tree with .. in it", "hasDotdot", tree("40000", "..", some), tree("40000", "..", some).Bytes()),
