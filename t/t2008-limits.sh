@@ -36,7 +36,7 @@ test_expect_success 'aig.maxMemory' '
 	sync_as alice bob "$(bob_here)" &&
 	if test "$(uname)" = Linux
 	then
-		sync_fails "aig.maxMemory lets it use, which is 64 MiB" &&
+		sync_fails "aig.maxMemory allows, which is 64 MiB" &&
 		grep "^transport: .*the peer gave up: .*aig.maxMemory" alice.err &&
 		unchanged
 	fi
@@ -49,7 +49,7 @@ test_expect_success 'aig.maxMemory where git fetches' '
 	then
 		TRUST=$(fingerprint bob) && export TRUST &&
 		test_must_fail as alice git fetch "aig::$(bob_here)" 2>alice.err &&
-		grep "aig.maxMemory lets it use, which is 64 MiB" alice.err &&
+		grep "aig.maxMemory allows, which is 64 MiB" alice.err &&
 		unchanged
 	fi
 '

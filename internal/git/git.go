@@ -80,7 +80,7 @@ func (c *Child) Start() error {
 	if err := limitMemory(c.Process.Pid, c.maxMemory); err != nil {
 		c.Process.Kill()
 		c.Wait()
-		return fmt.Errorf("its memory can't be limited: %w (aig.maxMemory=0 does without)", err)
+		return fmt.Errorf("can't limit the memory of %s: %w (aig.maxMemory=0 sets no limit)", c.name, err)
 	}
 	return nil
 }
@@ -147,10 +147,10 @@ func (e *Error) Error() string {
 	case e.Said == "":
 		return fmt.Sprintf("%s: %v", e.Command, e.Err)
 	case e.maxMemory > 0 && e.Says(noThread): // there are two possible causes, and git can't tell which
-		return fmt.Sprintf("%s can start no more threads: there is a limit of processes that is too low (ulimit -u), "+
-			"or aig.maxMemory is, which is %s: %q", e.Command, ByteSize(e.maxMemory), e.Said)
+		return fmt.Sprintf("%s can't start more threads: the limit of processes (ulimit -u) or aig.maxMemory (%s) is too low: %q",
+			e.Command, ByteSize(e.maxMemory), e.Said)
 	case e.maxMemory > 0 && e.OutOfMemory():
-		return fmt.Sprintf("%s needs more memory than aig.maxMemory lets it use, which is %s (raise it; 0 is no limit): %q",
+		return fmt.Sprintf("%s needs more memory than aig.maxMemory allows, which is %s (raise it; 0 is no limit): %q",
 			e.Command, ByteSize(e.maxMemory), e.Said)
 	}
 	return fmt.Sprintf("%s: %q", e.Command, e.Said)
@@ -243,7 +243,7 @@ func (c *Child) Complaint() error {
 			continue
 		}
 		if strings.HasPrefix(line, "error: ") || strings.HasPrefix(line, "warning: ") {
-			return fmt.Errorf("%s says %q, and can't have seen all that is there: git fsck says more", c.name, line)
+			return fmt.Errorf("%s says %q, so it may have missed objects: git fsck says more", c.name, line)
 		}
 	}
 	return nil

@@ -14,7 +14,7 @@ func (e *LimitError) Error() string { return e.Text }
 // AllowMemory returns a *LimitError if what we would have to remember about the peer doesn't fit into aig.maxMemory.
 func (r *Repo) AllowMemory(bytes uint64, what string) error {
 	if most := r.maxMemory; most > 0 && bytes > uint64(most) {
-		return &LimitError{fmt.Sprintf("%s may take %s of memory, and aig.maxMemory lets it use %s (raise it; 0 is no limit)",
+		return &LimitError{fmt.Sprintf("%s may take %s of memory, and aig.maxMemory allows %s (raise it; 0 is no limit)",
 			what, ByteSize(int64(bytes)), ByteSize(most))}
 	}
 	return nil

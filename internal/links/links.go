@@ -64,7 +64,7 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 		})
 		switch {
 		case err == nil && len(kinds) < names.Len():
-			return nil, fmt.Errorf("git cat-file told the types of %d objects of %d", len(kinds), names.Len())
+			return nil, fmt.Errorf("git cat-file gave the types of %d of %d objects", len(kinds), names.Len())
 		case err != nil && (ctx.Err() != nil || git.Stopped(err) || git.OfMachine(err)):
 			return nil, err
 		case err != nil:

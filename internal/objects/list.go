@@ -216,10 +216,10 @@ func (p packs) damaged() error {
 	for _, path := range slices.Sorted(maps.Keys(p)) {
 		switch has := p[path]; {
 		case !has.idx:
-			return fmt.Errorf("the pack %q has no index, so its objects can't be read: git index-pack makes one; "+
-				"if an interrupted command left the pack, remove it", path+".pack")
+			return fmt.Errorf("the pack %q has no index, so its objects can't be read: make one with git index-pack, "+
+				"or remove the pack if an interrupted command left it", path+".pack")
 		case !has.pack:
-			return fmt.Errorf("the index %q has no pack: restore that, or remove the index if its objects exist elsewhere",
+			return fmt.Errorf("the index %q has no pack: restore the pack, or remove the index if its objects exist elsewhere",
 				path+".idx")
 		}
 	}

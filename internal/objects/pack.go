@@ -28,7 +28,7 @@ func Pack(ctx context.Context, repo *git.Repo, p Piece, w io.Writer) error {
 	}
 	// git silently leaves out what is in the tree of a base, since the peer should have it, but a partial peer may lack it.
 	if n, ok := out.header.Objects(); err == nil && (!ok || int(n) != p.Len()) {
-		return fmt.Errorf("git pack-objects packed %d objects of %d", n, p.Len())
+		return fmt.Errorf("git pack-objects packed %d of %d objects", n, p.Len())
 	}
 	return err
 }

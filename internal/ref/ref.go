@@ -49,21 +49,21 @@ func CheckName(name string) error {
 	case name == "HEAD":
 		return nil
 	case len(name) > MaxName:
-		return fmt.Errorf("a reference's name has at most %d bytes", MaxName)
+		return fmt.Errorf("a reference's name must not be longer than %d bytes", MaxName)
 	case !strings.HasPrefix(name, "refs/"):
-		return errors.New("a reference is HEAD or lies under refs/")
+		return errors.New("a reference must be HEAD or lie under refs/")
 	case HasControl(name):
-		return errors.New("a reference's name has no control character")
+		return errors.New("a reference's name must not contain control characters")
 	case strings.ContainsAny(name, " ~^:?*[\\"):
-		return errors.New("a reference's name has no space and none of ~^:?*[\\")
+		return errors.New("a reference's name must not contain spaces or any of ~^:?*[\\")
 	case strings.Contains(name, ".."), strings.Contains(name, "@{"):
-		return errors.New("a reference's name has no .. and no @{")
+		return errors.New("a reference's name must not contain .. or @{")
 	case strings.HasSuffix(name, "."):
-		return errors.New("a reference's name does not end with a full stop")
+		return errors.New("a reference's name must not end with a full stop")
 	}
 	for part := range strings.SplitSeq(name, "/") {
 		if part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock") {
-			return errors.New("no part of a reference's name is empty, begins with a full stop or ends with .lock")
+			return errors.New("no part of a reference's name may be empty, begin with a full stop or end with .lock")
 		}
 	}
 	return nil

@@ -165,7 +165,7 @@ func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, er
 		return nil
 	})
 	if failed := new(git.Error); errors.As(err, &failed) && !failed.OfMachine() {
-		return nil, fmt.Errorf("an object that one of them points to can't be read; git fsck names it: %w", err)
+		return nil, fmt.Errorf("an object that a reference points to can't be read; git fsck names it: %w", err)
 	}
 	if err == nil && answers < 2*len(refs) {
 		err = io.ErrUnexpectedEOF

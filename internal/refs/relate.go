@@ -149,11 +149,14 @@ func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (m
 	err = sift(ctx, commits, func(names []string) error {
 		return walk(ctx, repo, names, nil, v, func([]byte) {})
 	}, func(name string, err error) {
-		if errors.As(err, new(*rejection)) {
+		switch {
+		case errors.As(err, new(*rejection)):
 			unknown[name] = "git's checks refuse what it brings (" + err.Error() + ")"
-			return
+		case err == errNotWalked:
+			unknown[name] = err.Error()
+		default:
+			unknown[name] = "its history is incomplete here, as from a shallow or partial repository (" + err.Error() + ")"
 		}
-		unknown[name] = "its history is incomplete here, as from a shallow or partial repository (" + err.Error() + ")"
 	})
 	return unknown, err
 }
@@ -201,6 +204,9 @@ func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, e
 	return err
 }
 
+// errNotWalked is sift's error for names that it has not tried.
+var errNotWalked = errors.New("not looked at: too many other histories are incomplete")
+
 // sift calls bad for each name that makes try fail. It tries all names together, and divides those that fail. It ends with an error
 // if the machine is at fault or the context is cancelled.
 func sift(ctx context.Context, names []string, try func([]string) error, bad func(string, error)) error {
@@ -210,7 +216,7 @@ func sift(ctx context.Context, names []string, try func([]string) error, bad fun
 		if len(names) == 0 {
 			return nil
 		}
-		err := errors.New("too many others are incomplete, so it was not looked at")
+		err := errNotWalked
 		if walks--; walks >= 0 {
 			if err = try(names); err == nil {
 				return nil
