@@ -49,7 +49,7 @@ Who you are, and whom you meet (default: from the environment or git config):
     --context <word>   a word that both sides must give ($AIG_CONTEXT,
                        aig.context)
     --wait <duration>  how long to wait for the peer to come (aig.wait)
-    --timeout <duration>   how long the peer may be silent (default 1m0s)
+    --timeout <duration>   how long nothing may move then (default 1m0s)
 What travels:
     --pull             receive only
     --push             give only

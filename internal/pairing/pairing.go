@@ -4,6 +4,7 @@
 package pairing
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -81,7 +82,10 @@ func Run(channel io.ReadWriter, o Options) (Peer, error) {
 	}
 	peer, err := c.settle(o)
 	if err != nil {
-		return Peer{}, errors.Join(err, o.Undo())
+		if undoErr := o.Undo(); undoErr != nil {
+			err = fmt.Errorf("%w; %w", err, undoErr)
+		}
+		return Peer{}, err
 	}
 	return peer, nil
 }
@@ -191,7 +195,7 @@ func (c conversation) settle(o Options) (Peer, error) {
 	case err == nil && kept == nil:
 		return Peer{Name: string(body[1:]), Sync: o.Sync && body[0] == 1}, nil
 	}
-	return Peer{}, fmt.Errorf("%w; nothing is kept here, but the peer may have kept the pair, and then needs --replace", errors.Join(kept, err))
+	return Peer{}, fmt.Errorf("%w; nothing is kept here, but the peer may have kept the pair, and then needs --replace", cmp.Or(err, kept))
 }
 
 // shorten makes a name valid UTF-8 of at most maxName bytes.

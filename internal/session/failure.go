@@ -64,7 +64,7 @@ func own(at string, err error) error {
 func (e *ownError) Error() string { return e.at + ": " + e.err.Error() }
 func (e *ownError) Unwrap() error { return e.err }
 
-// toldReason returns what to tell the peer of a failure: nothing about this machine, and nothing at all before the contexts
+// toldReason returns what to tell the peer of a failure: nothing about this machine, and nothing at all before the two hellos
 // have been found to match.
 func (s *session) toldReason(err error) string {
 	var failed *ownError
@@ -72,7 +72,7 @@ func (s *session) toldReason(err error) string {
 	var ofFile *fs.PathError
 	switch {
 	case !s.compared.Load():
-		return "no reason is given until the two sides have compared contexts"
+		return "no reason is given until the two hellos are found to match"
 	case errors.As(err, &failed):
 		return failed.at + " failed on this side" + machineReason(err) + "; see its own message"
 	case errors.As(err, &ofGit), errors.As(err, &ofFile):
