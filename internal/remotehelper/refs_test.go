@@ -37,7 +37,7 @@ func TestSift(t *testing.T) {
 			warn: []string{`"refs/heads/a": it is listed twice`}},
 		{name: "names of lines, terminals and files",
 			refs: []ref.Ref{{Name: "refs/heads/a\n" + one + " refs/heads/b", OID: one}, {Name: "refs/heads/\x1b]0;x\a", OID: one}, {Name: "config", OID: one}, {Name: "refs/../../config", OID: one}},
-			warn: []string{`"refs/heads/a\n`, `"refs/heads/\x1b]0;x\a"`, `"config": a reference is HEAD or`, `"refs/../../config"`}},
+			warn: []string{`"refs/heads/a\n`, `"refs/heads/\x1b]0;x\a"`, `"config": a reference must be HEAD or`, `"refs/../../config"`}},
 		{name: "values that are none",
 			refs: []ref.Ref{{Name: "refs/a", OID: ""}, {Name: "refs/b", OID: strings.Repeat("0", 40)}, {Name: "refs/c", OID: one[1:]}, {Name: "refs/d", OID: long},
 				{Name: "refs/e", OID: strings.Repeat("A", 40)}, {Name: "refs/f", OID: one[1:] + "\n"}, {Name: "refs/g", OID: one, Peeled: "\x1b"}, {Name: "refs/h", OID: "?"}},
