@@ -55,8 +55,8 @@ limits:
     --keepalive-interval DURATION
                             between two keepalive requests (default 15s)
     --keepalive-time DURATION
-                            time without a byte before the client counts as
-                            dead (default 45s)
+                            time for an answer to one before the client counts
+                            as dead (default 45s)
 
 example, a switchboard for this machine alone, and its two sides:
 

@@ -35,7 +35,7 @@ const (
 type Options struct {
 	Store     *intake.Store
 	Direction wire.Direction
-	// Context is a word that must be the same on both sides, see wire.CheckContext; "" is none, which matches none. Until the
+	// Context is a word that must be the same on both sides, see wire.CheckContext; "" is none, and matches only none. Until the
 	// peer's hello has shown that it has the same one, the peer learns nothing of the store but its format and how many
 	// objects and references it has.
 	Context string
