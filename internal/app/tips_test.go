@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/crypto/ssh"
-
 	"aig/internal/intake"
 )
 
@@ -28,15 +26,7 @@ func TestNotedHeads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		line, err := os.ReadFile(bob.key + ".pub")
-		if err != nil {
-			t.Fatal(err)
-		}
-		key, _, _, _, err := ssh.ParseAuthorizedKey(line)
-		if err != nil {
-			t.Fatal(err)
-		}
-		noting := &run{store: store, peer: key.Marshal()}
+		noting := &run{store: store, peer: publicKey(t, bob).Marshal()}
 		noting.noteHeads([]string{tip})
 
 		failing := c
