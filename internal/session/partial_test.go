@@ -244,7 +244,7 @@ func TestTortureLiarsPartials(t *testing.T) {
 				batch, mode, _ := reconcile.NewExchange(set, v.list.Len(), false).Next(nil, len(s.names))
 				l.say(typeOf[mode], batch)
 				l.say(wire.TypePackBegin, begin(5, a))
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) // what follows reads, and so lets the other side go on telling
 				l.conn.CloseWrite()
 			}},
 		lie("begins with half a name", "a pack begin of 18 bytes", func(l *liar) { l.say(wire.TypePackBegin, begin(0, a[:10])) }),
