@@ -28,14 +28,15 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
-// FuzzHints: whatever git rev-list prints of the paths in somebody's trees, git pack-objects gets one line for each base
+// FuzzHints: whatever git log prints of the paths in somebody's trees, git pack-objects gets one line for each base
 // and each object that was chosen, which begins with its name, and no hint is longer than maxPath.
 func FuzzHints(f *testing.F) {
 	digit := func(i int) string { return strings.Repeat(strconv.Itoa(i), 40) }
-	f.Add([]byte(digit(1) + " " + digit(7) + "\n" + digit(3) + " \n" + digit(4) + " dir\n" + digit(5) + " dir/file name\n"))
-	f.Add([]byte(digit(5) + " a\r-" + digit(9) + "\x00\n" + digit(5) + " b\n" + digit(6) + " " + strings.Repeat("p", maxPath+1) + "\n"))
-	f.Add([]byte(digit(2) + " " + digit(8) + " " + digit(8) + " x\n" + digit(4) + " \x1b\xff\n" + digit(4)[:39]))
-	f.Add([]byte(digit(6) + " " + strings.Repeat("long", 1000) + "\n" + digit(5) + " after\n"))
+	entry := func(i int, path string) string { return ":100644 100644 " + digit(9) + " " + digit(i) + " M\x00" + path + "\x00" }
+	f.Add([]byte(digit(1) + " " + digit(3) + " " + digit(7) + "\x00\n" + entry(4, "dir") + entry(5, "dir/file name")))
+	f.Add([]byte(entry(5, "a\r-"+digit(9)) + entry(5, "b") + entry(6, strings.Repeat("p", maxPath+1))))
+	f.Add([]byte(digit(2) + " " + digit(8) + " " + digit(8) + " x\x00\n" + entry(4, "\x1b\xff") + entry(4, "")[:39]))
+	f.Add([]byte(entry(6, strings.Repeat("long", 1000)) + entry(5, "a\n"+digit(9)) + entry(4, entry(3, "after"))))
 	list := oid.NewList(oid.SHA1)
 	for i := range 10 {
 		name, _ := hex.DecodeString(digit(i))
@@ -45,8 +46,8 @@ func FuzzHints(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said []byte) {
 		p := &planner{list: list, give: give, given: oid.NewBitmap(list.Len(), give), commits: commits, ends: []int{len(give)}}
 		w := newTreeWalk(p)
-		for line := range bytes.SplitSeq(said, []byte("\n")) {
-			_ = w.line(line) // what was read before an error could be used
+		for record := range bytes.SplitSeq(said, []byte("\x00")) {
+			w.record(record)
 		}
 		if slices.ContainsFunc(w.bases, p.given.Has) || len(w.order) > len(give) {
 			t.Errorf("bases %v, order %v", w.bases, w.order)

@@ -3,7 +3,6 @@ package objects
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"slices"
 
 	"aig/internal/git"
@@ -39,23 +38,25 @@ func (h *hints) of(at uint32) (path string, known bool) {
 	return "", false
 }
 
-// walk walks the trees of the given commits for hints, and makes the first boundary commits the preferred bases: parents of given
-// commits that the peer has. git then makes deltas against what is in their trees. A shallow or partial peer may lack that: then it
-// can't complete the thin pack, and gets the same objects without bases.
+// maxLogMemory bounds git log, in bytes: a few kilobytes of trees can stand for any number of changed paths, which it holds all at once.
+const maxLogMemory = 256 << 20
+
+// walk asks git for the paths that each given commit changes against its first parent, for hints, and makes the first boundary commits
+// the preferred bases: parents of given commits that the peer has. git then makes deltas against what is in their trees. A shallow or
+// partial peer may lack that: then it can't complete the thin pack, and gets the same objects without bases.
 //
-// If git fails, as it may in a damaged store, there are neither hints nor bases.
+// If git fails, as it may where a parent is missing, what it has said by then must do.
 func (p *planner) walk(ctx context.Context) {
 	w := newTreeWalk(p)
-	// --no-walk visits no commit but the given ones: what is behind them, or missing there, doesn't matter. --missing skips what a
-	// partial clone lacks, and fetches nothing.
-	c := p.repo.Command(ctx, nil, "rev-list", "--objects", "--no-walk", "--parents", "--missing=allow-any", "--stdin")
+	// --no-walk visits no commit but the given ones, the newest first.
+	c := p.repo.Command(ctx, nil, "log", "--no-walk", "--stdin", "--first-parent", "-m", "--raw", "-r", "-t", "-z",
+		"--no-abbrev", "--no-renames", "--no-relative", "--no-show-signature", "--format=%H %T %P")
 	c.Stdin = git.NameLines(oid.Selection{List: p.list, Index: p.commits}, 0)
-	if c.Lines(w.line) != nil {
-		return
-	}
+	c.LimitMemory(maxLogMemory)
+	c.Records(0, w.record)
 	p.hints, p.bases = w.hints, w.bases
 	if len(p.ends) == 1 {
-		// The order of the walk, newest first, makes better deltas. Several pieces stay in pack order.
+		// This order makes better deltas. Several pieces stay in pack order.
 		for _, at := range p.order {
 			if w.left.Has(at) {
 				w.order = append(w.order, at)
@@ -65,7 +66,7 @@ func (p *planner) walk(ctx context.Context) {
 	}
 }
 
-// treeWalk reads what git rev-list prints for the given commits.
+// treeWalk reads what git log prints for the given commits.
 type treeWalk struct {
 	*planner
 	hints     *hints
@@ -74,6 +75,7 @@ type treeWalk struct {
 	left      oid.Bitmap // given and not seen yet
 	order     []uint32   // the given objects as git prints them
 	bases     []uint32   // positions in list of the first boundary commits, newest first
+	changed   []byte     // the name of the object whose path comes next
 	name      []byte
 }
 
@@ -87,27 +89,38 @@ func newTreeWalk(p *planner) *treeWalk {
 	}
 }
 
-// line takes "<commit> <parent>..." or "<object> <path>". A path may contain any byte but a line feed, where rev-list cuts it.
-func (w *treeWalk) line(line []byte) error {
-	digits := hex.EncodedLen(len(w.name))
-	if err := w.list.Format().Parse(w.name, line[:min(digits, len(line))]); err != nil {
-		return err
-	}
-	i, found := w.list.Search(w.name)
-	at := uint32(i)
-	if !found || !w.left.Has(at) {
-		return nil
-	}
-	w.left.Remove(at)
-	w.order = append(w.order, at)
-	if len(line) > digits {
-		if _, commit := slices.BinarySearch(w.commits, at); commit {
-			w.addBases(line[digits:])
-		} else {
-			w.addPath(at, line[digits+1:])
-		}
+// record takes "<commit> <tree> <parent>...", or for each changed path "\n:<mode> <mode> <old> <new> <letter>", only the first of a
+// commit with the line feed, and the path.
+func (w *treeWalk) record(text []byte) error {
+	fields := bytes.Fields(text)
+	switch {
+	case len(w.changed) > 0:
+		w.see(w.changed, text)
+		w.changed = w.changed[:0]
+	case len(fields) == 5 && fields[0][0] == ':':
+		w.changed = append(w.changed, fields[3]...)
+	case len(fields) >= 2:
+		w.see(fields[0], nil)
+		w.see(fields[1], []byte{})
+		w.addBases(fields[2:])
 	}
 	return nil
+}
+
+// see takes the next object and its path, or nil for a commit.
+func (w *treeWalk) see(digits, path []byte) {
+	if w.list.Format().Parse(w.name, digits) != nil {
+		return
+	}
+	i, found := w.list.Search(w.name)
+	if !found || !w.left.Has(uint32(i)) {
+		return
+	}
+	w.left.Remove(uint32(i))
+	w.order = append(w.order, uint32(i))
+	if path != nil {
+		w.addPath(uint32(i), path)
+	}
 }
 
 func (w *treeWalk) addPath(at uint32, path []byte) {
@@ -128,8 +141,8 @@ func (w *treeWalk) addPath(at uint32, path []byte) {
 	}
 }
 
-func (w *treeWalk) addBases(names []byte) {
-	for name := range bytes.FieldsSeq(names) {
+func (w *treeWalk) addBases(names [][]byte) {
+	for _, name := range names {
 		if len(w.bases) == maxBases {
 			return
 		}

@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -36,7 +35,7 @@ const (
 // List returns the names of all objects that are present, ascending, each once: packed, loose, and in alternates. Those that a promisor
 // remote has only promised are not among them; corrupt ones can be. It fails if the list may be incomplete.
 func List(ctx context.Context, repo *git.Repo) (*oid.List, error) {
-	alternates, err := Alternates(ctx, repo)
+	alternates, err := repo.Alternates(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -83,26 +82,6 @@ func listOnce(ctx context.Context, repo *git.Repo) (*oid.List, error) {
 		err = c.Complaint()
 	}
 	return names, err
-}
-
-// Alternates returns the object directories that the store borrows from, directly or through another.
-func Alternates(ctx context.Context, repo *git.Repo) (dirs []string, err error) {
-	c := repo.Command(ctx, nil, "count-objects", "-v")
-	err = c.Lines(func(line []byte) error {
-		dir, isAlternate := strings.CutPrefix(string(line), "alternate: ")
-		if !isAlternate {
-			return nil
-		}
-		if dir[0] == '"' {
-			var err error
-			if dir, err = strconv.Unquote(dir); err != nil {
-				return fmt.Errorf("git count-objects said %q: %w", line, err)
-			}
-		}
-		dirs = append(dirs, dir)
-		return nil
-	})
-	return dirs, err
 }
 
 // packs says which files of each pack exist, by its path without extension.

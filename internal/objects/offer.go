@@ -45,7 +45,7 @@ func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32
 
 // Borrowed returns those of the positions among, in list, whose objects only an alternate holds.
 func Borrowed(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32) ([]uint32, error) {
-	if alternates, err := Alternates(ctx, repo); len(among) == 0 || len(alternates) == 0 || err != nil {
+	if alternates, err := repo.Alternates(ctx); len(among) == 0 || len(alternates) == 0 || err != nil {
 		return nil, err
 	}
 	ours := oid.NewBitmap(list.Len(), nil)

@@ -19,7 +19,7 @@ type limits struct {
 	share  int64 // how many pieces to make of everything, within these two bounds
 	pieces int64 // about how many at most; beyond that, they grow
 	named  int   // up to how many objects are looked up by name
-	walk   int   // up to how many given commits have their trees walked
+	walk   int   // up to how many given commits are asked for the paths that they change
 }
 
 // defaultLimits was chosen on git's own history, 849,014 objects in a pack of 496 MB, and two cores.

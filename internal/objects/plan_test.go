@@ -189,6 +189,9 @@ func passes(t *testing.T, from, to *gittest.Repo, max limits) []Piece {
 			in, err = receive(t, receiver, b.Bytes())
 		}
 		if err != nil && len(p.Bases) > 0 {
+			if in != nil {
+				in.Discard()
+			}
 			p.Bases = nil
 			pieces[i] = p
 			in, err = receive(t, receiver, packPiece(t, s, p))

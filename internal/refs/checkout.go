@@ -26,13 +26,15 @@ type Checkout struct {
 // CheckedOut returns what the working trees have checked out; head is HEAD, the first of Own.
 func CheckedOut(ctx context.Context, repo *git.Repo, head ref.Ref) (Checkout, error) {
 	co := Checkout{Head: head, Elsewhere: make(map[string]string)}
-	out, err := repo.Command(ctx, nil, "rev-parse", "--is-inside-work-tree", "--show-toplevel").Output()
-	if dir, inside := strings.CutPrefix(string(out), "true\n"); inside && err == nil {
-		co.Dir = strings.TrimSuffix(dir, "\n")
-	} else if !strings.HasPrefix(string(out), "false\n") {
-		return co, err
+	if repo.InWorkTree {
+		top, err := repo.Command(ctx, nil, "rev-parse", "--show-toplevel").Output()
+		if err != nil {
+			return co, err
+		}
+		co.Dir = strings.TrimSuffix(string(top), "\n")
 	}
-	if out, err = repo.Command(ctx, nil, "worktree", "list", "--porcelain", "-z").Output(); err != nil {
+	out, err := repo.Command(ctx, nil, "worktree", "list", "--porcelain", "-z").Output()
+	if err != nil {
 		return co, err
 	}
 	var dir string
@@ -187,6 +189,15 @@ func takes(ctx context.Context, repo *git.Repo, ours, theirs string) (written ch
 		err = ErrTooManyChanges
 	}
 	return written, staged, err
+}
+
+// mergeBases returns all merge bases of two commits. Both must be object names.
+func mergeBases(ctx context.Context, repo *git.Repo, ours, theirs string) ([]string, error) {
+	out, err := repo.Command(ctx, nil, "merge-base", "--all", "--end-of-options", ours, theirs).Output()
+	if err != nil && git.ExitCode(err) == 1 { // git-merge-base(1): there is none
+		return nil, nil
+	}
+	return strings.Fields(string(out)), err
 }
 
 // reader returns a function that takes letters and paths in turn.

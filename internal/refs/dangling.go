@@ -72,7 +72,7 @@ func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string) (l
 	if err := c.Lines(func(line []byte) error { pointed[string(line)] = true; return nil }); err != nil {
 		return nil, err
 	}
-	shallow, err := shallowCommits(ctx, repo)
+	shallow, err := shallowCommits(repo)
 	if err != nil {
 		return nil, err
 	}
@@ -104,13 +104,9 @@ func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string) (l
 	return left, err
 }
 
-// shallowCommits returns the file "shallow" (gitrepository-layout(5)): the commits whose parents are missing, one a line.
-func shallowCommits(ctx context.Context, repo *git.Repo) (string, error) {
-	out, err := repo.Command(ctx, nil, "rev-parse", "--path-format=absolute", "--git-path", "shallow").Output()
-	if err != nil {
-		return "", err
-	}
-	names, err := os.ReadFile(strings.TrimSuffix(string(out), "\n"))
+// shallowCommits returns the commits whose parents are missing, one a line.
+func shallowCommits(repo *git.Repo) (string, error) {
+	names, err := os.ReadFile(repo.Shallow)
 	if errors.Is(err, os.ErrNotExist) {
 		return "", nil
 	}

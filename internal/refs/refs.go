@@ -25,11 +25,7 @@ func List(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 	if err != nil {
 		return nil, err
 	}
-	refs, err := forEachRef(ctx, repo, hidden, "refs/heads", "refs/tags")
-	if err != nil {
-		return nil, err
-	}
-	head, err := head(ctx, repo, refs)
+	head, refs, err := forEachRef(ctx, repo, hidden, "refs/heads", "refs/tags")
 	if err != nil {
 		return nil, err
 	}
@@ -52,18 +48,14 @@ func List(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
 	return refs, nil
 }
 
-// head returns HEAD: unborn, detached or neither. refs is what has just been listed, not necessarily every reference.
-func head(ctx context.Context, repo *git.Repo, refs []ref.Ref) (ref.Ref, error) {
+// readHead returns HEAD: unborn, detached or neither.
+func readHead(ctx context.Context, repo *git.Repo) (ref.Ref, error) {
 	head := ref.Ref{Name: "HEAD"}
 	out, err := repo.Command(ctx, nil, "symbolic-ref", "-q", "HEAD").Output()
 	if err != nil && git.ExitCode(err) != 1 { // git-symbolic-ref(1): 1 means detached
 		return head, err
 	}
 	head.Target = strings.TrimSuffix(string(out), "\n")
-	if i := slices.IndexFunc(refs, func(r ref.Ref) bool { return r.Name == head.Target }); i >= 0 {
-		head.OID = refs[i].OID
-		return head, nil
-	}
 	out, err = repo.Command(ctx, nil, "rev-parse", "-q", "--verify", "HEAD").Output()
 	if err != nil && git.ExitCode(err) != 1 {
 		return head, err
@@ -75,11 +67,7 @@ func head(ctx context.Context, repo *git.Repo, refs []ref.Ref) (ref.Ref, error) 
 // Own returns HEAD and all our branches, hidden or not, whether their objects are present or not: what a peer's references are
 // compared with.
 func Own(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
-	refs, err := forEachRef(ctx, repo, nil, "refs/heads")
-	if err != nil {
-		return nil, err
-	}
-	head, err := head(ctx, repo, refs)
+	head, refs, err := forEachRef(ctx, repo, nil, "refs/heads")
 	return append([]ref.Ref{head}, refs...), err
 }
 
@@ -89,15 +77,11 @@ func Offered(ctx context.Context, repo *git.Repo) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	refs, err := forEachRef(ctx, repo, append(hidden, "refs/stash"))
+	head, refs, err := forEachRef(ctx, repo, append(hidden, "refs/stash"))
 	if err != nil {
 		return nil, err
 	}
 	if !hidden.hides("HEAD") {
-		head, err := head(ctx, repo, refs)
-		if err != nil {
-			return nil, err
-		}
 		refs = append(refs, head)
 	}
 	offered := make([]string, 0, len(refs))
@@ -109,15 +93,18 @@ func Offered(ctx context.Context, repo *git.Repo) ([]string, error) {
 	return offered, nil
 }
 
-func forEachRef(ctx context.Context, repo *git.Repo, hidden hiddenRefs, under ...string) ([]ref.Ref, error) {
-	var refs []ref.Ref
+// forEachRef returns HEAD, hidden or not, and the references under the given prefixes that aren't hidden.
+func forEachRef(ctx context.Context, repo *git.Repo, hidden hiddenRefs, under ...string) (head ref.Ref, refs []ref.Ref, err error) {
 	// No field here needs the object: an absent one would end the listing.
-	args := append([]string{"for-each-ref", "--format=%(refname)%00%(objectname)%00%(symref)"}, under...)
+	args := append([]string{"for-each-ref", "--format=%(refname)%00%(objectname)%00%(symref)%00%(HEAD)"}, under...)
 	c := repo.Command(ctx, nil, args...)
-	err := c.Lines(func(line []byte) error {
+	err = c.Lines(func(line []byte) error {
 		fields := strings.Split(string(line), "\x00")
-		if len(fields) != 3 {
+		if len(fields) != 4 {
 			return fmt.Errorf("git for-each-ref said %q", line)
+		}
+		if fields[3] == "*" {
+			head = ref.Ref{Name: "HEAD", OID: fields[1], Target: fields[0]}
 		}
 		if hidden.hides(fields[0]) {
 			return nil
@@ -132,7 +119,10 @@ func forEachRef(ctx context.Context, repo *git.Repo, hidden hiddenRefs, under ..
 		refs = append(refs, r)
 		return nil
 	})
-	return refs, err
+	if err == nil && head.Name == "" {
+		head, err = readHead(ctx, repo)
+	}
+	return head, refs, err
 }
 
 // present drops the references whose object is absent and peels annotated tags.

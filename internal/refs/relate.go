@@ -37,7 +37,7 @@ func Relate(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) ([]Rel
 	if err != nil {
 		return nil, err
 	}
-	shallow, err := shallowCommits(ctx, repo)
+	shallow, err := shallowCommits(repo)
 	if err != nil {
 		return nil, err
 	}
@@ -68,28 +68,28 @@ func compare(ctx context.Context, repo *git.Repo, p Pair) (Relation, error) {
 	if !repo.Format.IsName(p.Ours) {
 		return Relation{}, fmt.Errorf("%q is no full object name", p.Ours)
 	}
-	c := repo.Command(ctx, nil, "rev-list", "--left-right", "--count", "--stdin")
+	c := repo.Command(ctx, nil, "rev-list", "--left-right", "--boundary", "--stdin")
 	c.Stdin = strings.NewReader(p.Ours + "..." + p.Theirs + "\n")
-	out, err := c.Output()
-	if err != nil {
-		if ctx.Err() != nil || git.OfMachine(err) {
-			return Relation{}, err
-		}
-		return Relation{Unknown: err.Error()}, nil
-	}
 	var r Relation
-	if _, err := fmt.Sscan(string(out), &r.Ours, &r.Theirs); err != nil {
-		return Relation{}, fmt.Errorf("git rev-list said %q: %w", out, err)
-	}
-	r.Related = r.Ours == 0 || r.Theirs == 0
-	if !r.Related {
-		bases, err := mergeBases(ctx, repo, p.Ours, p.Theirs)
-		if err != nil {
-			return Relation{}, err
+	err := c.Lines(func(line []byte) error {
+		switch mark := line[:min(1, len(line))]; string(mark) {
+		case "<":
+			r.Ours++
+		case ">":
+			r.Theirs++
+		case "-": // both reach it
+			r.Related = true
 		}
-		r.Related = len(bases) > 0
+		return nil
+	})
+	switch {
+	case err == nil:
+		r.Related = r.Related || r.Ours == 0 || r.Theirs == 0
+		return r, nil
+	case ctx.Err() != nil || git.OfMachine(err):
+		return Relation{}, err
 	}
-	return r, nil
+	return Relation{Unknown: err.Error()}, nil
 }
 
 // SamePatches returns how many of the commits that only theirs reaches have the same patch as one that only ours reaches: cherry-picked
@@ -107,15 +107,6 @@ func SamePatches(ctx context.Context, repo *git.Repo, p Pair, onlyTheirs int) (i
 		return 0, fmt.Errorf("git rev-list said %q: %w", out, err)
 	}
 	return onlyTheirs - others, nil
-}
-
-// mergeBases returns all merge bases of two commits. Both must be object names.
-func mergeBases(ctx context.Context, repo *git.Repo, ours, theirs string) ([]string, error) {
-	out, err := repo.Command(ctx, nil, "merge-base", "--all", "--end-of-options", ours, theirs).Output()
-	if err != nil && git.ExitCode(err) == 1 { // git-merge-base(1): there is none
-		return nil, nil
-	}
-	return strings.Fields(string(out)), err
 }
 
 // incomplete returns, for each theirs that can't be compared and taken, why.

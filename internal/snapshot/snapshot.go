@@ -16,8 +16,8 @@ import (
 
 // Count returns how many files of the working tree have uncommitted changes; 0 where there is no working tree.
 func Count(ctx context.Context, repo *git.Repo) (int, error) {
-	if bare, err := isBare(ctx, repo); bare || err != nil {
-		return 0, err
+	if !repo.InWorkTree {
+		return 0, nil
 	}
 	out, err := run(ctx, repo, nil, nil, "status", "--porcelain", "-z", "--no-renames", "--ignore-submodules=none")
 	return strings.Count(out, "\x00"), err
@@ -28,11 +28,7 @@ func Count(ctx context.Context, repo *git.Repo) (int, error) {
 // second parent the index, its third one, if there is any, the untracked files that aren't ignored. The same state gives the
 // same commit. Nothing but objects is written; hooks don't run.
 func Take(ctx context.Context, repo *git.Repo) (string, error) {
-	bare, err := isBare(ctx, repo)
-	if err != nil {
-		return "", err
-	}
-	if bare {
+	if !repo.InWorkTree {
 		return "", errors.New("there is no working tree to take a snapshot of")
 	}
 	s := snapshot{repo: repo}
@@ -185,11 +181,6 @@ func (s *snapshot) git(ctx context.Context, index string, args ...string) (strin
 		env = []string{"GIT_INDEX_FILE=" + index}
 	}
 	return run(ctx, s.repo, env, nil, args...)
-}
-
-func isBare(ctx context.Context, repo *git.Repo) (bool, error) {
-	inside, err := run(ctx, repo, nil, nil, "rev-parse", "--is-inside-work-tree")
-	return inside != "true", err
 }
 
 // run returns what git prints, without the line end. Neither hooks (post-index-change) nor a file system monitor run.
