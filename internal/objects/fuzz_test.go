@@ -32,7 +32,9 @@ func FuzzVerify(f *testing.F) {
 // and each object that was chosen, which begins with its name, and no hint is longer than maxPath.
 func FuzzHints(f *testing.F) {
 	digit := func(i int) string { return strings.Repeat(strconv.Itoa(i), 40) }
-	entry := func(i int, path string) string { return ":100644 100644 " + digit(9) + " " + digit(i) + " M\x00" + path + "\x00" }
+	entry := func(i int, path string) string {
+		return ":100644 100644 " + digit(9) + " " + digit(i) + " M\x00" + path + "\x00"
+	}
 	f.Add([]byte(digit(1) + " " + digit(3) + " " + digit(7) + "\x00\n" + entry(4, "dir") + entry(5, "dir/file name")))
 	f.Add([]byte(entry(5, "a\r-"+digit(9)) + entry(5, "b") + entry(6, strings.Repeat("p", maxPath+1))))
 	f.Add([]byte(digit(2) + " " + digit(8) + " " + digit(8) + " x\x00\n" + entry(4, "\x1b\xff") + entry(4, "")[:39]))
