@@ -270,6 +270,9 @@ func (c *Child) Lines(each func(line []byte) error) error { return c.Records('\n
 // maxRecord is the longest record that is accepted, in bytes. A longer one is a path made up to fill our memory.
 const maxRecord = 1 << 20
 
+// pipeSize is how much a pipe holds on Linux, in bytes.
+const pipeSize = 64 << 10
+
 // Records is Lines for records that end in another byte than a line feed.
 func (c *Child) Records(end byte, each func(record []byte) error) error {
 	out, err := c.StdoutPipe()
@@ -279,17 +282,18 @@ func (c *Child) Records(end byte, each func(record []byte) error) error {
 	if err := c.Start(); err != nil {
 		return err
 	}
-	records := bufio.NewReaderSize(out, maxRecord)
-	for ended := false; err == nil && !ended; {
-		var record []byte
-		record, err = records.ReadSlice(end)
-		switch {
-		case err == io.EOF: // a record that is cut short is dropped; the exit status says why
-			ended, err = true, nil
-		case err == nil:
-			err = each(record[:len(record)-1])
+	records := bufio.NewScanner(out)
+	records.Buffer(make([]byte, pipeSize), maxRecord)
+	records.Split(func(data []byte, _ bool) (int, []byte, error) {
+		if at := bytes.IndexByte(data, end); at >= 0 {
+			return at + 1, data[:at], nil
 		}
+		return 0, nil, nil // a record that is cut short is dropped; the exit status says why
+	})
+	for err == nil && records.Scan() {
+		err = each(records.Bytes())
 	}
+	err = cmp.Or(err, records.Err())
 	out.Close() // if we stop early, it dies of its closed pipe
 	waited := c.Wait()
 	return cmp.Or(err, waited)

@@ -61,7 +61,6 @@ func BenchmarkDecode(b *testing.B) {
 		b.Run(fmt.Sprint(d), func(b *testing.B) {
 			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 			p := newPair(uint64(d), 1_000_000, d/2, d-d/2)
-			p.a.buildIndex()
 			var own [][]cell
 			var remote []cell
 			for k := range blockOf(uint64(2*d)) + 1 {

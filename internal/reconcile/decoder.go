@@ -28,8 +28,9 @@ type decoder struct {
 	nonzero  int      // how many of these are not zero
 	needed   uint64   // symbols it took, 0 until the difference is known
 
-	mine   []uint32 // indices of recovered elements that only this side has
-	theirs []uint64 // short names of those that only the peer has
+	found  []uint64 // short names of recovered elements, whichever side has them
+	mine   []uint32 // at the end: the indices of those that only this side has, ascending
+	theirs []uint64 // at the end: those that only the peer has, ascending
 	todo   []uint64 // indices of received symbols that may have one element left
 
 	lowChanged bool // symbols that make up complements have changed since single looked
@@ -38,10 +39,7 @@ type decoder struct {
 // extend adds our symbols of the next block, and removes what has been recovered from them. The decoder keeps the slice.
 func (d *decoder) extend(cells []cell) {
 	b := blockAt(len(d.blocks))
-	for _, i := range d.mine {
-		encodeInto(cells, &d.set.key, b, d.set.short[i])
-	}
-	for _, short := range d.theirs {
+	for _, short := range d.found {
 		encodeInto(cells, &d.set.key, b, short)
 	}
 	d.blocks = append(d.blocks, cells)
@@ -87,18 +85,10 @@ func (d *decoder) peel() error {
 		if !ok {
 			return nil
 		}
-		if uint64(len(d.mine)+len(d.theirs)) >= d.received {
+		if uint64(len(d.found)) >= d.received {
 			return fmt.Errorf("%w: more elements than symbols", ErrContradiction)
 		}
-		index, ok, err := d.set.Index(c.sum)
-		switch {
-		case err != nil:
-			return err
-		case ok:
-			d.mine = append(d.mine, index)
-		default:
-			d.theirs = append(d.theirs, c.sum)
-		}
+		d.found = append(d.found, c.sum)
 		d.remove(c)
 	}
 }
@@ -164,12 +154,16 @@ func (d *decoder) remove(element cell) {
 	}
 }
 
-// finish sorts the difference and checks it against the sizes of the sets. A hostile peer can say what it likes about its own
+// finish divides the difference between the sides, and checks it against the sizes of the sets. A hostile peer can say what it likes about its own
 // set, but we only accept a difference that a set of the announced size can have.
 func (d *decoder) finish() error {
 	d.blocks, d.todo = nil, nil
-	if !sortDistinct(d.mine) || !sortDistinct(d.theirs) {
+	if !sortDistinct(d.found) {
 		return fmt.Errorf("%w: an element twice", ErrContradiction)
+	}
+	var err error
+	if d.mine, d.theirs, err = d.set.split(d.found); err != nil {
+		return err
 	}
 	if own := d.set.Len(); own-len(d.mine) != d.peerLen-len(d.theirs) || len(d.theirs) > d.peerLen {
 		return fmt.Errorf("%w: of %d names, %d of them ours only, and %d, %d of them theirs only, not as many are left",

@@ -103,7 +103,6 @@ func TestHostileSymbols(t *testing.T) {
 // broken peer can do this.)
 func TestFlippedBit(t *testing.T) {
 	p := newPair(4, 600, 10, 12)
-	p.a.buildIndex()
 	_, b := p.exchanges(t)
 	honest, _, _ := b.Next(nil, FirstBlock)
 	for bit := range 30 * CountedSize * 8 {

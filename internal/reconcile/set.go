@@ -12,7 +12,7 @@ const MaxLen = 1<<31 - 1
 // Set is a set of names under a key, in the order in which they were given. It keeps the short names only, in 8 bytes each and 5
 // more once the index is built.
 //
-// Index and lists build the index. Until then only one goroutine may call Index, afterwards any number.
+// Index and sort build the index. Until then only one goroutine may call Index, afterwards any number.
 type Set struct {
 	key   Key
 	short []uint64 // of each name
@@ -55,8 +55,8 @@ func bucket(short uint64, n int) int {
 	return int(b)
 }
 
-// buildIndex builds the index, if there is none. It takes some tens of nanoseconds a name, so it waits until the index is needed,
-// which it isn't if the sets are equal.
+// buildIndex builds the index, if there is none. It takes some tens of nanoseconds a name, so it waits until the index is needed:
+// for lists.
 func (s *Set) buildIndex() {
 	if s.starts != nil {
 		return
@@ -93,6 +93,39 @@ func (s *Set) Index(short uint64) (index uint32, ok bool, err error) {
 		index, ok = i, true
 	}
 	return index, ok, nil
+}
+
+// split divides ascending short names between the sides: mine is the indices of those that are in the set, theirs is the others, both
+// ascending. It takes a few nanoseconds for each name of the set, and no index. Its error is ErrCollision, if the set has one twice.
+func (s *Set) split(found []uint64) (mine []uint32, theirs []uint64, err error) {
+	n := 4*len(found) + 1
+	starts := make([]uint32, n+1) // found[starts[b]:starts[b+1]] fall into bucket b
+	for _, short := range found {
+		starts[bucket(short, n)+1]++
+	}
+	for b := range n {
+		starts[b+1] += starts[b]
+	}
+	ours := make([]bool, len(found))
+	for i, short := range s.short {
+		b := bucket(short, n)
+		for at := starts[b]; at < starts[b+1]; at++ {
+			if found[at] != short {
+				continue
+			}
+			if ours[at] {
+				return nil, nil, fmt.Errorf("%w: name %d and one before it", ErrCollision, i)
+			}
+			ours[at] = true
+			mine = append(mine, uint32(i))
+		}
+	}
+	for at, short := range found {
+		if !ours[at] {
+			theirs = append(theirs, short)
+		}
+	}
+	return mine, theirs, nil
 }
 
 // CommonDigest returns a 64-bit digest of the names that both sets have: the XOR of the digests (see Key.Hash) of all names
