@@ -71,9 +71,8 @@ type packLinks struct {
 // check returns a *intake.BadObject if an object of the pack contradicts a link, or one link another: git takes an object for
 // what the first link says. The pack must have passed all other checks.
 func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
-	l.once.Do(func() { l.err = l.lookAtOurs(ctx) })
-	if l.err != nil {
-		return notOfPack(l.err)
+	if err := l.lookAtOurs(ctx); err != nil {
+		return notOfPack(err)
 	}
 	p, err := l.read(pack)
 	if err != nil {
@@ -212,20 +211,22 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 }
 
 // lookAtOurs notes what objects of our own store say of objects that aren't here. What references reach is complete; objects
-// that name missing ones came by themselves, and lie loose or in a small pack.
+// that name missing ones came by themselves, and lie loose or in a small pack. It looks once, and returns the same error again.
 func (l *linkCheck) lookAtOurs(ctx context.Context) error {
-	if l.s.local.Len() == 0 {
-		return nil
-	}
-	names, err := objects.Pointing(ctx, l.s.o.Store.Repo, maxPointing)
-	if err != nil {
-		return err
-	}
-	_, err = links.Read(ctx, l.s.o.Store.Repo, nil, names, l.sorter(func(_ int, c claim) error {
-		l.note(c)
-		return nil
-	}))
-	return err
+	l.once.Do(func() {
+		if l.s.local.Len() == 0 {
+			return
+		}
+		var names *oid.List
+		if names, l.err = objects.Pointing(ctx, l.s.o.Store.Repo, maxPointing); l.err != nil {
+			return
+		}
+		_, l.err = links.Read(ctx, l.s.o.Store.Repo, nil, names, l.sorter(func(_ int, c claim) error {
+			l.note(c)
+			return nil
+		}))
+	})
+	return l.err
 }
 
 // sorter returns a visitor of links that turns each into a claim.
