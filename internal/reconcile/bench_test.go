@@ -34,14 +34,6 @@ func BenchmarkEncode(b *testing.B) {
 		}
 		perElement(b, n, runtime.GOMAXPROCS(0))
 	})
-	b.Run("index", func(b *testing.B) {
-		s := NewSet(Key{1}, 20, names...)
-		for b.Loop() {
-			s.starts = nil
-			s.buildIndex()
-		}
-		perElement(b, n, 1)
-	})
 	// All blocks that a hundred thousand differences take.
 	b.Run("100k-differences", func(b *testing.B) {
 		s := NewSet(Key{1}, 20, names...)
@@ -68,7 +60,7 @@ func BenchmarkDecode(b *testing.B) {
 				remote = append(remote, p.b.encode(blockAt(k))...)
 			}
 			for b.Loop() {
-				dec := &decoder{set: p.a, peerLen: p.b.Len()}
+				dec := &decoder{set: p.a}
 				for _, cells := range own {
 					dec.extend(slices.Clone(cells))
 				}

@@ -20,18 +20,15 @@ var ErrContradiction = errors.New("the peer's set contradicts itself")
 // What remains is the same on both sides after the same number of symbols, since XOR has no sign. So both sides need the same
 // number of symbols, and recover the same elements; only "ours" and "theirs" are swapped.
 type decoder struct {
-	set     *Set
-	peerLen int
+	set *Set
 
 	blocks   [][]cell // what remains, block by block
 	received uint64   // symbols that have come from the peer
 	nonzero  int      // how many of these are not zero
 	needed   uint64   // symbols it took, 0 until the difference is known
 
-	found  []uint64 // short names of recovered elements, whichever side has them
-	mine   []uint32 // at the end: the indices of those that only this side has, ascending
-	theirs []uint64 // at the end: those that only the peer has, ascending
-	todo   []uint64 // indices of received symbols that may have one element left
+	found []uint64 // short names of recovered elements, whichever side has them
+	todo  []uint64 // indices of received symbols that may have one element left
 
 	lowChanged bool // symbols that make up complements have changed since single looked
 }
@@ -66,7 +63,7 @@ func (d *decoder) receive(remote cell) error {
 	}
 	if d.nonzero == 0 {
 		d.needed = d.received
-		return d.finish()
+		return nil
 	}
 	// Every element belongs to symbol 0.
 	if d.blocks[0][0].isZero() {
@@ -154,26 +151,8 @@ func (d *decoder) remove(element cell) {
 	}
 }
 
-// finish divides the difference between the sides, and checks it against the sizes of the sets. A hostile peer can say what it likes about its own
-// set, but we only accept a difference that a set of the announced size can have.
-func (d *decoder) finish() error {
-	d.blocks, d.todo = nil, nil
-	if !sortDistinct(d.found) {
-		return fmt.Errorf("%w: an element twice", ErrContradiction)
-	}
-	var err error
-	if d.mine, d.theirs, err = d.set.split(d.found); err != nil {
-		return err
-	}
-	if own := d.set.Len(); own-len(d.mine) != d.peerLen-len(d.theirs) || len(d.theirs) > d.peerLen {
-		return fmt.Errorf("%w: of %d names, %d of them ours only, and %d, %d of them theirs only, not as many are left",
-			ErrContradiction, own, len(d.mine), d.peerLen, len(d.theirs))
-	}
-	return nil
-}
-
 // sortDistinct sorts a slice and reports whether its values are distinct.
-func sortDistinct[T uint32 | uint64](s []T) bool {
+func sortDistinct(s []uint64) bool {
 	slices.Sort(s)
 	for i := 1; i < len(s); i++ {
 		if s[i-1] == s[i] {

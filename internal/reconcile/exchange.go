@@ -55,9 +55,18 @@ type Exchange struct {
 	window    uint64   // how many symbols may have been sent in all
 	own       [][]cell // our symbols by block, nil once the block is sent
 
-	list     *listReader // nil until Mode is List
-	listSent int
+	list         []uint64 // the short names that have come of the peer's list
+	ordered      []uint64 // our own short names in the order in which they are sent as a list, once Mode is List
+	listReceived int
+	listSent     int
+
+	done   bool // the difference is known
+	mine   []uint32
+	theirs []uint64
 }
+
+// maxRoom bounds the room for the peer's list that is made before any of it has come, in names.
+const maxRoom = 1 << 25
 
 // NewExchange begins an exchange between a set and that of a peer that has announced peerLen names; each has at most MaxLen. The
 // two sizes decide whether it begins with symbols or lists. sorted says that the peer knows sorted lists.
@@ -66,7 +75,7 @@ func NewExchange(set *Set, peerLen int, sorted bool) *Exchange {
 		set:       set,
 		peerLen:   peerLen,
 		sorted:    sorted,
-		decoder:   decoder{set: set, peerLen: peerLen},
+		decoder:   decoder{set: set},
 		estimator: estimator{delta: int64(set.Len()) - int64(peerLen)},
 		limit:     FirstBlock,
 		window:    FirstBlock,
@@ -82,20 +91,35 @@ func NewExchange(set *Set, peerLen int, sorted bool) *Exchange {
 func (x *Exchange) changeToList() error {
 	x.mode = List
 	x.decoder = decoder{}
-	if x.sorted {
-		x.set.sort()
+	if x.ordered = x.set.short; x.sorted {
+		x.ordered = slices.Clone(x.ordered)
+		slices.Sort(x.ordered)
 	}
-	x.list = newListReader(x.set, x.peerLen)
-	return x.list.receive(0, nil) // an empty list is complete already
+	// Growing would leave two or three times the size as garbage. Unused room costs nothing: the system backs memory on first use.
+	x.list = make([]uint64, 0, min(x.peerLen, maxRoom))
+	return x.receiveList(x.list) // an empty list is complete already
+}
+
+// receiveList takes the peer's list with what has come last, and finds the difference once it is complete.
+func (x *Exchange) receiveList(list []uint64) error {
+	x.listReceived += len(list) - len(x.list)
+	if x.list = list; x.listReceived > x.peerLen {
+		return fmt.Errorf("%w: a list longer than the %d names announced", ErrContradiction, x.peerLen)
+	}
+	if x.listReceived < x.peerLen {
+		return nil
+	}
+	if !sortDistinct(x.list) {
+		return fmt.Errorf("%w: a name twice in the list", ErrContradiction)
+	}
+	var err error
+	x.mine, x.theirs, err = x.set.split(x.list, false)
+	x.done, x.list = err == nil, nil
+	return err
 }
 
 // Done reports whether the difference is known.
-func (x *Exchange) Done() bool {
-	if x.mode == List {
-		return x.err == nil && x.list.received == x.peerLen
-	}
-	return x.err == nil && x.decoder.needed > 0
-}
+func (x *Exchange) Done() bool { return x.done && x.err == nil }
 
 // Finished reports whether the difference is known, and the peer has been sent all that it needs to know it too.
 func (x *Exchange) Finished() bool { return x.Done() && x.Credit() == 0 }
@@ -130,12 +154,12 @@ func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 	}
 	if x.symbolCredit() == 0 {
 		if x.sorted {
-			dst, n = appendSorted(dst, x.set.Len(), n, func(i int) uint64 { return x.set.short[x.set.order[x.listSent+i]] }, n*ShortSize)
+			dst, n = appendSorted(dst, x.set.Len(), n, func(i int) uint64 { return x.ordered[x.listSent+i] }, n*ShortSize)
 			x.listSent += n
 			return dst, Sorted, n
 		}
 		for i := range n {
-			dst = binary.BigEndian.AppendUint64(dst, x.set.short[x.listSent+i])
+			dst = binary.BigEndian.AppendUint64(dst, x.ordered[x.listSent+i])
 		}
 		x.listSent += n
 		return dst, List, n
@@ -180,19 +204,16 @@ func (x *Exchange) receive(mode Mode, batch []byte) error {
 	if mode != x.mode && (mode != Sorted || x.mode != List) {
 		return fmt.Errorf("%w: %s from the peer where %s are due", ErrContradiction, mode, x.mode)
 	}
-	switch mode {
-	case List:
-		shorts, err := parseShorts(batch)
+	if mode != Symbols {
+		parse := parseShorts
+		if mode == Sorted {
+			parse = parseSorted
+		}
+		list, err := parse(x.list, batch)
 		if err != nil {
 			return err
 		}
-		return x.list.receive(shorts.len(), shorts.at)
-	case Sorted:
-		names, err := parseSorted(batch)
-		if err != nil {
-			return err
-		}
-		return x.list.receive(len(names), func(i int) uint64 { return names[i] })
+		return x.receiveList(list)
 	}
 	symbols, err := parseSymbols(x.received, batch)
 	if err != nil {
@@ -226,8 +247,11 @@ func (x *Exchange) receiveSymbol(s symbol) error {
 			return fmt.Errorf("%w: %d names announced, %d (modulo 65536) in symbol 0", ErrContradiction, x.peerLen, s.count)
 		}
 	}
-	if err := x.decoder.receive(s.cell); err != nil || x.decoder.needed > 0 {
+	if err := x.decoder.receive(s.cell); err != nil {
 		return err
+	}
+	if x.decoder.needed > 0 {
+		return x.decoded()
 	}
 	if x.received == FirstBlock {
 		x.estimate = x.estimator.estimate(x.set.Len(), x.peerLen)
@@ -244,22 +268,32 @@ func (x *Exchange) receiveSymbol(s symbol) error {
 	return nil
 }
 
+// decoded divides the difference between the sides, and checks it against the sizes of the sets. A hostile peer can say what it likes
+// about its own set, but we only accept a difference that a set of the announced size can have.
+func (x *Exchange) decoded() error {
+	found := x.decoder.found
+	x.decoder.blocks, x.decoder.todo, x.decoder.found = nil, nil, nil
+	if !sortDistinct(found) {
+		return fmt.Errorf("%w: an element twice", ErrContradiction)
+	}
+	var err error
+	if x.mine, x.theirs, err = x.set.split(found, true); err != nil {
+		return err
+	}
+	if own := x.set.Len(); own-len(x.mine) != x.peerLen-len(x.theirs) || len(x.theirs) > x.peerLen {
+		return fmt.Errorf("%w: of %d names, %d of them ours only, and %d, %d of them theirs only, not as many are left",
+			ErrContradiction, own, len(x.mine), x.peerLen, len(x.theirs))
+	}
+	x.done = true
+	return nil
+}
+
 func (x *Exchange) undecodable() error {
 	return fmt.Errorf("%w: %d of them for about %d differences", ErrUndecodable, x.received, x.estimate)
 }
 
 // Mine returns the indices of the names that only this side has, ascending. It is valid when Done.
-func (x *Exchange) Mine() []uint32 {
-	if x.mode == List {
-		return x.list.mine
-	}
-	return x.decoder.mine
-}
+func (x *Exchange) Mine() []uint32 { return x.mine }
 
 // Theirs returns the short names of the names that only the peer has, ascending. It is valid when Done.
-func (x *Exchange) Theirs() []uint64 {
-	if x.mode == List {
-		return x.list.theirs
-	}
-	return x.decoder.theirs
-}
+func (x *Exchange) Theirs() []uint64 { return x.theirs }

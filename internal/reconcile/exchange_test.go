@@ -107,7 +107,7 @@ func TestSurplus(t *testing.T) {
 	}
 }
 
-// A list takes 8 bytes of memory for each name that only the peer has, and makes no garbage.
+// A list takes 8 bytes of memory for each name that only the peer has, and hardly more to find out, and makes no garbage.
 func TestListMemory(t *testing.T) {
 	const n = 1 << 20
 	x := NewExchange(NewSet(Key{}, 20), n, false)
@@ -117,8 +117,7 @@ func TestListMemory(t *testing.T) {
 	batch := make([]byte, 4096*ShortSize)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	list := newListReader(x.set, n)
-	x.list = list
+	x.list = make([]uint64, 0, n)
 	for i := range n {
 		at := i % 4096
 		binary.BigEndian.PutUint64(batch[at*ShortSize:], uint64(i)*0x9e3779b97f4a7c15)
@@ -129,7 +128,7 @@ func TestListMemory(t *testing.T) {
 		}
 	}
 	runtime.ReadMemStats(&after)
-	if got := float64(after.TotalAlloc-before.TotalAlloc) / n; got > 8.1 {
+	if got := float64(after.TotalAlloc-before.TotalAlloc) / n; got > 8.6 {
 		t.Errorf("%.1f bytes a name", got)
 	}
 	if len(x.Theirs()) != n {

@@ -3,23 +3,19 @@ package reconcile
 import (
 	"errors"
 	"fmt"
-	"math/bits"
+	"slices"
+
+	"aig/internal/oid"
 )
 
 // MaxLen is the largest number of names in a set: indices have 32 bits.
 const MaxLen = 1<<31 - 1
 
-// Set is a set of names under a key, in the order in which they were given. It keeps the short names only, in 8 bytes each and 5
-// more once the index is built.
-//
-// Index and sort build the index. Until then only one goroutine may call Index, afterwards any number.
+// Set is a set of names under a key, in the order in which they were given. It keeps the short names only, in 8 bytes each.
 type Set struct {
 	key   Key
 	short []uint64 // of each name
 	first firstBlock
-
-	// The index: order[starts[b]:starts[b+1]] holds the indices of the names whose short names fall into bucket b.
-	starts, order []uint32
 }
 
 // ErrCollision says that two names of one set have the same short name, so that they cancel each other out. Either a name was
@@ -49,80 +45,45 @@ func NewSet(key Key, size int, chunks ...[]byte) *Set {
 // Len returns the number of names.
 func (s *Set) Len() int { return len(s.short) }
 
-// bucket maps a short name to one of n buckets, by its leading bits. Short names are uniform, so buckets fill evenly.
-func bucket(short uint64, n int) int {
-	b, _ := bits.Mul64(short, uint64(n))
-	return int(b)
-}
-
-// buildIndex builds the index, if there is none. It takes some tens of nanoseconds a name, so it waits until the index is needed:
-// for lists.
-func (s *Set) buildIndex() {
-	if s.starts != nil {
-		return
+// split compares the set with ascending, distinct short names, and returns the indices of those of its own that are among them, or
+// of those that aren't, ascending, and the names that aren't in the set, in place of names. It takes a few nanoseconds for each name
+// of the set, and two bits of memory for a name of either. Its error is ErrCollision, if the set has one of the names twice.
+func (s *Set) split(names []uint64, among bool) (mine []uint32, theirs []uint64, err error) {
+	// names[starts[b]:starts[b+1]] begin with the 16 bits b.
+	starts := make([]uint32, 1<<16+1)
+	for _, name := range names {
+		starts[name>>48+1]++
 	}
-	// A counting sort by bucket, four names to a bucket. After the second pass, starts[b+1] has moved from the start of
-	// bucket b to its end.
-	n := len(s.short)/4 + 1
-	s.starts = make([]uint32, n+2)
-	s.order = make([]uint32, len(s.short))
-	for _, short := range s.short {
-		s.starts[bucket(short, n)+2]++
-	}
-	for b := 2; b < len(s.starts); b++ {
-		s.starts[b] += s.starts[b-1]
-	}
-	for i, short := range s.short {
-		next := &s.starts[bucket(short, n)+1]
-		s.order[*next] = uint32(i)
-		*next++
-	}
-}
-
-// Index returns the index of the name with this short name. Its error is ErrCollision, if there are two.
-func (s *Set) Index(short uint64) (index uint32, ok bool, err error) {
-	s.buildIndex()
-	b := bucket(short, len(s.short)/4+1)
-	for _, i := range s.order[s.starts[b]:s.starts[b+1]] {
-		if s.short[i] != short {
-			continue
-		}
-		if ok {
-			return 0, false, fmt.Errorf("%w: names %d and %d", ErrCollision, index, i)
-		}
-		index, ok = i, true
-	}
-	return index, ok, nil
-}
-
-// split divides ascending short names between the sides: mine is the indices of those that are in the set, theirs is the others, both
-// ascending. It takes a few nanoseconds for each name of the set, and no index. Its error is ErrCollision, if the set has one twice.
-func (s *Set) split(found []uint64) (mine []uint32, theirs []uint64, err error) {
-	n := 4*len(found) + 1
-	starts := make([]uint32, n+1) // found[starts[b]:starts[b+1]] fall into bucket b
-	for _, short := range found {
-		starts[bucket(short, n)+1]++
-	}
-	for b := range n {
+	for b := range 1 << 16 {
 		starts[b+1] += starts[b]
 	}
-	ours := make([]bool, len(found))
+	ours, known := oid.NewBitmap(len(names), nil), oid.NewBitmap(len(s.short), nil)
+	both := 0
 	for i, short := range s.short {
-		b := bucket(short, n)
-		for at := starts[b]; at < starts[b+1]; at++ {
-			if found[at] != short {
-				continue
-			}
-			if ours[at] {
-				return nil, nil, fmt.Errorf("%w: name %d and one before it", ErrCollision, i)
-			}
-			ours[at] = true
-			mine = append(mine, uint32(i))
+		first, end := starts[short>>48], starts[short>>48+1]
+		at, found := slices.BinarySearch(names[first:end], short)
+		if !found {
+			continue
+		}
+		if ours.Has(first + uint32(at)) {
+			return nil, nil, fmt.Errorf("%w: name %d and one before it", ErrCollision, i)
+		}
+		ours.Add(first + uint32(at))
+		known.Add(uint32(i))
+		both++
+	}
+	if theirs = names[:0]; !among {
+		both = len(s.short) - both
+	}
+	mine = make([]uint32, 0, both)
+	for i := range uint32(len(s.short)) {
+		if known.Has(i) == among {
+			mine = append(mine, i)
 		}
 	}
-	for at, short := range found {
-		if !ours[at] {
-			theirs = append(theirs, short)
+	for at, name := range names {
+		if !ours.Has(uint32(at)) {
+			theirs = append(theirs, name)
 		}
 	}
 	return mine, theirs, nil

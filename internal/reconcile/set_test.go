@@ -45,18 +45,34 @@ func TestFirstBlockIsABlock(t *testing.T) {
 	}
 }
 
-// Every name is found by its short name, and no other name is.
-func TestIndex(t *testing.T) {
-	for _, n := range []int{0, 1, 2, 5, 1000, 1<<16 + 3} {
+// Each side of a difference is told apart, whichever names are given and however many.
+func TestSplit(t *testing.T) {
+	for _, n := range []int{0, 1, 2, 1000, 1<<16 + 3} {
 		s := NewSet(Key{1}, 20, testNames(2, 0, n))
-		for i := range n {
-			if at, ok, err := s.Index(s.key.Short(testName(2, uint64(i)))); err != nil || !ok || at != uint32(i) {
-				t.Fatalf("name %d of %d: found at %d, %v, %v", i, n, at, ok, err)
+		for _, given := range []int{0, 1, n / 2, n} { // of the set, and as many others
+			var names, others []uint64
+			isGiven := make(map[uint64]bool)
+			for i := range min(given, n) {
+				short := s.short[(7*i)%n]
+				isGiven[short] = true
+				names = append(names, short)
 			}
-		}
-		for _, short := range []uint64{0, 1<<64 - 1, s.key.Short([]byte("no name"))} {
-			if _, ok, err := s.Index(short); ok || err != nil {
-				t.Fatalf("%x among %d: %v, %v", short, n, ok, err)
+			for i := range given {
+				others = append(others, s.key.Short(testName(3, uint64(i))))
+			}
+			names = slices.Compact(slices.Sorted(slices.Values(slices.Concat(names, others))))
+			slices.Sort(others)
+			for _, among := range []bool{true, false} {
+				var want []uint32
+				for i, short := range s.short {
+					if isGiven[short] == among {
+						want = append(want, uint32(i))
+					}
+				}
+				mine, theirs, err := s.split(slices.Clone(names), among)
+				if err != nil || !slices.Equal(mine, want) || !slices.Equal(theirs, others) {
+					t.Fatalf("%d of %d, %v: %d, %d, %v", given, n, among, len(mine), len(theirs), err)
+				}
 			}
 		}
 	}
@@ -67,8 +83,8 @@ func TestIndex(t *testing.T) {
 func TestNameTwice(t *testing.T) {
 	names, twice := testNames(5, 0, 2007), testName(77, 0)
 	p := &pair{a: NewSet(Key{1}, 20, names[:20*2003], twice, twice), b: NewSet(Key{1}, 20, names[20*3:], twice)} // a part of the difference
-	if _, _, err := p.a.Index(p.a.key.Short(twice)); !errors.Is(err, ErrCollision) {
-		t.Errorf("Index of a name that is there twice: %v", err)
+	if _, _, err := p.a.split([]uint64{p.a.key.Short(twice)}, true); !errors.Is(err, ErrCollision) {
+		t.Errorf("split at a name that is there twice: %v", err)
 	}
 	a, b := p.exchanges(t)
 	var errA, errB error

@@ -197,15 +197,11 @@ type Stats struct {
 
 // Stats returns the cost of the exchange so far.
 func (x *Exchange) Stats() Stats {
-	s := Stats{
+	return Stats{
 		Sent:     int(x.sent),
 		Received: int(x.received),
 		Needed:   int(x.decoder.needed),
 		Estimate: int(x.estimate),
-		ListSent: x.listSent,
+		ListSent: x.listSent, ListReceived: x.listReceived,
 	}
-	if x.list != nil {
-		s.ListReceived = x.list.received
-	}
-	return s
 }

@@ -1,11 +1,9 @@
 package reconcile
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
-	"slices"
 )
 
 // A sorted batch holds short names in ascending order, coded by their differences. These are geometrically distributed, for which a
@@ -83,8 +81,8 @@ func (r *bitReader) take(n int) (v uint64, ok bool) {
 	return v, true
 }
 
-// parseSorted parses a sorted batch.
-func parseSorted(p []byte) ([]uint64, error) {
+// parseSorted appends the names of a sorted batch to a list.
+func parseSorted(list []uint64, p []byte) ([]uint64, error) {
 	if len(p) < sortedHeader || p[0] > 63 || p[1] == 0 && p[2] == 0 {
 		return nil, fmt.Errorf("%w: a sorted list without a beginning", ErrMalformed)
 	}
@@ -94,8 +92,8 @@ func parseSorted(p []byte) ([]uint64, error) {
 	if n-1 > 8*len(r.b)/(k+1) {
 		return nil, fmt.Errorf("%w: a sorted list of %d names in %d bytes", ErrMalformed, n, len(p))
 	}
-	names := append(make([]uint64, 0, n), last)
-	for len(names) < n {
+	list = append(list, last)
+	for range n - 1 {
 		var q uint64
 		bit, ok := r.take(1)
 		for ; ok && bit == 1; bit, ok = r.take(1) {
@@ -106,19 +104,11 @@ func parseSorted(p []byte) ([]uint64, error) {
 		if !ok || !whole || q<<k>>k != q || next <= last {
 			return nil, fmt.Errorf("%w: a sorted list that ends or overflows", ErrMalformed)
 		}
-		names, last = append(names, next), next
+		list, last = append(list, next), next
 	}
 	left := 8*len(r.b) - r.at
 	if rest, _ := r.take(min(left, 8)); left >= 8 || rest != 0 {
 		return nil, fmt.Errorf("%w: something behind a sorted list", ErrMalformed)
 	}
-	return names, nil
-}
-
-// sort sorts the index by short name: bucket by bucket, as the buckets themselves are in order.
-func (s *Set) sort() {
-	s.buildIndex()
-	for b := range len(s.starts) - 1 {
-		slices.SortFunc(s.order[s.starts[b]:s.starts[b+1]], func(i, j uint32) int { return cmp.Compare(s.short[i], s.short[j]) })
-	}
+	return list, nil
 }

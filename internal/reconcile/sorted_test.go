@@ -32,7 +32,7 @@ func TestSortedLists(t *testing.T) {
 		for sent := 0; sent < c.n; {
 			n := min(3639, c.n-sent)
 			batch, took := appendSorted(nil, c.n, n, func(i int) uint64 { return names[sent+i] }, n*ShortSize)
-			part, err := parseSorted(batch)
+			part, err := parseSorted(nil, batch)
 			if err != nil || len(part) != took || took == 0 {
 				t.Fatalf("%d names: %d of %d, %v", c.n, len(part), took, err)
 			}
@@ -79,7 +79,7 @@ func TestMalformedSortedLists(t *testing.T) {
 		"a bit more":  {0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1},
 		"an overflow": {0, 0, 2, 255, 255, 255, 255, 255, 255, 255, 255, 0},
 	} {
-		if got, err := parseSorted(batch); !errors.Is(err, ErrMalformed) {
+		if got, err := parseSorted(nil, batch); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
@@ -129,7 +129,7 @@ func FuzzSorted(f *testing.F) {
 	f.Add(batch)
 	f.Add([]byte{0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0xfe})
 	f.Fuzz(func(t *testing.T, batch []byte) {
-		names, err := parseSorted(batch)
+		names, err := parseSorted(nil, batch)
 		if err != nil {
 			return
 		}

@@ -76,15 +76,13 @@ func parseSymbols(from uint64, p []byte) ([]symbol, error) {
 	return symbols, nil
 }
 
-// shorts is a batch of list entries, still encoded: lists of millions of names leave no garbage.
-type shorts []byte
-
-func parseShorts(p []byte) (shorts, error) {
+// parseShorts appends the names of a batch to a list.
+func parseShorts(list []uint64, p []byte) ([]uint64, error) {
 	if len(p) == 0 || len(p)%ShortSize != 0 {
 		return nil, fmt.Errorf("%w: %d bytes of list, entries have %d", ErrMalformed, len(p), ShortSize)
 	}
-	return p, nil
+	for ; len(p) > 0; p = p[ShortSize:] {
+		list = append(list, binary.BigEndian.Uint64(p))
+	}
+	return list, nil
 }
-
-func (s shorts) len() int        { return len(s) / ShortSize }
-func (s shorts) at(i int) uint64 { return binary.BigEndian.Uint64(s[i*ShortSize:]) }
