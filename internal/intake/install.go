@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -178,21 +177,18 @@ func (in *Incoming) small() (names *oid.List, small bool) {
 	if int64(in.Objects()) >= in.store.unpackLimit {
 		return nil, false
 	}
-	names = oid.NewList(in.store.Format)
-	name := make([]byte, in.store.Format.Size())
-	c := in.store.Command(in.ctx, in.alone(),
-		"cat-file", "--batch-all-objects", "--batch-check=%(objectname) %(objectsize)", "--buffer")
-	var total uint64
-	err := c.Lines(func(line []byte) error {
-		digits, text, _ := bytes.Cut(line, []byte(" "))
-		size, err := strconv.ParseUint(string(text), 10, 63)
-		if err = errors.Join(err, in.store.Format.Parse(name, digits)); err == nil {
-			names.Append(name)
-			total += size
-		}
+	names, err := in.Names()
+	if err != nil {
+		return nil, false
+	}
+	total, sizes := int64(0), 0
+	c := in.store.Command(in.ctx, in.alone(), "cat-file", "--batch-all-objects", "--batch-check=%(objectsize)", "--buffer")
+	err = c.Lines(func(line []byte) error {
+		size, err := strconv.ParseInt(string(line), 10, 63)
+		total, sizes = total+size, sizes+1
 		return err
 	})
-	return names, err == nil && total <= maxLooseBytes && names.Len() >= int(in.Objects())
+	return names, err == nil && total <= maxLooseBytes && sizes == names.Len()
 }
 
 // installLoose unpacks the finished pack of the named objects, and moves them into the store.

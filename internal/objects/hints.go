@@ -56,13 +56,9 @@ func (p *planner) walk(ctx context.Context) {
 	c.Records(0, w.record)
 	p.hints, p.bases = w.hints, w.bases
 	if len(p.ends) == 1 {
-		// This order makes better deltas. Several pieces stay in pack order.
-		for _, at := range p.order {
-			if w.left.Has(at) {
-				w.order = append(w.order, at)
-			}
-		}
-		p.order = w.order
+		// This order makes better deltas, and commits come first. Several pieces stay in pack order.
+		rest := slices.DeleteFunc(p.order, func(at uint32) bool { return !w.left.Has(at) })
+		p.order = slices.Concat(w.seen, w.order, rest)
 	}
 }
 
@@ -73,7 +69,8 @@ type treeWalk struct {
 	numbers   map[string]uint32 // of hints.paths
 	pathBytes int
 	left      oid.Bitmap // given and not seen yet
-	order     []uint32   // the given objects as git prints them
+	seen      []uint32   // the given commits as git prints them, newest first
+	order     []uint32   // the other given objects as git prints them
 	bases     []uint32   // positions in list of the first boundary commits, newest first
 	changed   []byte     // the name of the object whose path comes next
 	name      []byte
@@ -95,20 +92,20 @@ func (w *treeWalk) record(text []byte) error {
 	fields := bytes.Fields(text)
 	switch {
 	case len(w.changed) > 0:
-		w.see(w.changed, text)
+		w.see(&w.order, w.changed, text)
 		w.changed = w.changed[:0]
 	case len(fields) == 5 && fields[0][0] == ':':
 		w.changed = append(w.changed, fields[3]...)
 	case len(fields) >= 2:
-		w.see(fields[0], nil)
-		w.see(fields[1], []byte{})
+		w.see(&w.seen, fields[0], nil)
+		w.see(&w.order, fields[1], []byte{})
 		w.addBases(fields[2:])
 	}
 	return nil
 }
 
-// see takes the next object and its path, or nil for a commit.
-func (w *treeWalk) see(digits, path []byte) {
+// see adds the next object to an order, and notes its path; a commit has none, which is nil.
+func (w *treeWalk) see(order *[]uint32, digits, path []byte) {
 	if w.list.Format().Parse(w.name, digits) != nil {
 		return
 	}
@@ -117,7 +114,7 @@ func (w *treeWalk) see(digits, path []byte) {
 		return
 	}
 	w.left.Remove(uint32(i))
-	w.order = append(w.order, uint32(i))
+	*order = append(*order, uint32(i))
 	if path != nil {
 		w.addPath(uint32(i), path)
 	}

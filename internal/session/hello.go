@@ -95,14 +95,17 @@ func (s *session) compare() error {
 	case s.o.Hold != nil && s.peer.Hold:
 		return errors.New("both sides only fetch, so nothing would move: one of them must run git aig-sync")
 	case s.o.Hold == nil && !s.peer.Hold && s.peer.Format != string(s.local.Format()):
-		return fmt.Errorf("our repository has %s objects and the peer's %.20q: only stores of one object format "+
-			"can be made equal", s.local.Format(), s.peer.Format)
+		return s.otherFormat(s.local.Format())
 	case !ours.Gives() && !theirs.Gives():
 		return errors.New("both sides only pull, so nothing would move: one of them must leave out --pull")
 	case !ours.Receives() && !theirs.Receives():
 		return errors.New("both sides only push, so nothing would move: one of them must leave out --push")
 	}
 	return s.checkObjects()
+}
+
+func (s *session) otherFormat(ours oid.Format) error {
+	return fmt.Errorf("our repository has %s objects and the peer's %.20q: only stores of one object format can be made equal", ours, s.peer.Format)
 }
 
 // quoteContext quotes a context for a message: both sides may see both words, since they know whom they talk to.
@@ -132,8 +135,7 @@ func (s *session) hold(ctx context.Context) (goesOn bool, err error) {
 		return false, s.write(wire.TypeLeave)
 	}
 	if ours := s.o.Store.Format; ours != format {
-		return false, fmt.Errorf("our repository has %s objects and the peer's %s: only stores of one object format "+
-			"can be made equal", ours, format)
+		return false, s.otherFormat(ours)
 	}
 	if err := s.checkObjects(); err != nil {
 		return false, err

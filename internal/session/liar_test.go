@@ -166,7 +166,7 @@ func (l *liar) find(theirs int, names []string) wire.Common {
 		}
 	}
 	missing := x.Mine()
-	s := session{o: Options{Secret: l.conn.SessionID()}, common: len(names) - len(missing)}
+	s := session{key: l.key, common: len(names) - len(missing)}
 	s.digest = set.CommonDigest(missing, func(i uint32) []byte { return list.At(int(i)) })
 	return s.saidCommon(l.conn.Server)
 }
@@ -309,7 +309,7 @@ func (v *victims) hear(t *testing.T, lie tale, server bool, timeout time.Duratio
 		o.Direction = lie.direction
 	}
 	l := &liar{t: t, conn: theirs, in: wire.NewReader(theirs), out: wire.NewWriter(theirs)}
-	l.key = (&session{o: Options{Secret: theirs.SessionID()}}).key()
+	l.key = newKey(theirs.SessionID())
 	told := make(chan struct{})
 	over := make(chan struct{})
 	go func() {

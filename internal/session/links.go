@@ -231,14 +231,13 @@ func (l *linkCheck) lookAtOurs(ctx context.Context) error {
 
 // sorter returns a visitor of links that turns each into a claim.
 func (l *linkCheck) sorter(tell func(from int, c claim) error) func(from int, target []byte, kind links.Kind) error {
-	key := l.s.key()
 	return func(from int, target []byte, kind links.Kind) error {
 		if place, announced := l.s.want.place(target); announced {
 			return tell(from, claim{coming, uint64(place), kind})
 		} else if at, found := l.s.local.Search(target); found {
 			return tell(from, claim{ours, uint64(at), kind})
 		}
-		return tell(from, claim{nowhere, key.Short(target), kind})
+		return tell(from, claim{nowhere, l.s.key.Short(target), kind})
 	}
 }
 

@@ -28,15 +28,15 @@ type negotiation struct {
 	changed chan struct{} // holds a token when something has been received
 }
 
-// key returns the key of this conversation's short names.
-func (s *session) key() reconcile.Key {
-	sum := sha256.Sum256(append([]byte("aig short names\x00"), s.o.Secret...))
+// newKey returns the key of a conversation's short names.
+func newKey(secret []byte) reconcile.Key {
+	sum := sha256.Sum256(append([]byte("aig short names\x00"), secret...))
 	return reconcile.Key(sum[:16])
 }
 
 // newNegotiation prepares the set of our names, which needs nothing from the peer but its share in the key.
 func newNegotiation(s *session) *negotiation {
-	set := reconcile.NewSet(s.key(), s.local.Format().Size(), s.local.Chunks()...)
+	set := reconcile.NewSet(s.key, s.local.Format().Size(), s.local.Chunks()...)
 	return &negotiation{s: s, set: set, changed: make(chan struct{}, 1)}
 }
 
@@ -128,12 +128,11 @@ func (n *negotiation) conclude() error {
 	if err != nil {
 		return err
 	}
-	s.want, err = newWanted(s.key(), s.local.Format(), theirs)
+	s.want, err = newWanted(s.key, s.local.Format(), theirs)
 	return err
 }
 
 // saidCommon returns what a side says that both hold. It reveals two names that happen to have the same short name.
 func (s *session) saidCommon(server bool) wire.Common {
-	key := s.key()
-	return wire.Common{Objects: uint64(s.common), Digest: key.Seal(server, uint64(s.common), s.digest)}
+	return wire.Common{Objects: uint64(s.common), Digest: s.key.Seal(server, uint64(s.common), s.digest)}
 }

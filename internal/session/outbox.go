@@ -100,9 +100,8 @@ func (b *outbox) offer(ctx context.Context) ([]uint32, error) {
 	offered := oid.NewBitmap(s.local.Len(), give)
 	kept := slices.DeleteFunc(slices.Clone(s.give), offered.Has)
 	b.kept = len(kept)
-	key := s.key()
 	return give, b.leave(wire.TypeKept, kept, 8, func(body, name []byte) []byte {
-		return binary.BigEndian.AppendUint64(body, key.Short(name))
+		return binary.BigEndian.AppendUint64(body, s.key.Short(name))
 	})
 }
 

@@ -17,8 +17,7 @@ import (
 // partialHash returns the hash by which two sides find out whether they have the same beginning of a pack. It is keyed, so that
 // a peer that can't make the pack learns nothing.
 func (s *session) partialHash() hash.Hash {
-	key := s.key()
-	return hmac.New(sha256.New, key[:])
+	return hmac.New(sha256.New, s.key[:])
 }
 
 // tellPartials tells the peer which beginnings of its packs we hold from earlier runs that were cut.
@@ -50,8 +49,7 @@ func (b *inbox) tellPartials() error {
 			continue
 		}
 		b.partials[string(object)] = p
-		key := b.s.key()
-		held := wire.Partial{Object: key.Short(object), Bytes: uint64(p.Size), Sum: [sha256.Size]byte(sum.Sum(nil))}
+		held := wire.Partial{Object: b.s.key.Short(object), Bytes: uint64(p.Size), Sum: [sha256.Size]byte(sum.Sum(nil))}
 		body = wire.Append(body, held)
 	}
 	if len(body) == 0 {
@@ -129,8 +127,7 @@ func (b *outbox) begin(ctx context.Context, piece objects.Piece) (*packFrames, e
 		return nil, ctx.Err()
 	}
 	w.object = b.s.local.At(int(piece.Index[0]))
-	key := b.s.key()
-	short := key.Short(w.object)
+	short := b.s.key.Short(w.object)
 	w.held = b.partials[short]
 	delete(b.partials, short)
 	w.left, w.sum = w.held.Bytes, b.s.partialHash()

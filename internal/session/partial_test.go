@@ -304,9 +304,8 @@ func TestPartialsAreClosed(t *testing.T) {
 		},
 	} {
 		s := &session{o: Options{Store: v.store}, local: v.list}
-		key := s.key()
 		var err error
-		if s.want, err = newWanted(key, oid.SHA1, []uint64{key.Short(name)}); err != nil {
+		if s.want, err = newWanted(s.key, oid.SHA1, []uint64{s.key.Short(name)}); err != nil {
 			t.Fatal(err)
 		}
 		b := newInbox(s, nil)

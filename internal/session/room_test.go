@@ -26,7 +26,7 @@ func (noRoom) CloseWrite() error { return nil }
 func TestMuchToTellAndNoRoom(t *testing.T) {
 	const common, only = 24_000, 3_000 // only: those that one side alone has, for each side
 	secret := []byte("of a test")
-	key := (&session{o: Options{Secret: secret}}).key()
+	key := newKey(secret)
 	random := rand.NewChaCha8([32]byte{})
 	ours, theirs := oid.NewList(oid.SHA1), oid.NewList(oid.SHA1)
 	for i := range uint32(common + 2*only) {

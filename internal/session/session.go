@@ -91,6 +91,7 @@ type session struct {
 	in   *wire.Reader
 	out  *wire.Writer
 
+	key   reconcile.Key // of short names
 	local *oid.List
 	peer  wire.Hello
 
@@ -121,7 +122,7 @@ func Run(ctx context.Context, pipe Pipe, o Options) (*Result, error) {
 	// Our own context outlives the caller's until the peer has been told.
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(outer))
 	s := &session{
-		o: o, pipe: pipe, ctx: ctx, cancel: cancel, outer: outer,
+		o: o, pipe: pipe, key: newKey(o.Secret), ctx: ctx, cancel: cancel, outer: outer,
 		in: wire.NewReader(&timed{pipe, o.Timeout}), out: wire.NewWriter(pipe),
 		controls: make(chan wire.Frame, maxControls), parted: make(chan struct{}),
 	}

@@ -44,8 +44,8 @@ func TestVectorsOfTheProtocol(t *testing.T) {
 	for i := range byte(32) {
 		id = append(id, i)
 	}
-	s := &session{o: Options{Secret: id}}
-	key := s.key()
+	s := &session{key: newKey(id)}
+	key := s.key
 	mustHold("key    " + hex.EncodeToString(key[:]))
 	tree, err := hex.DecodeString("4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 	if err != nil {
