@@ -72,10 +72,10 @@ test_expect_success 'Alice, Bob and a switchboard' '
 '
 
 test_expect_success 'a code pairs them, and they synchronise at once' '
-	outside alice | grep -v "  ./config$" >alice.before && pair &&
+	outside alice | grep -v "  ./config$" >alice.before && pair -v &&
 	same_stores && tail -n 1 alice.out | grep -x "\." && tail -n 1 bob.out | grep -x "\." &&
 	grep -x "[0-9a-f]\{5,\}-[0-9]\{3\}-[0-9]\{4\}" code &&
-	grep -x "waiting for bob …" alice.err &&
+	grep -x "waiting for bob …" alice.err && grep -x "SSH handshake with the peer" alice.err &&
 	grep -F "paired with bob ($(fingerprint bob)): from now on, git aig-sync bob" alice.err &&
 	grep -F "paired with alice ($(fingerprint alice), \"Alice \\\"A\\\"\"): from now on, git aig-sync alice" bob.err &&
 	outside alice | grep -v "  ./config$" >alice.after && test_cmp alice.before alice.after

@@ -18,7 +18,6 @@ import (
 	"aig/internal/intake"
 	"aig/internal/pairing"
 	"aig/internal/ref"
-	"aig/internal/screen"
 	"aig/internal/tunnel"
 )
 
@@ -35,7 +34,7 @@ type PairOptions struct {
 // Pair makes the peer a remote, by a code that one of the two reads out to the other, and then synchronises with it over the
 // same connection.
 func Pair(ctx context.Context, c Config, o PairOptions) error {
-	p := &pairer{PairOptions: o, run: &run{Config: c, screen: screen.New(c.Stderr)}}
+	p := &pairer{PairOptions: o, run: newRun(c)}
 	p.remote = &remoteConfig{git: p.Git, name: o.Name, global: o.Global}
 	if err := p.prepare(ctx); err != nil {
 		return err

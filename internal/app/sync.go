@@ -33,8 +33,8 @@ func Sync(ctx context.Context, c Config) error {
 	if err := c.completeSync(ctx, remote); err != nil {
 		return err
 	}
-	s := &run{Config: c, remote: remote, screen: screen.New(c.Stderr)}
-	s.status.Tell = s.tellPhase
+	s := newRun(c)
+	s.remote = remote
 	if s.store, err = intake.Open(ctx, c.Git); err != nil {
 		return err
 	}
@@ -131,6 +131,12 @@ type run struct {
 	told    func() ([]ref.Ref, error)
 	changed func() (int, error) // files with uncommitted changes
 	stop    func()              // wipes the progress line
+}
+
+func newRun(c Config) *run {
+	s := &run{Config: c, screen: screen.New(c.Stderr)}
+	s.status.Tell = s.tellPhase
+	return s
 }
 
 // arrived starts what needs a peer to have come, but not its key: the store is listed during the handshake's round trips.

@@ -70,6 +70,20 @@ func (r *Repo) Commit(file, content string) string {
 	return r.Git("rev-parse", "HEAD")
 }
 
+// TreeBomb writes a few small trees that stand for 10^10 paths, and returns the name of the outermost.
+func (r *Repo) TreeBomb() string {
+	r.t.Helper()
+	object, mode, kind := r.GitIn("x", "hash-object", "-w", "--stdin"), "100644", "blob"
+	for range 10 {
+		var tree strings.Builder
+		for i := range 10 {
+			fmt.Fprintf(&tree, "%s %s %s\t%s%d\n", mode, kind, object, strings.Repeat("n", 60), i)
+		}
+		object, mode, kind = r.GitIn(tree.String(), "mktree"), "040000", "tree"
+	}
+	return object
+}
+
 // Blobs stores n blobs that nothing points to, and returns their names.
 func (r *Repo) Blobs(prefix string, n int) []string {
 	r.t.Helper()

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,7 +47,7 @@ func (in *Incoming) installPack() error {
 	packDir := filepath.Join(in.store.ObjectDir, "pack")
 	if moveDir(filepath.Dir(in.pack), packDir) {
 		_, err := os.Lstat(filepath.Join(packDir, filepath.Base(in.pack)+".idx")) // it may have been swept
-		return errors.Join(err, syncDir(in.store.ObjectDir))
+		return cmp.Or(err, syncDir(in.store.ObjectDir))
 	}
 	moved, err := in.movePack(packDir)
 	if err != nil {
@@ -130,7 +131,7 @@ func copyNew(from, to string) (isNew bool, err error) {
 	}
 	defer os.Remove(beside.Name())
 	_, err = io.Copy(beside, file)
-	if err = errors.Join(err, beside.Chmod(info.Mode()), beside.Sync(), beside.Close()); err != nil {
+	if err = cmp.Or(err, beside.Chmod(info.Mode()), beside.Sync(), beside.Close()); err != nil {
 		return false, err
 	}
 	return moveNew(beside.Name(), to)
@@ -235,7 +236,7 @@ func moveLoose(from, to string) error {
 	files, err := os.ReadDir(from)
 	for _, file := range files {
 		_, moveErr := moveNew(filepath.Join(from, file.Name()), filepath.Join(to, file.Name()))
-		err = errors.Join(err, moveErr)
+		err = cmp.Or(err, moveErr)
 	}
 	return err
 }

@@ -49,8 +49,8 @@ const maxLogMemory = 256 << 20
 func (p *planner) walk(ctx context.Context) {
 	w := newTreeWalk(p)
 	// --no-walk visits no commit but the given ones, the newest first.
-	c := p.repo.Command(ctx, nil, "log", "--no-walk", "--stdin", "--first-parent", "-m", "--raw", "-r", "-t", "-z",
-		"--no-abbrev", "--no-renames", "--no-relative", "--no-show-signature", "--format=%H %T %P")
+	c := p.repo.Command(ctx, nil, "log", "--no-walk", "--stdin", "--diff-merges=first-parent", "--raw", "-r", "-t", "-z", "--root",
+		"--no-abbrev", "--no-renames", "--no-relative", "--no-color", "--no-show-signature", "--format=%H %T %P")
 	c.Stdin = git.NameLines(oid.Selection{List: p.list, Index: p.commits}, 0)
 	c.LimitMemory(maxLogMemory)
 	c.Records(0, w.record)

@@ -119,6 +119,17 @@ func TestHintsOfOddStore(t *testing.T) {
 	passes(t, from, to, defaultLimits)
 }
 
+// Trees that stand for more paths than git can list give as many hints as it has listed in bounded memory, and everything is given.
+func TestHintsOfTreeBomb(t *testing.T) {
+	from, to := gittest.New(t), gittest.New(t)
+	base := from.Commit("file", "content\n")
+	to.Git("fetch", "-q", from.Dir, base)
+	from.Git("update-ref", "HEAD", from.Git("commit-tree", "-m", "bomb", "-p", base, from.TreeBomb()))
+	if pieces := passes(t, from, to, defaultLimits); len(pieces) != 1 {
+		t.Errorf("%d pieces", len(pieces))
+	}
+}
+
 // A partial clone gives what it has, with hints, and fetches nothing; a shallow one too.
 func TestPartialAndShallowStoresHaveHints(t *testing.T) {
 	t.Parallel()

@@ -26,6 +26,8 @@ func (m Mode) String() string {
 	return "list"
 }
 
+var errSymbols = fmt.Errorf("%w: symbols where the list is due", ErrContradiction)
+
 // ErrUndecodable says that the peer has sent as many symbols as it may, and that they don't decode.
 var ErrUndecodable = errors.New("the peer's symbols don't decode")
 
@@ -201,8 +203,11 @@ func (x *Exchange) Receive(mode Mode, batch []byte) error {
 }
 
 func (x *Exchange) receive(mode Mode, batch []byte) error {
-	if mode != x.mode && (mode != Sorted || x.mode != List) {
-		return fmt.Errorf("%w: %s from the peer where %s are due", ErrContradiction, mode, x.mode)
+	switch {
+	case mode == Symbols && x.mode == List:
+		return errSymbols
+	case mode != Symbols && x.mode == Symbols:
+		return fmt.Errorf("%w: a list where symbols are due", ErrContradiction)
 	}
 	if mode != Symbols {
 		parse := parseShorts
@@ -229,7 +234,7 @@ func (x *Exchange) receive(mode Mode, batch []byte) error {
 
 func (x *Exchange) receiveSymbol(s symbol) error {
 	if x.mode != Symbols {
-		return fmt.Errorf("%w: symbols where the list is due", ErrContradiction)
+		return errSymbols
 	}
 	i := x.received
 	if i >= x.limit {

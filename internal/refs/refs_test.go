@@ -605,14 +605,7 @@ func TestTouched(t *testing.T) {
 func TestTouchedOfTreeBomb(t *testing.T) {
 	r := gittest.New(t, "-b", "main")
 	r.Commit("file", "content\n")
-	object, mode, kind := r.GitIn("x", "hash-object", "-w", "--stdin"), "100644", "blob"
-	for range 10 {
-		var tree strings.Builder
-		for i := range 10 {
-			fmt.Fprintf(&tree, "%s %s %s\t%s%d\n", mode, kind, object, strings.Repeat("n", 60), i)
-		}
-		object, mode, kind = r.GitIn(tree.String(), "mktree"), "040000", "tree"
-	}
+	object := r.TreeBomb()
 	for _, parent := range [][]string{{"-p", "HEAD"}, nil} {
 		theirs := r.Git(append([]string{"commit-tree", "-m", "bomb", object}, parent...)...)
 		if parent == nil {

@@ -1,6 +1,7 @@
 package refs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -217,7 +218,7 @@ func sift(ctx context.Context, names []string, try func([]string) error, bad fun
 			}
 			if len(names) > 1 {
 				half := len(names) / 2
-				return errors.Join(part(names[:half]), part(names[half:]))
+				return cmp.Or(part(names[:half]), part(names[half:]))
 			}
 		}
 		for _, name := range names {

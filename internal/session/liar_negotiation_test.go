@@ -36,7 +36,7 @@ func TestTortureLiarsLists(t *testing.T) {
 		{name: "symbols where the list is due", tell: func(l *liar) {
 			l.hello(3)
 			l.say(wire.TypeSymbols, make([]byte, counted))
-		}, want: "symbols from the peer where list are due"},
+		}, want: "symbols where the list is due"},
 		{name: "an empty list", tell: func(l *liar) {
 			l.hello(3)
 			l.say(wire.TypeList)
@@ -112,7 +112,7 @@ func TestTortureLiarsLists(t *testing.T) {
 		{name: "symbols in the exchange", tell: func(l *liar) {
 			l.common()
 			l.say(wire.TypeSymbols, make([]byte, counted))
-		}, want: "symbols from the peer where list are due"},
+		}, want: "symbols where the list is due"},
 	})
 }
 
@@ -132,7 +132,7 @@ func TestTortureLiarsSymbols(t *testing.T) {
 		{name: "a list where symbols are due", tell: func(l *liar) {
 			l.hello(objects)
 			l.say(wire.TypeList, make([]byte, 8))
-		}, want: "list from the peer where symbols are due"},
+		}, want: "a list where symbols are due"},
 		{name: "no symbol", tell: func(l *liar) {
 			l.hello(objects)
 			l.say(wire.TypeSymbols)
@@ -174,7 +174,7 @@ func TestTortureLiarsSymbols(t *testing.T) {
 			s[0] ^= 1
 			l.say(wire.TypeSymbols, s)
 			l.say(wire.TypeSymbols, make([]byte, plain))
-		}, want: "symbols from the peer where list are due"},
+		}, want: "symbols where the list is due"},
 		{name: "a pack in the negotiation", tell: func(l *liar) {
 			l.hello(objects)
 			l.say(wire.TypePack, []byte("PACK"))
