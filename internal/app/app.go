@@ -26,7 +26,7 @@ type Config struct {
 	Trust     []string      // fingerprints; nil means as configured
 	Context   string        // a word on which both sides must agree; "" means as configured
 	Wait      time.Duration // for the peer to come; 0 means as configured, below 0 without end
-	Timeout   time.Duration // how long nothing may come from it then
+	Timeout   time.Duration // how long it may be silent once it has come
 
 	request []string // environment that tells a paired remote's transport what to ask a switchboard for
 

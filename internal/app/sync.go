@@ -38,11 +38,7 @@ func Sync(ctx context.Context, c Config) error {
 	if s.store, err = intake.Open(ctx, c.Git); err != nil {
 		return err
 	}
-	s.status.Phase("making a snapshot of uncommitted work")
-	stop := s.startProgress(&s.status)
-	err = s.takeSnapshot(ctx)
-	stop()
-	if err != nil {
+	if err = s.takeSnapshot(ctx); err != nil {
 		return err
 	}
 	s.status.Phase("waiting for the peer to come")
@@ -84,6 +80,8 @@ func (s *run) takeSnapshot(ctx context.Context) error {
 	if err != nil || !wanted {
 		return err
 	}
+	s.status.Phase("making a snapshot of uncommitted work")
+	defer s.startProgress(&s.status)()
 	if s.snapshot, err = snapshot.Take(ctx, s.store.Repo); err == nil && s.snapshot != "" {
 		fmt.Fprintf(s.screen, "snapshot: your uncommitted work is in %s\n", s.snapshot)
 	}

@@ -61,6 +61,8 @@ func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Ch
 		"LC_ALL=C",
 		// No child may ask anything: standard input and the terminal belong to the transport.
 		"GIT_TERMINAL_PROMPT=0",
+		// Nobody waits for a single line, so git needn't write each by itself.
+		"GIT_FLUSH=0",
 		// Nothing but objects is written; git must not refresh an index in passing either.
 		"GIT_OPTIONAL_LOCKS=0",
 	), append(g.Trace.Env(), extraEnv...)...)

@@ -52,7 +52,8 @@ func Open(ctx context.Context, g Git) (*Repo, error) {
 	return r, err
 }
 
-// Alternates returns the object directories that the store borrows from, directly or through another. It asks git once.
+// Alternates returns the object directories that the store borrows from, directly or through another. It asks git once, in the first
+// caller's context.
 func (r *Repo) Alternates(ctx context.Context) ([]string, error) {
 	r.once.Do(func() {
 		r.err = r.Command(ctx, nil, "count-objects", "-v").Lines(func(line []byte) error {

@@ -3,6 +3,8 @@ package objects
 import (
 	"bytes"
 	"context"
+	"errors"
+	"os"
 	"slices"
 
 	"aig/internal/git"
@@ -38,8 +40,11 @@ func (h *hints) of(at uint32) (path string, known bool) {
 	return "", false
 }
 
-// maxLogMemory bounds git log, in bytes: a few kilobytes of trees can stand for any number of changed paths, which it holds all at once.
-const maxLogMemory = 256 << 20
+// A few kilobytes of trees can stand for any number of changed paths, of which git log holds those of one commit at once.
+const (
+	maxLogMemory = 256 << 20 // of git log
+	maxLogBytes  = 256 << 20 // of what it prints
+)
 
 // walk asks git for the paths that each given commit changes against its first parent, for hints, and makes the first boundary commits
 // the preferred bases: parents of given commits that the peer has. git then makes deltas against what is in their trees. A shallow or
@@ -50,7 +55,8 @@ func (p *planner) walk(ctx context.Context) {
 	w := newTreeWalk(p)
 	// --no-walk visits no commit but the given ones, the newest first.
 	c := p.repo.Command(ctx, nil, "log", "--no-walk", "--stdin", "--diff-merges=first-parent", "--raw", "-r", "-t", "-z", "--root",
-		"--no-abbrev", "--no-renames", "--no-relative", "--no-color", "--no-show-signature", "--format=%H %T %P")
+		"--no-abbrev", "--no-renames", "--no-relative", "--no-color", "--no-mailmap", "--no-show-signature",
+		"--ignore-submodules=all", "-O"+os.DevNull, "--format=%H %T %P")
 	c.Stdin = git.NameLines(oid.Selection{List: p.list, Index: p.commits}, 0)
 	c.LimitMemory(maxLogMemory)
 	c.Records(0, w.record)
@@ -73,6 +79,7 @@ type treeWalk struct {
 	order     []uint32   // the other given objects as git prints them
 	bases     []uint32   // positions in list of the first boundary commits, newest first
 	changed   []byte     // the name of the object whose path comes next
+	room      int        // for more of what git prints, in bytes
 	name      []byte
 }
 
@@ -82,6 +89,7 @@ func newTreeWalk(p *planner) *treeWalk {
 		hints:   &hints{give: p.give, path: make([]uint32, len(p.give)), paths: []string{""}},
 		numbers: make(map[string]uint32),
 		left:    slices.Clone(p.given),
+		room:    maxLogBytes,
 		name:    make([]byte, p.list.Format().Size()),
 	}
 }
@@ -89,6 +97,9 @@ func newTreeWalk(p *planner) *treeWalk {
 // record takes "<commit> <tree> <parent>...", or for each changed path "\n:<mode> <mode> <old> <new> <letter>", only the first of a
 // commit with the line feed, and the path.
 func (w *treeWalk) record(text []byte) error {
+	if w.room -= len(text); w.room < 0 {
+		return errors.New("more paths have changed than are of use")
+	}
 	fields := bytes.Fields(text)
 	switch {
 	case len(w.changed) > 0:

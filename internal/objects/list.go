@@ -39,7 +39,7 @@ func List(ctx context.Context, repo *git.Repo) (*oid.List, error) {
 	if err != nil {
 		return nil, err
 	}
-	dirs := append(alternates, repo.ObjectDir)
+	dirs := append([]string{repo.ObjectDir}, alternates...)
 	for range maxListings {
 		before, err := look(dirs)
 		if err != nil {

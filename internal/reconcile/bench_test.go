@@ -60,7 +60,7 @@ func BenchmarkDecode(b *testing.B) {
 				remote = append(remote, p.b.encode(blockAt(k))...)
 			}
 			for b.Loop() {
-				dec := &decoder{set: p.a}
+				dec := &decoder{key: &p.a.key}
 				for _, cells := range own {
 					dec.extend(slices.Clone(cells))
 				}

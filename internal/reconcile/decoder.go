@@ -20,7 +20,7 @@ var ErrContradiction = errors.New("the peer's set contradicts itself")
 // What remains is the same on both sides after the same number of symbols, since XOR has no sign. So both sides need the same
 // number of symbols, and recover the same elements; only "ours" and "theirs" are swapped.
 type decoder struct {
-	set *Set
+	key *Key
 
 	blocks   [][]cell // what remains, block by block
 	received uint64   // symbols that have come from the peer
@@ -37,7 +37,7 @@ type decoder struct {
 func (d *decoder) extend(cells []cell) {
 	b := blockAt(len(d.blocks))
 	for _, short := range d.found {
-		encodeInto(cells, &d.set.key, b, short)
+		encodeInto(cells, d.key, b, short)
 	}
 	d.blocks = append(d.blocks, cells)
 }
@@ -123,7 +123,7 @@ func (d *decoder) single() (cell, bool) {
 
 // isSingle reports whether one element is left in a cell.
 func (d *decoder) isSingle(c cell) bool {
-	return !c.isZero() && d.set.key.check(c.sum) == c.check
+	return !c.isZero() && d.key.check(c.sum) == c.check
 }
 
 // remove removes an element from all symbols that it belongs to, including those that the peer has yet to send.

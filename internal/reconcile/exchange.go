@@ -19,15 +19,6 @@ const (
 	Sorted
 )
 
-func (m Mode) String() string {
-	if m == Symbols {
-		return "symbols"
-	}
-	return "list"
-}
-
-var errSymbols = fmt.Errorf("%w: symbols where the list is due", ErrContradiction)
-
 // ErrUndecodable says that the peer has sent as many symbols as it may, and that they don't decode.
 var ErrUndecodable = errors.New("the peer's symbols don't decode")
 
@@ -57,10 +48,9 @@ type Exchange struct {
 	window    uint64   // how many symbols may have been sent in all
 	own       [][]cell // our symbols by block, nil once the block is sent
 
-	list         []uint64 // the short names that have come of the peer's list
-	ordered      []uint64 // our own short names in the order in which they are sent as a list, once Mode is List
-	listReceived int
-	listSent     int
+	list     []uint64 // the short names that have come of the peer's list
+	ordered  []uint64 // our own short names in the order in which they are sent as a list, once Mode is List
+	listSent int
 
 	done   bool // the difference is known
 	mine   []uint32
@@ -77,7 +67,7 @@ func NewExchange(set *Set, peerLen int, sorted bool) *Exchange {
 		set:       set,
 		peerLen:   peerLen,
 		sorted:    sorted,
-		decoder:   decoder{set: set},
+		decoder:   decoder{key: &set.key},
 		estimator: estimator{delta: int64(set.Len()) - int64(peerLen)},
 		limit:     FirstBlock,
 		window:    FirstBlock,
@@ -104,11 +94,10 @@ func (x *Exchange) changeToList() error {
 
 // receiveList takes the peer's list with what has come last, and finds the difference once it is complete.
 func (x *Exchange) receiveList(list []uint64) error {
-	x.listReceived += len(list) - len(x.list)
-	if x.list = list; x.listReceived > x.peerLen {
+	if x.list = list; x.done || len(list) > x.peerLen {
 		return fmt.Errorf("%w: a list longer than the %d names announced", ErrContradiction, x.peerLen)
 	}
-	if x.listReceived < x.peerLen {
+	if len(list) < x.peerLen {
 		return nil
 	}
 	if !sortDistinct(x.list) {
@@ -155,16 +144,19 @@ func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 		return dst, x.mode, 0
 	}
 	if x.symbolCredit() == 0 {
+		mode, next := List, x.ordered[x.listSent:]
 		if x.sorted {
-			dst, n = appendSorted(dst, x.set.Len(), n, func(i int) uint64 { return x.ordered[x.listSent+i] }, n*ShortSize)
-			x.listSent += n
-			return dst, Sorted, n
+			mode = Sorted
+			dst, n = appendSorted(dst, x.set.Len(), n, func(i int) uint64 { return next[i] }, n*ShortSize)
+		} else {
+			for _, short := range next[:n] {
+				dst = binary.BigEndian.AppendUint64(dst, short)
+			}
 		}
-		for i := range n {
-			dst = binary.BigEndian.AppendUint64(dst, x.ordered[x.listSent+i])
+		if x.listSent += n; x.listSent == x.set.Len() {
+			x.ordered = nil
 		}
-		x.listSent += n
-		return dst, List, n
+		return dst, mode, n
 	}
 	for range n {
 		x.make(x.sent)
@@ -203,13 +195,10 @@ func (x *Exchange) Receive(mode Mode, batch []byte) error {
 }
 
 func (x *Exchange) receive(mode Mode, batch []byte) error {
-	switch {
-	case mode == Symbols && x.mode == List:
-		return errSymbols
-	case mode != Symbols && x.mode == Symbols:
-		return fmt.Errorf("%w: a list where symbols are due", ErrContradiction)
-	}
 	if mode != Symbols {
+		if x.mode == Symbols {
+			return fmt.Errorf("%w: a list where symbols are due", ErrContradiction)
+		}
 		parse := parseShorts
 		if mode == Sorted {
 			parse = parseSorted
@@ -234,7 +223,7 @@ func (x *Exchange) receive(mode Mode, batch []byte) error {
 
 func (x *Exchange) receiveSymbol(s symbol) error {
 	if x.mode != Symbols {
-		return errSymbols
+		return fmt.Errorf("%w: symbols where the list is due", ErrContradiction)
 	}
 	i := x.received
 	if i >= x.limit {

@@ -107,7 +107,7 @@ func TestSurplus(t *testing.T) {
 	}
 }
 
-// A list takes 8 bytes of memory for each name that only the peer has, and hardly more to find out, and makes no garbage.
+// A list takes 8 bytes of memory for each of the peer's names, little more to compare them, and makes no garbage.
 func TestListMemory(t *testing.T) {
 	const n = 1 << 20
 	x := NewExchange(NewSet(Key{}, 20), n, false)

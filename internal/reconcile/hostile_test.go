@@ -137,7 +137,7 @@ func TestHostileLists(t *testing.T) {
 		{"too long", 2, List, []uint64{1, 2, 3}, ErrContradiction},
 		{"one of ours twice", 3, List, []uint64{ours(1), 5, ours(1)}, ErrContradiction},
 		{"one of theirs twice", 3, List, []uint64{5, ours(1), 5}, ErrContradiction},
-		{"symbols", 2, Symbols, []uint64{1, 2}, ErrContradiction},
+		{"symbols", 2, Symbols, make([]uint64, 9), ErrContradiction}, // four of them
 		{"empty batch", 2, List, nil, ErrMalformed},
 	} {
 		x := NewExchange(own, c.peerLen, false)

@@ -165,7 +165,7 @@ func needed(r *rand.Rand, d int) uint64 {
 		s.short[i] = r.Uint64() // a short name is as good as random
 		encodeInto(s.first.cells[:], &s.key, blockAt(0), s.short[i])
 	}
-	dec := &decoder{set: s}
+	dec := &decoder{key: &s.key}
 	for dec.needed == 0 {
 		if dec.received == 0 || blockAt(len(dec.blocks)-1).high == dec.received {
 			dec.extend(s.encode(blockAt(len(dec.blocks))))
@@ -192,7 +192,6 @@ type Stats struct {
 	Needed         int // symbols after which the difference was known, 0 if it isn't
 	Estimate       int // of the difference, 0 before the end of the first block
 	ListSent       int // entries
-	ListReceived   int
 }
 
 // Stats returns the cost of the exchange so far.
@@ -202,6 +201,6 @@ func (x *Exchange) Stats() Stats {
 		Received: int(x.received),
 		Needed:   int(x.decoder.needed),
 		Estimate: int(x.estimate),
-		ListSent: x.listSent, ListReceived: x.listReceived,
+		ListSent: x.listSent,
 	}
 }

@@ -167,7 +167,7 @@ func makeVectors(t *testing.T) vectors {
 		a, b := vectorSet(key, c.FirstA, c.CountA, c.NameSize), vectorSet(key, c.FirstB, c.CountB, c.NameSize)
 		x, y := (&pair{a: a, b: b}).exchanges(t)
 		pipe{}.run(t, x, y)
-		c.Key, c.Mode = hex.EncodeToString(key[:]), x.mode.String()
+		c.Key, c.Mode = hex.EncodeToString(key[:]), map[Mode]string{Symbols: "symbols", List: "list"}[x.mode]
 		c.Estimate, c.Limit, c.Needed = x.estimate, x.limit, x.decoder.needed
 		c.OnlyA, c.OnlyB = len(x.Mine()), len(x.Theirs())
 		c.CommonDigest = hex64(a.CommonDigest(x.Mine(), func(i uint32) []byte { return vectorName(c.FirstA+int(i), c.NameSize) }))

@@ -56,9 +56,6 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 			p.Close()
 		}
 	}()
-	if s.want.left > 0 {
-		ex.inbox.workers.Go(func() { ex.inbox.links.lookAtOurs(s.outer) }) // while the peer packs; the first check returns an error
-	}
 	err := s.both(ctx, func(ctx context.Context) error {
 		telling.Wait()
 		if err := ex.inbox.tellPartials(); err != nil {

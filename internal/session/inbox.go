@@ -82,7 +82,10 @@ func (b *inbox) open(ctx context.Context) error {
 		<-b.slots
 		return own("taking in a pack", err)
 	}
-	b.current, b.begun = in, true
+	if b.current = in; !b.begun {
+		b.begun = true
+		b.workers.Go(func() { b.links.lookAtOurs(b.s.outer) }) // while the pack comes; the first check returns its error
+	}
 	return nil
 }
 
