@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -80,7 +81,8 @@ func TestFileNamesInjectNothing(t *testing.T) {
 	}
 }
 
-// A path with a line end is no hint even though git log prints it as it is, and the total length of all paths is bounded.
+// A path with a line end is no hint even though git log prints it as it is, and the total lengths of all paths and of what git prints
+// are bounded.
 func TestHintsAreBounded(t *testing.T) {
 	for path, good := range map[string]bool{
 		"": true, "dir/file": true, "caf\xe9": true, "a\nb": false, "a\rb": false, "a\x00b": false,
@@ -93,11 +95,20 @@ func TestHintsAreBounded(t *testing.T) {
 		}
 	}
 	w := newTreeWalk(&planner{list: oid.NewList(oid.SHA1), give: []uint32{7}})
+	digits := bytes.Repeat([]byte("1"), 1<<16)
 	for i := range maxPathBytes/200 + 10 {
 		w.addPath(7, fmt.Appendf(nil, "%0200d", i))
 	}
 	if n := len(w.hints.paths); n > maxPathBytes/200+1 {
 		t.Errorf("%d paths", n)
+	}
+	for range maxLogBytes / len(digits) {
+		if err := w.record(digits); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if w.record(digits) == nil {
+		t.Error("what git prints has no bound")
 	}
 }
 
