@@ -47,7 +47,7 @@ func FuzzHints(f *testing.F) {
 	give, commits := []uint32{1, 2, 3, 4, 5, 6}, []uint32{1, 2}
 	f.Fuzz(func(t *testing.T, said []byte) {
 		p := &planner{list: list, give: give, given: oid.NewBitmap(list.Len(), give), commits: commits, ends: []int{len(give)}}
-		w := newTreeWalk(p)
+		w := newLogReader(p)
 		for record := range bytes.SplitSeq(said, []byte("\x00")) {
 			w.record(record)
 		}

@@ -46,30 +46,30 @@ const (
 	maxLogBytes  = 256 << 20 // of what it prints
 )
 
-// walk asks git for the paths that each given commit changes against its first parent, for hints, and makes the first boundary commits
+// hint asks git for the paths that each given commit changes against its first parent, for hints, and makes the first boundary commits
 // the preferred bases: parents of given commits that the peer has. git then makes deltas against what is in their trees. A shallow or
 // partial peer may lack that: then it can't complete the thin pack, and gets the same objects without bases.
 //
 // If git fails, as it may where a parent is missing, what it has said by then must do.
-func (p *planner) walk(ctx context.Context) {
-	w := newTreeWalk(p)
+func (p *planner) hint(ctx context.Context) {
+	l := newLogReader(p)
 	// --no-walk visits no commit but the given ones, the newest first.
 	c := p.repo.Command(ctx, nil, "log", "--no-walk", "--stdin", "--diff-merges=first-parent", "--raw", "-r", "-t", "-z", "--root",
 		"--no-abbrev", "--no-renames", "--no-relative", "--no-color", "--no-mailmap", "--no-show-signature",
 		"--ignore-submodules=all", "-O"+os.DevNull, "--format=%H %T %P")
 	c.Stdin = git.NameLines(oid.Selection{List: p.list, Index: p.commits}, 0)
 	c.LimitMemory(maxLogMemory)
-	c.Records(0, w.record)
-	p.hints, p.bases = w.hints, w.bases
+	c.Records(0, l.record)
+	p.hints, p.bases = l.hints, l.bases
 	if len(p.ends) == 1 {
 		// This order makes better deltas, and commits come first. Several pieces stay in pack order.
-		rest := slices.DeleteFunc(p.order, func(at uint32) bool { return !w.left.Has(at) })
-		p.order = slices.Concat(w.seen, w.order, rest)
+		rest := slices.DeleteFunc(p.order, func(at uint32) bool { return !l.left.Has(at) })
+		p.order = slices.Concat(l.seen, l.order, rest)
 	}
 }
 
-// treeWalk reads what git log prints for the given commits.
-type treeWalk struct {
+// logReader reads what git log prints for the given commits.
+type logReader struct {
 	*planner
 	hints     *hints
 	numbers   map[string]uint32 // of hints.paths
@@ -83,8 +83,8 @@ type treeWalk struct {
 	name      []byte
 }
 
-func newTreeWalk(p *planner) *treeWalk {
-	return &treeWalk{
+func newLogReader(p *planner) *logReader {
+	return &logReader{
 		planner: p,
 		hints:   &hints{give: p.give, path: make([]uint32, len(p.give)), paths: []string{""}},
 		numbers: make(map[string]uint32),
@@ -96,69 +96,69 @@ func newTreeWalk(p *planner) *treeWalk {
 
 // record takes "<commit> <tree> <parent>...", or for each changed path "\n:<mode> <mode> <old> <new> <letter>", only the first of a
 // commit with the line feed, and the path.
-func (w *treeWalk) record(text []byte) error {
-	if w.room -= len(text); w.room < 0 {
+func (l *logReader) record(text []byte) error {
+	if l.room -= len(text); l.room < 0 {
 		return errors.New("more paths have changed than are of use")
 	}
 	fields := bytes.Fields(text)
 	switch {
-	case len(w.changed) > 0:
-		w.see(&w.order, w.changed, text)
-		w.changed = w.changed[:0]
+	case len(l.changed) > 0:
+		l.see(&l.order, l.changed, text)
+		l.changed = l.changed[:0]
 	case len(fields) == 5 && fields[0][0] == ':':
-		w.changed = append(w.changed, fields[3]...)
+		l.changed = append(l.changed, fields[3]...)
 	case len(fields) >= 2:
-		w.see(&w.seen, fields[0], nil)
-		w.see(&w.order, fields[1], []byte{})
-		w.addBases(fields[2:])
+		l.see(&l.seen, fields[0], nil)
+		l.see(&l.order, fields[1], []byte{})
+		l.addBases(fields[2:])
 	}
 	return nil
 }
 
 // see adds the next object to an order, and notes its path; a commit has none, which is nil.
-func (w *treeWalk) see(order *[]uint32, digits, path []byte) {
-	if w.list.Format().Parse(w.name, digits) != nil {
+func (l *logReader) see(order *[]uint32, digits, path []byte) {
+	if l.list.Format().Parse(l.name, digits) != nil {
 		return
 	}
-	i, found := w.list.Search(w.name)
-	if !found || !w.left.Has(uint32(i)) {
+	i, found := l.list.Search(l.name)
+	if !found || !l.left.Has(uint32(i)) {
 		return
 	}
-	w.left.Remove(uint32(i))
+	l.left.Remove(uint32(i))
 	*order = append(*order, uint32(i))
 	if path != nil {
-		w.addPath(uint32(i), path)
+		l.addPath(uint32(i), path)
 	}
 }
 
-func (w *treeWalk) addPath(at uint32, path []byte) {
+func (l *logReader) addPath(at uint32, path []byte) {
 	if len(path) > maxPath || bytes.ContainsAny(path, "\n\r\x00") {
 		return
 	}
-	number, known := w.numbers[string(path)]
+	number, known := l.numbers[string(path)]
 	if !known {
-		if w.pathBytes += len(path); w.pathBytes > maxPathBytes {
+		if l.pathBytes += len(path); l.pathBytes > maxPathBytes {
 			return
 		}
-		number = uint32(len(w.hints.paths))
-		w.hints.paths = append(w.hints.paths, string(path))
-		w.numbers[w.hints.paths[number]] = number
+		number = uint32(len(l.hints.paths))
+		l.hints.paths = append(l.hints.paths, string(path))
+		l.numbers[l.hints.paths[number]] = number
 	}
-	if i, found := slices.BinarySearch(w.give, at); found {
-		w.hints.path[i] = number
+	if i, found := slices.BinarySearch(l.give, at); found {
+		l.hints.path[i] = number
 	}
 }
 
-func (w *treeWalk) addBases(names [][]byte) {
+func (l *logReader) addBases(names [][]byte) {
 	for _, name := range names {
-		if len(w.bases) == maxBases {
+		if len(l.bases) == maxBases {
 			return
 		}
-		if w.list.Format().Parse(w.name, name) != nil {
+		if l.list.Format().Parse(l.name, name) != nil {
 			continue
 		}
-		if i, found := w.list.Search(w.name); found && !w.given.Has(uint32(i)) && !slices.Contains(w.bases, uint32(i)) {
-			w.bases = append(w.bases, uint32(i))
+		if i, found := l.list.Search(l.name); found && !l.given.Has(uint32(i)) && !slices.Contains(l.bases, uint32(i)) {
+			l.bases = append(l.bases, uint32(i))
 		}
 	}
 }

@@ -88,13 +88,13 @@ func TestHintsAreBounded(t *testing.T) {
 		"": true, "dir/file": true, "caf\xe9": true, "a\nb": false, "a\rb": false, "a\x00b": false,
 		strings.Repeat("x", maxPath): true, strings.Repeat("x", maxPath+1): false,
 	} {
-		w := newTreeWalk(&planner{list: oid.NewList(oid.SHA1), give: []uint32{7}})
+		w := newLogReader(&planner{list: oid.NewList(oid.SHA1), give: []uint32{7}})
 		w.addPath(7, []byte(path))
 		if got, known := w.hints.of(7); known != good || known && got != path {
 			t.Errorf("%.80q: %.80q, %v", path, got, known)
 		}
 	}
-	w := newTreeWalk(&planner{list: oid.NewList(oid.SHA1), give: []uint32{7}})
+	w := newLogReader(&planner{list: oid.NewList(oid.SHA1), give: []uint32{7}})
 	digits := bytes.Repeat([]byte("1"), 1<<16)
 	for i := range maxPathBytes/200 + 10 {
 		w.addPath(7, fmt.Appendf(nil, "%0200d", i))

@@ -19,7 +19,7 @@ type limits struct {
 	share  int64 // how many pieces to make of everything, within these two bounds
 	pieces int64 // about how many at most; beyond that, they grow
 	named  int   // up to how many objects are looked up by name
-	walk   int   // up to how many given commits are asked for the paths that they change
+	hinted int   // up to how many given commits are asked for the paths that they change
 }
 
 // defaultLimits was chosen on git's own history, 849,014 objects in a pack of 496 MB, and two cores.
@@ -34,7 +34,7 @@ type limits struct {
 // Hints for 24,656 commits cut 169 MB to 129 and the processor time of the whole from 27 s to 14; git takes two to three seconds
 // to say what so many change. For 8,287 commits it was 49 to 25 MB and 17 to 8 s; for 398, 4.4 to 0.9 MB. For 56,622, most of a history, it was
 // only 279 to 269 MB, and 8 s became 11.
-var defaultLimits = limits{bytes: 32 << 20, least: 4 << 20, share: 32, pieces: 64, named: 1 << 16, walk: 1 << 15}
+var defaultLimits = limits{bytes: 32 << 20, least: 4 << 20, share: 32, pieces: 64, named: 1 << 16, hinted: 1 << 15}
 
 // piece returns how large a piece is, given the size of everything.
 func (l limits) piece(total int64) int64 {
@@ -82,8 +82,8 @@ func plan(ctx context.Context, repo *git.Repo, list *oid.List, give []uint32, ma
 		return nil, err
 	}
 	// With nothing in common there are no bases, and packed deltas are reused anyway.
-	if len(give) < list.Len() && len(p.commits) > 0 && len(p.commits) <= max.walk {
-		p.walk(ctx)
+	if len(give) < list.Len() && len(p.commits) > 0 && len(p.commits) <= max.hinted {
+		p.hint(ctx)
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -112,7 +112,7 @@ type planner struct {
 	order   []uint32     // give, in the order of the pieces
 	ends    []int        // where in order each piece ends
 	large   map[int]bool // the pieces that are Large
-	commits []uint32     // those of give, ascending; only the first of them if they are more than max.walk
+	commits []uint32     // those of give, ascending; only the first of them if they are more than max.hinted
 	hints   *hints
 	bases   []uint32
 }
@@ -175,7 +175,7 @@ func (p *planner) measure(ctx context.Context, f *chains, names io.Reader) error
 	return p.findCommits(ctx, f)
 }
 
-// findCommits finds the commits of give, up to one more than are walked, by the type of the head of each chain: a delta has the type
+// findCommits finds the commits of give, up to one more than get hints, by the type of the head of each chain: a delta has the type
 // of its base.
 func (p *planner) findCommits(ctx context.Context, f *chains) error {
 	if p.commits = nil; len(p.give) == p.list.Len() {
@@ -194,7 +194,7 @@ func (p *planner) findCommits(ctx context.Context, f *chains) error {
 	for rank, at := range p.give {
 		head, _ := slices.BinarySearch(heads, p.give[f.head(uint32(rank))])
 		if kinds[head] == links.Commit {
-			if p.commits = append(p.commits, at); len(p.commits) > p.max.walk {
+			if p.commits = append(p.commits, at); len(p.commits) > p.max.hinted {
 				break
 			}
 		}

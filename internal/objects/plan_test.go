@@ -266,7 +266,7 @@ func TestPeersThatLackBases(t *testing.T) {
 		"nothing":           {func(*gittest.Repo) {}, false},
 		"something foreign": {func(to *gittest.Repo) { to.Blobs("blob", 3) }, false},
 	} {
-		for size, max := range map[string]limits{"one piece": defaultLimits, "pieces": {bytes: 48 << 10, least: 24 << 10, share: 1, pieces: 1 << 20, named: 1 << 16, walk: 1 << 16}} {
+		for size, max := range map[string]limits{"one piece": defaultLimits, "pieces": {bytes: 48 << 10, least: 24 << 10, share: 1, pieces: 1 << 20, named: 1 << 16, hinted: 1 << 16}} {
 			t.Run(name+", "+size, func(t *testing.T) {
 				to := gittest.New(t)
 				c.peer(to)
@@ -306,7 +306,7 @@ func TestPieces(t *testing.T) {
 	t.Parallel()
 	from := gittest.New(t)
 	gittest.History(t, from, 4, 60, 200)
-	small := limits{bytes: 64 << 10, least: 32 << 10, share: 1, pieces: 1 << 20, named: 10, walk: 1 << 16}
+	small := limits{bytes: 64 << 10, least: 32 << 10, share: 1, pieces: 1 << 20, named: 10, hinted: 1 << 16}
 	s := open(t, from)
 	l := list(t, s)
 	everything := all(l).Index
