@@ -100,11 +100,12 @@ func (l *logReader) record(text []byte) error {
 	if l.room -= len(text); l.room < 0 {
 		return errors.New("more paths have changed than are of use")
 	}
-	fields := bytes.Fields(text)
-	switch {
-	case len(l.changed) > 0:
+	if len(l.changed) > 0 {
 		l.see(&l.order, l.changed, text)
 		l.changed = l.changed[:0]
+		return nil
+	}
+	switch fields := bytes.Fields(text); {
 	case len(fields) == 5 && fields[0][0] == ':':
 		l.changed = append(l.changed, fields[3]...)
 	case len(fields) >= 2:

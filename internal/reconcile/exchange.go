@@ -147,7 +147,7 @@ func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 		mode, next := List, x.ordered[x.listSent:]
 		if x.sorted {
 			mode = Sorted
-			dst, n = appendSorted(dst, x.set.Len(), n, func(i int) uint64 { return next[i] }, n*ShortSize)
+			dst, n = appendSorted(dst, x.set.Len(), next[:n], n*ShortSize)
 		} else {
 			for _, short := range next[:n] {
 				dst = binary.BigEndian.AppendUint64(dst, short)

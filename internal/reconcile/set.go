@@ -57,30 +57,28 @@ func (s *Set) split(names []uint64, among bool) (mine []uint32, theirs []uint64,
 	for b := range 1 << 16 {
 		starts[b+1] += starts[b]
 	}
-	ours, known := oid.NewBitmap(len(names), nil), oid.NewBitmap(len(s.short), nil)
-	both := 0
+	room := len(s.short)
+	if among {
+		room = min(room, len(names))
+	}
+	mine = make([]uint32, 0, room) // unused room costs nothing
+	ours := oid.NewBitmap(len(names), nil)
 	for i, short := range s.short {
 		first, end := starts[short>>48], starts[short>>48+1]
-		at, found := slices.BinarySearch(names[first:end], short)
+		within, found := slices.BinarySearch(names[first:end], short)
+		if found == among {
+			mine = append(mine, uint32(i))
+		}
 		if !found {
 			continue
 		}
-		if ours.Has(first + uint32(at)) {
+		at := first + uint32(within)
+		if ours.Has(at) {
 			return nil, nil, fmt.Errorf("%w: name %d and one before it", ErrCollision, i)
 		}
-		ours.Add(first + uint32(at))
-		known.Add(uint32(i))
-		both++
+		ours.Add(at)
 	}
-	if theirs = names[:0]; !among {
-		both = len(s.short) - both
-	}
-	mine = make([]uint32, 0, both)
-	for i := range uint32(len(s.short)) {
-		if known.Has(i) == among {
-			mine = append(mine, i)
-		}
-	}
+	theirs = names[:0]
 	for at, name := range names {
 		if !ours.Has(uint32(at)) {
 			theirs = append(theirs, name)

@@ -37,17 +37,17 @@ func (w *bitWriter) put(v uint64, n int) {
 	}
 }
 
-// appendSorted appends a batch of names of a set of size names to dst, ascending. It takes n of them, or as many as fit into
-// about most bytes, and returns how many it took.
-func appendSorted(dst []byte, size, n int, at func(i int) uint64, most int) ([]byte, int) {
+// appendSorted appends a batch of the names, which are ascending and of a set of size names, to dst. It takes as many as fit into about
+// most bytes, and returns how many it took.
+func appendSorted(dst []byte, size int, names []uint64, most int) ([]byte, int) {
 	k := max(64-bits.Len(uint(size)), 0)
 	begin := len(dst)
 	dst = append(dst, byte(k), 0, 0)
-	last := at(0)
+	last := names[0]
 	w := bitWriter{b: binary.BigEndian.AppendUint64(dst, last)}
 	took := 1
-	for took < min(n, maxSorted) && len(w.b)-begin < most {
-		next := at(took)
+	for took < min(len(names), maxSorted) && len(w.b)-begin < most {
+		next := names[took]
 		gap := next - last - 1
 		for q := gap >> k; q > 0; q-- {
 			w.put(1, 1)

@@ -31,7 +31,7 @@ func TestSortedLists(t *testing.T) {
 		size := 0
 		for sent := 0; sent < c.n; {
 			n := min(3639, c.n-sent)
-			batch, took := appendSorted(nil, c.n, n, func(i int) uint64 { return names[sent+i] }, n*ShortSize)
+			batch, took := appendSorted(nil, c.n, names[sent:sent+n], n*ShortSize)
 			part, err := parseSorted(nil, batch)
 			if err != nil || len(part) != took || took == 0 {
 				t.Fatalf("%d names: %d of %d, %v", c.n, len(part), took, err)
@@ -54,7 +54,7 @@ func TestSortedListOfTheProtocol(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := []uint64{0x1111111111111111, 0x37be3d1a5b13bcf6, 0xfedcba9876543210}
-	batch, _ := appendSorted(nil, 3, 3, func(i int) uint64 { return names[i] }, 100)
+	batch, _ := appendSorted(nil, 3, names, 100)
 	var words []string
 	for _, b := range batch {
 		words = append(words, hex.EncodeToString([]byte{b}))
@@ -67,7 +67,7 @@ func TestSortedListOfTheProtocol(t *testing.T) {
 // Anything but a sorted list is an error.
 func TestMalformedSortedLists(t *testing.T) {
 	names := shortsOf(3)
-	good, _ := appendSorted(nil, 3, 3, func(i int) uint64 { return names[i] }, 100)
+	good, _ := appendSorted(nil, 3, names, 100)
 	change := func(at int, to byte) []byte {
 		b := bytes.Clone(good)
 		b[at] = to
@@ -125,7 +125,7 @@ func TestExchangeOfSortedLists(t *testing.T) {
 // FuzzSorted checks that only what appendSorted can make is accepted, for any number of low bits, and that names come back ascending.
 func FuzzSorted(f *testing.F) {
 	names := shortsOf(5)
-	batch, _ := appendSorted(nil, 5, 5, func(i int) uint64 { return names[i] }, 100)
+	batch, _ := appendSorted(nil, 5, names, 100)
 	f.Add(batch)
 	f.Add([]byte{0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0xfe})
 	f.Fuzz(func(t *testing.T, batch []byte) {
@@ -136,7 +136,7 @@ func FuzzSorted(f *testing.F) {
 		if !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
 			t.Errorf("names %x", names)
 		}
-		again, took := appendSorted(nil, 1<<(64-max(int(batch[0]), 1))-1, len(names), func(i int) uint64 { return names[i] }, 1<<30)
+		again, took := appendSorted(nil, 1<<(64-max(int(batch[0]), 1))-1, names, 1<<30)
 		if batch[0] > 1 && (took != len(names) || !bytes.Equal(again, batch)) {
 			t.Errorf("%x became %x", batch, again)
 		}

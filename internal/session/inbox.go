@@ -84,7 +84,7 @@ func (b *inbox) open(ctx context.Context) error {
 	}
 	if b.current = in; !b.begun {
 		b.begun = true
-		b.workers.Go(func() { b.links.lookAtOurs(b.s.outer) }) // while the pack comes; the first check returns its error
+		b.workers.Go(func() { b.links.looked() }) // while the pack comes; the first check returns its error
 	}
 	return nil
 }

@@ -17,9 +17,8 @@ import (
 // at each object on its own. A commit whose tree is a blob would make git gc and git prune die, and git fsck call the blob corrupt.
 // A missing object is no error, as stores may be partial; so linkCheck remembers what links say of objects still to come.
 type linkCheck struct {
-	s    *session
-	once sync.Once // for lookAtOurs
-	err  error     // its error
+	s      *session
+	looked func() error // lookAtOurs, at its first call
 
 	mu      sync.Mutex
 	claimed []links.Kind          // what links say of each announced object, by its place in want
@@ -40,7 +39,9 @@ const maxPointing = 1 << 16
 
 func newLinkCheck(s *session) *linkCheck {
 	n := len(s.want.short)
-	return &linkCheck{s: s, claimed: make([]links.Kind, n), known: make([]links.Kind, n), parents: oid.NewBitmap(n, nil), absent: make(map[uint64]links.Kind)}
+	l := &linkCheck{s: s, claimed: make([]links.Kind, n), known: make([]links.Kind, n), parents: oid.NewBitmap(n, nil), absent: make(map[uint64]links.Kind)}
+	l.looked = sync.OnceValue(func() error { return l.lookAtOurs(s.outer) })
+	return l
 }
 
 // claim is what a link says: that its target is of a kind.
@@ -71,7 +72,7 @@ type packLinks struct {
 // check returns a *intake.BadObject if an object of the pack contradicts a link, or one link another: git takes an object for
 // what the first link says. The pack must have passed all other checks.
 func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
-	if err := l.lookAtOurs(ctx); err != nil {
+	if err := l.looked(); err != nil {
 		return notOfPack(err)
 	}
 	p, err := l.read(pack)
@@ -211,22 +212,20 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 }
 
 // lookAtOurs notes what objects of our own store say of objects that aren't here. What references reach is complete; objects
-// that name missing ones came by themselves, and lie loose or in a small pack. It looks once, and returns the same error again.
+// that name missing ones came by themselves, and lie loose or in a small pack.
 func (l *linkCheck) lookAtOurs(ctx context.Context) error {
-	l.once.Do(func() {
-		if l.s.local.Len() == 0 {
-			return
-		}
-		var names *oid.List
-		if names, l.err = objects.Pointing(ctx, l.s.o.Store.Repo, maxPointing); l.err != nil {
-			return
-		}
-		_, l.err = links.Read(ctx, l.s.o.Store.Repo, nil, names, l.sorter(func(_ int, c claim) error {
-			l.note(c)
-			return nil
-		}))
-	})
-	return l.err
+	if l.s.local.Len() == 0 {
+		return nil
+	}
+	names, err := objects.Pointing(ctx, l.s.o.Store.Repo, maxPointing)
+	if err != nil {
+		return err
+	}
+	_, err = links.Read(ctx, l.s.o.Store.Repo, nil, names, l.sorter(func(_ int, c claim) error {
+		l.note(c)
+		return nil
+	}))
+	return err
 }
 
 // sorter returns a visitor of links that turns each into a claim.
