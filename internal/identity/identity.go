@@ -111,8 +111,6 @@ func exists(name string) bool {
 // minRSABits is the least size of an RSA modulus. Somebody may be able to factor a smaller one.
 const minRSABits = 2048
 
-var errDSA = errors.New("is a DSA key, which nobody should trust: ssh-keygen -t ed25519 makes a better one")
-
 // CheckKey returns why a key can't be used, ours or the peer's, or nil if it can.
 func CheckKey(key ssh.PublicKey) error {
 	_, err := algorithms(key)
@@ -140,8 +138,6 @@ func algorithms(key ssh.PublicKey) ([]string, error) {
 		}
 		// Not ssh-rsa, whose SHA-1 can be forged.
 		return []string{ssh.KeyAlgoRSASHA512, ssh.KeyAlgoRSASHA256}, nil
-	case "ssh-dss":
-		return nil, errDSA
 	default:
 		return nil, fmt.Errorf("is a key of an unknown kind, %q", kind)
 	}

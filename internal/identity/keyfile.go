@@ -116,8 +116,6 @@ func (k *keyFile) examine(block *pem.Block, content []byte) error {
 	raw, err := ssh.ParseRawPrivateKey(content)
 	var missing *ssh.PassphraseMissingError
 	switch {
-	case block.Type == "DSA PRIVATE KEY":
-		return errDSA
 	case errors.As(err, &missing) && missing.PublicKey != nil:
 		k.public = missing.PublicKey
 		if onToken(k.public) {

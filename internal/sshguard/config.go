@@ -3,8 +3,7 @@ package sshguard
 import "golang.org/x/crypto/ssh"
 
 // Config returns the algorithms to offer: those that x/crypto/ssh considers secure, as its default includes weaker ones. It leaves
-// out key exchanges of more than one round trip, which [FirstKeys] can't handle, and those in which a client can make the server
-// compute for milliseconds at no cost to itself.
+// out finite-field key exchanges, in which a client can make the server compute for milliseconds at no cost to itself.
 func Config() ssh.Config {
 	secure := ssh.SupportedAlgorithms()
 	return ssh.Config{

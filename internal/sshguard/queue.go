@@ -1,5 +1,5 @@
-// Package sshguard works around two bugs of golang.org/x/crypto/ssh (v0.58.0) that the other side can trigger: one crashes the
-// process ([FirstKeys]), the other blocks goroutines for ever ([Drain]). [Config] leaves out algorithms that strangers could abuse.
+// Package sshguard works around a bug of golang.org/x/crypto/ssh (v0.59.0) by which the other side can block goroutines for ever
+// ([Drain]), and leaves out algorithms that strangers could abuse ([Config]).
 package sshguard
 
 import (
@@ -36,7 +36,7 @@ func queueOf(conn any) <-chan []byte {
 //
 // x/crypto's reader queues up to 16 packets. If a packet makes the connection fail while more than that have been read behind it,
 // nobody takes from the queue any more: the reader blocks for ever, with all its buffers, and so does whoever closes the connection
-// or waits for its end (v0.58.0). Only unexported fields lead to the queue.
+// or waits for its end (v0.59.0). Only unexported fields lead to the queue.
 func Drain(conn any) {
 	queue := queueOf(conn)
 	if queue == nil {

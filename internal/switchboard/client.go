@@ -206,7 +206,6 @@ func (c *client) config() *ssh.ServerConfig {
 		PreAuthConnCallback: func(conn ssh.ServerPreAuthConn) {
 			c.guarded = conn
 			c.meter.turn(authenticating, handshakeBudget)
-			c.meter.keys.LookedAt()
 		},
 	}
 	if c.server.nodeUser != "" {

@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
-
-	"aig/internal/sshguard"
 )
 
 const (
@@ -50,10 +48,7 @@ const (
 	farewellTime = 100 * time.Millisecond
 )
 
-var (
-	errBudget = errors.New("the client has sent more than it may")
-	errEarly  = errors.New("the client has begun a second key exchange before its authentication")
-)
+var errBudget = errors.New("the client has sent more than it may")
 
 // phase is what a client is doing, which decides what happens if it sends too much.
 type phase int
@@ -73,7 +68,6 @@ type meter struct {
 	net.Conn
 	large   chan struct{}     // has room for maxLarge clients
 	flooded func(line string) // called when too much has come from a client that is obeyed; must not wait
-	keys    sshguard.FirstKeys
 
 	mu       sync.Mutex
 	phase    phase
@@ -197,10 +191,6 @@ func (m *meter) Write(p []byte) (int, error) {
 	m.mu.Unlock()
 	if answers {
 		m.turn(keyed, keyedBudget)
-	}
-	if m.keys.Refuses(len(p)) {
-		m.Close()
-		return 0, errEarly
 	}
 	return m.Conn.Write(p)
 }

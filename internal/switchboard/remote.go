@@ -78,7 +78,6 @@ func (s *Server) dial(ctx context.Context, node string) (_ *remote, err error) {
 		first: make(chan string, 1), spoke: make(chan struct{}), gone: make(chan struct{}),
 	}
 	r.status.Store(noStatus)
-	r.meter.keys = sshguard.FirstKeys{Client: true}
 	r.meter.flooded = func(string) { conn.Close() }
 	r.meter.turn(obeying, backlogBudget)
 	stop := context.AfterFunc(ctx, func() { r.meter.Close() })

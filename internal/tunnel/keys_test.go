@@ -2,7 +2,6 @@ package tunnel
 
 import (
 	"bufio"
-	"crypto/dsa" //lint:ignore SA1019 a peer may still have such a key, and is refused
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/binary"
@@ -55,22 +54,6 @@ func TestAskerLearnsNothing(t *testing.T) {
 	}
 }
 
-func dsaKey(t *testing.T) ssh.Signer {
-	t.Helper()
-	var key dsa.PrivateKey
-	if err := dsa.GenerateParameters(&key.Parameters, rand.Reader, dsa.L1024N160); err != nil {
-		t.Fatal(err)
-	}
-	if err := dsa.GenerateKey(&key, rand.Reader); err != nil {
-		t.Fatal(err)
-	}
-	s, err := ssh.NewSignerFromKey(&key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
-}
-
 // rsaKey returns an RSA key that signs with one algorithm only.
 func rsaKey(t *testing.T, bits int, algorithm string) ssh.Signer {
 	t.Helper()
@@ -97,7 +80,6 @@ func TestWeakKeys(t *testing.T) {
 		key  ssh.Signer
 		want string // part of our error; "" if there is none
 	}{
-		{"DSA", dsaKey(t), "SSH handshake"},
 		{"RSA of 1024 bits", rsaKey(t, 1024, ssh.KeyAlgoRSASHA256), "is an RSA key of 1024 bits, and 2048 is the least"},
 		{"RSA with SHA-1", rsaKey(t, 2048, ssh.KeyAlgoRSA), "SSH handshake"},
 		{"RSA with SHA-256", rsaKey(t, 2048, ssh.KeyAlgoRSASHA256), ""},

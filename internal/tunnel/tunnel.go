@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -157,7 +156,7 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, server bool, o Options) 
 		handshake = c.asServer
 	}
 	err := c.inTime(ctx, pipe, "the SSH handshake with the peer", func() error {
-		if err := handshake(netConn{pipe, &sshguard.FirstKeys{Client: !c.Server}}); err != nil {
+		if err := handshake(netConn{pipe}); err != nil {
 			return err
 		}
 		return c.open(cmp.Or(o.Channel, SyncChannel))
@@ -220,8 +219,7 @@ func (c *Conn) asServer(under netConn) error {
 		VerifiedPublicKeyCallback: func(_ ssh.ConnMetadata, key ssh.PublicKey, _ *ssh.Permissions, _ string) (*ssh.Permissions, error) {
 			return nil, c.check(key)
 		},
-		ServerVersion:       identification,
-		PreAuthConnCallback: func(ssh.ServerPreAuthConn) { under.first.LookedAt() },
+		ServerVersion: identification,
 	}
 	config.AddHostKey(c.o.Signer)
 	conn, chans, requests, err := ssh.NewServerConn(under, config)
@@ -234,20 +232,10 @@ func (c *Conn) asServer(under netConn) error {
 
 // netConn gives a pipe the methods of a network connection that x/crypto/ssh needs, and marks the pipe's own failures, to
 // tell them from SSH's.
-type netConn struct {
-	io.ReadWriteCloser
-	first *sshguard.FirstKeys
-}
+type netConn struct{ io.ReadWriteCloser }
 
-func (c netConn) Read(p []byte) (int, error) { return ofPipe(c.ReadWriteCloser.Read(p)) }
-
-func (c netConn) Write(p []byte) (int, error) {
-	if c.first.Refuses(len(p)) {
-		c.Close()
-		return 0, errors.New("it began a second key exchange before it could have seen the outcome of the first")
-	}
-	return ofPipe(c.ReadWriteCloser.Write(p))
-}
+func (c netConn) Read(p []byte) (int, error)  { return ofPipe(c.ReadWriteCloser.Read(p)) }
+func (c netConn) Write(p []byte) (int, error) { return ofPipe(c.ReadWriteCloser.Write(p)) }
 
 type pipeAddr struct{}
 
