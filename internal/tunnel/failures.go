@@ -35,23 +35,16 @@ type endedError string
 func (e endedError) Error() string { return string(e) }
 func (endedError) Unwrap() error   { return io.ErrUnexpectedEOF }
 
-// sshError is an error of x/crypto/ssh, which may quote a packetful of the peer's words. Its text is short and printable.
-type sshError struct{ error }
+const maxSSHError = 300 // bytes of an error's text
 
-const maxSSHError = 300 // bytes of its text
-
-func ofPeer(err error) error { return sshError{err} }
-
-func (e sshError) Error() string {
-	text := e.error.Error()
-	cut := ref.Show(text[:min(len(text), maxSSHError)])
+// ofPeer makes an error of x/crypto/ssh, which may quote a packetful of the peer's words, short and printable.
+func ofPeer(err error) error {
+	text := err.Error()
 	if len(text) > maxSSHError {
-		cut += "…"
+		return errors.New(ref.Show(text[:maxSSHError]) + "…")
 	}
-	return cut
+	return errors.New(ref.Show(text))
 }
-
-func (e sshError) Unwrap() error { return e.error }
 
 // ended returns whether an SSH connection ended or failed with its pipe, and not because of what came through it.
 func ended(err error) bool {
