@@ -208,39 +208,32 @@ func quoteIt(args []string, first string) string {
 
 // setVerb interprets words, the arguments that aren't options. A single word is a transport; a verb has others after it.
 func (o *options) setVerb(words, args []string) error {
-	switch {
-	case len(words) == 0:
+	if len(words) == 0 {
 		return errors.New("a transport is needed")
-	case words[0] == "help":
-		return o.setHelp(words[1:])
-	case (words[0] == "invite" || words[0] == "accept") && len(words) > 1:
-		return o.setPair(words)
-	case len(words) > 1:
-		return errors.New(quoteIt(args, words[0]))
 	}
-	if o.Transport = words[0]; strings.TrimSpace(o.Transport) == "" {
+	first, rest := words[0], words[1:]
+	pairs := (first == "invite" || first == "accept") && len(rest) > 0
+	switch {
+	case first == "help":
+		topic := strings.Join(rest, " ")
+		text, ok := helpTexts[topic]
+		if !ok {
+			return fmt.Errorf("there is no help on %q", topic)
+		}
+		o.run = printing(text)
+	case pairs && len(rest) > 2:
+		return fmt.Errorf("%s takes a name and a transport of one argument: quote it, as in %s", first, ref.Shell(strings.Join(rest[1:], " ")))
+	case pairs:
+		o.pair.Side, o.pair.Name = pairing.Side(first), rest[0]
+		if len(rest) == 2 {
+			o.Transport = rest[1]
+		}
+	case len(rest) > 0:
+		return errors.New(quoteIt(args, first))
+	case strings.TrimSpace(first) == "":
 		return errors.New("the transport is empty")
+	default:
+		o.Transport = first
 	}
-	return nil
-}
-
-func (o *options) setPair(words []string) error {
-	if len(words) > 3 {
-		return fmt.Errorf("%s takes a name and a transport of one argument: quote it, as in %s", words[0], ref.Shell(strings.Join(words[2:], " ")))
-	}
-	o.pair.Side, o.pair.Name = pairing.Side(words[0]), words[1]
-	if len(words) == 3 {
-		o.Transport = words[2]
-	}
-	return nil
-}
-
-func (o *options) setHelp(words []string) error {
-	topic := strings.Join(words, " ")
-	text, ok := helpTexts[topic]
-	if !ok {
-		return fmt.Errorf("there is no help on %q", topic)
-	}
-	o.run = printing(text)
 	return nil
 }

@@ -67,8 +67,9 @@ func (p *pairer) prepare(ctx context.Context) error {
 		return err
 	}
 	// git remote add requires the same.
-	if err := ref.CheckName("refs/remotes/" + p.Name + "/test"); err != nil || strings.HasPrefix(p.Name, "-") {
-		return fmt.Errorf("%q can't be the name of a remote: %w", p.Name, err)
+	if !ref.IsName("refs/remotes/"+p.Name+"/test") || strings.HasPrefix(p.Name, "-") {
+		return fmt.Errorf("%q can't be the name of a remote: git allows no - at the beginning, no spaces, control characters, ~^:?*[\\, .. or @{, "+
+			"and no part between slashes that is empty, begins with a full stop or ends with .lock", p.Name)
 	}
 	if !p.NoSync || !p.Global {
 		var err error

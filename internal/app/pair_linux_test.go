@@ -126,10 +126,11 @@ func TestPairHeedsConfiguration(t *testing.T) {
 func TestPairRefuses(t *testing.T) {
 	p := newPerson(t)
 	for want, change := range map[string]func(*Config, *PairOptions){
-		"can't be the name of a remote": func(_ *Config, o *PairOptions) { o.Name = "-x" },
-		"there is no transport":         func(c *Config, _ *PairOptions) { c.Transport = "" },
-		"over -":                        func(c *Config, _ *PairOptions) { c.Transport = "-" },
-		"leave out --code":              func(c *Config, _ *PairOptions) { c.Git.Env = append(c.Git.Env, "AIG_CODE=17e58-"+secret(t)) },
+		`"-x" can't be the name of a remote: git allows no - at the beginning, no spaces`: func(_ *Config, o *PairOptions) { o.Name = "-x" },
+		`"a b" can't be the name of a remote`:                                             func(_ *Config, o *PairOptions) { o.Name = "a b" },
+		"there is no transport":                                                           func(c *Config, _ *PairOptions) { c.Transport = "" },
+		"over -":                                                                          func(c *Config, _ *PairOptions) { c.Transport = "-" },
+		"leave out --code":                                                                func(c *Config, _ *PairOptions) { c.Git.Env = append(c.Git.Env, "AIG_CODE=17e58-"+secret(t)) },
 	} {
 		c, o := p.config(), PairOptions{Side: pairing.Accept, Name: "alice", Alone: true}
 		c.Transport = "true"

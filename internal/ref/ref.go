@@ -2,11 +2,7 @@
 // and other foreign text may be shown.
 package ref
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Max is how many references a side tells and is told, at most.
 const Max = 1 << 20
@@ -42,35 +38,26 @@ func isHash(s string) bool {
 	return (len(s) == 40 || len(s) == 64) && strings.Trim(s, "0123456789abcdef") == ""
 }
 
-// CheckName says what is wrong with a reference's full name, by git-check-ref-format(1) and by the rule of git's own
+// IsName reports whether name may be a reference's full name, by git-check-ref-format(1) and by the rule of git's own
 // transports: a name from elsewhere is HEAD or lies under refs/, since anything else could be a file in a git directory.
-func CheckName(name string) error {
-	switch {
-	case name == "HEAD":
-		return nil
-	case len(name) > MaxName:
-		return fmt.Errorf("a reference's name must not be longer than %d bytes", MaxName)
-	case !strings.HasPrefix(name, "refs/"):
-		return errors.New("a reference must be HEAD or lie under refs/")
-	case HasControl(name):
-		return errors.New("a reference's name must not contain control characters")
-	case strings.ContainsAny(name, " ~^:?*[\\"):
-		return errors.New("a reference's name must not contain spaces or any of ~^:?*[\\")
-	case strings.Contains(name, ".."), strings.Contains(name, "@{"):
-		return errors.New("a reference's name must not contain .. or @{")
-	case strings.HasSuffix(name, "."):
-		return errors.New("a reference's name must not end with a full stop")
+func IsName(name string) bool {
+	if name == "HEAD" {
+		return true
+	}
+	if len(name) > MaxName || !strings.HasPrefix(name, "refs/") || HasControl(name) || strings.ContainsAny(name, " ~^:?*[\\") ||
+		strings.Contains(name, "..") || strings.Contains(name, "@{") || strings.HasSuffix(name, ".") {
+		return false
 	}
 	for part := range strings.SplitSeq(name, "/") {
 		if part == "" || part[0] == '.' || strings.HasSuffix(part, ".lock") {
-			return errors.New("no part of a reference's name may be empty, begin with a full stop or end with .lock")
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // IsBranch reports whether git takes name, without refs/heads/, for the branch of that name and for nothing else: not
 // for an option, a commit, or another branch (git check-ref-format --branch).
 func IsBranch(name string) bool {
-	return CheckName(Branches+name) == nil && name[0] != '-' && name != "@" && name != "HEAD" && !isHash(name)
+	return IsName(Branches+name) && name[0] != '-' && name != "@" && name != "HEAD" && !isHash(name)
 }

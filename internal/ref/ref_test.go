@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// CheckName agrees with git, but for what it adds: HEAD or refs/, as git's transports have it, and a limit of length.
-func TestCheckNameAgreesWithGit(t *testing.T) {
+// IsName agrees with git, but for what it adds: HEAD or refs/, as git's transports have it, and a limit of length.
+func TestIsNameAgreesWithGit(t *testing.T) {
 	names := []string{"refs/heads/main", "refs/stash", "refs/heads/a/b/c", "refs/heads/-x", "refs/heads/ä", "refs/heads/\xff\xfe", "refs/heads/@",
 		"refs/heads/a@b", "refs/heads/{x}", "refs/heads/a.b", "refs/heads/lock", "refs/heads/a.lock2", "refs/heads/\"'$(x)", "refs/heads/HEAD",
 		"refs/", "refs", "refs/heads/", "refs//heads", "refs/heads//a", "refs/.a", "refs/heads/.hidden", "refs/heads/a..b", "refs/../x", "refs/heads/a.",
@@ -21,7 +21,7 @@ func TestCheckNameAgreesWithGit(t *testing.T) {
 		if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 			t.Fatal(err)
 		}
-		if ours := CheckName(name); (ours == nil) != (err == nil) {
+		if ours := IsName(name); ours != (err == nil) {
 			t.Errorf("%q: git says %v, we say %v", name, err, ours)
 		}
 	}
@@ -30,8 +30,8 @@ func TestCheckNameAgreesWithGit(t *testing.T) {
 		"refs/heads/" + strings.Repeat("x", MaxName): false, "": false, "main": false, "heads/main": false, "FETCH_HEAD": false, "config": false,
 		"/refs/heads/main": false, "refs/heads/a\x00b": false, "@": false, "REFS/heads/x": false,
 	} {
-		if (CheckName(name) == nil) != valid {
-			t.Errorf("%.80q: %v", name, CheckName(name))
+		if IsName(name) != valid {
+			t.Errorf("%.80q: %t", name, !valid)
 		}
 	}
 }

@@ -4,10 +4,10 @@
 // The package knows the lines and nothing of what is behind them: a Remote lists references and brings objects. What git
 // writes is trusted; what a Remote lists was named by a stranger, and is checked before git reads it.
 //
-// The push capability is offered so that a push can be refused with a reason: without it git says no more than "failed to
-// push some refs". connect and stateless-connect are not offered: with them git starts the helper a second time in one
-// fetch to follow tags, and a token in its address may work only once. Nor is check-connectivity: git skips its own check
-// only for a helper that keeps its one pack with a .keep file, which this one never does.
+// The push capability is offered so that a push is refused with a reason and before it opens a connection: without it git asks
+// for a plain list. connect and stateless-connect are not offered: with them git starts the helper a second time in one fetch to
+// follow tags, and a token in its address may work only once. Nor is check-connectivity: git skips its own check only for a helper
+// that keeps its one pack with a .keep file, which this one never does.
 package remotehelper
 
 import (
@@ -36,23 +36,37 @@ type Remote interface {
 	Leave(ctx context.Context) error
 }
 
-// whyNoPush is what git shows beside each reference that it was asked to push.
-const whyNoPush = "aig cannot push: let the other side run git fetch"
+var (
+	errGone = errors.New("git went away before it had its answer")
+	errPush = errors.New("aig cannot push: let the other side run git fetch")
+)
 
 // Serve answers git's commands on in with lines on out until git has no more. After an error the helper must print it and
 // exit with a status other than 0: for most errors git prints nothing itself. Warnings go to stderr, a line each.
 //
-// While the Remote is busy, an end of in means that git has gone, and ends the call's context. When ctx ends, Serve
-// returns its cause, and ends a pending read from in by SetReadDeadline. If in has no deadlines, or its SetReadDeadline
-// fails, as a blocking file's does, one goroutine stays behind in Read.
+// The end of in means that git has gone, and ends the context of a call to the Remote. What notices it, a goroutine that
+// reads from in, outlives Serve until then: after an error git keeps its end open until the helper has exited, so Serve can't
+// wait for it.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, stderr io.Writer, remote Remote) error {
-	s := &server{remote: remote, lines: newLines(in), out: bufio.NewWriter(out), stderr: stderr, said: make(map[string]bool)}
-	defer s.lines.close()
-
-	err := s.run(ctx)
-	if s.pushing && err == nil {
-		fmt.Fprintf(stderr, "warning: %s\n", whyNoPush) // for `git push --delete`, which finds nothing to delete and asks no more
-	}
+	s := &server{remote: remote, lines: make(chan string), out: bufio.NewWriter(out), stderr: stderr}
+	serving, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go func() {
+		// It reads one line ahead of what was asked for, and so notices the end while the Remote is busy.
+		scanner := bufio.NewScanner(in)
+		for scanner.Scan() {
+			select {
+			case s.lines <- scanner.Text():
+			case <-serving.Done():
+				return
+			}
+		}
+		if err := scanner.Err(); err != nil {
+			stop(fmt.Errorf("reading from git: %w", err))
+		}
+		stop(errGone) // the first reason counts
+	}()
+	err := s.run(serving)
 	if s.listing == nil || s.broken || ctx.Err() != nil {
 		return err
 	}
@@ -64,30 +78,26 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, stderr io.Writer, r
 
 type server struct {
 	remote  Remote
-	lines   *lines
+	lines   chan string   // from git
 	out     *bufio.Writer // written to by Serve's goroutine only
 	stderr  io.Writer
 	listing *Listing // nil until List has succeeded
 	broken  bool     // a Fetch has failed, and with it the conversation
-	pushing bool     // git is about to push, and has not been told that it can't
 
-	progress     bool            // git wants progress to be shown
-	objectFormat bool            // git wants to hear the object format in a listing
-	said         map[string]bool // warnings about options
+	progress     bool // git wants progress to be shown
+	objectFormat bool // git wants to hear the object format in a listing
+	warned       bool // that an option has no effect
 }
-
-// command is one line from git: a verb, and the rest. An empty verb ends a batch or, outside of one, the conversation.
-type command struct{ verb, rest string }
 
 // run answers one command or batch after the other, until git says or shows that it wants no more.
 func (s *server) run(ctx context.Context) error {
 	for {
-		c, err := s.next(ctx)
-		if errors.Is(err, io.EOF) || err == nil && c.verb == "" {
+		verb, rest, err := s.next(ctx)
+		if errors.Is(err, errGone) || err == nil && verb == "" {
 			return nil
 		}
 		if err == nil {
-			err = s.answer(ctx, c)
+			err = s.answer(ctx, verb, rest)
 		}
 		if err != nil {
 			return err
@@ -98,37 +108,37 @@ func (s *server) run(ctx context.Context) error {
 	}
 }
 
-func (s *server) next(ctx context.Context) (command, error) {
-	line, err := s.lines.next(ctx)
-	verb, rest, _ := strings.Cut(line, " ")
-	return command{verb, rest}, err
+// next returns the next line from git: a verb, and the rest. An empty verb ends a batch or, outside of one, the conversation.
+func (s *server) next(ctx context.Context) (verb, rest string, err error) {
+	select {
+	case line := <-s.lines:
+		verb, rest, _ = strings.Cut(line, " ")
+		return verb, rest, nil
+	case <-ctx.Done():
+		return "", "", context.Cause(ctx)
+	}
 }
 
-func (s *server) answer(ctx context.Context, c command) error {
-	switch c.verb {
+func (s *server) answer(ctx context.Context, verb, rest string) error {
+	switch verb {
 	case "capabilities":
 		fmt.Fprint(s.out, "option\nfetch\npush\nobject-format\n\n")
 	case "option":
-		s.setOption(c.rest)
+		s.setOption(rest)
 	case "list":
-		return s.list(ctx, c.rest == "for-push")
+		if rest == "for-push" {
+			return errPush // to which git adds nothing
+		}
+		return s.list(ctx)
 	case "fetch":
-		return s.fetch(ctx, c)
-	case "push":
-		return s.push(ctx, c)
+		return s.fetch(ctx)
 	default:
-		return fmt.Errorf("git sent an unknown command: %.200q", c.verb)
+		return fmt.Errorf("git sent an unknown command: %.200q", verb)
 	}
 	return nil
 }
 
-func (s *server) list(ctx context.Context, forPush bool) error {
-	if forPush {
-		s.pushing = true
-		// A push opens no connection, and no reference of the peer's must make git think that it is up to date.
-		fmt.Fprintln(s.out)
-		return nil
-	}
+func (s *server) list(ctx context.Context) error {
 	if err := s.open(ctx); err != nil {
 		return err
 	}
@@ -145,26 +155,29 @@ func (s *server) open(ctx context.Context) error {
 	if s.listing != nil {
 		return nil
 	}
-	return s.lines.during(ctx, func(ctx context.Context) error {
-		raw, err := s.remote.List(ctx)
-		if err == nil {
-			sifted := sift(raw, s.stderr)
-			s.listing = &sifted
-		}
-		return err
-	})
+	raw, err := s.remote.List(ctx)
+	if err == nil {
+		sifted := sift(raw, s.stderr)
+		s.listing = &sifted
+	}
+	return err
 }
 
-// fetch reads the batch that begins with c and answers it. What it asks for doesn't matter: everything comes.
-func (s *server) fetch(ctx context.Context, c command) error {
-	if _, err := s.batch(ctx, c); err != nil {
-		return err
+// fetch answers a batch, of which the first line has been read. What it asks for doesn't matter: everything comes.
+func (s *server) fetch(ctx context.Context) error {
+	for verb := "fetch"; verb != ""; {
+		var err error
+		if verb, _, err = s.next(ctx); err != nil {
+			return err
+		}
+		if verb != "" && verb != "fetch" {
+			return fmt.Errorf("git sent %.200q in the middle of a batch of fetch commands", verb)
+		}
 	}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
-	err := s.lines.during(ctx, func(ctx context.Context) error { return s.remote.Fetch(ctx, s.progress) })
-	if err != nil {
+	if err := s.remote.Fetch(ctx, s.progress); err != nil {
 		s.broken = true
 		return err
 	}
@@ -172,43 +185,30 @@ func (s *server) fetch(ctx context.Context, c command) error {
 	return nil
 }
 
-// push reads the batch that begins with c and refuses it, reference by reference.
-func (s *server) push(ctx context.Context, c command) error {
-	batch, err := s.batch(ctx, c)
-	if err != nil {
-		return err
-	}
-	s.pushing = false
-	for _, c := range batch { // "push [+][<source>]:<destination>"
-		_, destination, _ := strings.Cut(c.rest, ":")
-		fmt.Fprintf(s.out, "error %s %s\n", destination, whyNoPush)
-	}
-	fmt.Fprintln(s.out)
-	return nil
-}
-
-// batch returns first and the commands of the same verb that follow, up to the blank line. A batch of pushes may hold
-// options; they are answered at once.
-func (s *server) batch(ctx context.Context, first command) ([]command, error) {
-	batch := []command{first}
-	for {
-		c, err := s.next(ctx)
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil, fmt.Errorf("git went away in the middle of a batch of %d %s commands", len(batch), first.verb)
-		case err != nil:
-			return nil, err
-		case c.verb == "":
-			return batch, nil
-		case c.verb == first.verb:
-			batch = append(batch, c)
-		case c.verb == "option" && first.verb == "push":
-			s.setOption(c.rest)
-			if err := s.out.Flush(); err != nil {
-				return nil, fmt.Errorf("answering git: %w", err)
-			}
-		default:
-			return nil, fmt.Errorf("git sent %q in the middle of a batch of %s commands", c.verb, first.verb)
+// setOption answers an option command.
+func (s *server) setOption(option string) {
+	name, value, _ := strings.Cut(option, " ")
+	answer := "unsupported"
+	switch name {
+	case "progress":
+		s.progress = value == "true"
+		answer = "ok"
+	case "object-format":
+		// git only ever sends "true", and up to git 2.44 no value; those versions die of any answer but "ok".
+		s.objectFormat = value == "" || value == "true"
+		if s.objectFormat {
+			answer = "ok"
+		}
+	case "verbosity", "cloning", "followtags":
+		answer = "ok" // nothing here depends on them
+	case "depth", "deepen-since", "deepen-not", "deepen-relative", "filter", "refetch", "update-shallow", "updateshallow", "family":
+		if value == "0" || value == "false" {
+			answer = "ok" // the second fetch, for tags, resets what the first may have set
+		} else if !s.warned {
+			s.warned = true
+			fmt.Fprintln(s.stderr, "warning: --depth, --filter, --refetch, -4 and the like have no effect with aig: "+
+				"all that is missing is fetched, over the pipe that the address opens")
 		}
 	}
+	fmt.Fprintln(s.out, answer)
 }

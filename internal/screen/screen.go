@@ -72,7 +72,7 @@ func (s *Screen) Start(status *session.Status, delay time.Duration) (stop func()
 	stopping, stopped := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(stopped)
-		s.show(status, delay, stopping)
+		s.show(status.Progress, delay, stopping)
 	}()
 	return sync.OnceFunc(func() {
 		close(stopping)
@@ -80,21 +80,25 @@ func (s *Screen) Start(status *session.Status, delay time.Duration) (stop func()
 	})
 }
 
-func (s *Screen) show(status *session.Status, delay time.Duration, stopping <-chan struct{}) {
-	tick := time.NewTicker(progressInterval)
+func (s *Screen) show(progress func() session.Progress, delay time.Duration, stopping <-chan struct{}) {
+	tick, second := time.NewTicker(progressInterval), time.NewTicker(time.Second)
 	defer tick.Stop()
-	var rate rate
-	var exchange time.Time // when it began
+	defer second.Stop()
+	var speed, before uint64 // bytes in the last second, and all until then
+	var exchange time.Time   // when it began
 	for began := time.Now(); ; {
 		select {
+		case <-second.C:
+			p := progress()
+			moved := p.BytesIn + p.BytesOut
+			speed, before = moved-before, moved
 		case now := <-tick.C:
-			p := status.Progress()
-			rate.add(now, p.BytesIn+p.BytesOut)
+			p := progress()
 			if p.Exchanges && exchange.IsZero() {
 				exchange = now
 			}
 			if now.Sub(began) >= delay {
-				s.draw(progressLine(p, rate.perSecond, now.Sub(exchange)))
+				s.draw(progressLine(p, speed, now.Sub(exchange)))
 			}
 		case <-stopping:
 			s.draw("")
@@ -104,7 +108,7 @@ func (s *Screen) show(status *session.Status, delay time.Duration, stopping <-ch
 }
 
 // progressLine returns a line that fits into 80 columns. elapsed is the time since the exchange began.
-func progressLine(p session.Progress, bytesPerSecond float64, elapsed time.Duration) string {
+func progressLine(p session.Progress, bytesPerSecond uint64, elapsed time.Duration) string {
 	if !p.Exchanges {
 		return p.Phase
 	}
@@ -117,10 +121,10 @@ func progressLine(p session.Progress, bytesPerSecond float64, elapsed time.Durat
 	direction('>', p.Given, p.Give, p.BytesOut)
 	direction('<', p.Got, p.Want, p.BytesIn)
 	done, all := p.Given+p.Got, p.Give+p.Want
-	if done == all || bytesPerSecond < 1 {
+	if done == all || bytesPerSecond == 0 {
 		return cut(strings.Join(append(parts, p.Phase), "; "))
 	}
-	line := strings.Join(parts, "; ") + " | " + Size(bytesPerSecond) + "/s"
+	line := strings.Join(parts, "; ") + " | " + Size(float64(bytesPerSecond)) + "/s"
 	if done > 0 && elapsed >= 2*time.Second {
 		left := int(elapsed.Seconds() * float64(all-done) / float64(done))
 		line += fmt.Sprintf(", %d:%02d left", left/60, left%60)
@@ -140,22 +144,4 @@ func Size(n float64) string {
 		n /= 1024
 	}
 	return fmt.Sprintf("%.2f %ciB", n, "KMG"[unit])
-}
-
-// rate is the speed over the last second or so.
-type rate struct {
-	since     time.Time
-	bytes     uint64 // moved by then
-	perSecond float64
-}
-
-func (r *rate) add(now time.Time, bytes uint64) {
-	elapsed := now.Sub(r.since)
-	if elapsed < time.Second {
-		return
-	}
-	if !r.since.IsZero() {
-		r.perSecond = float64(bytes-r.bytes) / elapsed.Seconds()
-	}
-	r.since, r.bytes = now, bytes
 }

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"aig/internal/gittest"
@@ -84,14 +86,29 @@ func TestProgressLine(t *testing.T) {
 	}
 }
 
-// The speed is that of the last second, not of a tenth of it.
-func TestRate(t *testing.T) {
-	var r rate
-	now := time.Unix(1, 0)
-	for i := range uint64(51) { // ten times a second, ever more bytes
-		r.add(now.Add(time.Duration(i)*100*time.Millisecond), i*i)
-		if want := float64(i/10*20) - 10; r.perSecond != max(0, want*10) {
-			t.Fatalf("after %d: %v a second, not %v", i, r.perSecond, want*10)
+// The speed is that of the last full second, not of a tenth of it; after one in which nothing moved, the phase takes its place.
+func TestSpeed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		screen, err := os.Create(filepath.Join(t.TempDir(), "screen"))
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
+		defer screen.Close()
+		began := time.Now()
+		progress := func() session.Progress { // ever faster, for three seconds
+			s := min(time.Since(began), 3*time.Second).Seconds()
+			return session.Progress{Exchanges: true, Want: 2, BytesIn: uint64(100 * s * s), Phase: "stalled"}
+		}
+		stopping := make(chan struct{})
+		go New(screen).show(progress, 0, stopping)
+		time.Sleep(1550 * time.Millisecond)
+		for _, want := range []string{"625 bytes | 300 bytes/s", "900 bytes | 500 bytes/s", "900 bytes; stalled"} {
+			time.Sleep(time.Second)
+			drawn, _ := os.ReadFile(screen.Name())
+			if at := bytes.LastIndexByte(drawn, '\r'); !strings.HasSuffix(strings.TrimRight(string(drawn[at:]), " "), want) {
+				t.Errorf("after %v: %q, not %q", time.Since(began), drawn[at:], want)
+			}
+		}
+		close(stopping)
+	})
 }
