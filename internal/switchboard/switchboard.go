@@ -4,8 +4,8 @@
 // input. The switchboard lets everybody in, knows nobody, stores nothing and can't tell what it carries.
 //
 // The files: switchboard (the server), client and session (the SSH side), exec and obey (the commands), rendezvous (who waits for
-// whom), link (the relay), node and remote (another node's clients here, and sides that wait there), limits (how many there may be
-// of anything, and who is evicted), meter (how much unread data a client may leave here), refusal (what a refused client is told).
+// whom), link (the relay), node and remote (sides at another node, and the way there), limits (how many there may be of anything,
+// and who is evicted), meter (how much unread data a client may leave here), refusal (what a refused client is told).
 package switchboard
 
 import (
