@@ -87,16 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	defer stop()
 	// This tells systemd that we are ready; without systemd it does nothing.
 	daemon.SdNotify(false, daemon.SdNotifyReady)
-	ctx, end := context.WithCancel(ctx)
-	var stopping sync.WaitGroup
-	stopping.Go(func() {
-		<-ctx.Done()
-		daemon.SdNotify(false, daemon.SdNotifyStopping)
-	})
-	err = server.Serve(ctx, ln)
-	end()
-	stopping.Wait()
-	return err
+	return server.Serve(ctx, ln)
 }
 
 // join makes this switchboard a node of the cluster of those that share its host key.

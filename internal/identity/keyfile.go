@@ -35,7 +35,7 @@ type keyFile struct {
 // that can't be used.
 func readKeyFile(name string) (*keyFile, error) {
 	k := &keyFile{name: name}
-	content, err := k.read(name)
+	content, err := ReadKeyFile(name)
 	if errors.Is(err, fs.ErrNotExist) && k.readPublic(name+".pub") == nil {
 		return k, nil
 	}
@@ -53,32 +53,28 @@ func readKeyFile(name string) (*keyFile, error) {
 	return k, nil
 }
 
-// read reads a key's file, unless it is a private key that others may read.
-func (k *keyFile) read(name string) ([]byte, error) {
-	content, info, err := ReadKeyFile(name)
-	// A public key may be read by anybody.
-	if block, _ := pem.Decode(content); block != nil {
-		err = checkMode(name, info, os.Getuid())
-	}
-	return content, err
-}
-
-// ReadKeyFile reads a file, unless it can't be a key's. The error's text continues its name.
-func ReadKeyFile(name string) ([]byte, fs.FileInfo, error) {
+// ReadKeyFile reads a file, unless it can't be a key's or is a private key that others may use. The error's text continues its name.
+func ReadKeyFile(name string) ([]byte, error) {
 	info, err := os.Stat(name) // first: opening a FIFO may block for ever
 	switch {
 	case err != nil:
-		return nil, nil, fmt.Errorf("can't be read: %w", reason(err))
+		return nil, fmt.Errorf("can't be read: %w", reason(err))
 	case !info.Mode().IsRegular():
-		return nil, nil, errors.New("is not a regular file")
+		return nil, errors.New("is not a regular file")
 	case info.Size() > maxKeyFile:
-		return nil, nil, errors.New("is too large to be a key")
+		return nil, errors.New("is too large to be a key")
 	}
 	content, err := os.ReadFile(name)
 	if err != nil {
-		return nil, nil, fmt.Errorf("can't be read: %w", reason(err))
+		return nil, fmt.Errorf("can't be read: %w", reason(err))
 	}
-	return content, info, nil
+	// A public key may be read by anybody.
+	if block, _ := pem.Decode(content); block != nil {
+		if err := checkMode(name, info, os.Getuid()); err != nil {
+			return nil, err
+		}
+	}
+	return content, nil
 }
 
 // reason removes the file's name from an error whose text names it already.
@@ -92,7 +88,7 @@ func reason(err error) error {
 
 // readPublic reads a public key's file.
 func (k *keyFile) readPublic(name string) error {
-	content, err := k.read(name)
+	content, err := ReadKeyFile(name)
 	if err != nil {
 		return err
 	}

@@ -35,10 +35,10 @@ type client struct {
 	ssh      *ssh.ServerConn
 	done     chan struct{} // closed when the SSH connection has ended
 	wait     sync.WaitGroup
-	session  atomic.Pointer[session] // the first and only one; written by serve alone
-	guarded  ssh.ServerPreAuthConn   // see sshguard; nil before authentication
-	spoilt   error                   // why the session's command is refused: a port forward was requested; for serve alone
-	node     bool                    // it is a node of our cluster; written before the connection's other goroutines start
+	side     atomic.Pointer[Side]  // its first and only channel: a session, or a node's side; written by serve alone
+	guarded  ssh.ServerPreAuthConn // see sshguard; nil before authentication
+	spoilt   error                 // why the session's command is refused: a port forward was requested; for serve alone
+	node     bool                  // it is a node of our cluster; for serve alone
 	flood    sync.Once
 	requests *rate.Limiter
 }
@@ -86,7 +86,7 @@ func (c *client) serve() {
 		select {
 		case <-stopping:
 			stopping = nil
-			if c.session.Load() == nil {
+			if c.side.Load() == nil {
 				c.close()
 			}
 		case r, ok := <-requests:
@@ -140,13 +140,17 @@ func (c *client) request(r *ssh.Request) {
 	}
 }
 
-// open answers a request to open a channel: it accepts the first session, and nothing else. It reports whether it did.
+// open answers a request to open a channel: it accepts a client's first session, and a node's first request for a side. It reports
+// whether it did.
 func (c *client) open(ch ssh.NewChannel) bool {
 	if !c.allow() {
 		return false
 	}
+	first := c.side.Load() == nil && c.ctx.Err() == nil
 	switch {
-	case ch.ChannelType() == "session" && c.session.Load() == nil && c.ctx.Err() == nil:
+	case ch.ChannelType() == forwardChannel && c.node && first:
+		return c.join(ch)
+	case ch.ChannelType() == "session" && !c.node && first:
 		channel, requests, err := ch.Accept()
 		if err != nil {
 			return false
@@ -155,7 +159,7 @@ func (c *client) open(ch ssh.NewChannel) bool {
 			metered: metered{channel, c.meter}, client: c, spoilt: c.spoilt,
 			start: make(chan start, 1), gone: make(chan struct{}),
 		}
-		c.session.Store(s)
+		c.side.Store(new(Side(s)))
 		c.wait.Go(func() { s.serveRequests(requests) })
 		c.wait.Go(func() { io.Copy(io.Discard, channel.Stderr()) }) // or it would fill the window
 		c.wait.Go(s.run)
@@ -182,14 +186,14 @@ func (c *client) allow() bool {
 	return false
 }
 
-// cut ends a client that floods: nothing more is read from it, and its session, if there is one, is told a line and ended. It does
+// cut ends a client that floods: nothing more is read from it, and its channel, if there is one, is told a line and ended. It does
 // not wait. It must not be called once SSH has ended.
 func (c *client) cut(line string) {
 	c.flood.Do(func() {
 		c.server.counters.add(flooding, c.log.With("line", line))
 		c.meter.turn(stopped, 0)
-		if s := c.session.Load(); s != nil {
-			c.wait.Go(func() { s.Finish(1, line) })
+		if side := c.side.Load(); side != nil {
+			c.wait.Go(func() { (*side).Finish(1, line) })
 			return
 		}
 		c.close()

@@ -35,36 +35,22 @@ var (
 
 // command is what a client may ask for: a new token, the side that waits under a token, a meeting, or help.
 type command struct {
-	help      bool
-	key       Key        // of "<token>", and of "meet <name> <letter>"
-	forwarded *forwarded // set if a node asks on behalf of its client
+	help bool
+	key  Key // of "<token>", and of "meet <name> <letter>"
 }
 
 // parseExec reads the payload of an "exec" channel request (RFC 4254, section 6.5: one string, the command). The zero command asks
 // for a new token. Blanks around a command, and capitals in a token, come from pasting and dictating. No error contains a byte of
 // the payload.
 func parseExec(payload []byte) (command, error) {
-	text, err := execText(payload, maxExec)
-	if err != nil {
-		return command{}, err
-	}
-	return parseCommand(text)
-}
-
-// execText returns the one string of the payload. Most bounds its length, in bytes.
-func execText(payload []byte, most int) (string, error) {
-	if len(payload) > 4+most {
-		return "", errExecLong
+	if len(payload) > 4+maxExec {
+		return command{}, errExecLong
 	}
 	var request struct{ Command string }
 	if ssh.Unmarshal(payload, &request) != nil {
-		return "", errExecForm
+		return command{}, errExecForm
 	}
-	return request.Command, nil
-}
-
-func parseCommand(text string) (command, error) {
-	text = strings.TrimSpace(text)
+	text := strings.TrimSpace(request.Command)
 	switch text {
 	case "new":
 		return command{}, nil

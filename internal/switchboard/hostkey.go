@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	"golang.org/x/crypto/ssh"
 
@@ -21,21 +20,21 @@ import (
 
 // HostKey reads the private key in file, in any format that [ssh.ParsePrivateKey] knows and without a passphrase. If the file does
 // not exist, it first makes an ed25519 key there, in OpenSSH's format and with mode 0600, and a missing directory with mode 0700.
-// Two processes that start at once get the same key. Like OpenSSH, it refuses a key that others may read, unless root owns it and
-// only a group may read it: that is how an administrator gives a key to a service.
+// Two processes that start at once get the same key. Like ssh, it refuses a key of its own that others may use. A key that another
+// user owns may have any mode: that is how an administrator gives a key to a service.
 //
 // clusterKey is 32 bytes that everybody with the same private key gets, in whatever format it is: HKDF (RFC 5869) with SHA-256 over
 // its PKCS #8 form.
 func HostKey(file string) (key ssh.MultiAlgorithmSigner, clusterKey []byte, err error) {
-	text, err := readHostKey(file)
+	text, err := identity.ReadKeyFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := makeHostKey(file); err != nil {
 			return nil, nil, fmt.Errorf("making the host key %q: %w", file, err)
 		}
-		text, err = readHostKey(file)
+		text, err = identity.ReadKeyFile(file)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("the host key %q %w", file, err)
 	}
 	raw, err := ssh.ParseRawPrivateKey(text)
 	if errors.As(err, new(*ssh.PassphraseMissingError)) {
@@ -56,18 +55,6 @@ func HostKey(file string) (key ssh.MultiAlgorithmSigner, clusterKey []byte, err 
 	}
 	clusterKey, err = hkdf.Key(sha256.New, form, nil, "aig-switchboard cluster", sha256.Size)
 	return key, clusterKey, err
-}
-
-// readHostKey reads a private key's file, unless others may read it.
-func readHostKey(file string) ([]byte, error) {
-	text, info, err := identity.ReadKeyFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("the host key %q %w", file, err)
-	}
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && (mode&0o037 != 0 || !ownedByRoot(info)) && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("the host key %q may be read by others (mode %04o); run chmod 600 on it", file, mode)
-	}
-	return text, nil
 }
 
 // makeHostKey puts a new key at file unless another process was faster: it writes the key under another name and then links it,

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -17,28 +16,34 @@ import (
 )
 
 // Switchboards with the same host key form a cluster. A node whose client asks for a side that waits at another node connects there
-// as an SSH client, authenticates with the host key, and asks for
-//
-//	forward <address of its client> <milliseconds that it has waited> <token>
-//	forward <address of its client> <milliseconds that it has waited> <name> <letter>
-//
-// The other node looks only among those who wait there, so that no request goes in circles. The first line on standard error is
-// "switched" or, if the client waited longer than the side it is joined to, "waited"; any other one says why it was refused. From
-// there on each end of the link is a [Side] at its node.
+// as an SSH client, authenticates with the host key, and opens a channel of type forwardChannel, with a [forward] as its extra data.
+// The other node looks only among those who wait there, so that no request goes in circles, and accepts the channel if it has found
+// the side. From there on each node has a [Side] at the other one, a [far].
 const (
-	switchedLine = "switched"
-	waitedLine   = "waited"
+	forwardChannel = "forward@aig-switchboard"
 
-	// endRequest is the channel request by which a node says how its client's side ended: a string, empty for an end of file.
-	endRequest = "end@aig-switchboard"
+	// Channel requests. The node that was asked begins with one of the first two, or with the last one if it can't carry the link.
+	switchedRequest = "switched@aig-switchboard" // the asking node's client has joined ours
+	waitedRequest   = "waited@aig-switchboard"   // ours has joined the asking node's client, which has waited longer
+	endRequest      = "end@aig-switchboard"      // how our side has ended: an [ending]
 
-	// maxForward bounds a node's command, and maxLine a line from it, in bytes.
+	// nobodyWaits is why a node rejects the channel if it hasn't found the side. It has other reasons if it is going down.
+	nobodyWaits = ssh.ConnectionFailed
+
+	// maxForward bounds a node's question, and maxLine a line from it, in bytes.
 	maxForward = 256
 	maxLine    = 1 << 10
-
-	// waitedBits bounds the milliseconds that a client may have waited: to 278 years, which a [time.Duration] holds.
-	waitedBits = 43
 )
+
+// forward asks a node for a side.
+type forward struct {
+	Client       string // address of the client on whose behalf it is
+	Waited       uint64 // for how long that has waited, in milliseconds
+	Name, Letter string // the client's own [Key]
+}
+
+// ending is how a side has ended: for the reason that the line gives, or else by its end of file.
+type ending struct{ Line string }
 
 // nodeUser returns the user name with which one node logs in at another; nobody else has it by chance.
 func nodeUser(clusterKey []byte) string {
@@ -66,87 +71,140 @@ func admitNodes(config *ssh.ServerConfig, user string, hostKey ssh.PublicKey) {
 	}
 }
 
-// forwarded is another node's client, in a session with that node.
-type forwarded struct {
-	addr   net.Addr
-	waited time.Duration // before it came here
+// far is a [Side] at another node.
+type far struct {
+	metered
+	addr  net.Addr      // of the node's client if it has asked us, nil if we have asked
+	limit time.Duration // for the node to take what we say
 
-	once  sync.Once
-	ended chan struct{} // closed when the node has said how its side ended
-	err   error         // its line, if it had one
+	answer chan string   // gets switchedRequest or waitedRequest; closed before gone
+	eof    chan struct{} // closed when the node has said that the side has sent its end of file
+	gone   chan struct{} // closed when the channel is closed or the connection has ended
+	err    error         // why the side was lost, if it was; read it once gone or answer is closed
 }
 
-// parseForwarded reads the payload of a node's "exec" request.
-func parseForwarded(payload []byte) (command, error) {
-	text, err := execText(payload, maxForward)
-	if err != nil {
-		return command{}, err
+func newFar(channel ssh.Channel, m *meter, addr net.Addr, limit time.Duration) *far {
+	return &far{
+		metered: metered{channel, m}, addr: addr, limit: limit,
+		answer: make(chan string, 1), eof: make(chan struct{}), gone: make(chan struct{}), err: errNodeLost,
 	}
-	words := strings.Split(text, " ")
-	if len(words) < 4 || len(words) > 5 || words[0] != "forward" {
-		return command{}, errExecForm
-	}
-	addr, err := netip.ParseAddrPort(words[1])
-	waited, err2 := strconv.ParseUint(words[2], 10, waitedBits)
-	if err != nil || err2 != nil {
-		return command{}, errExecForm
-	}
-	asks := words[3]
-	if len(words) == 5 {
-		asks = "meet " + words[3] + " " + words[4]
-	}
-	c, err := parseCommand(asks)
-	if err == nil && c.key.Name == "" {
-		err = errExecForm
-	}
-	c.forwarded = &forwarded{
-		addr:   net.TCPAddrFromAddrPort(addr),
-		waited: time.Duration(waited) * time.Millisecond,
-		ended:  make(chan struct{}),
-	}
-	return c, err
 }
 
-// joinForwarded joins another node's client to the side that it asks for, if that waits here.
-func (s *session) joinForwarded(c command) error {
-	w := s.client.server.opt.Memory.claim(c.key.Other())
-	if w == nil {
-		return errNobody
-	}
-	if s.forwarded.waited > time.Since(w.Since) {
-		s.Tell(waitedLine)
-		return s.carry(s, w.Side)
-	}
-	return s.carry(w.Side, s)
-}
-
-// ended handles an endRequest.
-func (s *session) ended(payload []byte) {
-	var end struct{ Line string }
-	if s.forwarded == nil || ssh.Unmarshal(payload, &end) != nil {
-		return
-	}
-	s.forwarded.once.Do(func() {
-		if end.Line != "" {
-			s.forwarded.err = &refusal{otherNode, printable(end.Line)}
+// hear notes what the node says, until the channel is closed.
+func (f *far) hear(requests <-chan *ssh.Request) {
+	defer close(f.gone)
+	defer close(f.answer)
+	eof := sync.OnceFunc(func() { close(f.eof) })
+	for r := range requests {
+		var e ending
+		switch {
+		case r.Type == switchedRequest || r.Type == waitedRequest:
+			select {
+			case f.answer <- r.Type:
+			default: // it has been said
+			}
+		case r.Type == endRequest && ssh.Unmarshal(r.Payload, &e) == nil:
+			if e.Line != "" {
+				f.err = &refusal{otherNode, printable(e.Line)}
+				continue
+			}
+			f.err = nil
+			eof()
 		}
-		close(s.forwarded.ended)
-	})
+	}
 }
 
-// lost returns why the side is lost, if it is. A node says how its side ended before it sends the end of file, and all that it said
-// is read before it counts as gone.
-func (f *forwarded) lost(gone <-chan struct{}) error {
+// Lost implements [Side]. A node says how its side has ended before it sends an end of file, and may say otherwise later.
+func (f *far) Lost() error {
 	select {
-	case <-f.ended:
-	case <-gone:
-		select {
-		case <-f.ended:
-		default:
-			return errNodeLost
-		}
+	case <-f.eof:
+	case <-f.gone:
 	}
-	return f.err
+	select {
+	case <-f.gone:
+		return f.err
+	default:
+		return nil
+	}
+}
+
+// Tell implements [Side]: all that a link tells a side is that it has joined the other one. A node that was asked knows that already,
+// and takes no notice.
+func (f *far) Tell(string) { f.say(switchedRequest) }
+
+func (f *far) say(request string) {
+	defer f.hurry().Stop()
+	f.Channel.SendRequest(request, false, nil)
+}
+
+// RemoteAddr implements [Side].
+func (f *far) RemoteAddr() net.Addr { return f.addr }
+
+// Gone implements [Side].
+func (f *far) Gone() <-chan struct{} { return f.gone }
+
+// CloseWrite implements [Side].
+func (f *far) CloseWrite() {
+	defer f.hurry().Stop()
+	f.Channel.SendRequest(endRequest, false, ssh.Marshal(ending{}))
+	f.Channel.CloseWrite()
+}
+
+// Finish implements [Side].
+func (f *far) Finish(_ uint32, line string) {
+	defer f.hurry().Stop()
+	f.Channel.SendRequest(endRequest, false, ssh.Marshal(ending{line}))
+	f.Channel.Close()
+	<-f.gone
+}
+
+// hurry closes the connection if the node doesn't take in time what follows.
+func (f *far) hurry() *time.Timer { return time.AfterFunc(f.limit, func() { f.meter.Close() }) }
+
+// join answers a node that asks for a side: if that waits here, it accepts the channel and carries the link. It reports whether it
+// does.
+func (c *client) join(ch ssh.NewChannel) bool {
+	of, addr, ok := parseForward(ch.ExtraData())
+	if !ok {
+		ch.Reject(ssh.Prohibited, "malformed")
+		return false
+	}
+	w := c.server.opt.Memory.claim(Key{of.Name, of.Letter}.Other())
+	if w == nil {
+		ch.Reject(nobodyWaits, "nobody waits here")
+		return false
+	}
+	c.meter.turn(obeying, backlogBudget)
+	channel, requests, err := ch.Accept()
+	if err != nil {
+		c.server.count(errNodeLost, c.log)
+		c.wait.Go(func() { w.Side.Finish(1, errNodeLost.Error()) })
+		return false
+	}
+	f := newFar(channel, c.meter, addr, c.server.opt.ControlTime)
+	c.side.Store(new(Side(f)))
+	c.wait.Go(func() { f.hear(requests) })
+	c.wait.Go(func() {
+		defer c.close()
+		waited, joined := w.Side, Side(f)
+		if of.Waited > uint64(time.Since(w.Since).Milliseconds()) {
+			f.say(waitedRequest)
+			waited, joined = joined, waited
+		}
+		if err := c.carry(waited, joined); err != nil {
+			c.server.count(err, c.log)
+		}
+	})
+	return true
+}
+
+// parseForward reads the extra data of a node's channel, and the address of the node's client.
+func parseForward(extra []byte) (of forward, addr net.Addr, ok bool) {
+	if len(extra) > maxForward || ssh.Unmarshal(extra, &of) != nil {
+		return of, nil, false
+	}
+	client, err := netip.ParseAddrPort(of.Client)
+	return of, net.TCPAddrFromAddrPort(client), err == nil
 }
 
 // printable returns a line from another node in a form that may go to a client and into the log.

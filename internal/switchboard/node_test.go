@@ -5,15 +5,19 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"io"
+	"errors"
+	"math"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/crypto/ssh"
+
+	"aig/internal/sshtest"
 )
 
 // elsewhere is a rendezvous that knows of one side at another node.
@@ -90,42 +94,97 @@ func TestAcrossNodes(t *testing.T) {
 	second.run(t, again).refused("nobody is waiting under this token")
 }
 
-// When b has waited at its node for longer than a at another, a is the one that is told: whoever waits hears nothing.
+// Whoever waits hears nothing, at whichever node: of the two sides of a meeting, the one that came later is told, and is the one that
+// must not stay silent.
 func TestAcrossNodesMeeting(t *testing.T) {
 	t.Parallel()
-	first, second := startNodes(t, nil)
+	first, second := startNodes(t, func(_ int, o *Options) { o.SilentTime = 2 * time.Second })
 	a := first.meet(t, meetingName, "a")
 	eventually(t, "a waits", func() bool { return first.waiting.number() == 1 })
 	b := second.meet(t, meetingName, "b")
 	if line := b.line(); line != "switched" {
 		t.Errorf("b was told %q", line)
 	}
+	b.write("x")
+	a.read("x")
 	a.ch.CloseWrite()
 	answered(a, b)
 	if line := a.line(); line != "" {
 		t.Errorf("a was told %q", line)
 	}
 
-	// The node says that b has waited for as long as it can say.
+	// b waits first, and hears of a later.
+	second.opt.Rendezvous.(*elsewhere).node = ""
+	b = second.meet(t, meetingName, "b")
+	eventually(t, "b waits", func() bool { return second.waiting.number() == 1 })
 	a = first.meet(t, meetingName, "a")
 	eventually(t, "a waits", func() bool { return first.waiting.number() == 1 })
-	n := dialNode(t, first, "forward 203.0.113.7:77 8796093022207 "+meetingName+" b")
-	if line := n.line(); line != waitedLine {
-		t.Errorf("the node was told %q", line)
+	second.opt.Memory.mu.Lock()
+	w := second.opt.Memory.waiting[Key{meetingName, "b"}]
+	second.opt.Memory.mu.Unlock()
+	w.Since = w.Since.Add(-time.Second) // longer by more than a millisecond, which is what nodes count in
+	w.Elsewhere <- first.addr
+	if line := a.line(); line != "switched" {
+		t.Errorf("a was told %q", line)
+	}
+	a.refused("the side that joined has sent nothing")
+	b.refused("the side that joined has sent nothing") // its first line
+
+	// There is no wait that can't be compared.
+	a = first.meet(t, meetingName, "a")
+	eventually(t, "a waits", func() bool { return first.waiting.number() == 1 })
+	if _, longer, err := askNode(t, first, forward{farClient, math.MaxUint64, meetingName, "b"}); err != nil || !longer {
+		t.Errorf("the node was told %v, %v", longer, err)
 	}
 	if line := a.line(); line != "switched" {
 		t.Errorf("a was told %q", line)
 	}
 }
 
-// dialNode connects to a node as another node does, and asks for something.
-func dialNode(t *testing.T, b *board, text string) *peer {
+// All that a side has sent reaches the other one, though it has left and the nodes have parted.
+func TestAcrossNodesLeftEarly(t *testing.T) {
+	t.Parallel()
+	first, second := startNodes(t, nil)
+	large := strings.Repeat("0123456789abcdef", 3<<16) // more than a window, less than two
+	for _, waits := range []bool{true, false} {
+		a, token := first.wait(t)
+		c := second.join(t, token)
+		leaves, stays, node := a, c, first
+		if !waits {
+			leaves, stays, node = c, a, second
+		}
+		leaves.write(large)
+		leaves.ch.CloseWrite()
+		leaves.ch.Close()
+		eventually(t, "the link has ended", func() bool { return strings.Contains(node.log.String(), `how="left early"`) })
+		stays.read(large)
+		stays.end()
+		stays.exit(1)
+	}
+}
+
+// farClient is the address of another node's client.
+const farClient = "203.0.113.7:77"
+
+// askNode asks a node for a side, as another node does.
+func askNode(t *testing.T, b *board, of forward) (side *far, longer bool, err error) {
 	t.Helper()
-	p, err := dialAs(t, b, b.nodeUser, ssh.PublicKeys(b.opt.HostKey))
+	n, err := b.Server.dial(t.Context(), b.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.session().exec(text)
+	t.Cleanup(n.leave)
+	return n.ask(t.Context(), of)
+}
+
+// askedFor expects a node to find a side.
+func askedFor(t *testing.T, b *board, of forward) *far {
+	t.Helper()
+	side, longer, err := askNode(t, b, of)
+	if err != nil || longer {
+		t.Fatalf("the node was told %v, %v", longer, err)
+	}
+	return side
 }
 
 func dialAs(t *testing.T, b *board, user string, auth ...ssh.AuthMethod) (*peer, error) {
@@ -137,7 +196,7 @@ func dialAs(t *testing.T, b *board, user string, auth ...ssh.AuthMethod) (*peer,
 	return b.tryDialAs(t, conn, user, auth...)
 }
 
-// Whoever has the host key is a node, and nobody else; clients can't use a node's commands, nor nodes a client's.
+// Whoever has the host key is a node, and nobody else; clients can't ask what a node does, nor nodes what a client does.
 func TestOnlyNodes(t *testing.T) {
 	t.Parallel()
 	first, second := startNodes(t, nil)
@@ -153,110 +212,72 @@ func TestOnlyNodes(t *testing.T) {
 	if _, err := dialAs(t, first, user, ssh.PublicKeys(other)); err == nil {
 		t.Error("let in as a node with another key")
 	}
+	rejected := func(who *peer, kind string, extra []byte, want ssh.RejectionReason) {
+		t.Helper()
+		_, _, err := who.conn.OpenChannel(kind, extra)
+		var refused *ssh.OpenChannelError
+		if !errors.As(err, &refused) || refused.Reason != want {
+			t.Errorf("%s %q: %v, want %v", kind, extra, err, want)
+		}
+	}
 	_, token := first.wait(t)
-	p, err := dialAs(t, first, "anybody", ssh.PublicKeys(first.opt.HostKey))
+	client, err := dialAs(t, first, "anybody", ssh.PublicKeys(first.opt.HostKey))
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.session().exec("forward 203.0.113.7:77 0 " + token).refused("unknown command")
-	for _, text := range []string{
-		"new", token, "help", "forward", "forward 203.0.113.7:77 0 new", "forward 203.0.113.7:77 0 help", "forward 203.0.113.7 0 " + token,
-		"forward host:77 0 " + token, "forward 203.0.113.7:77 -1 " + token, "forward 203.0.113.7:77 8796093022208 " + token,
-		"forward 203.0.113.7:77 0  " + token,
-		"forward 203.0.113.7:77 0 " + token + " a", "forward 203.0.113.7:77 0 " + meetingName + " b c", "forward 203.0.113.7:77 0 " + strings.Repeat("0", 300),
+	rejected(client, forwardChannel, ssh.Marshal(forward{farClient, 0, token, ""}), ssh.UnknownChannelType)
+	node, err := dialAs(t, first, user, ssh.PublicKeys(first.opt.HostKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rejected(node, "session", nil, ssh.ResourceShortage)
+	good := ssh.Marshal(forward{farClient, 0, token, ""})
+	for _, extra := range [][]byte{
+		nil, good[:len(good)-1], append(slices.Clone(good), 0), ssh.Marshal(forward{"203.0.113.7", 0, token, ""}), ssh.Marshal(forward{"host:77", 0, token, ""}),
+		ssh.Marshal(forward{farClient, 0, token, strings.Repeat("a", maxForward)}),
 	} {
-		dialNode(t, first, text).refused("ask for \"new\"")
+		rejected(node, forwardChannel, extra, ssh.Prohibited)
+	}
+	for _, of := range []forward{{farClient, 0, "", ""}, {farClient, 0, token, "a"}, {farClient, 0, token, "c"}, {farClient, 0, meetingName, "b"}} {
+		rejected(node, forwardChannel, ssh.Marshal(of), nobodyWaits)
 	}
 	// What a node asks for is looked up only where it asks.
-	dialNode(t, second, "forward 203.0.113.7:77 0 "+token).refused("nobody is waiting")
-	n := dialNode(t, first, "forward [2001:db8::7]:77 0 "+token)
-	if line := n.line(); line != switchedLine {
-		t.Errorf("the node was told %q", line)
+	if _, _, err := askNode(t, second, forward{farClient, 0, token, ""}); !errors.As(err, new(*ssh.OpenChannelError)) {
+		t.Errorf("asked for a side at a third node: %v", err)
 	}
-	first.links.mu.Lock()
-	defer first.links.mu.Unlock()
-	if n := first.links.crowds[crowdsOf(address("[2001:db8::8]:1"))[0]]; n != 1 {
-		t.Errorf("%d links are counted for the client of the other node", n)
+	if _, _, err := node.conn.OpenChannel(forwardChannel, ssh.Marshal(forward{"[2001:db8::7]:77", 0, token, ""})); err != nil {
+		t.Error(err)
 	}
-}
-
-// The client reads why the other node refuses it, or ends its link.
-func TestOtherNodeRefuses(t *testing.T) {
-	t.Parallel()
-	first, second := startNodes(t, func(node int, o *Options) {
-		if node == 0 {
-			o.IdleTime = 500 * time.Millisecond
-		}
+	rejected(node, forwardChannel, good, ssh.UnknownChannelType) // one for each connection
+	eventually(t, "the link is counted for the client of the other node", func() bool {
+		first.links.mu.Lock()
+		defer first.links.mu.Unlock()
+		return first.links.crowds[crowdsOf(address("[2001:db8::8]:1"))[0]] == 1
 	})
-	a, token := first.wait(t)
-	c := second.join(t, token)
-	c.write("x")
-	a.read("x")
-	a.refused("nothing has moved for 500ms")
-	c.refused("nothing has moved for 500ms")
-	eventually(t, "both nodes count it", func() bool { return first.refused(idleLink) == 1 && second.refused(otherNode) == 1 })
 }
 
-// A side whose partner's node is lost is told so, at either end; and nobody waits for a node that can't be reached.
-func TestNodeLost(t *testing.T) {
+// A node may leave no more unread than a client.
+func TestNodeFloods(t *testing.T) {
 	t.Parallel()
-	first, second := startNodes(t, nil)
-	a, token := first.wait(t)
-	n := dialNode(t, first, "forward 203.0.113.7:77 0 "+token)
-	n.line()
-	n.write("x")
-	a.read("x")
-	n.net.Close()
-	a.refused("the other side's switchboard was lost")
-
-	// The other way round: the node where a side waits ends without a word.
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	first, _ := startNodes(t, nil)
+	a := first.connected(t)
+	a.openSession(0, 1<<15) // it takes nothing
+	a.request("exec", sshtest.Strings("meet "+meetingName+" a"))
+	eventually(t, "a waits", func() bool { return first.waiting.number() == 1 })
+	n := askedFor(t, first, forward{farClient, 0, meetingName, "b"})
+	n.meter.SetDeadline(time.Now().Add(10 * patience)) // there is much to encrypt
+	var err error
+	for sent := 0; err == nil && sent < 1<<20; sent++ {
+		_, err = n.Channel.Write([]byte{0})
 	}
-	defer ln.Close()
-	second.opt.Rendezvous.(*elsewhere).node = ln.Addr().String()
-	deaf := make(chan net.Conn, 1)
-	go func() {
-		conn, err := ln.Accept()
-		if err != nil {
-			return
-		}
-		config := &ssh.ServerConfig{NoClientAuth: true}
-		config.AddHostKey(first.opt.HostKey)
-		_, channels, requests, err := ssh.NewServerConn(conn, config)
-		if err != nil {
-			return
-		}
-		go ssh.DiscardRequests(requests)
-		ch, of, err := (<-channels).Accept()
-		if err != nil {
-			return
-		}
-		(<-of).Reply(true, nil)
-		go ssh.DiscardRequests(of)
-		io.WriteString(ch.Stderr(), "switched\n")
-		deaf <- conn
-	}()
-	c := second.join(t, "00000")
-	(<-deaf).Close()
-	c.refused("the other side's switchboard was lost")
-
-	ln.Close()
-	second.run(t, "00000").refused("can't be reached; try again")
-	eventually(t, "both are counted", func() bool { return second.refused(nodeLost) == 2 })
-}
-
-// A node without the host key is told nothing.
-func TestWrongNode(t *testing.T) {
-	t.Parallel()
-	_, second := startNodes(t, nil)
-	stranger := startBoard(t, nil)
-	_, token := stranger.wait(t)
-	second.opt.Rendezvous.(*elsewhere).node = stranger.addr
-	second.run(t, token).refused("can't be reached")
-	if stranger.waiting.number() != 1 {
-		t.Error("it has been asked")
+	if err == nil {
+		t.Fatal("a mebibyte in packets of one byte was taken")
+	}
+	if err := n.Lost(); err == nil || err.Error() != "too much unread data" {
+		t.Errorf("the node was told %v", err)
+	}
+	if first.refused(flooding) != 1 {
+		t.Error("it isn't counted")
 	}
 }
 

@@ -39,8 +39,6 @@ func (s *session) obey(c command) error {
 		s.tell(func() { io.WriteString(s, server.opt.Landing) })
 		s.Finish(0, "")
 		return nil
-	case c.forwarded != nil:
-		return s.joinForwarded(c)
 	case c.key.Letter != "":
 		return s.meet(c.key)
 	case c.key.Name == "":
@@ -58,7 +56,7 @@ func (s *session) obey(c command) error {
 	server.opt.Metrics.LookedUp(found != Found{})
 	switch {
 	case found.Wait != nil:
-		return s.carry(found.Wait.Side, s)
+		return s.client.carry(found.Wait.Side, s)
 	case found.Node != "":
 		return s.joinAt(found.Node, c.key, 0)
 	}
@@ -71,7 +69,7 @@ func (s *session) meet(key Key) error {
 	for range 5 {
 		other, own := s.client.server.opt.Rendezvous.Meet(key, s)
 		if other != nil {
-			return s.carry(other.Side, s)
+			return s.client.carry(other.Side, s)
 		}
 		node, err := s.waitAs(own)
 		if node == "" {
@@ -122,10 +120,10 @@ func (s *session) waitAs(w *Wait) (node string, err error) {
 	return "", nil
 }
 
-// carry runs the link between a side that waited and one that joined it, one of which is this session.
-func (s *session) carry(waited, joined Side) error {
-	server := s.client.server
-	ctx, end := context.WithCancelCause(s.client.linkCtx)
+// carry runs the link between a side that waited and one that joined it, one of which came by this connection.
+func (c *client) carry(waited, joined Side) error {
+	server := c.server
+	ctx, end := context.WithCancelCause(c.linkCtx)
 	defer end(nil)
 	l := newLink(waited, joined, &server.opt)
 	place := server.links.enter([]net.Addr{waited.RemoteAddr(), joined.RemoteAddr()}, l.lastMoved, func() {
@@ -150,7 +148,7 @@ func (s *session) carry(waited, joined Side) error {
 	if err := l.run(ctx); err == errLeft {
 		how = "left early"
 	} else if err != nil {
-		how, _ = server.count(err, s.client.log.With("link", number))
+		how, _ = server.count(err, c.log.With("link", number))
 	}
 	there, back, took := l.directions[0].bytes.Load(), l.directions[1].bytes.Load(), time.Since(l.began)
 	server.opt.Metrics.LinkEnded(how, there, back, took)

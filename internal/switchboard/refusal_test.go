@@ -143,10 +143,7 @@ func TestEveryRefusal(t *testing.T) {
 		}},
 		{otherNode, func(o *Options) { o.ClusterKey = make([]byte, 32) }, func(t *testing.T, b *board) {
 			a, token := b.wait(t)
-			n := dialNode(t, b, "forward 203.0.113.7:77 0 "+token)
-			n.line()
-			n.ch.SendRequest(endRequest, false, ssh.Marshal(struct{ Line string }{"so it is"}))
-			n.ch.Close()
+			askedFor(t, b, forward{farClient, 0, token, ""}).Finish(1, "so it is")
 			a.refused("so it is")
 		}},
 		{deadPeer, func(o *Options) {

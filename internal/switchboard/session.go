@@ -28,8 +28,6 @@ type session struct {
 	write    sync.Mutex // guards sentEOF, and orders end of file after everything else
 	sentEOF  bool
 	finished sync.Once
-
-	forwarded *forwarded // the client that a node asks for; set before start gets the command
 }
 
 // start is a request to start something in a session, or why it is refused.
@@ -56,11 +54,7 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 		switch r.Type {
 		case "exec":
 			starts = true
-			if s.client.node {
-				st.command, st.err = parseForwarded(r.Payload)
-			} else {
-				st.command, st.err = parseExec(r.Payload)
-			}
+			st.command, st.err = parseExec(r.Payload)
 			if st.err != nil {
 				st.err = &refusal{unknownCommand, st.err.Error() + "; " + askFor}
 			}
@@ -73,8 +67,6 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 			spoil("no terminal here; try ssh -T")
 		case "auth-agent-req@openssh.com":
 			spoil("no agent forwarding here; try ssh -a")
-		case endRequest:
-			s.ended(r.Payload)
 		case "x11-req":
 			spoil("no X11 forwarding here; try ssh -x")
 		} // others, such as "env" and "window-change", do no harm if ignored
@@ -88,7 +80,7 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 			r.Reply(ok || starts, nil)
 		}
 		if starts {
-			started, s.forwarded = true, st.command.forwarded
+			started = true
 			if st.err == nil {
 				st.err = s.spoilt
 			}
@@ -98,20 +90,10 @@ func (s *session) serveRequests(requests <-chan *ssh.Request) {
 }
 
 // RemoteAddr implements [Side].
-func (s *session) RemoteAddr() net.Addr {
-	if s.forwarded != nil {
-		return s.forwarded.addr
-	}
-	return s.meter.RemoteAddr()
-}
+func (s *session) RemoteAddr() net.Addr { return s.meter.RemoteAddr() }
 
 // Lost implements [Side].
-func (s *session) Lost() error {
-	if s.forwarded == nil {
-		return nil
-	}
-	return s.forwarded.lost(s.gone)
-}
+func (s *session) Lost() error { return nil }
 
 // Gone implements [Side].
 func (s *session) Gone() <-chan struct{} { return s.gone }

@@ -4,8 +4,8 @@
 // input. The switchboard lets everybody in, knows nobody, stores nothing and can't tell what it carries.
 //
 // The files: switchboard (the server), client and session (the SSH side), exec and obey (the commands), rendezvous (who waits for
-// whom), link (the relay), node and remote (another node's clients here, and sides that wait there), limits (how many there may be
-// of anything, and who is evicted), meter (how much unread data a client may leave here), refusal (what a refused client is told).
+// whom), link (the relay), node and remote (sides at another node, and the way there), limits (how many there may be of anything,
+// and who is evicted), meter (how much unread data a client may leave here), refusal (what a refused client is told).
 package switchboard
 
 import (
@@ -16,10 +16,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -146,8 +144,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// accept hands every connection to take until ctx ends. If accepting fails, it pauses and tries again, ever more slowly; if the
-// system has no descriptor or memory left, it first drops a client that has no command yet.
+// accept hands every connection to take until ctx ends. If accepting fails, as when the system has no descriptor or memory left, it
+// drops a client that has no command yet, pauses and tries again, ever more slowly.
 func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn)) error {
 	pause := minAcceptPause
 	for {
@@ -164,9 +162,8 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 			continue
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accepting on %v: %w", ln.Addr(), err)
-		case exhausted(err):
-			s.connections.shrink()
 		}
+		s.connections.shrink()
 		s.counters.add(outOfDescriptors, s.log.With("error", err.Error(), "pause", pause.String()))
 		select {
 		case <-time.After(pause):
@@ -174,14 +171,6 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 		}
 		pause = min(2*pause, maxAcceptPause)
 	}
-}
-
-// exhausted reports whether an error means that the process or the system has run out of something that closed connections give
-// back.
-func exhausted(err error) bool {
-	var errno syscall.Errno
-	return errors.As(err, &errno) &&
-		slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}, errno)
 }
 
 // admit returns a client for a connection, or nil if there is no place for it.
