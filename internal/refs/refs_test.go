@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -380,32 +381,35 @@ func TestTooManyRefs(t *testing.T) {
 	}
 }
 
-func checkout(t *testing.T, s *git.Repo) Checkout {
+// head returns HEAD, the first of Own.
+func head(t *testing.T, s *git.Repo) ref.Ref {
 	t.Helper()
 	own, err := Own(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	co, err := CheckedOut(t.Context(), s, own[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return co
+	return own[0]
 }
 
 // What is checked out is seen in a plain, a detached, an unborn and a bare repository, inside .git, and across the
 // working trees of one repository; never the bare repository's own HEAD.
-func TestCheckout(t *testing.T) {
+func TestElsewhere(t *testing.T) {
 	r := gittest.New(t, "-b", "main")
-	look := func(dir string) Checkout {
+	look := func(dir string) (ref.Ref, map[string]string) {
 		t.Helper()
 		at := *r
 		at.Dir = dir
-		return checkout(t, open(t, &at))
+		s := open(t, &at)
+		here := head(t, s)
+		elsewhere, err := Elsewhere(t.Context(), s, here.Target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return here, elsewhere
 	}
 	top := r.Git("rev-parse", "--show-toplevel")
-	if co := look(r.Dir); co.Head != (ref.Ref{Name: "HEAD", Target: "refs/heads/main"}) || co.Dir != top || len(co.Elsewhere) != 0 {
-		t.Errorf("unborn: %+v", co)
+	if here, elsewhere := look(r.Dir); here != (ref.Ref{Name: "HEAD", Target: "refs/heads/main"}) || len(elsewhere) != 0 {
+		t.Errorf("unborn: %v, %q", here, elsewhere)
 	}
 	commit := r.Commit("file", "content")
 	other := filepath.Join(t.TempDir(), "other\ntree")
@@ -413,24 +417,24 @@ func TestCheckout(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(r.Dir, "sub"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if co := look(filepath.Join(r.Dir, "sub")); co.Head != (ref.Ref{Name: "HEAD", OID: commit, Target: "refs/heads/main"}) || co.Dir != top ||
-		len(co.Elsewhere) != 1 || co.Elsewhere["refs/heads/side"] != other {
-		t.Errorf("main: %+v", co)
+	if here, elsewhere := look(filepath.Join(r.Dir, "sub")); here != (ref.Ref{Name: "HEAD", OID: commit, Target: "refs/heads/main"}) ||
+		!maps.Equal(elsewhere, map[string]string{"refs/heads/side": other}) {
+		t.Errorf("main: %v, %q", here, elsewhere)
 	}
-	if co := look(other); co.Head.Target != "refs/heads/side" || co.Dir != other || co.Elsewhere["refs/heads/main"] != top {
-		t.Errorf("other: %+v", co)
+	if here, elsewhere := look(other); here.Target != "refs/heads/side" || !maps.Equal(elsewhere, map[string]string{"refs/heads/main": top}) {
+		t.Errorf("other: %v, %q", here, elsewhere)
 	}
-	if co := look(filepath.Join(r.Dir, ".git")); co.Dir != "" || co.Elsewhere["refs/heads/main"] != top {
-		t.Errorf(".git: %+v", co)
+	if _, elsewhere := look(filepath.Join(r.Dir, ".git")); elsewhere["refs/heads/main"] != top {
+		t.Errorf(".git: %q", elsewhere)
 	}
 	r.Git("checkout", "-q", "--detach")
-	if co := look(r.Dir); co.Head != (ref.Ref{Name: "HEAD", OID: commit}) {
-		t.Errorf("detached: %+v", co)
+	if here, elsewhere := look(r.Dir); here != (ref.Ref{Name: "HEAD", OID: commit}) || len(elsewhere) != 1 {
+		t.Errorf("detached: %v, %q", here, elsewhere)
 	}
 	bare := filepath.Join(t.TempDir(), "bare")
 	r.Git("clone", "-q", "--bare", other, bare)
-	if co := look(bare); co.Dir != "" || co.Head.Target != "refs/heads/side" || len(co.Elsewhere) != 0 {
-		t.Errorf("bare: %+v", co)
+	if here, elsewhere := look(bare); here.Target != "refs/heads/side" || len(elsewhere) != 0 {
+		t.Errorf("bare: %v, %q", here, elsewhere)
 	}
 }
 
@@ -530,7 +534,7 @@ func TestRelateLooksUpNamesOnly(t *testing.T) {
 		if got := relate(t, s, "", theirs); got.Unknown == "" || strings.Contains(got.Unknown, "main") {
 			t.Errorf("%q: %+v", theirs, got)
 		}
-		if names, err := Touched(t.Context(), s, Checkout{Head: ref.Ref{OID: commit}, Dir: r.Dir}, theirs); len(theirs) != 40 && err == nil {
+		if names, err := Touched(t.Context(), s, commit, theirs); len(theirs) != 40 && err == nil {
 			t.Errorf("%q touches %q", theirs, names)
 		}
 	}
@@ -730,8 +734,7 @@ func TestTouched(t *testing.T) {
 			ran := filepath.Join(t.TempDir(), "ran")
 			r.Git("config", "core.fsmonitor", "touch '"+ran+"' #")
 			s := open(t, r)
-			co := checkout(t, s)
-			got, err := Touched(t.Context(), s, co, theirs)
+			got, err := Touched(t.Context(), s, head(t, s).OID, theirs)
 			if err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("touched %q, %v, want %q", got, err, c.want)
 			}
@@ -748,8 +751,7 @@ func TestTouched(t *testing.T) {
 	write(r, "unknown")
 	write(r, "theirs")
 	s := open(t, r)
-	co := checkout(t, s)
-	if got, err := Touched(t.Context(), s, co, theirs); err != nil || !slices.Equal(got, []string{"theirs"}) {
+	if got, err := Touched(t.Context(), s, head(t, s).OID, theirs); err != nil || !slices.Equal(got, []string{"theirs"}) {
 		t.Errorf("unborn: %q, %v", got, err)
 	}
 }
@@ -765,7 +767,7 @@ func TestTouchedOfTreeBomb(t *testing.T) {
 			r.Git("symbolic-ref", "HEAD", "refs/heads/unborn")
 		}
 		s := open(t, r)
-		if _, err := Touched(t.Context(), s, checkout(t, s), theirs); !errors.Is(err, ErrTooManyChanges) {
+		if _, err := Touched(t.Context(), s, head(t, s).OID, theirs); !errors.Is(err, ErrTooManyChanges) {
 			t.Errorf("parents %q: %v", parent, err)
 		}
 	}
