@@ -168,14 +168,14 @@ func TestRefsBeyondLsRemote(t *testing.T) {
 		if refs, err := List(t.Context(), open(t, r)); err == nil || !strings.Contains(err.Error(), section+".hiderefs") {
 			t.Errorf("%s without a value: %v, %v", section, refs, err)
 		}
-		if list, err := reached(t, open(t, r), "HEAD"); err == nil || !strings.Contains(err.Error(), section+".hiderefs") {
+		if list, err := givenOf(t, open(t, r), "HEAD"); err == nil || !strings.Contains(err.Error(), section+".hiderefs") {
 			t.Errorf("%s without a value: %v are given, %v", section, list, err)
 		}
 	}
 }
 
-// reached returns which of the revisions' objects Unhidden reaches.
-func reached(t *testing.T, repo *git.Repo, revisions ...string) ([]string, error) {
+// givenOf returns which of the revisions' objects Unhidden reaches.
+func givenOf(t *testing.T, repo *git.Repo, revisions ...string) ([]string, error) {
 	t.Helper()
 	out, err := repo.Command(t.Context(), nil, append([]string{"rev-parse"}, revisions...)...).Output()
 	if err != nil {
@@ -229,7 +229,7 @@ func TestUnhidden(t *testing.T) {
 
 	// As git -c would: the narrowest scope of all.
 	repo := open(t, r, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=transfer.hideRefs", "GIT_CONFIG_VALUE_0=refs/heads/secret4", "GIT_NAMESPACE=secret")
-	got, err := reached(t, repo, slices.Concat(given, kept)...)
+	got, err := givenOf(t, repo, slices.Concat(given, kept)...)
 	slices.Sort(given)
 	if err != nil || !slices.Equal(got, given) {
 		t.Errorf("given %v, %v, want %v and none of %v", got, err, given, kept)
@@ -243,7 +243,7 @@ func TestUnhidden(t *testing.T) {
 		t.Errorf("told %v, %v, want %v", names, err, want)
 	}
 	r.Git("config", "--add", "transfer.hideRefs", "HEAD")
-	if got, err := reached(t, open(t, r), detached); err != nil || len(got) != 0 {
+	if got, err := givenOf(t, open(t, r), detached); err != nil || len(got) != 0 {
 		t.Errorf("a hidden HEAD: given %v, %v", got, err)
 	}
 }
@@ -658,6 +658,25 @@ func TestDanglingOddHistories(t *testing.T) {
 	if err != nil || !slices.Equal(tips.Whole, []string{whole}) || !slices.Equal(tips.Broken, []string{odd}) {
 		t.Errorf("incomplete: %+v, %v, want %s, and %s broken", tips, err, whole, odd)
 	}
+	// Found in several runs, one on top of another: the parent is known, whether the walks succeed or not. A commit that is gone is passed over.
+	upper := r.Git("commit-tree", "-p", whole, "-m", "upper", "HEAD^{tree}")
+	highest := r.Git("commit-tree", "-p", upper, "-m", "highest", "HEAD^{tree}")
+	gone := strings.Repeat("12", 20)
+	for _, commits := range [][]string{{whole, highest, gone}, {highest, whole, highest}, {gone, whole, odd, highest}, {odd, highest, whole}} {
+		tips, err = Dangling(t.Context(), s, commits, nil, nil, Vetting{})
+		if err != nil || !slices.Equal(tips.Whole, []string{highest}) || slices.Contains(commits, odd) != slices.Equal(tips.Broken, []string{odd}) {
+			t.Errorf("%v: %+v, %v, want %s", commits, tips, err, highest)
+		}
+	}
+	if tips, err = Dangling(t.Context(), s, []string{gone}, nil, nil, Vetting{}); err != nil || len(tips.Whole)+len(tips.Broken) != 0 {
+		t.Errorf("gone: %+v, %v", tips, err)
+	}
+	// Into an empty store whose references were waiting for it, nothing is walked.
+	r.Git("update-ref", "refs/aside/waiting", highest)
+	if tips, err = Dangling(t.Context(), s, []string{highest, whole}, nil, nil, Vetting{Whole: true}); err != nil || !slices.Equal(tips.Whole, []string{whole}) {
+		t.Errorf("without a walk: %+v, %v", tips, err)
+	}
+	r.Git("update-ref", "-d", "refs/aside/waiting")
 	// On top of a branch of the peer's whose history is incomplete too.
 	top := r.Git("commit-tree", "-p", odd, "-m", "top", "HEAD^{tree}")
 	tips, err = Dangling(t.Context(), s, r.Heads(top), []string{odd}, nil, Vetting{})
