@@ -320,7 +320,7 @@ test_expect_success 'a git that fails while branches are compared is a warning, 
 '
 
 test_expect_success 'a comparison that takes too long: what is known is shown, and where to find the rest' '
-	fresh && grow alice 1 && grow bob 1 && walk "sleep 100" &&
+	fresh && grow alice 1 && grow bob 1 && as bob git commit-tree -m lost "main^{tree}" && walk "sleep 100" &&
 	grep "^main  $(short "$(of bob main)")  unknown: comparing it takes longer than 10s (use git fetch and git log)$" told &&
 	grep "^warning: commits that came in and that nothing points to are not listed: finding them takes longer than 10s$" told &&
 	test_must_fail grep "    git" told

@@ -141,6 +141,38 @@ func syncNow(t *testing.T, c Config) outcome {
 	return start(t, c, nil, Sync)()
 }
 
+// A branch whose commit is damaged stops nothing: the commit is named and left out, and everything else arrives.
+func TestDamagedTip(t *testing.T) {
+	alice, bob := newPerson(t), newPerson(t)
+	sound := alice.Commit("a", "of Alice")
+	damaged := alice.Commit("b", "of Alice too")
+	file := alice.LooseFile(damaged)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	os.Remove(file)
+	if err := os.WriteFile(file, content[:len(content)/2], 0o444); err != nil {
+		t.Fatal(err)
+	}
+	all := alice.Git("rev-parse", sound, sound+"^{tree}", sound+":a")
+	c := alice.config(bob)
+	c.Transport = leadsTo(t, bob.config(alice))
+	o := syncNow(t, c)
+	if o.err == nil || !strings.Contains(o.err.Error(), "everything else is stored") || !strings.Contains(o.stderr, damaged+" cannot be given") {
+		t.Errorf("%v\n%s", o.err, o.stderr)
+	}
+	if has := bob.Objects(); strings.Contains(has, damaged) {
+		t.Error("a damaged object was given")
+	} else {
+		for name := range strings.FieldsSeq(all) {
+			if !strings.Contains(has, name) {
+				t.Errorf("Bob has no %s", name)
+			}
+		}
+	}
+}
+
 // Two sides whose pipe is their own standard input and output, in one process: both reports are true, and the stores are equal.
 func TestSyncOverStandardInputAndOutput(t *testing.T) {
 	alice, bob := newPerson(t), newPerson(t)

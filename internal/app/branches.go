@@ -173,11 +173,11 @@ func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref,
 	if len(differ) == 0 {
 		return nil
 	}
-	checkout, err := refs.CheckedOut(ctx, s.store.Repo, head)
+	elsewhere, err := refs.Elsewhere(ctx, s.store.Repo, head.Target)
 	if err != nil {
 		return err
 	}
-	report.Here = branches.Here{Bare: checkout.Dir == "", Branch: checkout.Head.Target, Elsewhere: checkout.Elsewhere}
+	report.Here = branches.Here{Bare: !s.store.InWorkTree, Branch: head.Target, Elsewhere: elsewhere}
 	relations, err := refs.Relate(ctx, s.store.Repo, pairs, v)
 	if err != nil {
 		return err
@@ -186,7 +186,7 @@ func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref,
 		r := relations[i]
 		b.OnlyOurs, b.OnlyTheirs, b.Related, b.Unknown = r.Ours, r.Theirs, r.Related, r.Unknown
 		if report.Here.Takes(*b) {
-			b.Dirty, err = refs.Touched(ctx, s.store.Repo, checkout, b.Theirs)
+			b.Dirty, err = refs.Touched(ctx, s.store.Repo, head.OID, b.Theirs)
 			if errors.Is(err, refs.ErrTooManyChanges) {
 				b.Unknown = err.Error() // never suggest a command whose effect is unknown
 			} else if err != nil {

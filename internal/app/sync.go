@@ -180,20 +180,17 @@ func (c Config) progressDelay() time.Duration {
 // offer chooses which of the objects that the peer lacks are given.
 func (s *run) offer(ctx context.Context, list *oid.List, lacks []uint32) ([]uint32, error) {
 	if s.Give == GiveReachable {
-		tips, err := refs.Offered(ctx, s.store.Repo)
-		if err != nil {
-			return nil, err
-		}
+		reach := refs.Unhidden()
 		if s.snapshot != "" {
-			tips = append(tips, s.snapshot)
+			reach = append(reach, s.snapshot)
 		}
-		return objects.Reached(ctx, s.store.Repo, list, lacks, tips)
+		return objects.Reached(ctx, s.store.Repo, list, lacks, reach...)
 	}
 	borrowed, err := objects.Borrowed(ctx, s.store.Repo, list, lacks)
 	if len(borrowed) == 0 || err != nil {
 		return lacks, err
 	}
-	reached, err := objects.Reached(ctx, s.store.Repo, list, borrowed, nil)
+	reached, err := objects.Reached(ctx, s.store.Repo, list, borrowed, "--all")
 	kept := oid.NewBitmap(list.Len(), borrowed)
 	for _, at := range reached {
 		kept.Remove(at)

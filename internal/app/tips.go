@@ -18,11 +18,8 @@ import (
 // tips returns what came in, in this run or in earlier failed ones, and is on no branch of either side.
 func (s *run) tips(ctx context.Context, report *branches.Report, result *session.Result, v refs.Vetting) (refs.Tips, error) {
 	heads := result.Heads
-	if earlier := s.earlierHeads(); len(earlier) > 0 {
-		var err error
-		if heads, err = refs.Independent(ctx, s.store.Repo, append(earlier, heads...)); err != nil {
-			return refs.Tips{}, err
-		}
+	if !v.Whole { // else the store was empty, and has from earlier runs what this one brought
+		heads = append(s.earlierHeads(), heads...)
 	}
 	if len(heads) == 0 {
 		return refs.Tips{}, nil

@@ -61,14 +61,14 @@ func (p *pair) report() *branches.Report {
 	must(err)
 	own, err := refs.Own(ctx, s.Repo)
 	must(err)
-	co, err := refs.CheckedOut(ctx, s.Repo, own[0])
+	elsewhere, err := refs.Elsewhere(ctx, s.Repo, own[0].Target)
 	must(err)
 	var theirNames []string
 	for _, r := range told {
 		theirNames = append(theirNames, r.OID, r.Peeled)
 	}
 	report := &branches.Report{
-		Here:     branches.Here{Bare: co.Dir == "", Branch: co.Head.Target, Elsewhere: co.Elsewhere},
+		Here:     branches.Here{Bare: !s.InWorkTree, Branch: own[0].Target, Elsewhere: elsewhere},
 		Branches: branches.Pair(own, told),
 	}
 	var pairs []refs.Pair
@@ -81,7 +81,7 @@ func (p *pair) report() *branches.Report {
 		b := &report.Branches[i]
 		b.OnlyOurs, b.OnlyTheirs, b.Related, b.Unknown = r.Ours, r.Theirs, r.Related, r.Unknown
 		if report.Here.Takes(*b) {
-			b.Dirty, err = refs.Touched(ctx, s.Repo, co, b.Theirs)
+			b.Dirty, err = refs.Touched(ctx, s.Repo, own[0].OID, b.Theirs)
 			must(err)
 		}
 	}

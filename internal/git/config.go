@@ -17,8 +17,7 @@ type Settings struct {
 
 type setting struct {
 	key   string // canonical
-	value string
-	given bool // false for a key without "=", which is true as a boolean and no value otherwise
+	value string // "" also for a key without "="
 	scope Scope
 }
 
@@ -83,20 +82,6 @@ func (g Git) ConfigNarrowest(ctx context.Context, key string, counts func(Scope)
 	return values, at, set, err
 }
 
-// ConfigOf returns all values of several variables, in the order in which git has read them. A variable without a value is an
-// error.
-func (g Git) ConfigOf(ctx context.Context, keys ...string) ([]string, error) {
-	entries, err := g.Settings.get(ctx, g, keys...)
-	var values []string
-	for _, e := range entries {
-		if !e.given {
-			return nil, fmt.Errorf("configuration variable %s has no value", e.key)
-		}
-		values = append(values, e.value)
-	}
-	return values, err
-}
-
 // RemoteURL returns the URL that git fetch would use for a remote: the first one, with url.<base>.insteadOf applied. ok is false
 // if there is no such remote.
 func (g Git) RemoteURL(ctx context.Context, name string) (url string, ok bool, err error) {
@@ -140,22 +125,19 @@ func (s *Settings) all(ctx context.Context, g Git) ([]setting, error) {
 		}
 		fields := strings.Split(string(out), "\x00")
 		for i := 0; i+1 < len(fields); i += 2 {
-			key, value, given := strings.Cut(fields[i+1], "\n")
-			s.entries = append(s.entries, setting{key, value, given, parseScope(fields[i])})
+			key, value, _ := strings.Cut(fields[i+1], "\n")
+			s.entries = append(s.entries, setting{key, value, parseScope(fields[i])})
 		}
 	})
 	return s.entries, s.err
 }
 
-func (s *Settings) get(ctx context.Context, g Git, keys ...string) ([]setting, error) {
+func (s *Settings) get(ctx context.Context, g Git, key string) ([]setting, error) {
 	entries, err := s.all(ctx, g)
-	wanted := make([]string, len(keys))
-	for i, key := range keys {
-		wanted[i] = canonicalKey(key)
-	}
+	key = canonicalKey(key)
 	var found []setting
 	for _, e := range entries {
-		if slices.Contains(wanted, e.key) {
+		if e.key == key {
 			found = append(found, e)
 		}
 	}

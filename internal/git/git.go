@@ -57,6 +57,8 @@ func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Ch
 		"GIT_NO_LAZY_FETCH=1",
 		// An object's name is that of its own content, not of a replacement.
 		"GIT_NO_REPLACE_OBJECTS=1",
+		// References are the repository's own: only git upload-pack would take a part of them for all.
+		"GIT_NAMESPACE=",
 		// This program reads git's messages (which error is ours, which the pack's), so they must not be translated.
 		"LC_ALL=C",
 		// No child may ask anything: standard input and the terminal belong to the transport.

@@ -15,6 +15,7 @@ import (
 // Repo is a repository: git's children that run in it, and where its objects are.
 type Repo struct {
 	Git
+	GitDir     string // absolute; a linked working tree has one of its own
 	ObjectDir  string // absolute
 	Shallow    string // the file "shallow" (gitrepository-layout(5)), absolute; most repositories have none
 	InWorkTree bool   // we are in a working tree
@@ -28,7 +29,7 @@ type Repo struct {
 // Open finds the repository the way git does, from the directory and the environment of g.
 func Open(ctx context.Context, g Git) (*Repo, error) {
 	out, err := g.Command(ctx, nil, "rev-parse", "--show-object-format", "--is-inside-work-tree",
-		"--path-format=absolute", "--git-path", "shallow", "--git-path", "objects").Output()
+		"--path-format=absolute", "--git-path", "config.worktree", "--git-path", "shallow", "--git-path", "objects").Output()
 	if failed, ofGit := errors.AsType[*Error](err); ofGit {
 		if strings.HasPrefix(failed.Said, "not a git repository (or any") {
 			return nil, errors.New("not a git repository (or any of the parent directories)")
@@ -42,8 +43,9 @@ func Open(ctx context.Context, g Git) (*Repo, error) {
 	}
 	format, rest, _ := strings.Cut(strings.TrimSuffix(string(out), "\n"), "\n")
 	inside, rest, _ := strings.Cut(rest, "\n")
-	shallow, dir, _ := strings.Cut(rest, "/shallow\n") // a path may have line feeds
-	r := &Repo{Git: g, ObjectDir: dir, Shallow: shallow + "/shallow", InWorkTree: inside == "true"}
+	gitDir, rest, _ := strings.Cut(rest, "/config.worktree\n") // a path may have line feeds
+	shallow, dir, _ := strings.Cut(rest, "/shallow\n")
+	r := &Repo{Git: g, GitDir: gitDir, ObjectDir: dir, Shallow: shallow + "/shallow", InWorkTree: inside == "true"}
 	if r.Format, err = oid.ParseFormat(format); err != nil {
 		return nil, fmt.Errorf("our repository: %w", err)
 	}

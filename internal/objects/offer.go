@@ -16,18 +16,14 @@ import (
 	"aig/internal/oid"
 )
 
-// Reached returns those of the positions among, in list, whose objects the tips reach. The tips are full object names; nil stands for
-// all of our references. Missing objects are no error.
-func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32, tips []string) ([]uint32, error) {
+// Reached returns those of the positions among, in list, whose objects the revisions reach, which are arguments of git rev-list.
+// Missing objects are no error.
+func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32, revisions ...string) ([]uint32, error) {
 	if len(among) == 0 {
 		return nil, nil
 	}
-	args := []string{"rev-list", "--objects", "--no-object-names", "--missing=allow-any", "--ignore-missing", "--stdin"}
-	if tips == nil {
-		args = append(args, "--all")
-	}
-	c := repo.Command(ctx, nil, args...)
-	c.Stdin = strings.NewReader(strings.Join(append(tips, ""), "\n"))
+	args := []string{"rev-list", "--objects", "--no-object-names", "--missing=allow-any", "--ignore-missing"}
+	c := repo.Command(ctx, nil, append(args, revisions...)...)
 	reached := oid.NewBitmap(list.Len(), nil)
 	add := adder(list, reached)
 	name := make([]byte, repo.Format.Size())

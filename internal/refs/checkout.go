@@ -13,30 +13,13 @@ import (
 	"strings"
 
 	"aig/internal/git"
-	"aig/internal/ref"
 )
 
-// Checkout says what is checked out, and where.
-type Checkout struct {
-	Head      ref.Ref           // HEAD here, hidden or not
-	Dir       string            // the top of the working tree; "" where there is none, as in a bare repository
-	Elsewhere map[string]string // the working tree of each branch (full name) that is checked out in another one
-}
-
-// CheckedOut returns what the working trees have checked out; head is HEAD, the first of Own.
-func CheckedOut(ctx context.Context, repo *git.Repo, head ref.Ref) (Checkout, error) {
-	co := Checkout{Head: head, Elsewhere: make(map[string]string)}
-	if repo.InWorkTree {
-		top, err := repo.Command(ctx, nil, "rev-parse", "--show-toplevel").Output()
-		if err != nil {
-			return co, err
-		}
-		co.Dir = strings.TrimSuffix(string(top), "\n")
-	}
+// Elsewhere returns the working tree of each branch (full name) that is checked out in another one than ours, which has the branch
+// here, or "" if HEAD is detached.
+func Elsewhere(ctx context.Context, repo *git.Repo, here string) (map[string]string, error) {
 	out, err := repo.Command(ctx, nil, "worktree", "list", "--porcelain", "-z").Output()
-	if err != nil {
-		return co, err
-	}
+	elsewhere := make(map[string]string)
 	var dir string
 	for field := range strings.SplitSeq(string(out), "\x00") {
 		switch key, value, _ := strings.Cut(field, " "); key {
@@ -44,23 +27,23 @@ func CheckedOut(ctx context.Context, repo *git.Repo, head ref.Ref) (Checkout, er
 			dir = value
 		case "branch":
 			// With GIT_WORK_TREE or core.worktree git names another directory for this very working tree.
-			if here := co.Dir != "" && value == head.Target; !here {
-				co.Elsewhere[value] = dir
+			if !repo.InWorkTree || value != here {
+				elsewhere[value] = dir
 			}
 		}
 	}
-	return co, nil
+	return elsewhere, err
 }
 
 // Touched returns the paths, from the top of the working tree, of uncommitted changes that taking theirs would touch: by a
-// fast-forward of what is checked out or, if the two have diverged, by a merge, which anything staged also stops. Untracked files count
-// if they are in the way of a file that theirs adds; git would silently remove ignored ones. theirs is a commit that Relate has
-// compared. Outside a working tree there are no such paths. The error is ErrTooManyChanges if not all could be looked at.
+// fast-forward of ours, which is checked out ("" if it is unborn), or, if the two have diverged, by a merge, which anything staged also
+// stops. Untracked files count if they are in the way of a file that theirs adds; git would silently remove ignored ones. theirs is a
+// commit that Relate has compared. Outside a working tree there are no such paths. The error is ErrTooManyChanges if not all could be
+// looked at.
 //
 // Renames are not followed; git follows them, and refuses to overwrite anything.
-func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([]string, error) {
-	ours := co.Head.OID
-	if co.Dir == "" || ours == theirs {
+func Touched(ctx context.Context, repo *git.Repo, ours, theirs string) ([]string, error) {
+	if !repo.InWorkTree || ours == theirs {
 		return nil, nil
 	}
 	if !repo.Format.IsName(theirs) || ours != "" && !repo.Format.IsName(ours) {
@@ -86,7 +69,7 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 		}
 		delete(written, path)
 	}
-	untracked, err := inTheWay(ctx, repo, co.Dir, written)
+	untracked, err := inTheWay(ctx, repo, written)
 	touched = slices.AppendSeq(touched, maps.Keys(untracked))
 	slices.Sort(touched)
 	return touched, err
@@ -94,7 +77,12 @@ func Touched(ctx context.Context, repo *git.Repo, co Checkout, theirs string) ([
 
 // inTheWay returns the untracked files in the place of files that commits add, or of directories above them, and the directories in
 // the place of such a file that hold something untracked.
-func inTheWay(ctx context.Context, repo *git.Repo, top string, written changes) (map[string]bool, error) {
+func inTheWay(ctx context.Context, repo *git.Repo, written changes) (map[string]bool, error) {
+	out, err := repo.Command(ctx, nil, "rev-parse", "--show-toplevel").Output()
+	if err != nil {
+		return nil, err
+	}
+	top := strings.TrimSuffix(string(out), "\n")
 	untracked, dirs := make(map[string]bool), make(map[string]bool)
 	for file, letter := range written {
 		if letter != 'A' {
@@ -109,7 +97,7 @@ func inTheWay(ctx context.Context, repo *git.Repo, top string, written changes) 
 	}
 	// What is in the index is tracked, even if it is new to one side of a merge.
 	tracked := indexReader(ctx, repo, "ls-files", "-z", "--cached", "--full-name", "--", ":/")
-	err := tracked.Records(0, func(file []byte) error { delete(untracked, string(file)); return nil })
+	err = tracked.Records(0, func(file []byte) error { delete(untracked, string(file)); return nil })
 	if err != nil || len(dirs) == 0 {
 		return untracked, err
 	}

@@ -1,6 +1,7 @@
 package refs
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -17,35 +18,52 @@ type Tips struct {
 }
 
 // Dangling returns the received commits that nothing points to: no reference here, none of the peer's (theirs, object names), and no
-// other received commit. They are lost work, stashes, and what the peer's hidden references point to. heads are the received commits
-// that are no parent of another, whole those of theirs whose history Relate has found complete.
-func Dangling(ctx context.Context, repo *git.Repo, heads, theirs, whole []string, v Vetting) (tips Tips, err error) {
-	candidates, err := unpointed(ctx, repo, heads, theirs)
+// other received commit. They are lost work, stashes, and what the peer's hidden references point to. commits are those received that
+// may be some; those that aren't here any more are passed over. whole are those of theirs whose history Relate has found complete.
+//
+// With v.Whole nothing is walked: then no commit may be the parent of another.
+func Dangling(ctx context.Context, repo *git.Repo, commits, theirs, whole []string, v Vetting) (tips Tips, err error) {
+	candidates, err := unpointed(ctx, repo, commits, theirs, v)
 	if err != nil || len(candidates) == 0 || v.Whole {
 		return Tips{Whole: candidates}, err
 	}
-	// A reference may reach some of them through what was here before.
-	seen, broken := make(map[string]bool), make(map[string]bool)
+	fates := make(map[string]fate)
 	for _, name := range candidates {
-		seen[name] = false
+		fates[name] = isReached // unless a walk comes upon it
+	}
+	learn := func(name []byte, f fate) {
+		if known, isCandidate := fates[string(name)]; isCandidate && f > known {
+			fates[string(name)] = f
+		}
 	}
 	err = sift(ctx, candidates, func(names []string) error {
-		return walk(ctx, repo, names, whole, v, func(name []byte) {
-			if _, isCandidate := seen[string(name)]; isCandidate {
-				seen[string(name)] = true
+		return walk(ctx, repo, names, whole, v, func(name, parents []byte) {
+			learn(name, isTip)
+			for parent := range bytes.FieldsSeq(parents) {
+				learn(parent, isBelow)
 			}
 		})
-	}, func(name string, _ error) { broken[name] = true })
+	}, func(name string, _ error) { learn([]byte(name), isBroken) })
 	for _, name := range candidates {
-		switch {
-		case broken[name]:
-			tips.Broken = append(tips.Broken, name)
-		case seen[name]:
+		switch fates[name] {
+		case isTip:
 			tips.Whole = append(tips.Whole, name)
+		case isBroken:
+			tips.Broken = append(tips.Broken, name)
 		}
 	}
 	return tips, err
 }
+
+// fate is what walks tell of a commit. A greater one outweighs a smaller one.
+type fate int
+
+const (
+	isReached fate = iota // by a reference, maybe through what was here before; or it is gone
+	isTip
+	isBroken
+	isBelow // another commit
+)
 
 // Describe returns what a person is told about commits, by object name. Those that git can't read are left out.
 func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string]ref.About, error) {
@@ -62,15 +80,17 @@ func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string
 	return about, err
 }
 
-// unpointed returns the commits that no reference names, newest first.
-func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string) (left []string, err error) {
+// unpointed returns the commits that no reference of the peer's names and, if nothing will be walked, none of ours; newest first.
+func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string, v Vetting) (left []string, err error) {
 	pointed := make(map[string]bool)
 	for _, name := range theirs {
 		pointed[name] = true
 	}
-	c := repo.Command(ctx, nil, "for-each-ref", "--format=%(objectname)")
-	if err := c.Lines(func(line []byte) error { pointed[string(line)] = true; return nil }); err != nil {
-		return nil, err
+	if v.Whole {
+		c := repo.Command(ctx, nil, "for-each-ref", "--format=%(objectname)")
+		if err := c.Lines(func(line []byte) error { pointed[string(line)] = true; return nil }); err != nil {
+			return nil, err
+		}
 	}
 	shallow, err := shallowCommits(repo)
 	if err != nil {
@@ -97,7 +117,7 @@ func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string) (l
 	if len(left) < 2 {
 		return left, nil
 	}
-	c = repo.Command(ctx, nil, "rev-list", "--no-walk=sorted", "--ignore-missing", "--stdin")
+	c := repo.Command(ctx, nil, "rev-list", "--no-walk=sorted", "--ignore-missing", "--stdin")
 	c.Stdin = strings.NewReader(strings.Join(left, "\n"))
 	left = nil
 	err = c.Lines(func(line []byte) error { left = append(left, string(line)); return nil })
@@ -111,23 +131,4 @@ func shallowCommits(repo *git.Repo) (string, error) {
 		return "", nil
 	}
 	return string(names), err
-}
-
-// maxIndependent bounds the commits that are compared: without a commit-graph git may walk a history for each.
-const maxIndependent = 100
-
-// Independent returns those of the commits that are here and that are no ancestor of another of them. If that can't be told, it returns
-// all that are here.
-func Independent(ctx context.Context, repo *git.Repo, commits []string) ([]string, error) {
-	c := repo.Command(ctx, nil, "rev-list", "--no-walk=unsorted", "--ignore-missing", "--stdin")
-	c.Stdin = strings.NewReader(strings.Join(commits, "\n"))
-	out, err := c.Output()
-	here := strings.Fields(string(out))
-	if err != nil || len(here) < 2 || len(here) > maxIndependent {
-		return here, err
-	}
-	if out, err := repo.Command(ctx, nil, append([]string{"merge-base", "--independent", "--end-of-options"}, here...)...).Output(); err == nil {
-		here = strings.Fields(string(out))
-	}
-	return here, ctx.Err()
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-git/go-git/v5/plumbing/format/pktline"
+
 	"aig/internal/git"
 	"aig/internal/ref"
 )
@@ -18,34 +20,124 @@ import (
 // the rest for deleted.
 var ErrTooMany = fmt.Errorf("more than %d references", ref.Max)
 
-// List returns what a peer is told: HEAD, even if unborn, then branches, then tags, sorted by name. References that
-// transfer.hideRefs or uploadpack.hideRefs hide are left out, even as targets of others, and so are those whose object is absent.
+// Unhidden are the arguments with which git rev-list takes HEAD and all references, but for the stash and those that
+// transfer.hideRefs or uploadpack.hideRefs hide.
+func Unhidden() []string {
+	return []string{"--exclude-hidden=uploadpack", "--exclude=refs/stash", "--single-worktree", "--all"}
+}
+
+// List returns what git tells whoever fetches from us: HEAD, even if unborn, then branches, then tags, sorted by name, without those
+// that transfer.hideRefs or uploadpack.hideRefs hide. Unlike git, it leaves out references whose object is absent, and doesn't name
+// what a symbolic reference points to unless that is told too.
 func List(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
-	hidden, err := readHidden(ctx, repo)
+	refs, err := lsRefs(ctx, repo)
 	if err != nil {
 		return nil, err
 	}
-	head, refs, err := forEachRef(ctx, repo, hidden, "refs/heads", "refs/tags")
+	absent, err := absentObjects(ctx, repo, refs)
 	if err != nil {
 		return nil, err
 	}
-	if hidden.hides(head.Target) {
-		head.Target = ""
+	refs = slices.DeleteFunc(refs, func(r ref.Ref) bool { return absent[r.OID] })
+	told := make(map[string]bool, len(refs))
+	for _, r := range refs {
+		told[r.Name] = true
 	}
-	headShown := !hidden.hides("HEAD")
-	if headShown && head.OID != "" {
-		refs = slices.Insert(refs, 0, head)
-	}
-	if refs, err = present(ctx, repo, refs); err != nil {
-		return nil, err
-	}
-	if headShown && head.OID == "" && head.Target != "" { // unborn: it has no object that could be absent
-		refs = slices.Insert(refs, 0, head)
-	}
-	if len(refs) > ref.Max {
-		return nil, ErrTooMany
+	for i, r := range refs {
+		if isBorn := r.OID != ""; isBorn && !told[r.Target] {
+			refs[i].Target = ""
+		}
 	}
 	return refs, nil
+}
+
+// lsRefs asks git for HEAD, branches and tags by the command ls-refs of gitprotocol-v2(5), as a peer that fetches would.
+func lsRefs(ctx context.Context, repo *git.Repo) (refs []ref.Ref, err error) {
+	arguments := []string{"peel\n", "symrefs\n", "ref-prefix HEAD\n", "ref-prefix refs/heads/\n", "ref-prefix refs/tags/\n"}
+	if hides, err := hidesAny(ctx, repo); err != nil {
+		return nil, err
+	} else if !hides { // the branch of an unborn HEAD doesn't exist, so git can't say whether it would be hidden
+		arguments = append(arguments, "unborn\n")
+	}
+	var request bytes.Buffer
+	lines := pktline.NewEncoder(&request)
+	lines.EncodeString("command=ls-refs\n", "object-format="+string(repo.Format)+"\n")
+	request.WriteString("0001") // a delimiter
+	lines.EncodeString(arguments...)
+	lines.Flush()
+	// That this user may trust the repository has been checked when it was opened.
+	c := repo.Command(ctx, []string{"GIT_PROTOCOL=version=2"}, "-c", "safe.directory=*", "upload-pack", "--strict", "--stateless-rpc", repo.GitDir)
+	c.Stdin = &request
+	err = c.Lines(func(line []byte) error {
+		const length = 4 // what a pkt-line begins with
+		r, ok := ref.ParseLine(string(line[min(length, len(line)):]))
+		if !ok {
+			return fmt.Errorf("git upload-pack said %q", line)
+		}
+		if len(refs) == ref.Max {
+			return ErrTooMany
+		}
+		refs = append(refs, r)
+		return nil
+	})
+	if failed := new(git.Error); errors.As(err, &failed) && failed.Says("invalid object type") { // git ends at such a one
+		err = fmt.Errorf("an object that a reference points to can't be read; git fsck names it: %w", err)
+	}
+	return refs, err
+}
+
+// hidesAny reports whether the configuration hides references.
+func hidesAny(ctx context.Context, repo *git.Repo) (bool, error) {
+	_, transfer, err := repo.Config(ctx, "transfer.hideRefs", "")
+	if err != nil {
+		return false, err
+	}
+	_, uploadPack, err := repo.Config(ctx, "uploadpack.hideRefs", "")
+	return transfer || uploadPack, err
+}
+
+// absentObjects returns which of the references' objects aren't here. It doesn't read them, so a damaged one isn't absent.
+func absentObjects(ctx context.Context, repo *git.Repo, refs []ref.Ref) (map[string]bool, error) {
+	var names strings.Builder
+	for _, r := range refs {
+		if r.OID != "" {
+			names.WriteString(r.OID + "\n")
+		}
+	}
+	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname)", "--buffer")
+	c.Stdin = strings.NewReader(names.String())
+	absent := make(map[string]bool)
+	err := c.Lines(func(line []byte) error {
+		if name, isAbsent := bytes.CutSuffix(line, []byte(" missing")); isAbsent {
+			absent[string(name)] = true
+		}
+		return nil
+	})
+	return absent, err
+}
+
+// Own returns HEAD and all our branches, hidden or not, whether their objects are present or not: what a peer's references are
+// compared with.
+func Own(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
+	head, refs := ref.Ref{}, make([]ref.Ref, 1) // the first is for HEAD
+	// No field here needs the object: an absent one would end the listing.
+	c := repo.Command(ctx, nil, "for-each-ref", "--format=%(refname)%00%(objectname)%00%(symref)%00%(HEAD)", "refs/heads")
+	err := c.Lines(func(line []byte) error {
+		fields := strings.Split(string(line), "\x00")
+		if len(fields) != 4 {
+			return fmt.Errorf("git for-each-ref said %q", line)
+		}
+		if fields[3] == "*" {
+			head = ref.Ref{Name: "HEAD", OID: fields[1], Target: fields[0]}
+		}
+		refs = append(refs, ref.Ref{Name: fields[0], OID: fields[1], Target: fields[2]})
+		return nil
+	})
+	if err == nil && head.Name == "" {
+		head, err = readHead(ctx, repo)
+	}
+	refs[0] = head
+	return refs, err
 }
 
 // readHead returns HEAD: unborn, detached or neither.
@@ -64,105 +156,6 @@ func readHead(ctx context.Context, repo *git.Repo) (ref.Ref, error) {
 	return head, nil
 }
 
-// Own returns HEAD and all our branches, hidden or not, whether their objects are present or not: what a peer's references are
-// compared with.
-func Own(ctx context.Context, repo *git.Repo) ([]ref.Ref, error) {
-	head, refs, err := forEachRef(ctx, repo, nil, "refs/heads")
-	return append([]ref.Ref{head}, refs...), err
-}
-
-// Offered returns the objects of HEAD and of all references that aren't hidden, but for the stash. It is never nil.
-func Offered(ctx context.Context, repo *git.Repo) ([]string, error) {
-	hidden, err := readHidden(ctx, repo)
-	if err != nil {
-		return nil, err
-	}
-	head, refs, err := forEachRef(ctx, repo, append(hidden, "refs/stash"))
-	if err != nil {
-		return nil, err
-	}
-	if !hidden.hides("HEAD") {
-		refs = append(refs, head)
-	}
-	offered := make([]string, 0, len(refs))
-	for _, r := range refs {
-		if r.OID != "" {
-			offered = append(offered, r.OID)
-		}
-	}
-	return offered, nil
-}
-
-// forEachRef returns HEAD, hidden or not, and the references under the given prefixes that aren't hidden.
-func forEachRef(ctx context.Context, repo *git.Repo, hidden hiddenRefs, under ...string) (head ref.Ref, refs []ref.Ref, err error) {
-	// No field here needs the object: an absent one would end the listing.
-	args := append([]string{"for-each-ref", "--format=%(refname)%00%(objectname)%00%(symref)%00%(HEAD)"}, under...)
-	c := repo.Command(ctx, nil, args...)
-	err = c.Lines(func(line []byte) error {
-		fields := strings.Split(string(line), "\x00")
-		if len(fields) != 4 {
-			return fmt.Errorf("git for-each-ref said %q", line)
-		}
-		if fields[3] == "*" {
-			head = ref.Ref{Name: "HEAD", OID: fields[1], Target: fields[0]}
-		}
-		if hidden.hides(fields[0]) {
-			return nil
-		}
-		if len(refs) == ref.Max {
-			return ErrTooMany
-		}
-		r := ref.Ref{Name: fields[0], OID: fields[1], Target: fields[2]}
-		if hidden.hides(r.Target) {
-			r.Target = ""
-		}
-		refs = append(refs, r)
-		return nil
-	})
-	if err == nil && head.Name == "" {
-		head, err = readHead(ctx, repo)
-	}
-	return head, refs, err
-}
-
-// present drops the references whose object is absent and peels annotated tags.
-func present(ctx context.Context, repo *git.Repo, refs []ref.Ref) ([]ref.Ref, error) {
-	asked := 0
-	ask := git.LineReader(func(line []byte) ([]byte, error) {
-		if asked == len(refs) {
-			return nil, io.EOF
-		}
-		asked++
-		return fmt.Appendf(line, "%[1]s\n%[1]s^{}\n", refs[asked-1].OID), nil
-	})
-	kept := make([]ref.Ref, 0, len(refs))
-	answers, absent := 0, false
-	err := objectTypes(ctx, repo, ask, func(name []byte, kind string) error {
-		if answers == 2*len(refs) {
-			return fmt.Errorf("git cat-file said %q", name)
-		}
-		r := refs[answers/2]
-		if answers++; answers%2 == 1 {
-			absent = kind == ""
-			return nil
-		}
-		if kind != "" && string(name) != r.OID && strings.HasPrefix(r.Name, "refs/tags/") {
-			r.Peeled = string(name)
-		}
-		if !absent {
-			kept = append(kept, r)
-		}
-		return nil
-	})
-	if failed := new(git.Error); errors.As(err, &failed) && !failed.OfMachine() {
-		return nil, fmt.Errorf("an object that a reference points to can't be read; git fsck names it: %w", err)
-	}
-	if err == nil && answers < 2*len(refs) {
-		err = io.ErrUnexpectedEOF
-	}
-	return kept, err
-}
-
 // objectTypes calls each with the name and type of every object asked for, one a line; the type of an absent one is "".
 func objectTypes(ctx context.Context, repo *git.Repo, ask io.Reader, each func(name []byte, kind string) error) error {
 	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
@@ -174,33 +167,4 @@ func objectTypes(ctx context.Context, repo *git.Repo, ask io.Reader, each func(n
 		}
 		return each(name, string(kind))
 	})
-}
-
-// hiddenRefs is transfer.hideRefs and uploadpack.hideRefs together, in the order of the configuration (git-config(1)).
-type hiddenRefs []string
-
-func readHidden(ctx context.Context, repo *git.Repo) (hiddenRefs, error) {
-	// Both in one look-up: the last value wins, whichever variable it belongs to.
-	values, err := repo.ConfigOf(ctx, "transfer.hideRefs", "uploadpack.hideRefs")
-	if err != nil {
-		return nil, err
-	}
-	var h hiddenRefs
-	for _, value := range values {
-		h = append(h, strings.TrimRight(value, "/"))
-	}
-	return h, nil
-}
-
-// hides follows git's rules: a value matches a name or whole leading parts of it, "!" negates, "^" means a full name, which ours
-// always are, and the last match decides.
-func (h hiddenRefs) hides(name string) bool {
-	for _, value := range slices.Backward(h) {
-		prefix, shown := strings.CutPrefix(value, "!")
-		prefix = strings.TrimPrefix(prefix, "^")
-		if rest, found := strings.CutPrefix(name, prefix); found && (rest == "" || rest[0] == '/') {
-			return !shown
-		}
-	}
-	return false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/objects"
+	"aig/internal/oid"
 	"aig/internal/ref"
 )
 
@@ -130,23 +132,25 @@ func TestRefsAreWhatGitTells(t *testing.T) {
 	}
 }
 
-// What ls-remote can't show: an unborn HEAD is told with its target, a hidden target of HEAD is not told, hideRefs without
-// a value is an error, and Own has what is hidden.
+// What ls-remote can't show: an unborn HEAD is told with its target unless anything is hidden, a hidden target of HEAD is not told,
+// hideRefs without a value is an error, and Own has what is hidden.
 func TestRefsBeyondLsRemote(t *testing.T) {
-	empty := gittest.New(t, "-b", "trunk")
-	refs, err := List(t.Context(), open(t, empty))
-	if want := []ref.Ref{{Name: "HEAD", Target: "refs/heads/trunk"}}; err != nil || !slices.Equal(refs, want) {
-		t.Errorf("unborn: %v, %v", refs, err)
-	}
-	empty.Git("config", "transfer.hideRefs", "refs/heads/trunk")
-	if refs, err = List(t.Context(), open(t, empty)); err != nil || len(refs) != 0 {
-		t.Errorf("unborn and hidden: %v, %v", refs, err)
+	for _, hide := range []string{"", "transfer.hideRefs", "uploadpack.hideRefs"} {
+		empty := gittest.New(t, "-b", "trunk")
+		want := []ref.Ref{{Name: "HEAD", Target: "refs/heads/trunk"}}
+		if hide != "" {
+			empty.Git("config", hide, "refs/heads/trunk")
+			want = nil
+		}
+		if refs, err := List(t.Context(), open(t, empty)); err != nil || !slices.Equal(refs, want) {
+			t.Errorf("unborn, %q: %v, %v", hide, refs, err)
+		}
 	}
 	r := gittest.New(t, "-b", "secret")
 	commit := r.Commit("file", "content")
 	r.Git("symbolic-ref", "refs/heads/alias", "refs/heads/secret")
 	r.Git("config", "transfer.hideRefs", "refs/heads/secret")
-	refs, err = List(t.Context(), open(t, r))
+	refs, err := List(t.Context(), open(t, r))
 	if want := []ref.Ref{{Name: "HEAD", OID: commit}, {Name: "refs/heads/alias", OID: commit}}; err != nil || !slices.Equal(refs, want) {
 		t.Errorf("hidden target: %v, %v", refs, err)
 	}
@@ -156,16 +160,139 @@ func TestRefsBeyondLsRemote(t *testing.T) {
 	}; err != nil || !slices.Equal(refs, want) {
 		t.Errorf("own: %v, %v", refs, err)
 	}
-	config := filepath.Join(r.Dir, ".git", "config")
-	if err := os.WriteFile(config, []byte("[core]\n\trepositoryformatversion = 0\n[transfer]\n\thideRefs\n"), 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := List(t.Context(), open(t, r)); err == nil || !strings.Contains(err.Error(), "transfer.hiderefs") {
-		t.Errorf("without a value: %v", err)
+	for _, section := range []string{"transfer", "uploadpack"} {
+		config := filepath.Join(r.Dir, ".git", "config")
+		if err := os.WriteFile(config, []byte("[core]\n\trepositoryformatversion = 0\n["+section+"]\n\thideRefs\n"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if refs, err := List(t.Context(), open(t, r)); err == nil || !strings.Contains(err.Error(), section+".hiderefs") {
+			t.Errorf("%s without a value: %v, %v", section, refs, err)
+		}
+		if list, err := givenOf(t, open(t, r), "HEAD"); err == nil || !strings.Contains(err.Error(), section+".hiderefs") {
+			t.Errorf("%s without a value: %v are given, %v", section, list, err)
+		}
 	}
 }
 
-// A branch or a tag whose object is absent is left out, and the others are told.
+// givenOf returns which of the revisions' objects Unhidden reaches.
+func givenOf(t *testing.T, repo *git.Repo, revisions ...string) ([]string, error) {
+	t.Helper()
+	out, err := repo.Command(t.Context(), nil, append([]string{"rev-parse"}, revisions...)...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := oid.NewList(repo.Format)
+	names := strings.Fields(string(out))
+	slices.Sort(names)
+	var all []uint32
+	for i, name := range names {
+		binary := make([]byte, repo.Format.Size())
+		if err := repo.Format.Parse(binary, []byte(name)); err != nil {
+			t.Fatal(err)
+		}
+		list.Append(binary)
+		all = append(all, uint32(i))
+	}
+	found, err := objects.Reached(t.Context(), repo, list, all, Unhidden()...)
+	var those []string
+	for _, at := range found {
+		those = append(those, names[at])
+	}
+	return those, err
+}
+
+// Which references count as unhidden: all kinds of them and a detached HEAD, but not the stash, not what either variable hides, in
+// whichever scope it is set, not another working tree's HEAD, and not what only the reflog has.
+func TestUnhidden(t *testing.T) {
+	r := gittest.New(t, "-b", "main")
+	r.Commit("file", "content")
+	commit := func(name string) string {
+		c := r.Git("commit-tree", "-m", name, "HEAD^{tree}")
+		if strings.HasPrefix(name, "refs/") {
+			r.Git("update-ref", name, c)
+		}
+		return c
+	}
+	given := []string{commit("refs/heads/a"), commit("refs/tags/b"), commit("refs/remotes/origin/c"), commit("refs/notes/d"), commit("refs/worktree/e")}
+	kept := []string{commit("refs/stash"), commit("refs/heads/secret1"), commit("refs/tags/secret2"), commit("refs/heads/secret3"), commit("refs/heads/secret4")}
+	r.Git("config", "transfer.hideRefs", "refs/heads/secret1")
+	r.Git("config", "uploadpack.hideRefs", "refs/tags/secret2")
+	r.Git("config", "extensions.worktreeConfig", "true")
+	r.Git("config", "--worktree", "transfer.hideRefs", "refs/heads/secret3")
+	gone := commit("gone")
+	r.Git("update-ref", "--create-reflog", "refs/heads/a", gone)
+	r.Git("update-ref", "refs/heads/a", given[0])
+	elsewhere, detached := commit("elsewhere"), commit("detached")
+	r.Git("worktree", "add", "-q", "--detach", filepath.Join(t.TempDir(), "other"), elsewhere)
+	r.Git("checkout", "-q", detached)
+	given, kept = append(given, detached), append(kept, gone, elsewhere)
+
+	// As git -c would: the narrowest scope of all.
+	repo := open(t, r, "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=transfer.hideRefs", "GIT_CONFIG_VALUE_0=refs/heads/secret4", "GIT_NAMESPACE=secret")
+	got, err := givenOf(t, repo, slices.Concat(given, kept)...)
+	slices.Sort(given)
+	if err != nil || !slices.Equal(got, given) {
+		t.Errorf("given %v, %v, want %v and none of %v", got, err, given, kept)
+	}
+	refs, err := List(t.Context(), repo)
+	var names []string
+	for _, r := range refs {
+		names = append(names, r.Name)
+	}
+	if want := []string{"HEAD", "refs/heads/a", "refs/heads/main", "refs/tags/b"}; err != nil || !slices.Equal(names, want) {
+		t.Errorf("told %v, %v, want %v", names, err, want)
+	}
+	r.Git("config", "--add", "transfer.hideRefs", "HEAD")
+	if got, err := givenOf(t, open(t, r), detached); err != nil || len(got) != 0 {
+		t.Errorf("a hidden HEAD: given %v, %v", got, err)
+	}
+}
+
+// The list is that of the working tree and of the repository that git has found, wherever it looks from: a linked one, a directory below, a
+// bare repository with another one inside, one that the user has named and another user owns.
+func TestRefsOfThisWorkingTree(t *testing.T) {
+	r := gittest.New(t, "-b", "main")
+	r.Commit("file", "content")
+	heads := func(dir string, env ...string) string {
+		t.Helper()
+		at := *r
+		at.Dir = dir
+		refs, err := List(t.Context(), open(t, &at, env...))
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		return refs[0].Target + fmt.Sprint(len(refs))
+	}
+	tree := filepath.Join(t.TempDir(), "other\ntree")
+	r.Git("worktree", "add", "-q", "-b", "side", tree)
+	if got := heads(tree); got != "refs/heads/side3" {
+		t.Errorf("linked: %q", got)
+	}
+	below := filepath.Join(r.Dir, "below")
+	if err := os.Mkdir(below, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if got := heads(below); got != "refs/heads/main3" {
+		t.Errorf("below: %q", got)
+	}
+	bare := filepath.Join(t.TempDir(), "bare")
+	r.Git("clone", "-q", "--bare", tree, bare)
+	r.Git("init", "-q", "-b", "wrong", "--bare", bare+"/.git")
+	if got := heads(t.TempDir(), "GIT_DIR="+bare); got != "refs/heads/side3" {
+		t.Errorf("bare: %q", got)
+	}
+	safe := []string{"GIT_TEST_ASSUME_DIFFERENT_OWNER=1", "GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=safe.directory", "GIT_CONFIG_VALUE_0=" + r.Git("rev-parse", "--show-toplevel")}
+	if got := heads(r.Dir, safe...); got != "refs/heads/main3" {
+		t.Errorf("another's: %q", got)
+	}
+	if _, err := git.Open(t.Context(), git.Git{Dir: r.Dir, Env: append(slices.Clone(r.Env), safe[0])}); err == nil {
+		t.Error("another's repository is opened, though nobody has called it safe")
+	}
+}
+
+// A branch or a tag whose object is absent, and a file that is no reference, are left out, and the others are told. What is absent is
+// not fetched, even if it is promised.
 func TestRefsWithoutObject(t *testing.T) {
 	r := gittest.New(t, "-b", "main")
 	first := r.Commit("a", "a")
@@ -177,28 +304,55 @@ func TestRefsWithoutObject(t *testing.T) {
 	if err := os.Remove(r.LooseFile(second)); err != nil {
 		t.Fatal(err)
 	}
+	for name, content := range map[string]string{
+		"garbage": "garbage\n", "null": strings.Repeat("0", 40) + "\n", "empty": "", "a..b": first + "\n", "loop": "ref: refs/heads/loop\n", "wrong": "ref: refs/heads/a..b\n",
+	} {
+		if err := os.WriteFile(filepath.Join(r.Dir, ".git", "refs", "heads", name), []byte(content), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ran := filepath.Join(t.TempDir(), "ran")
+	for key, value := range map[string]string{
+		"extensions.partialClone": "origin", "remote.origin.promisor": "true", "remote.origin.url": "ext::touch " + ran, "protocol.ext.allow": "always",
+		"uploadpack.packObjectsHook": "touch " + ran,
+	} {
+		r.Git("config", key, value)
+	}
 	refs, err := List(t.Context(), open(t, r))
 	want := []ref.Ref{
-		{Name: "refs/heads/good", OID: first}, {Name: "refs/tags/half", OID: half},
+		// As git tells it: what a tag points to isn't looked up.
+		{Name: "refs/heads/good", OID: first}, {Name: "refs/tags/half", OID: half, Peeled: second},
 		{Name: "refs/tags/whole", OID: r.Git("rev-parse", "whole"), Peeled: first},
 	}
 	if err != nil || !slices.Equal(refs, want) {
 		t.Errorf("%v, %v", refs, err)
 	}
+	if _, err := os.Stat(ran); err == nil {
+		t.Error("a transport or a hook ran")
+	}
 }
 
-// A tip that is there but can't be read is an error that says where to look, even if git doesn't say which it is.
+// A tip that is there but can't be read is told like any other: not giving it, and saying so, is up to the exchange. If its type is
+// unknown, git can't go on, and the error says where to look.
 func TestRefOfDamagedObject(t *testing.T) {
 	for _, content := range []string{"comit 3\x00abc", "commit abc", ""} {
 		r := gittest.New(t, "-b", "main")
 		r.Commit("a", "a")
-		file := r.LooseFile(r.Commit("b", "b"))
+		commit := r.Commit("b", "b")
+		file := r.LooseFile(commit)
 		os.Remove(file)
 		if err := os.WriteFile(file, gittest.Deflate([]byte(content)), 0o444); err != nil {
 			t.Fatal(err)
 		}
 		refs, err := List(t.Context(), open(t, r))
-		if err == nil || !strings.Contains(err.Error(), "git fsck names it") {
+		if strings.HasPrefix(content, "comit ") {
+			if err == nil || !strings.Contains(err.Error(), "git fsck names it") {
+				t.Errorf("%q: %v, %v", content, refs, err)
+			}
+			continue
+		}
+		want := []ref.Ref{{Name: "HEAD", OID: commit, Target: "refs/heads/main"}, {Name: "refs/heads/main", OID: commit}}
+		if err != nil || !slices.Equal(refs, want) {
 			t.Errorf("%q: %v, %v", content, refs, err)
 		}
 	}
@@ -227,32 +381,35 @@ func TestTooManyRefs(t *testing.T) {
 	}
 }
 
-func checkout(t *testing.T, s *git.Repo) Checkout {
+// head returns HEAD, the first of Own.
+func head(t *testing.T, s *git.Repo) ref.Ref {
 	t.Helper()
 	own, err := Own(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	co, err := CheckedOut(t.Context(), s, own[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return co
+	return own[0]
 }
 
 // What is checked out is seen in a plain, a detached, an unborn and a bare repository, inside .git, and across the
 // working trees of one repository; never the bare repository's own HEAD.
-func TestCheckout(t *testing.T) {
+func TestElsewhere(t *testing.T) {
 	r := gittest.New(t, "-b", "main")
-	look := func(dir string) Checkout {
+	look := func(dir string) (ref.Ref, map[string]string) {
 		t.Helper()
 		at := *r
 		at.Dir = dir
-		return checkout(t, open(t, &at))
+		s := open(t, &at)
+		here := head(t, s)
+		elsewhere, err := Elsewhere(t.Context(), s, here.Target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return here, elsewhere
 	}
 	top := r.Git("rev-parse", "--show-toplevel")
-	if co := look(r.Dir); co.Head != (ref.Ref{Name: "HEAD", Target: "refs/heads/main"}) || co.Dir != top || len(co.Elsewhere) != 0 {
-		t.Errorf("unborn: %+v", co)
+	if here, elsewhere := look(r.Dir); here != (ref.Ref{Name: "HEAD", Target: "refs/heads/main"}) || len(elsewhere) != 0 {
+		t.Errorf("unborn: %v, %q", here, elsewhere)
 	}
 	commit := r.Commit("file", "content")
 	other := filepath.Join(t.TempDir(), "other\ntree")
@@ -260,24 +417,24 @@ func TestCheckout(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(r.Dir, "sub"), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if co := look(filepath.Join(r.Dir, "sub")); co.Head != (ref.Ref{Name: "HEAD", OID: commit, Target: "refs/heads/main"}) || co.Dir != top ||
-		len(co.Elsewhere) != 1 || co.Elsewhere["refs/heads/side"] != other {
-		t.Errorf("main: %+v", co)
+	if here, elsewhere := look(filepath.Join(r.Dir, "sub")); here != (ref.Ref{Name: "HEAD", OID: commit, Target: "refs/heads/main"}) ||
+		!maps.Equal(elsewhere, map[string]string{"refs/heads/side": other}) {
+		t.Errorf("main: %v, %q", here, elsewhere)
 	}
-	if co := look(other); co.Head.Target != "refs/heads/side" || co.Dir != other || co.Elsewhere["refs/heads/main"] != top {
-		t.Errorf("other: %+v", co)
+	if here, elsewhere := look(other); here.Target != "refs/heads/side" || !maps.Equal(elsewhere, map[string]string{"refs/heads/main": top}) {
+		t.Errorf("other: %v, %q", here, elsewhere)
 	}
-	if co := look(filepath.Join(r.Dir, ".git")); co.Dir != "" || co.Elsewhere["refs/heads/main"] != top {
-		t.Errorf(".git: %+v", co)
+	if _, elsewhere := look(filepath.Join(r.Dir, ".git")); elsewhere["refs/heads/main"] != top {
+		t.Errorf(".git: %q", elsewhere)
 	}
 	r.Git("checkout", "-q", "--detach")
-	if co := look(r.Dir); co.Head != (ref.Ref{Name: "HEAD", OID: commit}) {
-		t.Errorf("detached: %+v", co)
+	if here, elsewhere := look(r.Dir); here != (ref.Ref{Name: "HEAD", OID: commit}) || len(elsewhere) != 1 {
+		t.Errorf("detached: %v, %q", here, elsewhere)
 	}
 	bare := filepath.Join(t.TempDir(), "bare")
 	r.Git("clone", "-q", "--bare", other, bare)
-	if co := look(bare); co.Dir != "" || co.Head.Target != "refs/heads/side" || len(co.Elsewhere) != 0 {
-		t.Errorf("bare: %+v", co)
+	if here, elsewhere := look(bare); here.Target != "refs/heads/side" || len(elsewhere) != 0 {
+		t.Errorf("bare: %v, %q", here, elsewhere)
 	}
 }
 
@@ -377,7 +534,7 @@ func TestRelateLooksUpNamesOnly(t *testing.T) {
 		if got := relate(t, s, "", theirs); got.Unknown == "" || strings.Contains(got.Unknown, "main") {
 			t.Errorf("%q: %+v", theirs, got)
 		}
-		if names, err := Touched(t.Context(), s, Checkout{Head: ref.Ref{OID: commit}, Dir: r.Dir}, theirs); len(theirs) != 40 && err == nil {
+		if names, err := Touched(t.Context(), s, commit, theirs); len(theirs) != 40 && err == nil {
 			t.Errorf("%q touches %q", theirs, names)
 		}
 	}
@@ -501,6 +658,25 @@ func TestDanglingOddHistories(t *testing.T) {
 	if err != nil || !slices.Equal(tips.Whole, []string{whole}) || !slices.Equal(tips.Broken, []string{odd}) {
 		t.Errorf("incomplete: %+v, %v, want %s, and %s broken", tips, err, whole, odd)
 	}
+	// Found in several runs, one on top of another: the parent is known, whether the walks succeed or not. A commit that is gone is passed over.
+	upper := r.Git("commit-tree", "-p", whole, "-m", "upper", "HEAD^{tree}")
+	highest := r.Git("commit-tree", "-p", upper, "-m", "highest", "HEAD^{tree}")
+	gone := strings.Repeat("12", 20)
+	for _, commits := range [][]string{{whole, highest, gone}, {highest, whole, highest}, {gone, whole, odd, highest}, {odd, highest, whole}} {
+		tips, err = Dangling(t.Context(), s, commits, nil, nil, Vetting{})
+		if err != nil || !slices.Equal(tips.Whole, []string{highest}) || slices.Contains(commits, odd) != slices.Equal(tips.Broken, []string{odd}) {
+			t.Errorf("%v: %+v, %v, want %s", commits, tips, err, highest)
+		}
+	}
+	if tips, err = Dangling(t.Context(), s, []string{gone}, nil, nil, Vetting{}); err != nil || len(tips.Whole)+len(tips.Broken) != 0 {
+		t.Errorf("gone: %+v, %v", tips, err)
+	}
+	// Into an empty store whose references were waiting for it, nothing is walked.
+	r.Git("update-ref", "refs/aside/waiting", highest)
+	if tips, err = Dangling(t.Context(), s, []string{highest, whole}, nil, nil, Vetting{Whole: true}); err != nil || !slices.Equal(tips.Whole, []string{whole}) {
+		t.Errorf("without a walk: %+v, %v", tips, err)
+	}
+	r.Git("update-ref", "-d", "refs/aside/waiting")
 	// On top of a branch of the peer's whose history is incomplete too.
 	top := r.Git("commit-tree", "-p", odd, "-m", "top", "HEAD^{tree}")
 	tips, err = Dangling(t.Context(), s, r.Heads(top), []string{odd}, nil, Vetting{})
@@ -577,8 +753,7 @@ func TestTouched(t *testing.T) {
 			ran := filepath.Join(t.TempDir(), "ran")
 			r.Git("config", "core.fsmonitor", "touch '"+ran+"' #")
 			s := open(t, r)
-			co := checkout(t, s)
-			got, err := Touched(t.Context(), s, co, theirs)
+			got, err := Touched(t.Context(), s, head(t, s).OID, theirs)
 			if err != nil || !slices.Equal(got, c.want) {
 				t.Errorf("touched %q, %v, want %q", got, err, c.want)
 			}
@@ -595,8 +770,7 @@ func TestTouched(t *testing.T) {
 	write(r, "unknown")
 	write(r, "theirs")
 	s := open(t, r)
-	co := checkout(t, s)
-	if got, err := Touched(t.Context(), s, co, theirs); err != nil || !slices.Equal(got, []string{"theirs"}) {
+	if got, err := Touched(t.Context(), s, head(t, s).OID, theirs); err != nil || !slices.Equal(got, []string{"theirs"}) {
 		t.Errorf("unborn: %q, %v", got, err)
 	}
 }
@@ -612,7 +786,7 @@ func TestTouchedOfTreeBomb(t *testing.T) {
 			r.Git("symbolic-ref", "HEAD", "refs/heads/unborn")
 		}
 		s := open(t, r)
-		if _, err := Touched(t.Context(), s, checkout(t, s), theirs); !errors.Is(err, ErrTooManyChanges) {
+		if _, err := Touched(t.Context(), s, head(t, s).OID, theirs); !errors.Is(err, ErrTooManyChanges) {
 			t.Errorf("parents %q: %v", parent, err)
 		}
 	}

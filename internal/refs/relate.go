@@ -1,6 +1,7 @@
 package refs
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -139,7 +140,7 @@ func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (m
 		return unknown, err
 	}
 	err = sift(ctx, commits, func(names []string) error {
-		return walk(ctx, repo, names, nil, v, func([]byte) {})
+		return walk(ctx, repo, names, nil, v, func(_, _ []byte) {})
 	}, func(name string, err error) {
 		switch {
 		case errors.As(err, new(*rejection)):
@@ -167,9 +168,10 @@ type rejection struct{ error }
 func (r *rejection) Unwrap() error { return r.error }
 
 // walk goes through everything behind the tips that neither our references nor the ends reach, and fails if anything is missing
-// that no promisor remote has promised, as git fetch's check of connectivity does. A broken reference of ours is ignored.
-func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, each func(name []byte)) error {
-	c := repo.Command(ctx, nil, "rev-list", "--objects", "--no-object-names", "--exclude-promisor-objects", "--ignore-missing",
+// that no promisor remote has promised, as git fetch's check of connectivity does. A broken reference of ours is ignored. A commit
+// comes with its parents.
+func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, each func(name, parents []byte)) error {
+	c := repo.Command(ctx, nil, "rev-list", "--objects", "--parents", "--no-object-names", "--exclude-promisor-objects", "--ignore-missing",
 		"--stdin", "--not", "--all")
 	revisions := slices.Clone(tips)
 	for _, name := range ends {
@@ -178,8 +180,9 @@ func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, e
 	c.Stdin = strings.NewReader(strings.Join(revisions, "\n"))
 	var old []string
 	binary := make([]byte, repo.Format.Size())
-	err := c.Lines(func(name []byte) error {
-		each(name)
+	err := c.Lines(func(line []byte) error {
+		name, parents, _ := bytes.Cut(line, []byte(" "))
+		each(name, parents)
 		if v.Before == nil || repo.Format.Parse(binary, name) != nil {
 			return nil
 		}

@@ -17,7 +17,7 @@ import (
 var kinds = []string{
 	"git-aig-sync", "git aig-sync", "sh", "cat", "ssh",
 	"git rev-parse", "git config", "git cat-file", "git rev-list", "git pack-objects", "git index-pack", "git show-index",
-	"git unpack-objects", "git for-each-ref",
+	"git unpack-objects", "git for-each-ref", "git upload-pack",
 }
 
 // A process of either side is killed at a random moment: one of ours, of git's or of the transport's. The others end soon, no
