@@ -28,7 +28,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	status := gittest.Main(m, "crypto/ssh.(*mux).openChannel(")
+	status := gittest.Main(m)
 	os.RemoveAll(programDir)
 	os.Exit(status)
 }

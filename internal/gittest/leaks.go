@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,11 +14,11 @@ import (
 const leakPatience = 10 * time.Second
 
 // Main runs a package's tests and returns the status for TestMain to exit with: a failure if one of them fails, or if a
-// goroutine outlives them all. One that has any of theirs in its stack, a library's that may wait for ever, doesn't count.
-func Main(m *testing.M, theirs ...string) (status int) {
+// goroutine outlives them all.
+func Main(m *testing.M) (status int) {
 	status = m.Run()
-	left := goroutines(theirs)
-	for end := time.Now().Add(leakPatience); len(left) > 0 && time.Now().Before(end); left = goroutines(theirs) {
+	left := goroutines()
+	for end := time.Now().Add(leakPatience); len(left) > 0 && time.Now().Before(end); left = goroutines() {
 		time.Sleep(5 * time.Millisecond)
 	}
 	if len(left) > 0 {
@@ -29,15 +28,14 @@ func Main(m *testing.M, theirs ...string) (status int) {
 	return status
 }
 
-// goroutines returns the stacks of all goroutines but this one, those that the standard library keeps for ever, and theirs.
-func goroutines(theirs []string) []string {
+// goroutines returns the stacks of all goroutines but this one and those that the standard library keeps for ever.
+func goroutines() []string {
 	buf := make([]byte, 1<<20)
 	buf = buf[:runtime.Stack(buf, true)]
 	_, others, _ := strings.Cut(string(buf), "\n\n") // the first is the one that asks
 	var left []string
 	for stack := range strings.SplitSeq(others, "\n\n") {
-		isTheirs := func(line string) bool { return strings.Contains(stack, line) }
-		if stack != "" && !isTheirs("created by os/signal.Notify") && !slices.ContainsFunc(theirs, isTheirs) {
+		if stack != "" && !strings.Contains(stack, "created by os/signal.Notify") {
 			left = append(left, stack)
 		}
 	}
