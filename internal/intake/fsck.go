@@ -182,13 +182,15 @@ func (in *Incoming) checkSpecial() error {
 	u := &in.store.unchecked
 	files := in.index.missing
 	if len(u.files) > 0 {
-		names, err := in.Names()
+		names, _, err := in.Names()
 		if err != nil {
 			return err
 		}
-		for file := range u.files {
-			if _, came := names.Search([]byte(file.blob)); came {
-				files[file] = true
+		for i := range names.Len() {
+			for _, path := range []string{modules, attributes} {
+				if file := (specialFile{string(names.At(i)), path}); u.files[file] {
+					files[file] = true
+				}
 			}
 		}
 	}

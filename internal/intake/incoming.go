@@ -1,6 +1,8 @@
 package intake
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"aig/internal/git"
@@ -27,11 +30,14 @@ type Incoming struct {
 	most   int // objects that it may hold
 	// header is the pack's. git doesn't get it before it is complete and valid.
 	header  git.PackHeader
-	written int64       // bytes of the pack so far
-	bad     error       // what is wrong with the header
-	pack    string      // path without extension, once indexed
-	listed  *links.Pack // nil, or what its index says
-	partial *Partial    // nil, or the file that keeps the pack if the link breaks
+	bad     error    // what is wrong with the header
+	pack    string   // path without extension, once indexed
+	partial *Partial // nil, or the file that keeps the pack if the link breaks
+
+	// Once listed:
+	names *oid.List    // in the order of the pack
+	kinds []links.Kind // theirs
+	size  int64        // of the objects, unpacked, if they are few
 }
 
 // PackError says what is wrong with a pack that git didn't complain of.
@@ -137,7 +143,6 @@ func (in *Incoming) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	n := len(p)
-	in.written += int64(n)
 	if !in.header.Whole() {
 		p = p[in.header.See(p):]
 		if !in.header.Whole() {
@@ -207,37 +212,49 @@ func (in *Incoming) Objects() uint32 {
 	return n
 }
 
-// Names returns the names of a finished pack's objects, ascending, with those of appended delta bases. OfPeer reports whether the pack
-// is to blame for an error.
-func (in *Incoming) Names() (*oid.List, error) {
-	if err := in.list(); err != nil {
-		return nil, in.why(err)
-	}
-	file, err := os.Stat(in.pack + ".pack")
-	if err != nil {
-		return nil, in.why(err)
-	}
-	// git appends the bases of a thin pack in place of its checksum (gitformat-pack(5)).
-	end := in.written - int64(in.store.Format.Size())
-	came := uint32(0)
-	for _, offset := range in.listed.Offsets {
-		if offset < end {
-			came++
+// Names returns the names of a finished pack's objects in the order of the pack, those of appended delta bases among them, and their
+// types. An object that is in the pack twice is there once. OfPeer reports whether the pack is to blame for an error.
+func (in *Incoming) Names() (*oid.List, []links.Kind, error) {
+	if in.names == nil {
+		if err := in.list(); err != nil {
+			return nil, nil, in.why(err)
 		}
 	}
-	// Data after the end of the pack shows in the offsets of its objects, or in the size of the file.
-	if appended := int(came) < len(in.listed.Offsets); came != in.Objects() || !appended && file.Size() != in.written {
-		return nil, &PackError{behindTheEnd}
-	}
-	return in.listed.Names, nil
+	return in.names, in.kinds, nil
 }
 
-// list reads the index of a finished pack, once.
-func (in *Incoming) list() (err error) {
-	if in.listed == nil {
-		in.listed, err = links.OpenPack(in.ctx, in.store.Repo, in.pack)
+// list asks git for what Names returns.
+func (in *Incoming) list() error {
+	format := "%(objectname) %(objecttype)"
+	if in.few() {
+		format += " %(objectsize)" // which takes inflating a part of each delta
 	}
-	return err
+	names, name := oid.NewList(in.store.Format), make([]byte, in.store.Format.Size())
+	var kinds []links.Kind
+	var total int64
+	c := in.store.Command(in.ctx, in.alone(), "cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch-check="+format)
+	err := c.Lines(func(line []byte) error {
+		digits, rest, _ := bytes.Cut(line, []byte(" "))
+		word, size, _ := bytes.Cut(rest, []byte(" "))
+		kind := links.ParseKind(string(word))
+		if err := in.store.Format.Parse(name, digits); err != nil {
+			return err
+		}
+		if kind == 0 { // git index-pack accepts more than git reads afterwards
+			return &PackError{fmt.Sprintf("git can't read object %s in the pack", digits)}
+		}
+		names.Append(name)
+		kinds = append(kinds, kind)
+		n, _ := strconv.ParseInt(string(size), 10, 56) // a huge one is cut, and too large all the same; 0 if git wasn't asked
+		total += n
+		return nil
+	})
+	// Where the pack has been removed, git finds nothing, and says nothing.
+	if _, gone := os.Lstat(in.pack + ".idx"); gone != nil || err != nil {
+		return cmp.Or(gone, err)
+	}
+	in.names, in.kinds, in.size = names, kinds, total
+	return nil
 }
 
 // Discard ends index-pack if it still runs, and removes what is left of the quarantine.

@@ -175,22 +175,15 @@ func unpackLimit(ctx context.Context, g git.Git) (int64, error) {
 
 // small reports whether the finished pack is to be stored as loose objects. If so, names has all of them, and appended delta bases.
 func (in *Incoming) small() (names *oid.List, small bool) {
-	if int64(in.Objects()) >= in.store.unpackLimit {
+	if !in.few() {
 		return nil, false
 	}
-	names, err := in.Names()
-	if err != nil {
-		return nil, false
-	}
-	total, sizes := int64(0), 0
-	c := in.store.Command(in.ctx, in.alone(), "cat-file", "--batch-all-objects", "--batch-check=%(objectsize)", "--buffer")
-	err = c.Lines(func(line []byte) error {
-		size, err := strconv.ParseInt(string(line), 10, 63)
-		total, sizes = total+size, sizes+1
-		return err
-	})
-	return names, err == nil && total <= maxLooseBytes && sizes == names.Len()
+	names, _, err := in.Names()
+	return names, err == nil && in.size <= maxLooseBytes
 }
+
+// few reports whether the pack's objects, by its header, are few enough to be stored loose.
+func (in *Incoming) few() bool { return int64(in.Objects()) < in.store.unpackLimit }
 
 // installLoose unpacks the finished pack of the named objects, and moves them into the store.
 //

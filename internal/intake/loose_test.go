@@ -108,7 +108,7 @@ func TestAppendedBases(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		names, err := in.Names()
+		names, _, err := in.Names()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -66,15 +66,16 @@ func receive(t *testing.T, s *Store, pack []byte) (*Incoming, error) {
 	return in, in.Finish()
 }
 
-// namesOf returns the hexadecimal names of what a finished pack holds.
+// namesOf returns the hexadecimal names of what a finished pack holds, ascending.
 func namesOf(in *Incoming) (names []string, err error) {
-	list, err := in.Names()
+	list, _, err := in.Names()
 	if err != nil {
 		return nil, err
 	}
 	for i := range list.Len() {
 		names = append(names, hex.EncodeToString(list.At(i)))
 	}
+	slices.Sort(names)
 	return names, nil
 }
 

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -198,22 +197,19 @@ func lie(format string, args ...any) error {
 }
 
 // check compares a pack with what was announced: it must hold as many objects as the peer says, announced ones only, and none
-// twice. The index of a thin pack also lists the bases that git has appended; those we have already.
+// twice. Names also has the bases that git has appended to a thin pack; those we have already.
 func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (arrived []uint32, err error) {
 	defer func() {
 		if err != nil {
 			b.lose(arrived)
 		}
 	}()
-	names, err := pack.Names()
+	names, _, err := pack.Names()
 	if err != nil {
 		return nil, err
 	}
 	for i := range names.Len() {
 		name := names.At(i)
-		if i > 0 && bytes.Equal(name, names.At(i-1)) {
-			return arrived, lie("object %x is in the pack twice", name)
-		}
 		place, err := b.arrive(name)
 		if err == nil {
 			arrived = append(arrived, uint32(place))

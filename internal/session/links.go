@@ -177,13 +177,15 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 	p := &packLinks{names: oid.NewList(l.s.local.Format()), claims: make(map[claim][]byte)}
 	pointing := oid.NewList(l.s.local.Format())
 	var commit []bool // of pointing: whether it is one
-	err := pack.Kinds(func(name []byte, kind links.Kind) error {
-		if kind == 0 {
-			return lie("git can't read object %x in the pack", name)
-		}
+	names, kinds, err := pack.Names()
+	if err != nil {
+		return nil, err
+	}
+	for i, kind := range kinds {
+		name := names.At(i)
 		place, announced := l.s.want.place(name)
 		if !announced { // a delta base of ours
-			return nil
+			continue
 		}
 		p.names.Append(name)
 		p.places = append(p.places, uint64(place))
@@ -192,10 +194,9 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 			pointing.Append(name)
 			commit = append(commit, kind == links.Commit)
 		}
-		return nil
-	})
-	if err != nil || pointing.Len() == 0 {
-		return p, err
+	}
+	if pointing.Len() == 0 {
+		return p, nil
 	}
 	return p, pack.Links(pointing, l.sorter(func(from int, c claim) error {
 		if commit[from] && c.of == coming && c.kind == links.Commit {
