@@ -51,7 +51,7 @@ type indexer struct {
 	mu      sync.Mutex // guards what follows, until the child has ended
 	pack    string     // the pack's hash, in hexadecimal digits
 	missing specialFiles
-	bad     *BadObject // the first that fails a check
+	bad     *PackError // of the first object that fails a check
 	ended   bool       // all checks were made, and some failed
 	other   bool       // something else is wrong
 	behind  bool       // data follows the end of the pack
@@ -97,7 +97,7 @@ func (x *indexer) noteError(line []byte) {
 		x.other = !x.add(name, attributes) || x.other
 	case isError && x.bad == nil && x.store.Format.IsName(string(name)):
 		id, reason, _ := strings.Cut(string(why), ": ")
-		x.bad, x.other = &BadObject{string(name), id, reason}, true
+		x.bad, x.other = &PackError{string(name), id, reason}, true
 	case string(line) == "fatal: "+git.FsckEnded:
 		x.ended = true
 	case !bytes.HasPrefix(line, []byte("warning: ")):
@@ -165,9 +165,9 @@ func (x *indexer) done(err error) error {
 	}
 	switch {
 	case x.behind:
-		return &PackError{behindTheEnd}
+		return &PackError{Text: behindTheEnd}
 	case len(x.missing) > x.store.unchecked.most:
-		return &PackError{tooManyMissing}
+		return &PackError{Text: tooManyMissing}
 	}
 	return nil
 }
@@ -205,7 +205,7 @@ func (in *Incoming) checkSpecial() error {
 		delete(u.files, file)
 	}
 	if maps.Copy(u.files, missing); len(u.files) > u.most {
-		return &PackError{tooManyMissing}
+		return &PackError{Text: tooManyMissing}
 	}
 	return nil
 }

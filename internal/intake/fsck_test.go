@@ -68,7 +68,7 @@ func testSpecialFiles(t *testing.T, ignored ...string) {
 				}
 				for _, in := range arrived {
 					switch err := in.Install(); {
-					case errors.As(err, new(*BadObject)):
+					case errors.As(err, new(*PackError)):
 						rejected = true
 					case err != nil:
 						t.Fatal(err)

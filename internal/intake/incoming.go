@@ -40,27 +40,25 @@ type Incoming struct {
 	size  int64        // of the objects, unpacked, if they are few
 }
 
-// PackError says what is wrong with a pack that git didn't complain of.
-type PackError struct{ Text string }
-
-func (e *PackError) Error() string { return e.Text }
-
-// BadObject says that an object must not enter the store, and why. The rest of its pack may be good.
-type BadObject struct {
-	Name   string // full, hexadecimal
-	MsgID  string // of the git check that it fails, see git-fsck(1), "FSCK MESSAGES"; "" if it fails one of ours
-	Reason string
+// PackError says what is wrong with a pack: the peer's fault, not this side's.
+type PackError struct {
+	Object string // full, hexadecimal: the one to blame, the rest of the pack may be good; "" if it may be any
+	MsgID  string // of the git check that the object fails, see git-fsck(1), "FSCK MESSAGES"; "" if it fails one of ours
+	Text   string
 }
 
-func (e *BadObject) Error() string {
-	if e.MsgID != "" {
-		return fmt.Sprintf("object %s: %s: %s", e.Name, e.MsgID, e.Reason)
+func (e *PackError) Error() string {
+	switch {
+	case e.Object == "":
+		return e.Text
+	case e.MsgID == "":
+		return fmt.Sprintf("object %s: %s", e.Object, e.Text)
 	}
-	return fmt.Sprintf("object %s: %s", e.Name, e.Reason)
+	return fmt.Sprintf("object %s: %s: %s", e.Object, e.MsgID, e.Text)
 }
 
 // Advice says how the user can let the object in all the same, or returns "" if git has no way.
-func (e *BadObject) Advice() string {
+func (e *PackError) Advice() string {
 	if e.MsgID == "" {
 		return ""
 	}
@@ -69,12 +67,6 @@ func (e *BadObject) Advice() string {
 
 // git ignores data after the end of a pack. Where we notice it depends on timing.
 const behindTheEnd = "there is data after the end of the pack"
-
-// OfPeer reports whether an error of an Incoming is the fault of what the peer sent, not of this side.
-func OfPeer(err error) bool {
-	failed, ofGit := errors.AsType[*git.Error](err)
-	return errors.As(err, new(*PackError)) || errors.As(err, new(*BadObject)) || ofGit && !failed.OfMachine()
-}
 
 // Receive opens a quarantine and starts git index-pack in it, for a pack whose objects may number up to most. The caller writes the
 // pack, calls Finish and, if all is well, Install. It must call Discard in any case.
@@ -166,14 +158,14 @@ func (in *Incoming) checkHeader() error {
 	n, ok := in.header.Objects()
 	switch {
 	case !ok:
-		return &PackError{fmt.Sprintf("it is not a pack of version 2: it begins with %q", in.header.B)}
+		return &PackError{Text: fmt.Sprintf("it is not a pack of version 2: it begins with %q", in.header.B)}
 	case n == 0 || int64(n) > int64(in.most):
-		return &PackError{fmt.Sprintf("the pack's header announces %d objects, but 1 to %d are expected", n, in.most)}
+		return &PackError{Text: fmt.Sprintf("the pack's header announces %d objects, but 1 to %d are expected", n, in.most)}
 	}
 	return nil
 }
 
-// Finish ends the pack and waits until git has indexed and checked it. OfPeer reports whether the pack is to blame for an error.
+// Finish ends the pack and waits until git has indexed and checked it. If the pack is to blame, the error is a *PackError.
 func (in *Incoming) Finish() error {
 	in.stdin.Close()
 	err := in.index.done(in.index.Wait())
@@ -192,7 +184,7 @@ func (in *Incoming) Finish() error {
 var errSwept = errors.New("the incoming pack was removed, as by git gc --prune=now or git prune: " +
 	"run the same command again when that is done")
 
-// why returns err, or errSwept if that is the cause.
+// why turns what git said of a pack into a *PackError, unless the machine is at fault, and any error into errSwept if that is the cause.
 func (in *Incoming) why(err error) error {
 	if err == nil {
 		return nil
@@ -201,6 +193,9 @@ func (in *Incoming) why(err error) error {
 	_, gone := os.Lstat(in.dir)
 	if gone != nil || errors.Is(err, errSwept) || errors.Is(err, fs.ErrNotExist) || ofGit && failed.Says("No such file or directory") {
 		return errSwept // nobody else removes anything there
+	}
+	if ofGit && !failed.OfMachine() && !errors.As(err, new(*PackError)) {
+		return &PackError{Text: err.Error()}
 	}
 	return err
 }
@@ -213,7 +208,7 @@ func (in *Incoming) Objects() uint32 {
 }
 
 // Names returns the names of a finished pack's objects in the order of the pack, those of appended delta bases among them, and their
-// types. An object that is in the pack twice is there once. OfPeer reports whether the pack is to blame for an error.
+// types. An object that is in the pack twice is there once. If the pack is to blame for an error, it is a *PackError.
 func (in *Incoming) Names() (*oid.List, []links.Kind, error) {
 	if in.names == nil {
 		if err := in.list(); err != nil {
@@ -241,7 +236,7 @@ func (in *Incoming) list() error {
 			return err
 		}
 		if kind == 0 { // git index-pack accepts more than git reads afterwards
-			return &PackError{fmt.Sprintf("git can't read object %s in the pack", digits)}
+			return &PackError{Text: fmt.Sprintf("git can't read object %s in the pack", digits)}
 		}
 		names.Append(name)
 		kinds = append(kinds, kind)

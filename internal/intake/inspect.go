@@ -16,7 +16,7 @@ func (in *Incoming) alone() []string {
 func (in *Incoming) Links(names oid.Names, visit func(from int, target []byte, kind links.Kind) error) error {
 	unread, err := links.Read(in.ctx, in.store.Repo, in.alone(), names, visit)
 	if err == nil && unread > 0 {
-		err = &PackError{fmt.Sprintf("git can't read %d of its objects", unread)}
+		err = &PackError{Text: fmt.Sprintf("git can't read %d of its objects", unread)}
 	}
 	return in.why(err)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -22,7 +21,7 @@ import (
 // anything. A pack appears as a whole, with its index; loose objects appear one by one.
 //
 // Several packs can be received at once, but they are installed one after the other: a tree in one may name a .gitmodules or
-// .gitattributes in another, which can only be checked here. An error that is OfPeer means that git rejects such a file.
+// .gitattributes in another, which can only be checked here. If git rejects such a file, the error is a *PackError.
 //
 // When Install returns, what git fetch would make durable under the user's core.fsync is durable: index-pack syncs packs and their
 // indexes, and their directory is synced here. Loose objects, by git's default, are left to the operating system, which may lose
@@ -37,10 +36,7 @@ func (in *Incoming) Install() error {
 			err = in.installPack()
 		}
 	}
-	if err = in.why(err); err != nil && !OfPeer(err) {
-		err = fmt.Errorf("our store: %w", err)
-	}
-	return err
+	return in.why(err)
 }
 
 func (in *Incoming) installPack() error {

@@ -31,7 +31,7 @@ func accept(t *testing.T, s *Store, pack []byte, want []string) error {
 		return err
 	}
 	if !slices.Equal(got, want) {
-		return &PackError{"it holds other objects than were announced"}
+		return &PackError{Text: "it holds other objects than were announced"}
 	}
 	return in.Install()
 }
@@ -211,7 +211,7 @@ func TestMalformedPacks(t *testing.T) {
 		bad := packs[name]
 		err := accept(t, store, bad.pack, nil)
 		// If git runs out of memory, or dies, that is not said to be the peer's fault.
-		if err == nil || !OfPeer(err) && !strings.Contains(bad.said, "ut of memory") && !strings.Contains(bad.said, "total_in") {
+		if err == nil || !ofPeer(err) && !strings.Contains(bad.said, "ut of memory") && !strings.Contains(bad.said, "total_in") {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
@@ -245,7 +245,7 @@ func TestNameBehindTheEnd(t *testing.T) {
 		good, names := goodPack(false)
 		names = append(names, hex.EncodeToString(good.Name(gittest.PackBlob, []byte(base)))) // which git appends
 		slices.Sort(names)
-		if err := accept(t, open(t, to), append(good.Bytes(), behind+"\n"...), names); (err == nil) != taken || !taken && !OfPeer(err) {
+		if err := accept(t, open(t, to), append(good.Bytes(), behind+"\n"...), names); (err == nil) != taken || !taken && !ofPeer(err) {
 			t.Errorf("%q: %v", content, err)
 		}
 		if is := to.Objects() != before; is != taken {
@@ -312,7 +312,7 @@ func testDamagedPacks(t *testing.T, format oid.Format) {
 			}
 		case err == nil: // other objects than were announced
 			refused++
-		case OfPeer(err), errors.As(err, &git) && git.OutOfMemory():
+		case ofPeer(err), errors.As(err, &git) && git.OutOfMemory():
 			refused++
 		default:
 			t.Errorf("round %d: %x: %v", i, damaged, err)
@@ -351,7 +351,7 @@ func TestSameNameOtherContent(t *testing.T) {
 		}
 		before := to.Files()
 		err = accept(t, open(t, to), p.Bytes(), nil)
-		if !OfPeer(err) || !strings.Contains(err.Error(), "COLLISION FOUND WITH "+name) {
+		if !ofPeer(err) || !strings.Contains(err.Error(), "COLLISION FOUND WITH "+name) {
 			t.Errorf("a delta: %v: %v", packed, err)
 		}
 		unchanged(t, "collision", to, before)

@@ -3,6 +3,7 @@ package intake
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -53,6 +54,9 @@ func pack(t *testing.T, s *Store, names oid.Selection) []byte {
 	}
 	return b.Bytes()
 }
+
+// ofPeer reports whether an error is a pack's fault.
+func ofPeer(err error) bool { return errors.As(err, new(*PackError)) }
 
 // receive takes a pack into the quarantine.
 func receive(t *testing.T, s *Store, pack []byte) (*Incoming, error) {
@@ -177,7 +181,7 @@ func TestBadPacks(t *testing.T) {
 	} {
 		to := gittest.New(t)
 		in, err := receive(t, open(t, to), pack)
-		if !OfPeer(err) {
+		if !ofPeer(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 		in.Discard()
@@ -199,7 +203,7 @@ func TestBadPacks(t *testing.T) {
 			}
 		}
 		in, err := receive(t, open(t, to), bad)
-		if taken := err == nil; taken != c.taken || !taken && !OfPeer(err) {
+		if taken := err == nil; taken != c.taken || !taken && !ofPeer(err) {
 			t.Errorf("with fetch.fsckObjects=%s and transfer.fsckObjects=%s: %v", c.fetch, c.transfer, err)
 		}
 		in.Discard()

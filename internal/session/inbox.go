@@ -158,26 +158,21 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	if err == nil {
 		arrived, err = b.check(pack, end)
 	}
-	var limit *git.LimitError
-	var failed *git.Error
-	var bad *intake.BadObject
-	switch {
-	case err == nil:
+	if err == nil {
 		// A blob may turn out to be bad only when a tree in another pack gives it a name that git checks.
-		if err = pack.Install(); errors.As(err, &bad) {
+		if err = pack.Install(); err != nil {
 			b.lose(arrived)
-			return b.refuse(end, err)
 		}
-	case intake.OfPeer(err):
-		return b.refuse(end, err)
-	case !errors.As(err, &limit):
-		err = own("our store", err)
 	}
-	if errors.As(err, &failed) && failed.OutOfMemory() {
+	bad, ofPack := errors.AsType[*intake.PackError](err)
+	failed, ofGit := errors.AsType[*git.Error](err)
+	switch {
+	case ofPack:
+		return b.refuse(end, bad, err)
+	case ofGit && failed.OutOfMemory():
 		return fmt.Errorf("the peer's pack: %w", failed)
-	}
-	if err != nil {
-		return err
+	case err != nil:
+		return own("our store", err)
 	}
 	b.mu.Lock()
 	b.stored += int(end.Objects)
@@ -244,13 +239,12 @@ func (b *inbox) lose(arrived []uint32) {
 }
 
 // refuse tells the peer that a pack is refused, and the user too if the object to blame is known. The peer sends the other
-// objects again.
-func (b *inbox) refuse(end wire.PackEnd, reason error) error {
+// objects again. The reason is bad, with what else there is to say.
+func (b *inbox) refuse(end wire.PackEnd, bad *intake.PackError, reason error) error {
 	refused := wire.Refused{Number: end.Number, Object: make([]byte, b.s.local.Format().Size()), Reason: reason.Error()}
-	var bad *intake.BadObject
 	switch {
-	case errors.As(reason, &bad):
-		if err := b.s.local.Format().Parse(refused.Object, []byte(bad.Name)); err != nil {
+	case bad.Object != "":
+		if err := b.s.local.Format().Parse(refused.Object, []byte(bad.Object)); err != nil {
 			return err
 		}
 		b.s.o.Warn("refused from the peer: " + reason.Error() + bad.Advice())
