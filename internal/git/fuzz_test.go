@@ -2,7 +2,6 @@ package git
 
 import (
 	"bytes"
-	"encoding/binary"
 	"io"
 	"os"
 	"path/filepath"
@@ -13,31 +12,6 @@ import (
 	"aig/internal/gittest"
 	"aig/internal/ref"
 )
-
-// FuzzPackHeader: a header that was parsed encodes to the same bytes, however they were split, and nothing behind it is taken.
-func FuzzPackHeader(f *testing.F) {
-	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x12rest"), uint8(0))
-	f.Add([]byte("PACK\x00\x00\x00\x04\xff\xff\xff\xff"), uint8(5))
-	f.Add([]byte("HTTP/1.1 400"), uint8(3))
-	f.Fuzz(func(t *testing.T, data []byte, size uint8) {
-		var h PackHeader
-		seen := 0
-		for part := range slices.Chunk(data, int(size)+1) {
-			seen += h.See(part)
-		}
-		if seen != min(len(data), len(h.B)) || h.Whole() != (seen == len(h.B)) || !bytes.Equal(h.B[:seen], data[:seen]) {
-			t.Fatalf("%d of %d bytes are seen, as %q", seen, len(data), h.B[:seen])
-		}
-		n, ok := h.Objects()
-		if !ok {
-			return
-		}
-		back := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("PACK"), 2), n)
-		if !bytes.Equal(back, data[:len(back)]) {
-			t.Errorf("%q has %d objects", data, n)
-		}
-	})
-}
 
 // FuzzFailure: whatever git says before it fails, our error is one line without a control character, and we keep no more
 // of it than tailSize.

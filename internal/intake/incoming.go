@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +29,8 @@ type Incoming struct {
 	index  *indexer
 	stdin  io.WriteCloser
 	most   int // objects that it may hold
-	// header is the pack's. git doesn't get it before it is complete and valid.
-	header  git.PackHeader
+	// header is the pack's first headerSize bytes. git doesn't get it before it is complete and valid.
+	header  []byte
 	bad     error    // what is wrong with the header
 	pack    string   // path without extension, once indexed
 	partial *Partial // nil, or the file that keeps the pack if the link breaks
@@ -135,13 +136,14 @@ func (in *Incoming) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	n := len(p)
-	if !in.header.Whole() {
-		p = p[in.header.See(p):]
-		if !in.header.Whole() {
+	if lacking := headerSize - len(in.header); lacking > 0 {
+		in.header = append(in.header, p[:min(lacking, n)]...)
+		if n < lacking {
 			return n, nil
 		}
+		p = p[lacking:]
 		in.bad = in.checkHeader()
-		in.feed(in.header.B[:])
+		in.feed(in.header)
 	}
 	in.feed(p)
 	return n, nil
@@ -153,13 +155,15 @@ func (in *Incoming) feed(p []byte) {
 	}
 }
 
+// headerSize is that of a pack's header: "PACK", the version, the number of objects (gitformat-pack(5)).
+const headerSize = 12
+
 // checkHeader runs before git sees the number of objects, for which it allocates memory.
 func (in *Incoming) checkHeader() error {
-	n, ok := in.header.Objects()
-	switch {
-	case !ok:
-		return &PackError{Text: fmt.Sprintf("it is not a pack of version 2: it begins with %q", in.header.B)}
-	case n == 0 || int64(n) > int64(in.most):
+	if string(in.header[:8]) != "PACK\x00\x00\x00\x02" { // the only version that git writes
+		return &PackError{Text: fmt.Sprintf("it is not a pack of version 2: it begins with %q", in.header)}
+	}
+	if n := in.Objects(); n == 0 || int64(n) > int64(in.most) {
 		return &PackError{Text: fmt.Sprintf("the pack's header announces %d objects, but 1 to %d are expected", n, in.most)}
 	}
 	return nil
@@ -203,8 +207,10 @@ func (in *Incoming) why(err error) error {
 // Objects returns the number of objects in the pack's header. If the pack was thin, Names has more: the delta bases that git has
 // appended, all of which are in the store already.
 func (in *Incoming) Objects() uint32 {
-	n, _ := in.header.Objects()
-	return n
+	if len(in.header) < headerSize {
+		return 0
+	}
+	return binary.BigEndian.Uint32(in.header[8:])
 }
 
 // Names returns the names of a finished pack's objects in the order of the pack, those of appended delta bases among them, and their

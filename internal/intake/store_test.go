@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/hex"
 	"errors"
@@ -49,7 +50,7 @@ func all(l *oid.List) oid.Selection {
 func pack(t *testing.T, s *Store, names oid.Selection) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := objects.Pack(t.Context(), s.Repo, objects.NewPiece(names.List, names.Index), &b); err != nil {
+	if err := objects.Pack(t.Context(), s.Repo, objects.NewPiece(names.List, names.Index), bufio.NewWriter(&b)); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -236,7 +237,7 @@ func plan(t *testing.T, s *Store, l *oid.List, give []uint32) [][]byte {
 	var packs [][]byte
 	for _, p := range pieces {
 		var b bytes.Buffer
-		if err := objects.Pack(t.Context(), s.Repo, p, &b); err != nil {
+		if err := objects.Pack(t.Context(), s.Repo, p, bufio.NewWriter(&b)); err != nil {
 			t.Fatal(err)
 		}
 		packs = append(packs, b.Bytes())
