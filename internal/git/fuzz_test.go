@@ -13,18 +13,24 @@ import (
 	"aig/internal/ref"
 )
 
-// FuzzFailure: whatever git says before it fails, our error is one line without a control character, and we keep no more
-// of it than tailSize.
+// FuzzFailure: whatever git says before it fails, however it is split, our error is one line without a control character, and we keep
+// no more than a few lines of at most maxLine.
 func FuzzFailure(f *testing.F) {
 	f.Add([]byte("error: bad object \x1b[2J\nfatal: stop\r\n"), uint8(3))
-	f.Add(bytes.Repeat([]byte("remote: x\n"), tailSize/5), uint8(255))
-	f.Fuzz(func(t *testing.T, said []byte, size uint8) {
-		c := &Child{name: "git index-pack"}
-		for part := range slices.Chunk(said, int(size)+1) {
+	f.Add(bytes.Repeat([]byte("warning: x"), maxLine/5), uint8(255))
+	f.Fuzz(func(t *testing.T, text []byte, size uint8) {
+		c, whole := Git{}.Command(t.Context(), nil, "index-pack"), Git{}.Command(t.Context(), nil, "index-pack")
+		for part := range slices.Chunk(text, int(size)+1) {
 			c.stderr.Write(part)
-			if len(c.stderr.b) > tailSize {
-				t.Fatalf("%d bytes are kept", len(c.stderr.b))
+			if len(c.stderr.part) > maxLine {
+				t.Fatalf("%d bytes are kept", len(c.stderr.part))
 			}
+		}
+		whole.stderr.Write(text)
+		c.stderr.Close()
+		whole.stderr.Close()
+		if s := c.said; s != whole.said || max(len(s.fatal), len(s.why), len(s.line), len(s.complaint)) > maxLine {
+			t.Errorf("in parts: %q, whole: %q", s, whole.said)
 		}
 		if err := c.explain(io.ErrUnexpectedEOF); ref.HasControl(err.Error()) {
 			t.Errorf("the error is %q", err)

@@ -45,8 +45,8 @@ const (
 // indexer is a git index-pack, and what matters of its output. Each of its two streams is read by its own goroutine.
 type indexer struct {
 	*git.Child
-	store       *Store
-	out, errors lineWriter
+	store *Store
+	out   git.LineWriter
 
 	mu      sync.Mutex // guards what follows, until the child has ended
 	pack    string     // the pack's hash, in hexadecimal digits
@@ -65,9 +65,8 @@ func (s *Store) index(ctx context.Context, env []string) *indexer {
 		args = append(args, s.check)
 	}
 	x := &indexer{Child: s.Command(ctx, env, args...), store: s, missing: make(specialFiles)}
-	x.out.line, x.errors.line = x.noteOutput, x.noteError
+	x.out.Line, x.OnError = x.noteOutput, x.noteError
 	x.Stdout = &x.out
-	x.CopyStderr(&x.errors)
 	return x
 }
 
@@ -117,36 +116,9 @@ func (x *indexer) add(name []byte, path string) bool {
 	return true
 }
 
-// lineWriter calls line for each line written to it; close does so for an unfinished last one. A line longer than maxLine is cut.
-type lineWriter struct {
-	line func([]byte)
-	part []byte
-}
-
-const maxLine = 4 << 10
-
-func (w *lineWriter) Write(p []byte) (int, error) {
-	for part := range bytes.Lines(p) {
-		text, whole := bytes.CutSuffix(part, []byte("\n"))
-		w.part = append(w.part, text[:min(len(text), maxLine-min(len(w.part), maxLine))]...)
-		if whole {
-			w.close()
-		}
-	}
-	return len(p), nil
-}
-
-func (w *lineWriter) close() {
-	if len(w.part) > 0 {
-		w.line(w.part)
-		w.part = w.part[:0]
-	}
-}
-
 // done turns the error that git ended with into ours. Missing special files are no failure.
 func (x *indexer) done(err error) error {
-	x.out.close()
-	x.errors.close()
+	x.out.Close()
 	if err != nil && (x.other || !x.ended) {
 		failed := new(git.Error)
 		if !errors.As(err, &failed) || !failed.Rejected() {
