@@ -2,7 +2,6 @@ package git
 
 import (
 	"bytes"
-	"encoding/binary"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,43 +13,24 @@ import (
 	"aig/internal/ref"
 )
 
-// FuzzPackHeader: a header that was parsed encodes to the same bytes, however they were split, and nothing behind it is taken.
-func FuzzPackHeader(f *testing.F) {
-	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x12rest"), uint8(0))
-	f.Add([]byte("PACK\x00\x00\x00\x04\xff\xff\xff\xff"), uint8(5))
-	f.Add([]byte("HTTP/1.1 400"), uint8(3))
-	f.Fuzz(func(t *testing.T, data []byte, size uint8) {
-		var h PackHeader
-		seen := 0
-		for part := range slices.Chunk(data, int(size)+1) {
-			seen += h.See(part)
-		}
-		if seen != min(len(data), len(h.B)) || h.Whole() != (seen == len(h.B)) || !bytes.Equal(h.B[:seen], data[:seen]) {
-			t.Fatalf("%d of %d bytes are seen, as %q", seen, len(data), h.B[:seen])
-		}
-		n, ok := h.Objects()
-		if !ok {
-			return
-		}
-		back := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32([]byte("PACK"), 2), n)
-		if !bytes.Equal(back, data[:len(back)]) {
-			t.Errorf("%q has %d objects", data, n)
-		}
-	})
-}
-
-// FuzzFailure: whatever git says before it fails, our error is one line without a control character, and we keep no more
-// of it than tailSize.
+// FuzzFailure: whatever git says before it fails, however it is split, our error is one line without a control character, and we keep
+// no more than a few lines of at most maxLine.
 func FuzzFailure(f *testing.F) {
 	f.Add([]byte("error: bad object \x1b[2J\nfatal: stop\r\n"), uint8(3))
-	f.Add(bytes.Repeat([]byte("remote: x\n"), tailSize/5), uint8(255))
-	f.Fuzz(func(t *testing.T, said []byte, size uint8) {
-		c := &Child{name: "git index-pack"}
-		for part := range slices.Chunk(said, int(size)+1) {
+	f.Add(bytes.Repeat([]byte("warning: x"), maxLine/5), uint8(255))
+	f.Fuzz(func(t *testing.T, text []byte, size uint8) {
+		c, whole := Git{}.Command(t.Context(), nil, "index-pack"), Git{}.Command(t.Context(), nil, "index-pack")
+		for part := range slices.Chunk(text, int(size)+1) {
 			c.stderr.Write(part)
-			if len(c.stderr.b) > tailSize {
-				t.Fatalf("%d bytes are kept", len(c.stderr.b))
+			if len(c.stderr.part) > maxLine {
+				t.Fatalf("%d bytes are kept", len(c.stderr.part))
 			}
+		}
+		whole.stderr.Write(text)
+		c.stderr.Close()
+		whole.stderr.Close()
+		if s := c.said; s != whole.said || max(len(s.fatal), len(s.why), len(s.line), len(s.complaint)) > maxLine {
+			t.Errorf("in parts: %q, whole: %q", s, whole.said)
 		}
 		if err := c.explain(io.ErrUnexpectedEOF); ref.HasControl(err.Error()) {
 			t.Errorf("the error is %q", err)

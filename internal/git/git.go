@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os/exec"
 	"slices"
 	"strings"
@@ -36,10 +35,12 @@ type Git struct {
 // Child is one run of git. Its errors say what git said.
 type Child struct {
 	*exec.Cmd
+	OnError   func(line []byte) // if not nil, is called with each line of standard error
 	name      string
 	maxMemory int64
 	lowered   bool // maxMemory is below what aig.maxMemory allows
-	stderr    tail
+	stderr    LineWriter
+	said      said
 	trace     *trace.Trace
 	exited    func(code int) // tells trace
 }
@@ -68,6 +69,7 @@ func (g Git) Command(ctx context.Context, extraEnv []string, args ...string) *Ch
 		// Nothing but objects is written; git must not refresh an index in passing either.
 		"GIT_OPTIONAL_LOCKS=0",
 	), append(g.Trace.Env(), extraEnv...)...)
+	c.stderr.Line = c.hear
 	c.Stderr = &c.stderr
 	// Once a cancelled context has killed the child, don't wait for whatever else holds its pipes open.
 	c.WaitDelay = 2 * time.Second
@@ -91,7 +93,9 @@ func (c *Child) Start() error {
 
 // Wait, Run and Output replace those of exec.Cmd, which would bypass Start and say less.
 func (c *Child) Wait() error {
-	err := c.explain(c.Cmd.Wait())
+	err := c.Cmd.Wait()
+	c.stderr.Close()
+	err = c.explain(err)
 	c.exited(c.ProcessState.ExitCode())
 	return err
 }
@@ -116,12 +120,6 @@ func (c *Child) LimitMemory(bytes int64) {
 		c.maxMemory, c.lowered = bytes, true
 	}
 }
-
-// Said returns the line that says why a child has failed, without "fatal: ".
-func (c *Child) Said() string { return c.stderr.last() }
-
-// CopyStderr makes the child's standard error go to w as well.
-func (c *Child) CopyStderr(w io.Writer) { c.Stderr = io.MultiWriter(&c.stderr, w) }
 
 // explain turns the error of a run into one that says what git said.
 func (c *Child) explain(err error) error {
@@ -202,55 +200,6 @@ const (
 // Rejected reports whether git's checks have rejected an object.
 func (e *Error) Rejected() bool {
 	return strings.HasSuffix(e.Said, fsckPacked) || strings.HasSuffix(e.Said, FsckEnded)
-}
-
-// tail keeps the end of what is written to it. It must not be read before the child has ended.
-type tail struct{ b []byte }
-
-const tailSize = 8 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.b = append(t.b, p...)
-	if over := len(t.b) - tailSize; over > 0 {
-		t.b = append(t.b[:0], t.b[over:]...)
-	}
-	return len(p), nil
-}
-
-// last returns the line that says why git failed: the last "fatal: " and the "error: " before it, or else the last line.
-func (t *tail) last() string {
-	var why, fatal, line string
-	for l := range bytes.Lines(t.b) {
-		line = strings.TrimSpace(string(l))
-		if s, ok := strings.CutPrefix(line, "error: "); ok {
-			why = s
-		}
-		if s, ok := strings.CutPrefix(line, "fatal: "); ok {
-			fatal = s
-		}
-	}
-	if fatal != "" && why != "" {
-		return why + ": " + fatal
-	}
-	return cmp.Or(fatal, why, line)
-}
-
-// promisors is a warning without meaning for us: git prints it in every partial clone.
-const promisors = "warning: This repository uses promisor remotes. Some objects may not be loaded."
-
-// Complaint returns an error if a child that succeeded has printed a warning or an error all the same: git leaves out what it
-// can't read.
-func (c *Child) Complaint() error {
-	for l := range bytes.Lines(c.stderr.b) {
-		line := strings.TrimSpace(string(l))
-		if line == promisors {
-			continue
-		}
-		if strings.HasPrefix(line, "error: ") || strings.HasPrefix(line, "warning: ") {
-			return fmt.Errorf("%s says %q, so it may have missed objects: git fsck says more", c.name, line)
-		}
-	}
-	return nil
 }
 
 // WithoutLocalEnv returns env without the variables that tie git to one repository (`git rev-parse --local-env-vars`), for a

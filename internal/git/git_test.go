@@ -1,7 +1,6 @@
 package git
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"path/filepath"
@@ -128,27 +127,6 @@ func TestOutOfMemory(t *testing.T) {
 		}
 		if strings.Contains(err.Error(), "aig.maxMemory") != named {
 			t.Errorf("limited to %d: %v", limit, err)
-		}
-	}
-}
-
-// A pack's header is read however it is split, and nothing else is taken for one.
-func TestPackHeader(t *testing.T) {
-	good := []byte("PACK\x00\x00\x00\x02\x00\x01\x02\x03rest")
-	for size := 1; size < len(good); size++ {
-		var h PackHeader
-		for part := range slices.Chunk(good, size) {
-			h.See(part)
-		}
-		if n, ok := h.Objects(); !ok || n != 0x10203 {
-			t.Errorf("in parts of %d: %d, %v", size, n, ok)
-		}
-	}
-	for _, bad := range [][]byte{nil, good[:11], bytes.Replace(good, []byte("P"), []byte("p"), 1), bytes.Replace(good, []byte("\x02"), []byte("\x04"), 1)} {
-		var h PackHeader
-		h.See(bad)
-		if n, ok := h.Objects(); ok {
-			t.Errorf("%q: %d objects", bad, n)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func TestSwept(t *testing.T) {
 				}
 				err = in.Install()
 			}
-			if err == nil || OfPeer(err) || !strings.Contains(err.Error(), "git prune") {
+			if err == nil || ofPeer(err) || !strings.Contains(err.Error(), "git prune") {
 				t.Errorf("error %v", err)
 			}
 			left, err := filepath.Glob(filepath.Join(to.ObjectDir, "pack", "*"))
@@ -111,7 +111,7 @@ func TestFullInGitsWords(t *testing.T) {
 		in, err := receive(t, to, data)
 		in.Discard()
 		var failed *git.Error
-		if !errors.As(err, &failed) || !failed.OfMachine() || OfPeer(err) {
+		if !errors.As(err, &failed) || !failed.OfMachine() || ofPeer(err) {
 			t.Errorf("%q: %v", said, err)
 		}
 	}

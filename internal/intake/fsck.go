@@ -45,13 +45,13 @@ const (
 // indexer is a git index-pack, and what matters of its output. Each of its two streams is read by its own goroutine.
 type indexer struct {
 	*git.Child
-	store       *Store
-	out, errors lineWriter
+	store *Store
+	out   git.LineWriter
 
 	mu      sync.Mutex // guards what follows, until the child has ended
 	pack    string     // the pack's hash, in hexadecimal digits
 	missing specialFiles
-	bad     *BadObject // the first that fails a check
+	bad     *PackError // of the first object that fails a check
 	ended   bool       // all checks were made, and some failed
 	other   bool       // something else is wrong
 	behind  bool       // data follows the end of the pack
@@ -65,9 +65,8 @@ func (s *Store) index(ctx context.Context, env []string) *indexer {
 		args = append(args, s.check)
 	}
 	x := &indexer{Child: s.Command(ctx, env, args...), store: s, missing: make(specialFiles)}
-	x.out.line, x.errors.line = x.noteOutput, x.noteError
+	x.out.Line, x.OnError = x.noteOutput, x.noteError
 	x.Stdout = &x.out
-	x.CopyStderr(&x.errors)
 	return x
 }
 
@@ -97,7 +96,7 @@ func (x *indexer) noteError(line []byte) {
 		x.other = !x.add(name, attributes) || x.other
 	case isError && x.bad == nil && x.store.Format.IsName(string(name)):
 		id, reason, _ := strings.Cut(string(why), ": ")
-		x.bad, x.other = &BadObject{string(name), id, reason}, true
+		x.bad, x.other = &PackError{string(name), id, reason}, true
 	case string(line) == "fatal: "+git.FsckEnded:
 		x.ended = true
 	case !bytes.HasPrefix(line, []byte("warning: ")):
@@ -117,36 +116,9 @@ func (x *indexer) add(name []byte, path string) bool {
 	return true
 }
 
-// lineWriter calls line for each line written to it; close does so for an unfinished last one. A line longer than maxLine is cut.
-type lineWriter struct {
-	line func([]byte)
-	part []byte
-}
-
-const maxLine = 4 << 10
-
-func (w *lineWriter) Write(p []byte) (int, error) {
-	for part := range bytes.Lines(p) {
-		text, whole := bytes.CutSuffix(part, []byte("\n"))
-		w.part = append(w.part, text[:min(len(text), maxLine-min(len(w.part), maxLine))]...)
-		if whole {
-			w.close()
-		}
-	}
-	return len(p), nil
-}
-
-func (w *lineWriter) close() {
-	if len(w.part) > 0 {
-		w.line(w.part)
-		w.part = w.part[:0]
-	}
-}
-
 // done turns the error that git ended with into ours. Missing special files are no failure.
 func (x *indexer) done(err error) error {
-	x.out.close()
-	x.errors.close()
+	x.out.Close()
 	if err != nil && (x.other || !x.ended) {
 		failed := new(git.Error)
 		if !errors.As(err, &failed) || !failed.Rejected() {
@@ -165,9 +137,9 @@ func (x *indexer) done(err error) error {
 	}
 	switch {
 	case x.behind:
-		return &PackError{behindTheEnd}
+		return &PackError{Text: behindTheEnd}
 	case len(x.missing) > x.store.unchecked.most:
-		return &PackError{tooManyMissing}
+		return &PackError{Text: tooManyMissing}
 	}
 	return nil
 }
@@ -182,13 +154,15 @@ func (in *Incoming) checkSpecial() error {
 	u := &in.store.unchecked
 	files := in.index.missing
 	if len(u.files) > 0 {
-		names, err := in.Names()
+		names, _, err := in.Names()
 		if err != nil {
 			return err
 		}
-		for file := range u.files {
-			if _, came := names.Search([]byte(file.blob)); came {
-				files[file] = true
+		for i := range names.Len() {
+			for _, path := range []string{modules, attributes} {
+				if file := (specialFile{string(names.At(i)), path}); u.files[file] {
+					files[file] = true
+				}
 			}
 		}
 	}
@@ -203,7 +177,7 @@ func (in *Incoming) checkSpecial() error {
 		delete(u.files, file)
 	}
 	if maps.Copy(u.files, missing); len(u.files) > u.most {
-		return &PackError{tooManyMissing}
+		return &PackError{Text: tooManyMissing}
 	}
 	return nil
 }

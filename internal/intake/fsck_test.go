@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/oid"
 )
@@ -68,7 +69,7 @@ func testSpecialFiles(t *testing.T, ignored ...string) {
 				}
 				for _, in := range arrived {
 					switch err := in.Install(); {
-					case errors.As(err, new(*BadObject)):
+					case errors.As(err, new(*PackError)):
 						rejected = true
 					case err != nil:
 						t.Fatal(err)
@@ -127,8 +128,8 @@ func TestOnlyMissingSpecialFilesAreForgiven(t *testing.T) {
 		miss + "error: object " + name + ": gitattributesLarge: unable\n" + last:         false,
 		"error: object " + name + ": gitmodulesUrl: disallowed\n" + miss + last:          false,
 		"error: object 12: gitattributesMissing: unable\n" + last:                        false,
-		miss + "error: " + strings.Repeat("x", 3*maxLine) + "\n" + last:                  false,
-		miss + strings.Repeat("x", 3*maxLine) + last:                                     false,
+		miss + "error: " + strings.Repeat("x", 30_000) + "\n" + last:                     false,
+		miss + strings.Repeat("x", 30_000) + last:                                        false,
 		miss + "fatal: fsck error in packed object\n":                                    false,
 		miss + "error: inflate: data stream error\n" + last + strings.Repeat(miss, 1000): false,
 	} {
@@ -137,9 +138,10 @@ func TestOnlyMissingSpecialFilesAreForgiven(t *testing.T) {
 			x.out.Write([]byte("pack\t" + name + "\n"))
 			for rest := said; rest != ""; {
 				n := min(size, len(rest))
-				x.errors.Write([]byte(rest[:n]))
+				x.Stderr.Write([]byte(rest[:n]))
 				rest = rest[n:]
 			}
+			x.Stderr.(*git.LineWriter).Close()
 			if got := x.done(errors.New("exit status 128")) == nil; got != forgiven {
 				t.Errorf("in parts of %d: %.200q: forgiven %v", size, said, got)
 			}

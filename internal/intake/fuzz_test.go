@@ -22,7 +22,7 @@ func FuzzNotes(f *testing.F) {
 	name := strings.Repeat("a1", 20)
 	f.Add([]byte("pack\t"+name+"\n"+name+"\n"), []byte("error: object "+name+": gitattributesMissing: unable to read\nfatal: fsck error in pack objects\n"), uint8(1))
 	f.Add([]byte("pack\t../../../"+name[9:]+"\n"), []byte("warning: x\nfatal: y"), uint8(7))
-	f.Add([]byte(strings.Repeat("x", maxLine+9)), []byte("error: object \x1b: gitattributesMissing: "), uint8(200))
+	f.Add([]byte(strings.Repeat("x", 9000)), []byte("error: object \x1b: gitattributesMissing: "), uint8(200))
 	f.Fuzz(func(t *testing.T, stdout, stderr []byte, size uint8) {
 		understand := func(size int) (*indexer, error) {
 			x := notStarted(t, defaultMaxUnchecked)
@@ -30,8 +30,9 @@ func FuzzNotes(f *testing.F) {
 				x.out.Write(part)
 			}
 			for part := range slices.Chunk(stderr, size) {
-				x.errors.Write(part)
+				x.Stderr.Write(part)
 			}
+			x.Stderr.(*git.LineWriter).Close()
 			return x, x.done(nil)
 		}
 		whole, err := understand(max(len(stdout), len(stderr), 1))

@@ -77,7 +77,7 @@ func taken(t *testing.T, to *gittest.Repo, store *Store, h hostile) (bool, error
 	var p gittest.Pack
 	name := hex.EncodeToString(p.Object(h.kind, []byte(h.content)))
 	err := accept(t, store, p.Bytes(), []string{name})
-	if err != nil && !OfPeer(err) {
+	if err != nil && !ofPeer(err) {
 		t.Errorf("%q: %v", h.content, err)
 	}
 	if is := strings.Contains(to.Objects(), name); is != (err == nil) {
@@ -236,7 +236,7 @@ func TestSeveritiesAndOtherErrors(t *testing.T) {
 	before := to.Files()
 	p = gittest.Pack{}
 	p.RefDelta(base, gittest.Delta(uint64(len(bad)), uint64(len(worse)), gittest.Insert(string(worse))))
-	if err := accept(t, open(t, to), p.Bytes(), nil); !OfPeer(err) || !strings.Contains(err.Error(), "fullPathname: ") {
+	if err := accept(t, open(t, to), p.Bytes(), nil); !ofPeer(err) || !strings.Contains(err.Error(), "fullPathname: ") {
 		t.Errorf("an object that is as bad as its base: %v", err)
 	}
 	store := open(t, to)
@@ -297,7 +297,7 @@ func TestHostileModules(t *testing.T) {
 					taken++
 					continue
 				}
-				if !OfPeer(err) || !strings.HasPrefix(err.Error(), "object ") || ref.HasControl(err.Error()) {
+				if !ofPeer(err) || !strings.HasPrefix(err.Error(), "object ") || ref.HasControl(err.Error()) {
 					t.Errorf("%s, %s: %v", name, way, err)
 				}
 				unchanged(t, name+", "+way, to, before)
@@ -325,7 +325,7 @@ func TestFileOfTwoNames(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := accept(t, store, blobs.Bytes(), []string{hex.EncodeToString(blob)}); !OfPeer(err) {
+			if err := accept(t, store, blobs.Bytes(), []string{hex.EncodeToString(blob)}); !ofPeer(err) {
 				t.Errorf("%d, %v: %v", i, order, err)
 			}
 		}
@@ -342,7 +342,7 @@ func TestFileOfTwoNames(t *testing.T) {
 		if err := accept(t, store, trees.Bytes(), names); err != nil {
 			t.Fatal(err)
 		}
-		if err := accept(t, store, blobs.Bytes(), []string{hex.EncodeToString(blob)}); !OfPeer(err) {
+		if err := accept(t, store, blobs.Bytes(), []string{hex.EncodeToString(blob)}); !ofPeer(err) {
 			t.Errorf("%d, two trees in a pack: %v", i, err)
 		}
 	}
@@ -372,7 +372,7 @@ func TestTooManySpecialFiles(t *testing.T) {
 			if err != nil || len(store.unchecked.files) != n {
 				t.Errorf("%d: %v", n, err)
 			}
-		} else if !OfPeer(err) || err.Error() != tooManyMissing {
+		} else if !ofPeer(err) || err.Error() != tooManyMissing {
 			t.Errorf("%d %s: %v", n, file, err)
 		}
 	}

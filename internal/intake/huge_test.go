@@ -47,7 +47,7 @@ func takeIn(t *testing.T, to *gittest.Repo, pack []byte, n int) *Incoming {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if names, err := in.Names(); err != nil || names.Len() != n {
+	if names, _, err := in.Names(); err != nil || names.Len() != n {
 		t.Errorf("%d objects of %d: %v", names.Len(), n, err)
 	}
 	if err := in.Install(); err != nil {

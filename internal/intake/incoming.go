@@ -1,13 +1,17 @@
 package intake
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"aig/internal/git"
@@ -25,36 +29,37 @@ type Incoming struct {
 	index  *indexer
 	stdin  io.WriteCloser
 	most   int // objects that it may hold
-	// header is the pack's. git doesn't get it before it is complete and valid.
-	header  git.PackHeader
-	written int64       // bytes of the pack so far
-	bad     error       // what is wrong with the header
-	pack    string      // path without extension, once indexed
-	listed  *links.Pack // nil, or what its index says
-	partial *Partial    // nil, or the file that keeps the pack if the link breaks
+	// header is the pack's first headerSize bytes. git doesn't get it before it is complete and valid.
+	header  []byte
+	bad     error    // what is wrong with the header
+	pack    string   // path without extension, once indexed
+	partial *Partial // nil, or the file that keeps the pack if the link breaks
+
+	// Once listed:
+	names *oid.List    // in the order of the pack
+	kinds []links.Kind // theirs
+	size  int64        // of the objects, unpacked, if they are few
 }
 
-// PackError says what is wrong with a pack that git didn't complain of.
-type PackError struct{ Text string }
-
-func (e *PackError) Error() string { return e.Text }
-
-// BadObject says that an object must not enter the store, and why. The rest of its pack may be good.
-type BadObject struct {
-	Name   string // full, hexadecimal
-	MsgID  string // of the git check that it fails, see git-fsck(1), "FSCK MESSAGES"; "" if it fails one of ours
-	Reason string
+// PackError says what is wrong with a pack: the peer's fault, not this side's.
+type PackError struct {
+	Object string // full, hexadecimal: the one to blame, the rest of the pack may be good; "" if it may be any
+	MsgID  string // of the git check that the object fails, see git-fsck(1), "FSCK MESSAGES"; "" if it fails one of ours
+	Text   string
 }
 
-func (e *BadObject) Error() string {
-	if e.MsgID != "" {
-		return fmt.Sprintf("object %s: %s: %s", e.Name, e.MsgID, e.Reason)
+func (e *PackError) Error() string {
+	switch {
+	case e.Object == "":
+		return e.Text
+	case e.MsgID == "":
+		return fmt.Sprintf("object %s: %s", e.Object, e.Text)
 	}
-	return fmt.Sprintf("object %s: %s", e.Name, e.Reason)
+	return fmt.Sprintf("object %s: %s: %s", e.Object, e.MsgID, e.Text)
 }
 
 // Advice says how the user can let the object in all the same, or returns "" if git has no way.
-func (e *BadObject) Advice() string {
+func (e *PackError) Advice() string {
 	if e.MsgID == "" {
 		return ""
 	}
@@ -63,12 +68,6 @@ func (e *BadObject) Advice() string {
 
 // git ignores data after the end of a pack. Where we notice it depends on timing.
 const behindTheEnd = "there is data after the end of the pack"
-
-// OfPeer reports whether an error of an Incoming is the fault of what the peer sent, not of this side.
-func OfPeer(err error) bool {
-	failed, ofGit := errors.AsType[*git.Error](err)
-	return errors.As(err, new(*PackError)) || errors.As(err, new(*BadObject)) || ofGit && !failed.OfMachine()
-}
 
 // Receive opens a quarantine and starts git index-pack in it, for a pack whose objects may number up to most. The caller writes the
 // pack, calls Finish and, if all is well, Install. It must call Discard in any case.
@@ -137,14 +136,14 @@ func (in *Incoming) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	n := len(p)
-	in.written += int64(n)
-	if !in.header.Whole() {
-		p = p[in.header.See(p):]
-		if !in.header.Whole() {
+	if lacking := headerSize - len(in.header); lacking > 0 {
+		in.header = append(in.header, p[:min(lacking, n)]...)
+		if n < lacking {
 			return n, nil
 		}
+		p = p[lacking:]
 		in.bad = in.checkHeader()
-		in.feed(in.header.B[:])
+		in.feed(in.header)
 	}
 	in.feed(p)
 	return n, nil
@@ -156,19 +155,21 @@ func (in *Incoming) feed(p []byte) {
 	}
 }
 
+// headerSize is that of a pack's header: "PACK", the version, the number of objects (gitformat-pack(5)).
+const headerSize = 12
+
 // checkHeader runs before git sees the number of objects, for which it allocates memory.
 func (in *Incoming) checkHeader() error {
-	n, ok := in.header.Objects()
-	switch {
-	case !ok:
-		return &PackError{fmt.Sprintf("it is not a pack of version 2: it begins with %q", in.header.B)}
-	case n == 0 || int64(n) > int64(in.most):
-		return &PackError{fmt.Sprintf("the pack's header announces %d objects, but 1 to %d are expected", n, in.most)}
+	if string(in.header[:8]) != "PACK\x00\x00\x00\x02" { // the only version that git writes
+		return &PackError{Text: fmt.Sprintf("it is not a pack of version 2: it begins with %q", in.header)}
+	}
+	if n := in.Objects(); n == 0 || int64(n) > int64(in.most) {
+		return &PackError{Text: fmt.Sprintf("the pack's header announces %d objects, but 1 to %d are expected", n, in.most)}
 	}
 	return nil
 }
 
-// Finish ends the pack and waits until git has indexed and checked it. OfPeer reports whether the pack is to blame for an error.
+// Finish ends the pack and waits until git has indexed and checked it. If the pack is to blame, the error is a *PackError.
 func (in *Incoming) Finish() error {
 	in.stdin.Close()
 	err := in.index.done(in.index.Wait())
@@ -187,7 +188,7 @@ func (in *Incoming) Finish() error {
 var errSwept = errors.New("the incoming pack was removed, as by git gc --prune=now or git prune: " +
 	"run the same command again when that is done")
 
-// why returns err, or errSwept if that is the cause.
+// why turns what git said of a pack into a *PackError, unless the machine is at fault, and any error into errSwept if that is the cause.
 func (in *Incoming) why(err error) error {
 	if err == nil {
 		return nil
@@ -197,47 +198,64 @@ func (in *Incoming) why(err error) error {
 	if gone != nil || errors.Is(err, errSwept) || errors.Is(err, fs.ErrNotExist) || ofGit && failed.Says("No such file or directory") {
 		return errSwept // nobody else removes anything there
 	}
+	if ofGit && !failed.OfMachine() && !errors.As(err, new(*PackError)) {
+		return &PackError{Text: err.Error()}
+	}
 	return err
 }
 
 // Objects returns the number of objects in the pack's header. If the pack was thin, Names has more: the delta bases that git has
 // appended, all of which are in the store already.
 func (in *Incoming) Objects() uint32 {
-	n, _ := in.header.Objects()
-	return n
+	if len(in.header) < headerSize {
+		return 0
+	}
+	return binary.BigEndian.Uint32(in.header[8:])
 }
 
-// Names returns the names of a finished pack's objects, ascending, with those of appended delta bases. OfPeer reports whether the pack
-// is to blame for an error.
-func (in *Incoming) Names() (*oid.List, error) {
-	if err := in.list(); err != nil {
-		return nil, in.why(err)
-	}
-	file, err := os.Stat(in.pack + ".pack")
-	if err != nil {
-		return nil, in.why(err)
-	}
-	// git appends the bases of a thin pack in place of its checksum (gitformat-pack(5)).
-	end := in.written - int64(in.store.Format.Size())
-	came := uint32(0)
-	for _, offset := range in.listed.Offsets {
-		if offset < end {
-			came++
+// Names returns the names of a finished pack's objects in the order of the pack, those of appended delta bases among them, and their
+// types. An object that is in the pack twice is there once. If the pack is to blame for an error, it is a *PackError.
+func (in *Incoming) Names() (*oid.List, []links.Kind, error) {
+	if in.names == nil {
+		if err := in.list(); err != nil {
+			return nil, nil, in.why(err)
 		}
 	}
-	// Data after the end of the pack shows in the offsets of its objects, or in the size of the file.
-	if appended := int(came) < len(in.listed.Offsets); came != in.Objects() || !appended && file.Size() != in.written {
-		return nil, &PackError{behindTheEnd}
-	}
-	return in.listed.Names, nil
+	return in.names, in.kinds, nil
 }
 
-// list reads the index of a finished pack, once.
-func (in *Incoming) list() (err error) {
-	if in.listed == nil {
-		in.listed, err = links.OpenPack(in.ctx, in.store.Repo, in.pack)
+// list asks git for what Names returns.
+func (in *Incoming) list() error {
+	format := "%(objectname) %(objecttype)"
+	if in.few() {
+		format += " %(objectsize)" // which takes inflating a part of each delta
 	}
-	return err
+	names, name := oid.NewList(in.store.Format), make([]byte, in.store.Format.Size())
+	var kinds []links.Kind
+	var total int64
+	c := in.store.Command(in.ctx, in.alone(), "cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch-check="+format)
+	err := c.Lines(func(line []byte) error {
+		digits, rest, _ := bytes.Cut(line, []byte(" "))
+		word, size, _ := bytes.Cut(rest, []byte(" "))
+		kind := links.ParseKind(string(word))
+		if err := in.store.Format.Parse(name, digits); err != nil {
+			return err
+		}
+		if kind == 0 { // git index-pack accepts more than git reads afterwards
+			return &PackError{Text: fmt.Sprintf("git can't read object %s in the pack", digits)}
+		}
+		names.Append(name)
+		kinds = append(kinds, kind)
+		n, _ := strconv.ParseInt(string(size), 10, 56) // a huge one is cut, and too large all the same; 0 if git wasn't asked
+		total += n
+		return nil
+	})
+	// Where the pack has been removed, git finds nothing, and says nothing.
+	if _, gone := os.Lstat(in.pack + ".idx"); gone != nil || err != nil {
+		return cmp.Or(gone, err)
+	}
+	in.names, in.kinds, in.size = names, kinds, total
+	return nil
 }
 
 // Discard ends index-pack if it still runs, and removes what is left of the quarantine.

@@ -12,20 +12,11 @@ func (in *Incoming) alone() []string {
 	return []string{"GIT_OBJECT_DIRECTORY=" + in.dir, "GIT_ALTERNATE_OBJECT_DIRECTORIES="}
 }
 
-// Kinds is [links.Pack.Kinds] of a finished pack, including the delta bases that were appended to it.
-func (in *Incoming) Kinds(visit func(name []byte, kind links.Kind) error) error {
-	err := in.list()
-	if err == nil {
-		err = in.listed.Kinds(visit)
-	}
-	return in.why(err)
-}
-
 // Links is [links.Read] for objects of a finished pack. An object that git can't read is the pack's fault.
 func (in *Incoming) Links(names oid.Names, visit func(from int, target []byte, kind links.Kind) error) error {
 	unread, err := links.Read(in.ctx, in.store.Repo, in.alone(), names, visit)
 	if err == nil && unread > 0 {
-		err = &PackError{fmt.Sprintf("git can't read %d of its objects", unread)}
+		err = &PackError{Text: fmt.Sprintf("git can't read %d of its objects", unread)}
 	}
 	return in.why(err)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -22,7 +21,7 @@ import (
 // anything. A pack appears as a whole, with its index; loose objects appear one by one.
 //
 // Several packs can be received at once, but they are installed one after the other: a tree in one may name a .gitmodules or
-// .gitattributes in another, which can only be checked here. An error that is OfPeer means that git rejects such a file.
+// .gitattributes in another, which can only be checked here. If git rejects such a file, the error is a *PackError.
 //
 // When Install returns, what git fetch would make durable under the user's core.fsync is durable: index-pack syncs packs and their
 // indexes, and their directory is synced here. Loose objects, by git's default, are left to the operating system, which may lose
@@ -37,10 +36,7 @@ func (in *Incoming) Install() error {
 			err = in.installPack()
 		}
 	}
-	if err = in.why(err); err != nil && !OfPeer(err) {
-		err = fmt.Errorf("our store: %w", err)
-	}
-	return err
+	return in.why(err)
 }
 
 func (in *Incoming) installPack() error {
@@ -175,22 +171,15 @@ func unpackLimit(ctx context.Context, g git.Git) (int64, error) {
 
 // small reports whether the finished pack is to be stored as loose objects. If so, names has all of them, and appended delta bases.
 func (in *Incoming) small() (names *oid.List, small bool) {
-	if int64(in.Objects()) >= in.store.unpackLimit {
+	if !in.few() {
 		return nil, false
 	}
-	names, err := in.Names()
-	if err != nil {
-		return nil, false
-	}
-	total, sizes := int64(0), 0
-	c := in.store.Command(in.ctx, in.alone(), "cat-file", "--batch-all-objects", "--batch-check=%(objectsize)", "--buffer")
-	err = c.Lines(func(line []byte) error {
-		size, err := strconv.ParseInt(string(line), 10, 63)
-		total, sizes = total+size, sizes+1
-		return err
-	})
-	return names, err == nil && total <= maxLooseBytes && sizes == names.Len()
+	names, _, err := in.Names()
+	return names, err == nil && in.size <= maxLooseBytes
 }
+
+// few reports whether the pack's objects, by its header, are few enough to be stored loose.
+func (in *Incoming) few() bool { return int64(in.Objects()) < in.store.unpackLimit }
 
 // installLoose unpacks the finished pack of the named objects, and moves them into the store.
 //

@@ -117,7 +117,7 @@ func TestMaxMemory(t *testing.T) {
 			}
 		} else {
 			var failed *git.Error
-			if !errors.As(err, &failed) || !failed.OutOfMemory() || OfPeer(err) || !strings.Contains(err.Error(), "aig.maxMemory") ||
+			if !errors.As(err, &failed) || !failed.OutOfMemory() || ofPeer(err) || !strings.Contains(err.Error(), "aig.maxMemory") ||
 				!strings.Contains(err.Error(), "128 MiB") {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Salvage ends a pack that was cut, and returns another, to be finished, of those of its objects that were received whole; nil if
@@ -35,16 +36,14 @@ func (in *Incoming) Salvage(alone bool) (*Incoming, error) {
 	if objects == 0 {
 		return nil, nil
 	}
-	header := in.header.B
-	binary.BigEndian.PutUint32(header[8:], objects)
-	size := int64(len(header))
+	header := binary.BigEndian.AppendUint32(slices.Clone(in.header[:8]), objects)
 	sum := in.store.Format.Hash()
 	rest, err := in.store.Receive(in.ctx, int(objects), alone)
 	if err != nil {
 		return nil, err
 	}
 	in.store.input.Add(-end - int64(sum.Size())) // it was counted when it was received
-	pack := io.MultiReader(bytes.NewReader(header[:]), io.NewSectionReader(cut, size, end-size))
+	pack := io.MultiReader(bytes.NewReader(header), io.NewSectionReader(cut, headerSize, end-headerSize))
 	_, err = io.Copy(rest, io.TeeReader(pack, sum))
 	if err == nil {
 		_, err = rest.Write(sum.Sum(nil))
@@ -59,7 +58,7 @@ func (in *Incoming) Salvage(alone bool) (*Incoming, error) {
 // whole returns how many objects at the beginning of the pack are whole, and where the last of them ends.
 func (in *Incoming) whole(pack io.ReadSeeker) (objects uint32, end int64) {
 	r := bufio.NewReader(pack) // an io.ByteReader, so zlib reads no further than it must
-	if _, err := io.CopyN(io.Discard, r, int64(len(in.header.B))); err != nil {
+	if _, err := io.CopyN(io.Discard, r, headerSize); err != nil {
 		return 0, 0
 	}
 	var z io.ReadCloser

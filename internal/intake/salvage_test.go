@@ -61,24 +61,28 @@ func TestSalvageEnds(t *testing.T) {
 func packNames(t *testing.T, r *gittest.Repo, pack []byte) map[string]int64 {
 	t.Helper()
 	in, err := receive(t, open(t, r), pack)
+	begins := make(map[string]int64)
 	if err == nil {
-		_, err = in.Names()
+		err = in.store.ShowIndex(t.Context(), in.pack+".idx", func(offset int64, name []byte) error {
+			begins[hex.EncodeToString(name)] = offset
+			return nil
+		})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	ends := make(map[string]int64)
-	begins := slices.Sorted(slices.Values(in.listed.Offsets))
-	for i, offset := range in.listed.Offsets {
-		at, _ := slices.BinarySearch(begins, offset)
+	for name, begin := range begins {
 		end := int64(len(pack) - in.store.Format.Size())
-		if offset >= end { // the appended base
+		if begin >= end { // the appended base
 			continue
 		}
-		if at+1 < len(begins) && begins[at+1] < end {
-			end = begins[at+1]
+		for _, next := range begins {
+			if next > begin {
+				end = min(end, next)
+			}
 		}
-		ends[hex.EncodeToString(in.listed.Names.At(i))] = end
+		ends[name] = end
 	}
 	return ends
 }

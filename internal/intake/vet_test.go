@@ -64,7 +64,7 @@ func TestVetBeforeSuggesting(t *testing.T) {
 	}
 	bad := to.GitIn(hostileModules["url is an option"], "hash-object", "-w", "--stdin")
 	tree = to.GitIn("100644 blob "+bad+"\t.gitmodules\n", "mktree")
-	if err := open(t, to).Vet(context.Background(), []string{bad, tree}); !OfPeer(err) {
+	if err := open(t, to).Vet(context.Background(), []string{bad, tree}); !ofPeer(err) {
 		t.Errorf("hostile: %v", err)
 	}
 	to.Git("config", "fetch.fsckObjects", "false")

@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/hex"
@@ -203,7 +204,7 @@ func TestVanishedObject(t *testing.T) {
 		failed := 0
 		for _, p := range pieces {
 			var why *git.Error
-			switch err := Pack(t.Context(), s, p, io.Discard); {
+			switch err := Pack(t.Context(), s, p, bufio.NewWriter(io.Discard)); {
 			case errors.As(err, &why) && strings.Contains(why.Said, blobs[0]):
 				failed++
 			case err != nil:
@@ -248,7 +249,7 @@ func TestCancelLeavesNoChild(t *testing.T) {
 		go func() {
 			pieces, err := Plan(ctx, s, l, give)
 			if err == nil {
-				err = Pack(ctx, s, pieces[0], io.Discard)
+				err = Pack(ctx, s, pieces[0], bufio.NewWriter(io.Discard))
 			}
 			result <- err
 		}()
@@ -278,7 +279,7 @@ func TestPackPieceKeepsTheWritersError(t *testing.T) {
 	s := open(t, from)
 	l := list(t, s)
 	mine := errors.New("mine")
-	if err := Pack(t.Context(), s, NewPiece(l, all(l).Index), failingWriter{mine}); err != mine {
+	if err := Pack(t.Context(), s, NewPiece(l, all(l).Index), bufio.NewWriter(failingWriter{mine})); err != mine {
 		t.Errorf("%v", err)
 	}
 	if left := gittest.Children(t); len(left) > 0 {

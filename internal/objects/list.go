@@ -3,11 +3,11 @@ package objects
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -20,16 +20,15 @@ import (
 	"aig/internal/oid"
 )
 
-// git lists what it can see. It silently leaves out a pack whose index it can't open: one that a repack has just removed, one whose
-// index is lost, one that this user may not read. It takes a missing directory for an empty one. We promise that both sides hold
-// everything, so we have to notice.
+// git lists what it can see, and complains of a directory that it can't read. It silently leaves out a pack whose index it can't open:
+// one that a repack has just removed, one whose index is lost, one that this user may not read. It takes a missing directory for an
+// empty one. We promise that both sides hold everything, so we have to notice.
 
 const (
-	// maxListings is how often a store that is being repacked is listed before we give up.
+	// maxListings is how often we look at a store that is being repacked, or is damaged, before we give up. While somebody is installing
+	// or removing packs, one may lack its index, or an index its pack.
 	maxListings = 20
-	// packTime is how long a pack may lack its index, or an index its pack, while somebody is installing or removing them.
-	packTime  = 2 * time.Second
-	packPause = 20 * time.Millisecond
+	packPause   = 100 * time.Millisecond
 )
 
 // List returns the names of all objects that are present, ascending, each once: packed, loose, and in alternates. Those that a promisor
@@ -40,24 +39,32 @@ func List(ctx context.Context, repo *git.Repo) (*oid.List, error) {
 		return nil, err
 	}
 	dirs := append([]string{repo.ObjectDir}, alternates...)
+	var damage error
 	for range maxListings {
-		before, err := look(dirs)
+		before, err := packFiles(dirs)
 		if err != nil {
 			return nil, err
 		}
-		names, err := listOnce(ctx, repo)
-		after, lookErr := lookWhole(ctx, dirs)
-		switch {
-		case ctx.Err() != nil:
+		if damage = damaged(before); damage == nil {
+			names, listErr := listOnce(ctx, repo)
+			after, err := packFiles(dirs)
+			switch damage = damaged(after); {
+			case ctx.Err() != nil:
+				return nil, context.Cause(ctx)
+			case err != nil:
+				return nil, err
+			case damage == nil && within(before, after):
+				return names, listErr
+			}
+		}
+		select {
+		case <-time.After(packPause):
+		case <-ctx.Done():
 			return nil, context.Cause(ctx)
-		case lookErr != nil:
-			return nil, lookErr
-		case before.within(after):
-			return names, err
 		}
 	}
-	return nil, errors.New("the packs of our store change faster than they can be listed: " +
-		"run the same command again when git gc or git repack is done")
+	return nil, cmp.Or(damage, errors.New("the packs of our store change faster than they can be listed: "+
+		"run the same command again when git gc or git repack is done"))
 }
 
 func listOnce(ctx context.Context, repo *git.Repo) (*oid.List, error) {
@@ -84,122 +91,64 @@ func listOnce(ctx context.Context, repo *git.Repo) (*oid.List, error) {
 	return names, err
 }
 
-// packs says which files of each pack exist, by its path without extension.
-type packs map[string]struct{ pack, idx bool }
-
-// look checks that everything that git looks at in the object directories can be listed and read, and returns the packs.
-func look(dirs []string) (packs, error) {
-	found := make(packs)
+// packFiles returns the paths of the packs and their indexes in the object directories, all of which can be opened.
+func packFiles(dirs []string) (map[string]bool, error) {
+	found := make(map[string]bool)
 	for _, dir := range dirs {
-		places, err := os.ReadDir(dir)
-		if err != nil {
+		dir = filepath.Join(dir, "pack")
+		if err := readable(dir); err != nil {
 			return nil, err
 		}
-		for _, place := range places {
-			path := filepath.Join(dir, place.Name())
-			switch name := place.Name(); {
-			case name == "pack":
-				err = found.look(path)
-			case name == "info":
-				if err = readable(path); err == nil {
-					err = readable(filepath.Join(path, "alternates"))
-				}
-			case len(name) == 2 && strings.Trim(name, "0123456789abcdef") == "":
-				err = readable(path)
+		files, err := os.ReadDir(dir)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		for _, file := range files {
+			path, ext := filepath.Join(dir, file.Name()), filepath.Ext(file.Name())
+			if !strings.HasPrefix(file.Name(), "pack-") || ext != ".pack" && ext != ".idx" {
+				continue
 			}
-			if err != nil {
+			if err := readable(path); err != nil {
 				return nil, err
 			}
+			found[path] = true
 		}
 	}
 	return found, nil
 }
 
-func (p packs) look(dir string) error {
-	if err := readable(dir); err != nil {
-		return err
-	}
-	files, err := os.ReadDir(dir)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	for _, file := range files {
-		path, ext := filepath.Join(dir, file.Name()), filepath.Ext(file.Name())
-		if !strings.HasPrefix(file.Name(), "pack-") || ext != ".pack" && ext != ".idx" {
-			continue
-		}
-		if err := readable(path); err != nil {
-			return err
-		}
-		path = strings.TrimSuffix(path, ext)
-		has := p[path]
-		has.pack = has.pack || ext == ".pack"
-		has.idx = has.idx || ext == ".idx"
-		p[path] = has
-	}
-	return nil
-}
-
-// readable returns an error if a file or directory can't be read. A missing one is fine, but a dangling symbolic link is not: perhaps
+// readable returns an error if a file or directory can't be opened. A missing one is fine, but a dangling symbolic link is not: perhaps
 // a disk isn't mounted.
 func readable(path string) error {
 	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if _, gone := os.Lstat(path); gone != nil {
-			return nil
-		}
+	if err == nil {
+		return f.Close()
 	}
-	if err != nil {
-		return err
+	if _, gone := os.Lstat(path); errors.Is(err, fs.ErrNotExist) && gone != nil {
+		return nil
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.IsDir() {
-		return err
-	}
-	if _, err := f.Readdirnames(1); err != nil && err != io.EOF {
-		return err
-	}
-	return nil
+	return err
 }
 
-// within reports whether later still has every index.
-func (p packs) within(later packs) bool {
-	for path, has := range p {
-		if has.idx && !later[path].idx {
+// within reports whether all of the files are among the later ones.
+func within(files, later map[string]bool) bool {
+	for path := range files {
+		if !later[path] {
 			return false
 		}
 	}
 	return true
 }
 
-// lookWhole looks until every pack has its index and every index its pack.
-func lookWhole(ctx context.Context, dirs []string) (packs, error) {
-	for deadline := time.Now().Add(packTime); ; {
-		found, err := look(dirs)
-		if err != nil {
-			return nil, err
+// damaged returns an error if a pack has no index, or an index no pack.
+func damaged(files map[string]bool) error {
+	for _, path := range slices.Sorted(maps.Keys(files)) {
+		if pack, isIndex := strings.CutSuffix(path, ".idx"); isIndex && !files[pack+".pack"] {
+			return fmt.Errorf("the index %q has no pack: restore the pack, or remove the index if its objects exist elsewhere", path)
 		}
-		damaged := found.damaged()
-		if damaged == nil || time.Now().After(deadline) {
-			return found, damaged
-		}
-		select {
-		case <-time.After(packPause):
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
-}
-
-func (p packs) damaged() error {
-	for _, path := range slices.Sorted(maps.Keys(p)) {
-		switch has := p[path]; {
-		case !has.idx:
+		if index, isPack := strings.CutSuffix(path, ".pack"); isPack && !files[index+".idx"] {
 			return fmt.Errorf("the pack %q has no index, so its objects can't be read: make one with git index-pack, "+
-				"or remove the pack if an interrupted command left it", path+".pack")
-		case !has.pack:
-			return fmt.Errorf("the index %q has no pack: restore the pack, or remove the index if its objects exist elsewhere",
-				path+".idx")
+				"or remove the pack if an interrupted command left it", path)
 		}
 	}
 	return nil

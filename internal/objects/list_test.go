@@ -1,6 +1,7 @@
 package objects
 
 import (
+	"bufio"
 	"encoding/hex"
 	"errors"
 	"io"
@@ -142,7 +143,7 @@ func TestNothingIsFetchedLazily(t *testing.T) {
 	}
 	absent := oid.NewList(oid.SHA1)
 	absent.Append(name)
-	if err := Pack(t.Context(), s, NewPiece(absent, []uint32{0}), io.Discard); err == nil {
+	if err := Pack(t.Context(), s, NewPiece(absent, []uint32{0}), bufio.NewWriter(io.Discard)); err == nil {
 		t.Error("an absent blob was packed")
 	}
 	var reasons []string

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"aig/internal/git"
 	"aig/internal/links"
@@ -131,43 +130,53 @@ func adder(list *oid.List, set oid.Bitmap) func(name []byte) error {
 // Pointing returns the commits, trees and tags among the store's loose objects and in its smallest packs, but looks at no more than
 // most objects. The large packs hold what references reached when they were repacked.
 func Pointing(ctx context.Context, repo *git.Repo, most int) (*oid.List, error) {
-	loose, pointing := oid.NewList(repo.Format), oid.NewList(repo.Format)
+	names, pointing := oid.NewList(repo.Format), oid.NewList(repo.Format)
 	err := ownLoose(repo, func(name []byte) error {
-		if loose.Len() < most {
-			loose.Append(name)
+		if names.Len() < most {
+			names.Append(name)
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	kinds, err := links.Kinds(ctx, repo, nil, loose)
+	indexes, err := ownIndexes(repo)
 	if err != nil {
 		return nil, err
 	}
-	add := func(name []byte, kind links.Kind) error {
-		if kind != 0 && kind != links.Blob {
-			pointing.Append(name)
-		}
-		return nil
-	}
-	for i, kind := range kinds {
-		add(loose.At(i), kind)
-	}
-	indexes, err := ownIndexes(repo)
-	room := int64(most - loose.Len())
+	room := int64(most - names.Len())
 	for _, index := range indexes {
 		// An index has a name, a checksum and an offset for each object (gitformat-pack(5)).
 		if room -= index.size / int64(repo.Format.Size()+4+4); room < 0 {
 			break
 		}
-		pack, err := links.OpenPack(ctx, repo, strings.TrimSuffix(index.path, ".idx"))
-		if err == nil {
-			err = pack.Kinds(add)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // a repack may have removed it
+		if err := appendPack(ctx, repo, index.path, names); err != nil && !errors.Is(err, fs.ErrNotExist) { // a repack may have removed it
 			return nil, err
 		}
 	}
+	kinds, err := links.Kinds(ctx, repo, nil, names)
+	for i, kind := range kinds {
+		if kind != 0 && kind != links.Blob {
+			pointing.Append(names.At(i))
+		}
+	}
 	return pointing, err
+}
+
+// appendPack appends the names of a pack's objects in its order, in which a tree mostly repeats one shortly before.
+func appendPack(ctx context.Context, repo *git.Repo, index string, names *oid.List) error {
+	type packed struct {
+		offset int64
+		name   string
+	}
+	var order []packed
+	err := repo.ShowIndex(ctx, index, func(offset int64, name []byte) error {
+		order = append(order, packed{offset, string(name)})
+		return nil
+	})
+	slices.SortFunc(order, func(a, b packed) int { return cmp.Compare(a.offset, b.offset) })
+	for _, o := range order {
+		names.Append([]byte(o.name))
+	}
+	return err
 }

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -159,26 +158,21 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	if err == nil {
 		arrived, err = b.check(pack, end)
 	}
-	var limit *git.LimitError
-	var failed *git.Error
-	var bad *intake.BadObject
-	switch {
-	case err == nil:
+	if err == nil {
 		// A blob may turn out to be bad only when a tree in another pack gives it a name that git checks.
-		if err = pack.Install(); errors.As(err, &bad) {
+		if err = pack.Install(); err != nil {
 			b.lose(arrived)
-			return b.refuse(end, err)
 		}
-	case intake.OfPeer(err):
-		return b.refuse(end, err)
-	case !errors.As(err, &limit):
-		err = own("our store", err)
 	}
-	if errors.As(err, &failed) && failed.OutOfMemory() {
+	bad, ofPack := errors.AsType[*intake.PackError](err)
+	failed, ofGit := errors.AsType[*git.Error](err)
+	switch {
+	case ofPack:
+		return b.refuse(end, bad, err)
+	case ofGit && failed.OutOfMemory():
 		return fmt.Errorf("the peer's pack: %w", failed)
-	}
-	if err != nil {
-		return err
+	case err != nil:
+		return own("our store", err)
 	}
 	b.mu.Lock()
 	b.stored += int(end.Objects)
@@ -198,22 +192,19 @@ func lie(format string, args ...any) error {
 }
 
 // check compares a pack with what was announced: it must hold as many objects as the peer says, announced ones only, and none
-// twice. The index of a thin pack also lists the bases that git has appended; those we have already.
+// twice. Names also has the bases that git has appended to a thin pack; those we have already.
 func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (arrived []uint32, err error) {
 	defer func() {
 		if err != nil {
 			b.lose(arrived)
 		}
 	}()
-	names, err := pack.Names()
+	names, _, err := pack.Names()
 	if err != nil {
 		return nil, err
 	}
 	for i := range names.Len() {
 		name := names.At(i)
-		if i > 0 && bytes.Equal(name, names.At(i-1)) {
-			return arrived, lie("object %x is in the pack twice", name)
-		}
 		place, err := b.arrive(name)
 		if err == nil {
 			arrived = append(arrived, uint32(place))
@@ -248,13 +239,12 @@ func (b *inbox) lose(arrived []uint32) {
 }
 
 // refuse tells the peer that a pack is refused, and the user too if the object to blame is known. The peer sends the other
-// objects again.
-func (b *inbox) refuse(end wire.PackEnd, reason error) error {
+// objects again. The reason is bad, with what else there is to say.
+func (b *inbox) refuse(end wire.PackEnd, bad *intake.PackError, reason error) error {
 	refused := wire.Refused{Number: end.Number, Object: make([]byte, b.s.local.Format().Size()), Reason: reason.Error()}
-	var bad *intake.BadObject
 	switch {
-	case errors.As(reason, &bad):
-		if err := b.s.local.Format().Parse(refused.Object, []byte(bad.Name)); err != nil {
+	case bad.Object != "":
+		if err := b.s.local.Format().Parse(refused.Object, []byte(bad.Object)); err != nil {
 			return err
 		}
 		b.s.o.Warn("refused from the peer: " + reason.Error() + bad.Advice())

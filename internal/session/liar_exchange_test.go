@@ -93,7 +93,7 @@ func TestTortureLiarsPacks(t *testing.T) {
 			l.give(a, b)
 			l.pack(0, 2, twice)
 			leaves(l)
-		}, refused: "twice", want: "the pipe ended"},
+		}, refused: "holds 2 objects, of which 1 were announced", want: "the pipe ended"},
 		{name: "data after the end of a pack", tell: func(l *liar) {
 			l.give(a)
 			l.pack(0, 1, append(bytes.Clone(packA), make([]byte, 100_000)...))

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"sync"
 
@@ -69,11 +68,11 @@ type packLinks struct {
 	parents []uint32 // places of the announced parents of its commits
 }
 
-// check returns a *intake.BadObject if an object of the pack contradicts a link, or one link another: git takes an object for
+// check returns a *intake.PackError if an object of the pack contradicts a link, or one link another: git takes an object for
 // what the first link says. The pack must have passed all other checks.
 func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
 	if err := l.looked(); err != nil {
-		return notOfPack(err)
+		return err
 	}
 	p, err := l.read(pack)
 	if err != nil {
@@ -166,24 +165,23 @@ func (l *linkCheck) note(c claim) {
 }
 
 func bad(name []byte, format string, args ...any) error {
-	return &intake.BadObject{Name: hex.EncodeToString(name), Reason: fmt.Sprintf(format, args...)}
+	return &intake.PackError{Object: hex.EncodeToString(name), Text: fmt.Sprintf(format, args...)}
 }
-
-// notOfPack hides what git said of our own store: the pack must not be refused for it, see intake.OfPeer.
-func notOfPack(err error) error { return errors.New(err.Error()) }
 
 // read reads the types and the links of a pack.
 func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 	p := &packLinks{names: oid.NewList(l.s.local.Format()), claims: make(map[claim][]byte)}
 	pointing := oid.NewList(l.s.local.Format())
 	var commit []bool // of pointing: whether it is one
-	err := pack.Kinds(func(name []byte, kind links.Kind) error {
-		if kind == 0 {
-			return lie("git can't read object %x in the pack", name)
-		}
+	names, kinds, err := pack.Names()
+	if err != nil {
+		return nil, err
+	}
+	for i, kind := range kinds {
+		name := names.At(i)
 		place, announced := l.s.want.place(name)
 		if !announced { // a delta base of ours
-			return nil
+			continue
 		}
 		p.names.Append(name)
 		p.places = append(p.places, uint64(place))
@@ -192,10 +190,9 @@ func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
 			pointing.Append(name)
 			commit = append(commit, kind == links.Commit)
 		}
-		return nil
-	})
-	if err != nil || pointing.Len() == 0 {
-		return p, err
+	}
+	if pointing.Len() == 0 {
+		return p, nil
 	}
 	return p, pack.Links(pointing, l.sorter(func(from int, c claim) error {
 		if commit[from] && c.of == coming && c.kind == links.Commit {
@@ -254,7 +251,7 @@ func (l *linkCheck) compareWithOurs(ctx context.Context, p *packLinks) error {
 	}
 	kinds, err := links.Kinds(ctx, l.s.o.Store.Repo, nil, oid.Selection{List: l.s.local, Index: at})
 	if err != nil {
-		return notOfPack(err)
+		return err
 	}
 	for i, c := range claims {
 		if kinds[i] != 0 && kinds[i] != c.kind {

@@ -135,12 +135,8 @@ func (b *outbox) sendPack(ctx context.Context, piece objects.Piece) error {
 	if err != nil {
 		return err
 	}
-	buffer := bufio.NewWriterSize(frames, wire.MaxBody)
 	packed := s.o.Status.do("packing our objects")
-	err = objects.Pack(ctx, s.o.Store.Repo, piece, buffer)
-	if err == nil {
-		err = buffer.Flush()
-	}
+	err = objects.Pack(ctx, s.o.Store.Repo, piece, bufio.NewWriterSize(frames, wire.MaxBody))
 	packed()
 	switch {
 	case err == nil && frames.sent:
