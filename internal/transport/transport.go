@@ -41,7 +41,7 @@ type Options struct {
 type Transport struct {
 	in     *os.File // our end of the transport's standard input
 	out    *os.File // our end of its standard output
-	stderr *stderr  // from our end of its standard error
+	stderr *os.File // our end of its standard error
 	grace  time.Duration
 	proc   *process
 
@@ -82,14 +82,14 @@ func Start(o Options) (*Transport, error) {
 	}
 
 	t := &Transport{
-		in: ours[0], out: ours[1], stderr: &stderr{r: ours[2], deliver: o.Stderr},
+		in: ours[0], out: ours[1], stderr: ours[2],
 		grace: o.Grace, proc: proc,
 		ending:     make(chan struct{}),
 		stderrDone: make(chan struct{}),
 	}
 	go func() {
 		defer close(t.stderrDone)
-		t.stderr.run()
+		deliverLines(t.stderr, o.Stderr)
 	}()
 	return t, nil
 }
@@ -211,9 +211,9 @@ func (t *Transport) end() {
 	t.out.Close()
 	draining.Wait()
 	t.proc.takeTerminal()
-	// All that the transport wrote is in the pipe by now. A process that has left its group may hold the far end open for
-	// ever.
-	t.stderr.finish()
+	// All that the transport wrote is in the pipe by now. A process that has left its group may hold the far end open for ever.
+	late := time.AfterFunc(lastWait, func() { t.stderr.Close() })
 	<-t.stderrDone
-	t.stderr.r.Close()
+	late.Stop()
+	t.stderr.Close()
 }
