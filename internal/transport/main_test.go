@@ -4,7 +4,6 @@ package transport
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"os"
@@ -65,7 +64,7 @@ func underTerminal(expression string, take bool) error {
 		return tr.Close()
 	}
 	rest, _ := io.ReadAll(r)
-	status, _ := tr.Ended(context.Background())
+	status, _ := tr.Ended()
 	fmt.Printf("read %q, %s, interrupted=%v, foreground=%v, echo=%v\n",
 		line+string(rest), status, tr.Interrupted(), foreground(), echoes())
 	return tr.Close()

@@ -52,7 +52,7 @@ func TestStderrHeldOpen(t *testing.T) {
 	pid := readPID(t, tr)
 	defer unix.Kill(pid, unix.SIGKILL)
 	inTime(t, "the shell's end", func() { <-tr.proc.exited })
-	if status, ended := tr.Ended(t.Context()); !ended || status != "exit status 0" {
+	if status, ended := tr.Ended(); !ended || status != "exit status 0" {
 		t.Errorf("ended %v: %q", ended, status)
 	}
 	closeInTime(t, tr)
