@@ -225,10 +225,7 @@ func (l *Link) explain(err error) error {
 	if !ended || l.shell == nil {
 		return err
 	}
-	// It has closed its output, so its status is due soon.
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	status, ok := l.shell.Ended(ctx)
+	status, ok := l.shell.Ended() // it has closed its output, so this is due soon
 	switch {
 	case l.shell.Interrupted():
 		return command.SignalError{Signal: os.Interrupt}

@@ -266,6 +266,8 @@ func (s *peerSide) sync(ctx context.Context, e end, timeout time.Duration) (r en
 	}
 	defer func() {
 		link.Close()
+		e.in.Close() // as the end of our process would
+		e.out.Close()
 		if arrived {
 			list() // wait for its end
 		}

@@ -3,7 +3,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -30,7 +29,7 @@ func TestEnded(t *testing.T) {
 			if got := readAll(t, tr); got != "" {
 				t.Errorf("read %q", got)
 			}
-			status, ended := tr.Ended(t.Context())
+			status, ended := tr.Ended()
 			if !ended || status != test.want {
 				t.Errorf("got %q, %v, want %q", status, ended, test.want)
 			}
@@ -41,23 +40,17 @@ func TestEnded(t *testing.T) {
 	}
 }
 
-// Ended waits no longer than the grace and the context for a transport that hasn't ended.
+// Ended waits no longer than the grace for a transport that hasn't ended.
 func TestEndedNotYet(t *testing.T) {
 	tr := start(t, Options{Expression: "cat", Grace: 500 * time.Millisecond})
-	if status, ended := tr.Ended(t.Context()); ended || status != "" {
-		t.Errorf("ended: %q", status)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	patient := start(t, Options{Expression: "cat", Grace: time.Hour})
-	if status, ended := patient.Ended(ctx); ended || status != "" {
+	if status, ended := tr.Ended(); ended || status != "" {
 		t.Errorf("ended: %q", status)
 	}
 }
 
 func TestInterrupted(t *testing.T) {
 	tr := start(t, Options{Expression: "kill -INT $$", Grace: patience})
-	if status, ended := tr.Ended(t.Context()); !ended || !tr.Interrupted() {
+	if status, ended := tr.Ended(); !ended || !tr.Interrupted() {
 		t.Errorf("status %q, ended %v, interrupted %v", status, ended, tr.Interrupted())
 	}
 }
@@ -136,7 +129,7 @@ func TestEndsByItself(t *testing.T) {
 	if got, err := os.ReadFile(file); err != nil || string(got) != "end\n" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if status, ended := tr.Ended(t.Context()); !ended || status != "exit status 0" {
+	if status, ended := tr.Ended(); !ended || status != "exit status 0" {
 		t.Errorf("ended %v: %q", ended, status)
 	}
 }
@@ -155,7 +148,7 @@ func TestTerminatedGently(t *testing.T) {
 	if got := l.get(); got[len(got)-1] != "caught\n" {
 		t.Errorf("standard error: %q", got)
 	}
-	if status, _ := tr.Ended(t.Context()); status != "exit status 3" {
+	if status, _ := tr.Ended(); status != "exit status 3" {
 		t.Errorf("ended by %q", status)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,57 +16,32 @@ const (
 	// promptWait is how long to wait for the rest of a line before delivering what is there: a question has no line end.
 	promptWait = 300 * time.Millisecond
 
-	// After the transport's end, another process may still hold its standard error open, or write to it. So at most lastReads
-	// more reads are made, each with a deadline: enough for what a pipe holds.
-	lastReads = 32
-	lastWait  = 500 * time.Millisecond
+	// lastWait is how long, after the transport's end, the last of what it has written may take to be delivered.
+	lastWait = time.Second
 )
 
 // Shown returns a line of the transport's as shown to the user: quoted as in Go, so that it stays one line and can't control the terminal.
 func Shown(line string) string { return fmt.Sprintf("transport: %q\n", line) }
 
-// stderr delivers what the transport writes on standard error.
-type stderr struct {
-	r         *os.File
-	deliver   func(string)
-	finishing atomic.Bool
-}
-
-// run delivers lines as they come, until end of file or [stderr.finish].
-func (l *stderr) run() {
+// deliverLines delivers what the transport writes on standard error as it comes, until its end or r is closed.
+func deliverLines(r *os.File, deliver func(string)) {
 	var pending []byte
 	buf := make([]byte, MaxLine)
-	for reads := 0; reads < lastReads; {
+	for {
 		var until time.Time
 		if len(pending) > 0 {
 			until = time.Now().Add(promptWait)
 		}
-		l.r.SetReadDeadline(until)
-		last := l.finishing.Load() // if it is set later, finish changes the deadline just set
-		if last {
-			l.r.SetReadDeadline(time.Now().Add(lastWait))
-			reads++
-		}
-		n, err := l.r.Read(buf)
-		pending = deliverWhole(append(pending, buf[:n]...), l.deliver)
-		if err == nil {
-			continue
-		}
-		if len(pending) > 0 {
-			l.deliver(string(pending))
+		r.SetReadDeadline(until) // Windows' pipes have none
+		n, err := r.Read(buf)
+		pending = deliverWhole(append(pending, buf[:n]...), deliver)
+		if err != nil && len(pending) > 0 {
+			deliver(string(pending))
 			pending = nil
 		}
-		if last || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return
 		}
-	}
-}
-
-// finish makes run deliver what is there already and return.
-func (l *stderr) finish() {
-	l.finishing.Store(true)
-	if l.r.SetReadDeadline(time.Now().Add(lastWait)) != nil {
-		l.r.Close() // Windows' pipes have no deadlines
 	}
 }
 

@@ -29,7 +29,7 @@ func TestStderrLines(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			l := newLines()
 			tr := start(t, Options{Expression: test.expression, Stderr: l.add, Grace: patience})
-			if _, ended := tr.Ended(t.Context()); !ended {
+			if _, ended := tr.Ended(); !ended {
 				t.Fatal("hasn't ended")
 			}
 			if got := l.get(); fmt.Sprintf("%q", got) != fmt.Sprintf("%q", test.want) {

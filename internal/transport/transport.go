@@ -6,7 +6,6 @@
 package transport
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -41,11 +40,10 @@ type Options struct {
 type Transport struct {
 	in     *os.File // our end of the transport's standard input
 	out    *os.File // our end of its standard output
-	stderr *stderr  // from our end of its standard error
+	stderr *os.File // our end of its standard error
 	grace  time.Duration
 	proc   *process
 
-	reading    sync.Mutex // held while out is read
 	closing    sync.Once
 	ending     chan struct{} // closed when the end begins
 	closeErr   error
@@ -82,14 +80,14 @@ func Start(o Options) (*Transport, error) {
 	}
 
 	t := &Transport{
-		in: ours[0], out: ours[1], stderr: &stderr{r: ours[2], deliver: o.Stderr},
+		in: ours[0], out: ours[1], stderr: ours[2],
 		grace: o.Grace, proc: proc,
 		ending:     make(chan struct{}),
 		stderrDone: make(chan struct{}),
 	}
 	go func() {
 		defer close(t.stderrDone)
-		t.stderr.run()
+		deliverLines(t.stderr, o.Stderr)
 	}()
 	return t, nil
 }
@@ -102,30 +100,16 @@ func closeAll(files []*os.File) {
 	}
 }
 
-// drain frees a pending Read and reads on in its place until the transport ends. Nobody wants these bytes, but a transport
-// that finds its output closed may die of SIGPIPE before it has passed on the last of its input: a goodbye, on a long link.
-func (t *Transport) drain() {
-	t.out.SetReadDeadline(time.Unix(1, 0))
-	t.reading.Lock() // the pending Read, if any, is over
-	defer t.reading.Unlock()
-	t.out.SetReadDeadline(time.Time{})
-	io.Copy(io.Discard, t.out)
-}
-
 // Read reads from the transport's standard output. The error is [io.EOF] when the transport has closed it, and [os.ErrClosed]
 // after Close.
 func (t *Transport) Read(b []byte) (int, error) {
-	t.reading.Lock()
-	defer t.reading.Unlock()
 	n, err := t.out.Read(b)
 	select {
-	case <-t.ending:
-		if err != nil {
-			err = os.ErrClosed // drain's deadline or the end, whichever came first
-		}
+	case <-t.ending: // nobody wants these bytes any more
+		return 0, explain(os.ErrClosed)
 	default:
+		return n, explain(err)
 	}
-	return n, explain(err)
 }
 
 // Write writes to the transport's standard input. After Close the error is [os.ErrClosed]; it is a broken pipe if the transport
@@ -158,23 +142,17 @@ func (t *Transport) Interrupted() bool {
 	return t.proc.ended(0) && t.proc.interrupted
 }
 
-// Ended waits for the transport to end by itself, within ctx and the grace, and returns how it did: "exit status 255",
-// "signal: killed". It serves to explain an early end of file. All lines of standard error have been delivered when it
-// returns true, unless a process that the transport left behind holds standard error open.
-func (t *Transport) Ended(ctx context.Context) (status string, ended bool) {
-	timer := time.NewTimer(t.grace)
-	defer timer.Stop()
-	select {
-	case <-t.proc.exited:
-	case <-ctx.Done():
-		return "", false
-	case <-timer.C:
+// Ended waits for the transport to end by itself, within the grace, and returns how it did: "exit status 255", "signal: killed".
+// It serves to explain an early end of file. All lines of standard error have been delivered when it returns true, unless a
+// process that the transport left behind holds standard error open.
+func (t *Transport) Ended() (status string, ended bool) {
+	late := time.After(t.grace)
+	if !t.proc.ended(t.grace) {
 		return "", false
 	}
 	select {
 	case <-t.stderrDone:
-	case <-ctx.Done():
-	case <-timer.C:
+	case <-late:
 	}
 	return t.proc.status, true
 }
@@ -193,9 +171,10 @@ func (p *process) ended(grace time.Duration) bool {
 	}
 }
 
-// Close ends the transport, and returns when nothing of it is left. It closes the transport's standard input, unblocks Read
-// and Write, and gives the transport time to end by itself; then its process group gets SIGTERM, and after another grace
-// SIGKILL, also when only other processes of the group are left. The error says that a process could not be ended.
+// Close ends the transport, and returns when nothing of it is left. It closes the transport's standard input, which unblocks
+// Write, and gives the transport time to end by itself; then its process group gets SIGTERM, and after another grace SIGKILL,
+// also when only other processes of the group are left. A Read is unblocked at the end of all that. The error says that a
+// process could not be ended.
 func (t *Transport) Close() error {
 	t.closing.Do(t.end)
 	return t.closeErr
@@ -205,15 +184,16 @@ func (t *Transport) end() {
 	// Its standard input goes first: that unblocks our writers and tells the transport that it may go.
 	t.in.Close()
 	close(t.ending)
+	// A transport that finds its output closed or full may not pass on the last of its input: a goodbye, on a long link.
 	var draining sync.WaitGroup
-	draining.Go(t.drain)
+	draining.Go(func() { io.Copy(io.Discard, t.out) }) // beside a pending Read, if any
 	t.closeErr = t.proc.end(t.grace)
 	t.out.Close()
 	draining.Wait()
 	t.proc.takeTerminal()
-	// All that the transport wrote is in the pipe by now. A process that has left its group may hold the far end open for
-	// ever.
-	t.stderr.finish()
+	// All that the transport wrote is in the pipe by now. A process that has left its group may hold the far end open for ever.
+	late := time.AfterFunc(lastWait, func() { t.stderr.Close() })
 	<-t.stderrDone
-	t.stderr.r.Close()
+	late.Stop()
+	t.stderr.Close()
 }

@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"errors"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -8,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"aig/internal/gittest"
 )
 
 // Of our files, only the three standard streams are open in the transport.
@@ -52,7 +56,7 @@ func TestStderrHeldOpen(t *testing.T) {
 	pid := readPID(t, tr)
 	defer unix.Kill(pid, unix.SIGKILL)
 	inTime(t, "the shell's end", func() { <-tr.proc.exited })
-	if status, ended := tr.Ended(t.Context()); !ended || status != "exit status 0" {
+	if status, ended := tr.Ended(); !ended || status != "exit status 0" {
 		t.Errorf("ended %v: %q", ended, status)
 	}
 	closeInTime(t, tr)
@@ -61,5 +65,43 @@ func TestStderrHeldOpen(t *testing.T) {
 	}
 	if !alive(pid) {
 		t.Error("the holder is gone: nothing was tested")
+	}
+}
+
+// A terminal, which both standard streams and the shell share, works as a pipe does, and is in blocking mode again after Close.
+func TestStdioTerminal(t *testing.T) {
+	user, program := gittest.Terminal(t)
+	defer user.Close()
+	in, shell := inherited(t, program)
+	out, _ := inherited(t, program)
+	p := Stdio(in, out)
+	if !nonblocking(t, shell) {
+		t.Error("in blocking mode: nothing will be unblocked")
+	}
+	io.WriteString(user, "x\n")
+	b := make([]byte, 2)
+	if n, err := p.Read(b); n != 2 || err != nil {
+		t.Fatalf("read %d, %v", n, err)
+	}
+	pending := make(chan error, 1)
+	go func() {
+		_, err := p.Read(b)
+		pending <- err
+	}()
+	if _, err := p.Write([]byte("y")); err != nil {
+		t.Fatal(err)
+	}
+	closeInTime(t, p)
+	inTime(t, "the pending Read", func() {
+		if err := <-pending; !errors.Is(err, os.ErrClosed) {
+			t.Errorf("error %v, want os.ErrClosed", err)
+		}
+	})
+	if nonblocking(t, shell) {
+		t.Error("left in non-blocking mode")
+	}
+	shown := make([]byte, len("x\r\ny")) // the echo comes first
+	if _, err := io.ReadFull(user, shown); err != nil || string(shown) != "x\r\ny" {
+		t.Errorf("the user sees %q, %v", shown, err)
 	}
 }

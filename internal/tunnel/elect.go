@@ -54,22 +54,14 @@ type Timing struct {
 	Timeout time.Duration // from then to the end of the election, and again for all of Open
 }
 
-// begun is a pipe on which SSH has begun before it knows its role.
-type begun struct {
-	io.ReadWriteCloser
-	sent  chan error // gets the outcome of sending the identification
-	first bool       // the next Write is the identification
-}
+// begun is a pipe on which we have sent SSH's identification already.
+type begun struct{ io.ReadWriteCloser }
 
-func (b *begun) Write(p []byte) (int, error) {
-	if !b.first {
-		return b.ReadWriteCloser.Write(p)
+func (b begun) Write(p []byte) (int, error) {
+	if string(p) == identification+"\r\n" { // later there are only SSH packets, which can't begin like this
+		return len(p), nil
 	}
-	b.first = false
-	if string(p) != identification+"\r\n" {
-		return 0, fmt.Errorf("SSH begins with %q", p)
-	}
-	return len(p), <-b.sent
+	return b.ReadWriteCloser.Write(p)
 }
 
 // Elect exchanges prefaces over the pipe. It returns whether we are the SSH server, which is the side with the larger number, and the
@@ -78,36 +70,24 @@ func (b *begun) Write(p []byte) (int, error) {
 func Elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing) (begins io.ReadWriteCloser, server bool, err error) {
 	var random [8]byte
 	rand.Read(random[:]) // never fails
-	b := &begun{pipe, make(chan error, 1), true}
-	server, err = b.elect(ctx, timing, binary.BigEndian.Uint64(random[:]))
-	return b, server, err
+	server, err = elect(ctx, pipe, timing, binary.BigEndian.Uint64(random[:]))
+	return begun{pipe}, server, err
 }
 
-func (b *begun) elect(ctx context.Context, timing Timing, number uint64) (server bool, err error) {
+func elect(ctx context.Context, pipe io.ReadWriteCloser, timing Timing, number uint64) (server bool, err error) {
 	const forever = time.Duration(math.MaxInt64)
-	pipe := b.ReadWriteCloser
 	defer context.AfterFunc(ctx, func() { pipe.Close() })()
-	// Both sides speak at once, so the pipe may be one that takes a byte only when the other end reads.
-	sent := make(chan error, 1)
-	go func() {
-		_, err := pipe.Write(preface{Version, number}.append(nil))
-		if sent <- err; err == nil {
-			_, err = io.WriteString(pipe, identification+"\r\n")
-		}
-		b.sent <- err
-	}()
 	began := false
 	limit := time.AfterFunc(cmp.Or(timing.Wait, forever), func() { pipe.Close() })
+	// Both sides write before they read, as in SSH too: the pipe must hold these 35 bytes. If it takes none, the other end may
+	// still have said why.
+	_, sendErr := pipe.Write(append(preface{Version, number}.append(nil), identification+"\r\n"...))
 	peer, err := readPreface(pipe, func() {
 		if began = true; limit.Stop() {
 			limit.Reset(timing.Timeout)
 		}
 	})
-	if err != nil {
-		pipe.Close() // frees the goroutine
-		<-b.sent
-	}
-	if sendErr := <-sent; err == nil && sendErr != nil {
+	if err == nil && sendErr != nil {
 		err = fmt.Errorf("sending the preface: %w", sendErr)
 	}
 	switch inTime := limit.Stop(); {

@@ -312,23 +312,21 @@ func TestElectDoesNotHang(t *testing.T) {
 
 // Equal numbers are a tie, and another version of the preface is named, even with an equal number.
 func TestTieAndVersion(t *testing.T) {
-	elect := func(pipe io.ReadWriteCloser, number uint64) (bool, error) {
-		b := &begun{pipe, make(chan error, 1), true}
-		server, err := b.elect(t.Context(), timing, number)
-		pipe.Close()
-		return server, err
+	electing := func(pipe io.ReadWriteCloser, number uint64) (bool, error) {
+		defer pipe.Close()
+		return elect(t.Context(), pipe, timing, number)
 	}
 	say := func(version uint32, number uint64) string { return string(preface{version, number}.append(nil)) }
-	_, err := elect(stranger(t, say(Version, 7), false), 7)
+	_, err := electing(stranger(t, say(Version, 7), false), 7)
 	if err == nil || !strings.Contains(err.Error(), "tie") {
 		t.Errorf("tie: %v", err)
 	}
-	_, err = elect(stranger(t, say(Version+1, 7), false), 7)
+	_, err = electing(stranger(t, say(Version+1, 7), false), 7)
 	if err == nil || !strings.Contains(err.Error(), "version 2") {
 		t.Errorf("version: %v", err)
 	}
 	for number, want := range map[uint64]bool{6: true, 8: false} {
-		server, err := elect(stranger(t, say(Version, number), false), 7)
+		server, err := electing(stranger(t, say(Version, number), false), 7)
 		if err != nil || server != want {
 			t.Errorf("against %d: %v, %v", number, server, err)
 		}
