@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -89,17 +88,11 @@ func (c Config) connect(ctx context.Context, remote string, byGit bool, s *scree
 	if err != nil {
 		return nil, err
 	}
-	waiting, over := context.WithCancel(ctx)
 	link, err := Open(ctx, LinkOptions{
 		Config: c, Signer: signer, Trust: trust, Screen: s,
-		Said: c.tellToken(waiting, s, ssh.FingerprintSHA256(signer.PublicKey())),
-		Arrived: func() {
-			over()
-			arrived()
-		},
+		Said: c.tellToken(s, ssh.FingerprintSHA256(signer.PublicKey())), Arrived: arrived,
 	})
 	if err != nil {
-		over()
 		return nil, err
 	}
 	if s.IsTerminal() && link.trustsOwn() {
@@ -108,12 +101,9 @@ func (c Config) connect(ctx context.Context, remote string, byGit bool, s *scree
 	return link, nil
 }
 
-// longWait is how long a person waits with a token before being reminded of what may be wrong.
-const longWait = time.Minute
-
 // tellToken returns [LinkOptions.Said]: when a switchboard gives a token, it tells a person at a terminal what the other side
-// has to type. waiting ends when somebody has come.
-func (c Config) tellToken(waiting context.Context, s *screen.Screen, fingerprint string) func(line string) bool {
+// has to type.
+func (c Config) tellToken(s *screen.Screen, fingerprint string) func(line string) bool {
 	request, isNew := strings.CutSuffix(c.Transport, "new")
 	if !isNew || c.Quiet || !s.IsTerminal() {
 		return nil
@@ -121,16 +111,12 @@ func (c Config) tellToken(waiting context.Context, s *screen.Screen, fingerprint
 	told := false
 	return func(line string) bool {
 		token := strings.TrimSpace(line)
-		if told || waiting.Err() != nil || !pairing.IsToken(token) {
+		if told || !pairing.IsToken(token) {
 			return false
 		}
 		told = true
 		fmt.Fprintf(s, "%stell the other side: AIG_TRUST=%s git aig-sync %s\nwaiting for it …\n",
 			transport.Shown(line), fingerprint, ref.Shell(request+token))
-		reminder := time.AfterFunc(longWait, func() {
-			fmt.Fprintln(s, "still waiting: if the other side waits with a token too, one of you must use the other's instead of new")
-		})
-		context.AfterFunc(waiting, func() { reminder.Stop() })
 		return true
 	}
 }
@@ -194,26 +180,11 @@ func (l *Link) trustsOwn() bool { return l.Trust.Contains(l.Signer.PublicKey()) 
 
 // Explain adds to an error what a user needs to understand it.
 func (l *Link) Explain(err error) error {
-	err = l.again(l.explain(err))
+	err = l.explain(err)
 	if err == nil || l.known || !l.trustsOwn() || errors.As(err, new(command.SignalError)) {
 		return err
 	}
 	return fmt.Errorf("%w (%s)", err, ownKeyTrusted)
-}
-
-// again adds to the advice to run the command again what must change in it: a token works once.
-func (l *Link) again(err error) error {
-	if err == nil || !strings.Contains(err.Error(), "command again") {
-		return err
-	}
-	words := strings.Fields(l.Transport)
-	switch last := strings.Trim(words[len(words)-1], `"'`); {
-	case pairing.IsToken(last):
-		return fmt.Errorf("%w (with a new token: this one is spent)", err)
-	case last == "new":
-		return fmt.Errorf("%w (and tell the other side the new token)", err)
-	}
-	return err
 }
 
 // explain adds how the transport ended, or which settings limit the wait.

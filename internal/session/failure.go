@@ -125,7 +125,7 @@ type pipeError struct {
 func (e *pipeError) Error() string {
 	if errors.Is(e.err, io.ErrUnexpectedEOF) || errors.Is(e.err, io.EOF) {
 		return fmt.Sprintf("the pipe ended %s: the link broke or the other side was stopped; "+
-			"what has arrived complete is kept; run the same command again", e.while)
+			"what has arrived complete is kept; run the same command again, with a new token if it had one", e.while)
 	}
 	if silent := errSilent(0); errors.As(e.err, &silent) {
 		return fmt.Sprintf("%v %s: the link or the other side is stuck", silent, e.while)
