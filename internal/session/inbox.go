@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
 	"aig/internal/git"
 	"aig/internal/intake"
@@ -33,18 +32,15 @@ type inbox struct {
 	number  uint32           // of the pack that ends next
 	begun   bool             // the peer has begun a pack, which it may have dropped since
 
-	told     atomic.Bool                // the peer has been told what partials holds
-	partials map[string]*intake.Partial // the beginnings that we hold of packs that were cut, by object; the sending goroutine owns it until told, then the reading one
-
-	mu      sync.Mutex // guards what follows, and want
+	mu      sync.Mutex       // guards what follows, and want
+	held    map[string]int64 // how much we hold of packs that were cut, by object, once we tell the peer
 	stored  int
 	omitted int
 	kept    int
 }
 
 func newInbox(s *session, settle func() error) *inbox {
-	return &inbox{s: s, settle: settle, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing),
-		partials: make(map[string]*intake.Partial)}
+	return &inbox{s: s, settle: settle, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing)}
 }
 
 // data takes part of a pack.
