@@ -36,7 +36,8 @@ func (b *inbox) tellPartials() error {
 			b.s.o.Store.RemovePartial(object)
 			continue
 		}
-		if _, announced := b.s.want.place(object); !announced || len(told) == wire.MaxPartials {
+		short := b.s.key.Short(object)
+		if _, announced := b.s.want.search(short); !announced || len(told) == wire.MaxPartials {
 			continue
 		}
 		sum := b.s.partialHash()
@@ -45,8 +46,7 @@ func (b *inbox) tellPartials() error {
 			continue // another process may have removed it
 		}
 		told[string(object)] = size
-		held := wire.Partial{Object: b.s.key.Short(object), Bytes: uint64(size), Sum: [sha256.Size]byte(sum.Sum(nil))}
-		body = wire.Append(body, held)
+		body = wire.Append(body, wire.Partial{Object: short, Bytes: uint64(size), Sum: [sha256.Size]byte(sum.Sum(nil))})
 	}
 	if len(body) == 0 {
 		return nil
@@ -66,7 +66,7 @@ func (b *inbox) begin(ctx context.Context, body []byte) error {
 	if b.current != nil {
 		return errors.New("the peer begins a pack inside another")
 	}
-	if _, announced := b.s.want.place(m.Object); !announced {
+	if _, announced := b.s.want.search(b.s.key.Short(m.Object)); !announced {
 		return fmt.Errorf("the peer begins a pack named after object %x, which was not announced", m.Object)
 	}
 	b.mu.Lock()
