@@ -33,7 +33,8 @@ type Incoming struct {
 	header  []byte
 	bad     error    // what is wrong with the header
 	pack    string   // path without extension, once indexed
-	partial *Partial // nil, or the file that keeps the pack if the link breaks
+	partial *os.File // nil, or the file that keeps the pack if the link breaks
+	room    int64    // how many more bytes that may keep
 
 	// Once listed:
 	names *oid.List    // in the order of the pack
@@ -130,7 +131,7 @@ func quoteAlternate(path string) string {
 // it is dropped, and Finish or Names returns the error.
 func (in *Incoming) Write(p []byte) (int, error) {
 	if in.partial != nil {
-		in.partial.keep(p)
+		in.keep(p)
 	}
 	if err := in.store.account(len(p)); err != nil {
 		return 0, err

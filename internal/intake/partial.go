@@ -2,6 +2,7 @@ package intake
 
 import (
 	"encoding/hex"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -10,14 +11,9 @@ import (
 	"strings"
 )
 
-// Partial is the beginning of a large pack, kept in a file in the object directory while the pack is received and, if the link breaks,
-// until it is sent again. The file is named after one of the pack's objects; git prune sweeps it. Its content is not to be trusted
-// before git has indexed the whole pack, and checked it.
-type Partial struct {
-	Size int64 // when it was opened
-	file *os.File
-	room int64 // how many more bytes may be kept
-}
+// The beginning of a large pack is kept in a file in the object directory while the pack is received and, if the link breaks, until it
+// is sent again. The file is named after one of the pack's objects; git prune sweeps it. Its content is not to be trusted before git has
+// indexed the whole pack, and checked it.
 
 const partialPrefix = "tmp_aig_partial_"
 
@@ -52,62 +48,57 @@ func (s *Store) Partials() (objects [][]byte, err error) {
 	return objects, err
 }
 
-// OpenPartial opens what is kept of the pack named after object. The caller closes it.
-func (s *Store) OpenPartial(object []byte) (*Partial, error) {
-	file, err := os.OpenFile(s.partialPath(object), os.O_RDWR|os.O_APPEND, 0)
+// CopyPartial writes what is kept of the pack named after object to w.
+func (s *Store) CopyPartial(w io.Writer, object []byte) (size int64, err error) {
+	file, err := os.Open(s.partialPath(object))
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	info, err := file.Stat()
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	return &Partial{Size: info.Size(), file: file, room: s.maxPartial - info.Size()}, nil
-}
-
-// NewPartial returns an empty one that replaces what was kept before, or nil if nothing is to be kept. It makes a new file, and doesn't
-// truncate the old one, which another run may have open.
-func (s *Store) NewPartial(object []byte) (*Partial, error) {
-	s.RemovePartial(object)
-	if s.maxPartial == 0 {
-		return nil, nil
-	}
-	file, err := os.OpenFile(s.partialPath(object), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return &Partial{file: file, room: s.maxPartial}, nil
+	defer file.Close()
+	return io.Copy(w, file)
 }
 
 // RemovePartial removes what is kept of the pack named after object.
 func (s *Store) RemovePartial(object []byte) { os.Remove(s.partialPath(object)) }
 
-// WriteTo writes its first Size bytes.
-func (p *Partial) WriteTo(w io.Writer) (int64, error) {
-	n, err := io.Copy(w, io.NewSectionReader(p.file, 0, p.Size))
-	if err == nil && n < p.Size {
-		err = io.ErrUnexpectedEOF
+// Keep begins a pack, named after object, with the first held bytes of what is kept of it, and keeps what is written from now on behind
+// them.
+func (in *Incoming) Keep(object []byte, held int64) error {
+	in.room = max(0, in.store.maxPartial-held)
+	if held == 0 {
+		in.keepAnew(object)
+		return nil
 	}
-	return n, err
+	file, err := os.OpenFile(in.store.partialPath(object), os.O_RDWR|os.O_APPEND, 0)
+	if err == nil {
+		_, err = io.CopyN(in, file, held)
+		in.partial = file
+	}
+	if err != nil {
+		return fmt.Errorf("what was kept of it can't be read any more (%w): run the same command again", err)
+	}
+	return nil
 }
 
-// Close closes the file, which stays.
-func (p *Partial) Close() { p.file.Close() }
+// keepAnew replaces what was kept of the pack. It makes a new file, and doesn't truncate the old one, which another run may have open. If
+// it can't, the pack is sent in full again if the link breaks.
+func (in *Incoming) keepAnew(object []byte) {
+	in.store.RemovePartial(object)
+	if in.room == 0 {
+		return
+	}
+	file, err := os.OpenFile(in.store.partialPath(object), os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_EXCL, 0o600)
+	if err == nil {
+		in.partial = file
+	}
+}
 
 // keep appends b. Failing to is no error: what isn't kept is sent again if the link breaks.
-func (p *Partial) keep(b []byte) {
-	n, err := p.file.Write(b[:min(int64(len(b)), p.room)])
-	if p.room -= int64(n); err != nil {
-		p.room = 0
+func (in *Incoming) keep(b []byte) {
+	n, err := in.partial.Write(b[:min(int64(len(b)), in.room)])
+	if in.room -= int64(n); err != nil {
+		in.room = 0
 	}
-}
-
-// Keep feeds what p holds to git as the beginning of the pack, and keeps in p what is written from now on. Discard closes p.
-func (in *Incoming) Keep(p *Partial) error {
-	_, err := p.WriteTo(in)
-	in.partial = p
-	return err
 }
 
 // Kept reports whether what is received of the pack is kept if the link breaks.
@@ -116,7 +107,7 @@ func (in *Incoming) Kept() bool { return in.partial != nil }
 // Forget removes what is kept of the pack: it has been stored or refused, or won't be sent again.
 func (in *Incoming) Forget() {
 	if in.partial != nil {
-		os.Remove(in.partial.file.Name())
+		os.Remove(in.partial.Name())
 		in.partial.Close()
 		in.partial = nil
 	}

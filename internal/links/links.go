@@ -5,6 +5,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -74,94 +75,119 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 	return kinds, nil
 }
 
+// Object is what git says of an object.
+type Object struct {
+	Kind Kind
+	Size int64
+	In   io.Reader // its content, which may be read in part, until visit returns
+	Err  error     // why git can't read it: a *git.Error if git died of it; nothing else is then known
+
+	in *bufio.Reader // In without its end
+}
+
+// Objects calls visit with each of the objects, in order. Objects are read as a stream, whatever their size. If git dies within the
+// content of one, that ends early, visit may return io.EOF, and is called again with the error.
+//
+// flags are git cat-file's. With --buffer it is faster, but if a signal ends it, it may have died of a later object.
+func Objects(ctx context.Context, repo *git.Repo, env, flags []string, names oid.Names, visit func(i int, o Object) error) error {
+	args := append([]string{"cat-file", "--batch=%(objecttype) %(objectsize)"}, flags...)
+	for i := 0; i < names.Len(); {
+		c := repo.Command(ctx, env, args...)
+		c.Stdin = git.NameLines(names, i)
+		out, err := c.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		if err := c.Start(); err != nil {
+			return err
+		}
+		in := bufio.NewReaderSize(out, 1<<17)
+		for ; i < names.Len() && err == nil; i++ {
+			err = answer(in, func(o Object) error { return visit(i, o) })
+		}
+		out.Close() // if we stop early, git dies of it
+		waited := c.Wait()
+		switch cut := errors.Is(err, io.EOF); {
+		case cut && waited != nil && !git.Stopped(waited):
+			err = visit(i-1, Object{Err: waited})
+		case cut || err == nil:
+			err = waited
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// answer reads one answer of `git cat-file --batch` (git-cat-file(1), "BATCH OUTPUT"). If it ends early, the error is io.EOF.
+func answer(in *bufio.Reader, visit func(o Object) error) error {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	header := string(line[:len(line)-1])
+	if strings.HasSuffix(header, " missing") {
+		return visit(Object{Err: errors.New("missing")})
+	}
+	kind, digits, _ := strings.Cut(header, " ")
+	size, err := strconv.ParseInt(digits, 10, 63)
+	if err != nil || size < 0 {
+		return fmt.Errorf("git cat-file answered %q", header)
+	}
+	content := &io.LimitedReader{R: in, N: size}
+	if err := visit(Object{Kind: ParseKind(kind), Size: size, In: content, in: in}); err != nil {
+		return err
+	}
+	_, err = io.CopyN(io.Discard, in, content.N+1) // a line end follows
+	return err
+}
+
 // Read calls visit with each link of the given commits, trees and tags: from is the position of the object, kind the type
 // that it claims for the target. A submodule's commit is no link, and an object that can't be read has none. The target is
-// valid until visit returns. Objects are read as a stream, whatever their size. A link that several trees share may be
-// visited only once.
+// valid until visit returns. A link that several trees share may be visited only once.
 //
 // It returns how many of the objects git could not read.
 func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, visit func(from int, target []byte, kind Kind) error) (unread int, err error) {
-	l := reader{format: repo.Format, visit: visit, told: make([]link, 1<<toldBits), trees: make(map[string][]byte)}
-	for l.from < names.Len() {
-		if err := l.read(repo.Command(ctx, env, "cat-file", "--buffer", "--batch=%(objecttype) %(objectsize)"), names); err != nil {
-			return l.unread, err
+	l := reader{format: repo.Format, visit: visit, told: make([]link, 1<<toldBits), trees: make(map[string][]byte),
+		buffer: bufio.NewReaderSize(nil, 1<<16)}
+	err = Objects(ctx, repo, env, []string{"--buffer"}, names, func(from int, o Object) error {
+		switch l.from = from; {
+		case git.OfMachine(o.Err): // which says nothing of the object
+			return o.Err
+		case o.Err != nil:
+			unread++
+			return nil
 		}
-	}
-	return l.unread, nil
+		return l.object(o)
+	})
+	return unread, err
 }
 
-// reader reads the output of `git cat-file --batch`.
+// reader reads links.
 type reader struct {
-	from   int // the position of the next object
-	unread int
+	from   int // the position of the object
 	format oid.Format
 	visit  func(from int, target []byte, kind Kind) error
 	told   []link            // see tell
 	trees  map[string][]byte // the last trees, by their first mode and path
+	buffer *bufio.Reader
 }
 
-// read runs git once.
-func (l *reader) read(c *git.Child, names oid.Names) error {
-	c.Stdin = git.NameLines(names, l.from)
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return err
-	}
-	if err := c.Start(); err != nil {
-		return err
-	}
-	answers := bufio.NewReaderSize(out, 1<<17)
-	object := bufio.NewReaderSize(nil, 1<<16)
-	for ; l.from < names.Len() && err == nil; l.from++ {
-		err = l.answer(answers, object)
-	}
-	out.Close() // if we stop early, git dies of it
-	waited := c.Wait()
-	if err == io.ErrUnexpectedEOF && waited != nil && !git.Stopped(waited) && !git.OfMachine(waited) {
-		l.unread++
-		return nil
-	}
-	if err == nil || err == io.ErrUnexpectedEOF {
-		return waited
-	}
-	return err
-}
-
-func (l *reader) answer(in, object *bufio.Reader) error {
-	line, err := in.ReadSlice('\n')
-	if err != nil {
-		return io.ErrUnexpectedEOF
-	}
-	header := string(line[:len(line)-1])
-	if strings.HasSuffix(header, " missing") {
-		l.unread++
-		return nil
-	}
-	kind, digits, _ := strings.Cut(header, " ")
-	size, err := strconv.ParseInt(digits, 10, 64)
-	if err != nil || size < 0 {
-		return fmt.Errorf("git cat-file answered %q", header)
-	}
-	rest := &io.LimitedReader{R: in, N: size}
-	switch kind := ParseKind(kind); {
-	case kind == Tree && size <= maxTree:
-		tree, cut := in.Peek(int(size))
-		if cut != nil {
-			return io.ErrUnexpectedEOF
+func (l *reader) object(o Object) error {
+	if o.Kind == Tree && o.Size <= maxTree {
+		tree, err := o.in.Peek(int(o.Size))
+		if err != nil {
+			return err
 		}
-		err = l.tree(tree)
-	case kind == Tree:
-		object.Reset(rest)
-		err = l.largeTree(object)
-	case kind == Commit || kind == Tag:
-		object.Reset(rest)
-		err = l.header(object)
+		return l.tree(tree)
 	}
-	if err != nil {
-		return err
-	}
-	if _, err := io.CopyN(io.Discard, in, rest.N+1); err != nil { // a line end follows
-		return io.ErrUnexpectedEOF
+	l.buffer.Reset(o.In)
+	switch o.Kind {
+	case Tree:
+		return l.largeTree(l.buffer)
+	case Commit, Tag:
+		return l.header(l.buffer)
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ func treeOf(entries ...string) []byte {
 
 // told reads trees, and returns the links that are told for each.
 func told(all ...[]byte) (links []string) {
-	l := reader{format: oid.SHA1, trees: make(map[string][]byte)}
+	l := reader{format: oid.SHA1, trees: make(map[string][]byte), buffer: bufio.NewReaderSize(nil, 32)}
 	for _, tree := range all {
 		var said []string
 		l.told = make([]link, 1<<toldBits)
@@ -31,8 +31,8 @@ func told(all ...[]byte) (links []string) {
 			said = append(said, fmt.Sprintf("%s %c", kind, target[0]))
 			return nil
 		}
-		answer := fmt.Sprintf("tree %d\n%s\n", len(tree), tree)
-		l.answer(bufio.NewReaderSize(strings.NewReader(answer), 1<<17), bufio.NewReaderSize(nil, 32))
+		text := fmt.Sprintf("tree %d\n%s\n", len(tree), tree)
+		answer(bufio.NewReaderSize(strings.NewReader(text), 1<<17), l.object)
 		links = append(links, strings.Join(said, ", "))
 	}
 	return links

@@ -1,13 +1,11 @@
 package objects
 
 import (
-	"bufio"
+	"bytes"
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"aig/internal/git"
 	"aig/internal/links"
@@ -17,79 +15,26 @@ import (
 // Verify reads each of the given objects and calls bad, with the reason, for every one that is missing, can't be read, or whose
 // content doesn't match its name. It is slow, and meant for finding the objects that made a pack fail.
 func Verify(ctx context.Context, repo *git.Repo, names oid.Names, bad func(i int, reason string)) error {
-	for i := 0; i < names.Len(); {
-		next, err := verifyFrom(ctx, repo, names, i, bad)
-		if err != nil {
+	return links.Objects(ctx, repo, nil, nil, names, func(i int, o links.Object) error {
+		if failed, died := errors.AsType[*git.Error](o.Err); died && failed.Said != "" {
+			bad(i, failed.Said)
+		} else if o.Err != nil {
+			bad(i, o.Err.Error())
+		} else if sum, err := nameOf(o, names.Format()); err != nil {
 			return err
+		} else if !bytes.Equal(sum, names.At(i)) {
+			bad(i, fmt.Sprintf("its content has the name %x", sum))
 		}
-		i = next
-	}
-	return nil
+		return nil
+	})
 }
 
-// verifyFrom runs `git cat-file --batch` from object first on. git dies of some corrupt objects; the next run begins after that
-// one.
-func verifyFrom(ctx context.Context, repo *git.Repo, names oid.Names, first int, bad func(int, string)) (next int, err error) {
-	c := repo.Command(ctx, nil, "cat-file", "--batch")
-	c.Stdin = git.NameLines(names, first)
-	out, err := c.StdoutPipe()
-	if err != nil {
-		return 0, err
-	}
-	if err := c.Start(); err != nil {
-		return 0, err
-	}
-	r := bufio.NewReaderSize(out, 1<<16)
-	for next = first; next < names.Len(); next++ {
-		reason, readErr := verifyOne(r, names.Format(), names.At(next))
-		if readErr != nil {
-			out.Close()
-			waitErr := c.Wait()
-			if ctx.Err() != nil {
-				return 0, ctx.Err()
-			}
-			if git.Stopped(waitErr) { // which says nothing of the object
-				return 0, waitErr
-			}
-			if reason = c.Said(); reason == "" {
-				reason = readErr.Error()
-			}
-			bad(next, reason)
-			return next + 1, nil
-		}
-		if reason != "" {
-			bad(next, reason)
-		}
-	}
-	return next, c.Wait()
-}
-
-// verifyOne reads one answer of `git cat-file --batch` (git-cat-file(1), "BATCH OUTPUT").
-func verifyOne(r *bufio.Reader, format oid.Format, name []byte) (reason string, err error) {
-	header, err := r.ReadString('\n')
-	if err != nil {
-		return "", err
-	}
-	if strings.HasSuffix(header, " missing\n") {
-		return "missing", nil
-	}
-	var digits, kind string
-	var size int64
-	if _, err := fmt.Sscanf(header, "%s %s %d\n", &digits, &kind, &size); err != nil || digits != hex.EncodeToString(name) {
-		return "", fmt.Errorf("git cat-file answered %q", header)
-	}
+// nameOf reads an object, and returns the name that it should have.
+func nameOf(o links.Object, format oid.Format) ([]byte, error) {
 	h := format.Hash()
-	fmt.Fprintf(h, "%s %d\x00", kind, size)
-	if _, err := io.CopyN(h, r, size); err != nil {
-		return "", err
-	}
-	if end, err := r.ReadByte(); err != nil || end != '\n' {
-		return "", errors.New("git cat-file's answer is cut short")
-	}
-	if sum := h.Sum(nil); string(sum) != string(name) {
-		return fmt.Sprintf("its content has the name %x", sum), nil
-	}
-	return "", nil
+	fmt.Fprintf(h, "%s %d\x00", o.Kind, o.Size)
+	_, err := io.CopyN(h, o.In, o.Size)
+	return h.Sum(nil), err
 }
 
 // VerifyLinks calls bad, with a reason, for each of the given positions in list whose object names another one in list under the wrong

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"unicode/utf8"
 
 	"aig/internal/cpace"
@@ -185,7 +184,7 @@ func (c conversation) settle(o Options) (Peer, error) {
 	if o.Sync {
 		sync = 1
 	}
-	kept := c.out.Write(typeKept, []byte{sync}, []byte(shorten(o.Name)))
+	kept := c.out.Write(typeKept, []byte{sync}, []byte(wire.CutText(o.Name, maxName)))
 	body, err := c.read(typeKept)
 	switch {
 	case errors.As(err, new(*abortError)):
@@ -196,16 +195,6 @@ func (c conversation) settle(o Options) (Peer, error) {
 		return Peer{Name: string(body[1:]), Sync: o.Sync && body[0] == 1}, nil
 	}
 	return Peer{}, fmt.Errorf("%w; nothing is kept here, but the peer may have kept the pair, and then needs --replace", cmp.Or(err, kept))
-}
-
-// shorten makes a name valid UTF-8 of at most maxName bytes.
-func shorten(name string) string {
-	name = strings.ToValidUTF8(name, "")
-	for len(name) > maxName {
-		_, size := utf8.DecodeLastRuneInString(name)
-		name = name[:len(name)-size]
-	}
-	return name
 }
 
 // abortError says that the peer gave up.

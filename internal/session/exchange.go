@@ -51,11 +51,6 @@ func (s *session) exchange(ctx context.Context, telling *sync.WaitGroup) (*Resul
 	})
 	ex := &exchange{session: s, outbox: newOutbox(s)}
 	ex.inbox = newInbox(s, ex.settle)
-	defer func() {
-		for _, p := range ex.inbox.partials { // the peer has not resumed these; they stay for another run
-			p.Close()
-		}
-	}()
 	err := s.both(ctx, func(ctx context.Context) error {
 		telling.Wait()
 		if err := ex.inbox.tellPartials(); err != nil {

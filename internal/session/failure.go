@@ -38,6 +38,19 @@ func (e *OmittedError) Error() string {
 	return strings.Join(what, "; ") + "; everything else is stored"
 }
 
+// maxWarned bounds how many objects are named that either side refuses or leaves out; it may be all of them.
+const maxWarned = 100
+
+// warn names an object that either side refuses or leaves out.
+func (s *session) warn(format string, args ...any) {
+	switch n := s.warned.Add(1); {
+	case n <= maxWarned:
+		s.o.Warn(fmt.Sprintf(format, args...))
+	case n == maxWarned+1:
+		s.o.Warn("more objects are refused or left out; they are not named")
+	}
+}
+
 // fail ends the conversation with its first failure, tells the peer, and returns that failure.
 func (s *session) fail(err error) error {
 	s.failing.Do(func() {

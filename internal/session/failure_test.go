@@ -80,3 +80,15 @@ func TestReasonBehindABrokenPipe(t *testing.T) {
 		})
 	}
 }
+
+// However many objects are refused or left out, a hundred are named, and then it is said that there are more.
+func TestWarningsAreBounded(t *testing.T) {
+	var lines []string
+	s := &session{o: Options{Warn: func(line string) { lines = append(lines, line) }}}
+	for i := range 3 * maxWarned {
+		s.warn("object %d", i)
+	}
+	if last := len(lines) - 1; last != maxWarned || lines[0] != "object 0" || !strings.HasPrefix(lines[last], "more objects") {
+		t.Errorf("%d lines: %q", len(lines), lines)
+	}
+}

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 
-	"aig/internal/git"
 	"aig/internal/intake"
 	"aig/internal/wire"
 )
@@ -33,18 +31,15 @@ type inbox struct {
 	number  uint32           // of the pack that ends next
 	begun   bool             // the peer has begun a pack, which it may have dropped since
 
-	told     atomic.Bool                // the peer has been told what partials holds
-	partials map[string]*intake.Partial // the beginnings that we hold of packs that were cut, by object; the sending goroutine owns it until told, then the reading one
-
-	mu      sync.Mutex // guards what follows, and want
+	mu      sync.Mutex       // guards what follows, want, and what links notes
+	held    map[string]int64 // how much we hold of packs that were cut, by object, once we tell the peer
 	stored  int
 	omitted int
 	kept    int
 }
 
 func newInbox(s *session, settle func() error) *inbox {
-	return &inbox{s: s, settle: settle, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing),
-		partials: make(map[string]*intake.Partial)}
+	return &inbox{s: s, settle: settle, links: newLinkCheck(s), slots: make(chan struct{}, maxIndexing)}
 }
 
 // data takes part of a pack.
@@ -150,29 +145,12 @@ func (b *inbox) end(body []byte) error {
 
 // take finishes a pack. It returns errors of this side only; if the peer is at fault, it refuses the pack instead.
 func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEnd) error {
-	err := pack.Finish()
-	if err == nil {
-		err = b.links.check(ctx, pack)
-	}
-	var arrived []uint32
-	if err == nil {
-		arrived, err = b.check(pack, end)
-	}
-	if err == nil {
-		// A blob may turn out to be bad only when a tree in another pack gives it a name that git checks.
-		if err = pack.Install(); err != nil {
-			b.lose(arrived)
-		}
-	}
-	bad, ofPack := errors.AsType[*intake.PackError](err)
-	failed, ofGit := errors.AsType[*git.Error](err)
-	switch {
-	case ofPack:
+	err := b.install(ctx, pack, end)
+	if bad, ofPack := errors.AsType[*intake.PackError](err); ofPack {
 		return b.refuse(end, bad, err)
-	case ofGit && failed.OutOfMemory():
-		return fmt.Errorf("the peer's pack: %w", failed)
-	case err != nil:
-		return own("our store", err)
+	}
+	if err != nil {
+		return own("taking in a pack", err)
 	}
 	b.mu.Lock()
 	b.stored += int(end.Objects)
@@ -186,56 +164,64 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 	return b.settle()
 }
 
+// install checks a pack and moves it into the store.
+func (b *inbox) install(ctx context.Context, pack *intake.Incoming, end wire.PackEnd) (err error) {
+	if err := pack.Finish(); err != nil {
+		return err
+	}
+	p := newContents(b.s.local.Format())
+	defer func() {
+		if err != nil {
+			b.mu.Lock()
+			b.s.want.lose(p.places)
+			b.mu.Unlock()
+		}
+	}()
+	if err := b.compare(pack, end, p); err != nil {
+		return err
+	}
+	if err := b.links.read(pack, p); err != nil {
+		return err
+	}
+	if err := b.links.compareWithOurs(ctx, p); err != nil {
+		return err
+	}
+	b.mu.Lock()
+	err = b.links.check(p)
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return pack.Install() // a blob may turn out to be bad only here, when a tree in another pack gives it a name that git checks
+}
+
 // lie returns an error that says how a pack differs from what was announced.
 func lie(format string, args ...any) error {
 	return &intake.PackError{Text: fmt.Sprintf(format, args...)}
 }
 
-// check compares a pack with what was announced: it must hold as many objects as the peer says, announced ones only, and none
-// twice. Names also has the bases that git has appended to a thin pack; those we have already.
-func (b *inbox) check(pack *intake.Incoming, end wire.PackEnd) (arrived []uint32, err error) {
-	defer func() {
-		if err != nil {
-			b.lose(arrived)
-		}
-	}()
-	names, _, err := pack.Names()
+// compare compares a pack with what was announced, and notes what has come: as many objects as the peer says, announced ones only, and
+// none that has come before. Names also has the bases that git has appended to a thin pack; those we have already.
+func (b *inbox) compare(pack *intake.Incoming, end wire.PackEnd, p *contents) error {
+	names, kinds, err := pack.Names()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i := range names.Len() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, kind := range kinds {
 		name := names.At(i)
-		place, err := b.arrive(name)
+		place, err := b.s.want.take(name, kind)
 		if err == nil {
-			arrived = append(arrived, uint32(place))
+			p.add(place, name, kind)
 		} else if _, ours := b.s.local.Search(name); !ours {
-			return arrived, lie("%v", err)
+			return lie("object %x %v", name, err)
 		}
 	}
-	if n := pack.Objects(); n != end.Objects || len(arrived) != int(n) {
-		return arrived, lie("the pack holds %d objects, of which %d were announced, and should hold %d",
-			n, len(arrived), end.Objects)
+	if n := pack.Objects(); n != end.Objects || len(p.places) != int(n) {
+		return lie("the pack holds %d objects, of which %d were announced, and should hold %d", n, len(p.places), end.Objects)
 	}
-	return arrived, nil
-}
-
-// arrive notes that an announced object has come in a pack. No other pack may bring it again.
-func (b *inbox) arrive(name []byte) (place int, err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if place, err = b.s.want.find(name); err == nil {
-		b.s.want.take(place, name)
-	}
-	return place, err
-}
-
-// lose notes that what came in a bad pack is missing again.
-func (b *inbox) lose(arrived []uint32) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, i := range arrived {
-		b.s.want.lose(i)
-	}
+	return nil
 }
 
 // refuse tells the peer that a pack is refused, and the user too if the object to blame is known. The peer sends the other
@@ -247,28 +233,21 @@ func (b *inbox) refuse(end wire.PackEnd, bad *intake.PackError, reason error) er
 		if err := b.s.local.Format().Parse(refused.Object, []byte(bad.Object)); err != nil {
 			return err
 		}
-		b.s.o.Warn("refused from the peer: " + reason.Error() + bad.Advice())
+		b.s.warn("refused from the peer: %v%s", reason, bad.Advice())
 	case end.Objects == 1:
-		b.s.o.Warn("refused from the peer: " + reason.Error())
+		b.s.warn("refused from the peer: %v", reason)
 	}
 	return b.s.post(wire.TypeRefused, refused.Append(nil))
 }
 
 // omit notes what the peer has announced but cannot give.
 func (b *inbox) omit(names []byte) error {
-	size, before := b.s.local.Format().Size(), b.omitted
-	if err := wire.CheckNames(names, size); err != nil {
+	size := b.s.local.Format().Size()
+	if err := b.leaveOut(names, size, b.s.key.Short, &b.omitted); err != nil {
 		return err
 	}
-	noted, err := b.leaveOut(names, size, b.s.want.find, &b.omitted)
-	for name := range slices.Chunk(noted, size) {
-		if before++; before > maxWarned {
-			break
-		}
-		b.s.o.Warn(fmt.Sprintf("the peer leaves out its object %x", name))
-	}
-	if err != nil {
-		return fmt.Errorf("the peer omits an object that it may not omit: %w", err)
+	for name := range slices.Chunk(names, size) {
+		b.s.warn("the peer leaves out its object %x", name)
 	}
 	return b.settle()
 }
@@ -278,31 +257,28 @@ func (b *inbox) keep(names []byte) error {
 	if b.begun {
 		return errors.New("the peer keeps objects back after it has begun to send packs")
 	}
-	if err := wire.CheckNames(names, 8); err != nil {
+	if err := b.leaveOut(names, 8, binary.BigEndian.Uint64, &b.kept); err != nil {
 		return err
-	}
-	_, err := b.leaveOut(names, 8, func(name []byte) (int, error) { return b.s.want.findShort(binary.BigEndian.Uint64(name)) }, &b.kept)
-	if err != nil {
-		return fmt.Errorf("the peer keeps an object that it may not keep: it %w", err)
 	}
 	b.s.o.Status.update(func(p *Progress) { p.Want = uint64(len(b.s.want.short) - b.kept) })
 	return b.settle()
 }
 
-// leaveOut notes and counts the named objects as not coming, up to the first wrong name. It returns the names it has noted.
-// Only the reading goroutine changes the count, and so may read it without the lock.
-func (b *inbox) leaveOut(names []byte, size int, find func(name []byte) (int, error), count *int) (noted []byte, err error) {
+// leaveOut notes and counts the named objects as not coming. Only the reading goroutine changes the count, and so may read it without
+// the lock.
+func (b *inbox) leaveOut(names []byte, size int, short func(name []byte) uint64, count *int) error {
+	if err := wire.CheckNames(names, size); err != nil {
+		return err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for at := 0; at < len(names); at += size {
-		place, err := find(names[at : at+size])
-		if err != nil {
-			return names[:at], err
+	for name := range slices.Chunk(names, size) {
+		if _, err := b.s.want.mark(short(name), leftOut); err != nil {
+			return fmt.Errorf("the peer leaves out object %x, which %w", name, err)
 		}
-		b.s.want.leaveOut(place)
 		*count++
 	}
-	return names, nil
+	return nil
 }
 
 // whole reports whether the store was empty before, got all that was announced, and lacks nothing that its objects name.

@@ -139,11 +139,11 @@ func TestTortureLiarsPacks(t *testing.T) {
 		{name: "omitting what nobody announced", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypeOmitted, binaryName(b))
-		}, want: "the peer omits an object that it may not omit: object " + b + " was not announced"},
+		}, want: "the peer leaves out object " + b + ", which was not announced"},
 		{name: "omitting an object twice", tell: func(l *liar) {
 			l.give(a, b)
 			l.say(wire.TypeOmitted, binaryName(a), binaryName(a))
-		}, want: "the peer omits an object that it may not omit: object " + a + " has already come or been left out"},
+		}, want: "the peer leaves out object " + a + ", which has already come or been left out"},
 		{name: "omitting 21 bytes", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypeOmitted, make([]byte, 21))
@@ -166,7 +166,7 @@ func TestTortureLiarsPacks(t *testing.T) {
 		{name: "keeping what nobody announced", tell: func(l *liar) {
 			l.give(a)
 			l.say(wire.TypeKept, make([]byte, 8))
-		}, want: "the peer keeps an object that it may not keep: it was not announced"},
+		}, want: "the peer leaves out object 0000000000000000, which was not announced"},
 		{name: "keeping an object after another's pack", tell: func(l *liar) {
 			l.give(a, b)
 			l.say(wire.TypePack, packA[:20])

@@ -17,11 +17,9 @@ import (
 // A missing object is no error, as stores may be partial; so linkCheck remembers what links say of objects still to come.
 type linkCheck struct {
 	s      *session
-	looked func() error // lookAtOurs, at its first call
+	looked func() error // lookAtOurs, at its first call; nothing else may use what follows before it has returned
 
-	mu      sync.Mutex
 	claimed []links.Kind          // what links say of each announced object, by its place in want
-	known   []links.Kind          // what it is, once it has come
 	parents oid.Bitmap            // places of the parents of commits that have come
 	absent  map[uint64]links.Kind // what links say of objects that neither side is known to have, by short name; maxAbsent at most
 	lacking bool                  // something that has come names such an object
@@ -38,7 +36,7 @@ const maxPointing = 1 << 16
 
 func newLinkCheck(s *session) *linkCheck {
 	n := len(s.want.short)
-	l := &linkCheck{s: s, claimed: make([]links.Kind, n), known: make([]links.Kind, n), parents: oid.NewBitmap(n, nil), absent: make(map[uint64]links.Kind)}
+	l := &linkCheck{s: s, claimed: make([]links.Kind, n), parents: oid.NewBitmap(n, nil), absent: make(map[uint64]links.Kind)}
 	l.looked = sync.OnceValue(func() error { return l.lookAtOurs(s.outer) })
 	return l
 }
@@ -58,41 +56,42 @@ const (
 	nowhere               // neither
 )
 
-// packLinks is what one pack holds and says.
-type packLinks struct {
-	names  *oid.List        // its objects that were announced, in the order of the pack
-	places []uint64         // theirs in want
-	kinds  []links.Kind     // theirs
-	claims map[claim][]byte // each with the first object that makes it
+// contents is what one pack holds and says.
+type contents struct {
+	places   []uint32  // of its objects, in want
+	pointing *oid.List // the commits, trees and tags among them
+	commit   []bool    // of pointing: whether it is one
 
-	parents []uint32 // places of the announced parents of its commits
+	claims  map[claim][]byte // each with the first object that makes it
+	parents []uint32         // places of the announced parents of its commits
+}
+
+func newContents(format oid.Format) *contents {
+	return &contents{pointing: oid.NewList(format), claims: make(map[claim][]byte)}
+}
+
+// add adds an announced object.
+func (p *contents) add(place uint32, name []byte, kind links.Kind) {
+	p.places = append(p.places, place)
+	if kind != links.Blob {
+		p.pointing.Append(name)
+		p.commit = append(p.commit, kind == links.Commit)
+	}
 }
 
 // check returns a *intake.PackError if an object of the pack contradicts a link, or one link another: git takes an object for
-// what the first link says. The pack must have passed all other checks.
-func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
-	if err := l.looked(); err != nil {
-		return err
-	}
-	p, err := l.read(pack)
-	if err != nil {
-		return err
-	}
-	if err := l.compareWithOurs(ctx, p); err != nil {
-		return err
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	kinds := make(map[uint64]links.Kind, len(p.places))
-	for i, place := range p.places {
-		kinds[place] = p.kinds[i]
-		if wrong := l.claimed[place] &^ p.kinds[i]; wrong != 0 {
-			return bad(p.names.At(i), "it is a %s, but an object here calls it a %s: git fsck names that one, and git gc --prune=now "+
-				"drops it if nothing needs it", p.kinds[i], wrong)
+// what the first link says. Otherwise it notes what the pack says, for the packs to come. The pack must have passed all other checks.
+// The caller holds the inbox's mutex.
+func (l *linkCheck) check(p *contents) error {
+	for _, place := range p.places {
+		is := l.s.want.is[place]
+		if wrong := l.claimed[place] &^ is; wrong != 0 {
+			return bad(l.s.want.name(place), "it is a %s, but an object here calls it a %s: git fsck names that one, and git gc --prune=now "+
+				"drops it if nothing needs it", is, wrong)
 		}
 	}
 	for c, from := range p.claims {
-		is, said := l.said(c, kinds)
+		is, said := l.said(c)
 		if is == 0 {
 			is = p.claimedBesides(c)
 		}
@@ -104,15 +103,21 @@ func (l *linkCheck) check(ctx context.Context, pack *intake.Incoming) error {
 				"nothing needs it", c.kind, said&^c.kind)
 		}
 	}
-	l.keep(p, kinds)
+	for c := range p.claims {
+		l.note(c)
+		l.lacking = l.lacking || c.of == nowhere
+	}
+	for _, place := range p.parents {
+		l.parents.Add(place)
+	}
 	return nil
 }
 
 // said returns what the target of a claim is, if known, and what other packs have claimed of it.
-func (l *linkCheck) said(c claim, kinds map[uint64]links.Kind) (is, said links.Kind) {
+func (l *linkCheck) said(c claim) (is, said links.Kind) {
 	switch c.of {
 	case coming:
-		return kinds[c.at] | l.known[c.at], l.claimed[c.at]
+		return l.s.want.is[c.at] &^ leftOut, l.claimed[c.at]
 	case nowhere:
 		return 0, l.absent[c.at]
 	}
@@ -120,7 +125,7 @@ func (l *linkCheck) said(c claim, kinds map[uint64]links.Kind) (is, said links.K
 }
 
 // claimedBesides returns another kind that the pack itself claims of the same target, or 0; nothing can be both.
-func (p *packLinks) claimedBesides(c claim) links.Kind {
+func (p *contents) claimedBesides(c claim) links.Kind {
 	for kind := links.Commit; kind <= links.Tag; kind <<= 1 {
 		if _, also := p.claims[claim{c.of, c.at, kind}]; also && kind != c.kind {
 			return kind
@@ -129,25 +134,11 @@ func (p *packLinks) claimedBesides(c claim) links.Kind {
 	return 0
 }
 
-// keep remembers what a good pack says, for the packs to come.
-func (l *linkCheck) keep(p *packLinks, kinds map[uint64]links.Kind) {
-	for place, kind := range kinds {
-		l.known[place] = kind
-	}
-	for c := range p.claims {
-		l.note(c)
-		l.lacking = l.lacking || c.of == nowhere
-	}
-	for _, place := range p.parents {
-		l.parents.Add(place)
-	}
-}
-
 // heads returns the full hexadecimal names of the commits that have come and are not the parent of another one.
 func (l *linkCheck) heads() (names []string) {
-	for i, kind := range l.known {
-		if kind == links.Commit && l.s.want.state[i] == came && !l.parents.Has(uint32(i)) {
-			names = append(names, hex.EncodeToString(l.s.want.name(i)))
+	for i, kind := range l.s.want.is {
+		if place := uint32(i); kind == links.Commit && !l.parents.Has(place) {
+			names = append(names, hex.EncodeToString(l.s.want.name(place)))
 		}
 	}
 	return names
@@ -168,38 +159,20 @@ func bad(name []byte, format string, args ...any) error {
 	return &intake.PackError{Object: hex.EncodeToString(name), Text: fmt.Sprintf(format, args...)}
 }
 
-// read reads the types and the links of a pack.
-func (l *linkCheck) read(pack *intake.Incoming) (*packLinks, error) {
-	p := &packLinks{names: oid.NewList(l.s.local.Format()), claims: make(map[claim][]byte)}
-	pointing := oid.NewList(l.s.local.Format())
-	var commit []bool // of pointing: whether it is one
-	names, kinds, err := pack.Names()
-	if err != nil {
-		return nil, err
+// read reads the links of a pack.
+func (l *linkCheck) read(pack *intake.Incoming, p *contents) error {
+	if err := l.looked(); err != nil {
+		return err
 	}
-	for i, kind := range kinds {
-		name := names.At(i)
-		place, announced := l.s.want.place(name)
-		if !announced { // a delta base of ours
-			continue
-		}
-		p.names.Append(name)
-		p.places = append(p.places, uint64(place))
-		p.kinds = append(p.kinds, kind)
-		if kind != links.Blob {
-			pointing.Append(name)
-			commit = append(commit, kind == links.Commit)
-		}
+	if p.pointing.Len() == 0 {
+		return nil
 	}
-	if pointing.Len() == 0 {
-		return p, nil
-	}
-	return p, pack.Links(pointing, l.sorter(func(from int, c claim) error {
-		if commit[from] && c.of == coming && c.kind == links.Commit {
+	return pack.Links(p.pointing, l.sorter(func(from int, c claim) error {
+		if p.commit[from] && c.of == coming && c.kind == links.Commit {
 			p.parents = append(p.parents, uint32(c.at))
 		}
 		if _, made := p.claims[c]; !made {
-			p.claims[c] = pointing.At(from)
+			p.claims[c] = p.pointing.At(from)
 		}
 		if len(p.claims) > maxClaims {
 			return lie("its objects name more than %d others", maxClaims)
@@ -228,17 +201,18 @@ func (l *linkCheck) lookAtOurs(ctx context.Context) error {
 // sorter returns a visitor of links that turns each into a claim.
 func (l *linkCheck) sorter(tell func(from int, c claim) error) func(from int, target []byte, kind links.Kind) error {
 	return func(from int, target []byte, kind links.Kind) error {
-		if place, announced := l.s.want.place(target); announced {
+		short := l.s.key.Short(target)
+		if place, announced := l.s.want.search(short); announced {
 			return tell(from, claim{coming, uint64(place), kind})
 		} else if at, found := l.s.local.Search(target); found {
 			return tell(from, claim{ours, uint64(at), kind})
 		}
-		return tell(from, claim{nowhere, l.s.key.Short(target), kind})
+		return tell(from, claim{nowhere, short, kind})
 	}
 }
 
 // compareWithOurs compares the claims on objects that we had before with what these are.
-func (l *linkCheck) compareWithOurs(ctx context.Context, p *packLinks) error {
+func (l *linkCheck) compareWithOurs(ctx context.Context, p *contents) error {
 	var claims []claim
 	var at []uint32
 	for c := range p.claims {

@@ -13,9 +13,6 @@ import (
 	"aig/internal/wire"
 )
 
-// maxWarned bounds how many refused or omitted objects are named; a peer may refuse them all.
-const maxWarned = 100
-
 // outbox is the giving half: it packs, sends, and keeps each pack's list until the peer's verdict on it.
 type outbox struct {
 	s *session
@@ -24,10 +21,9 @@ type outbox struct {
 	partials map[uint64]wire.Partial // those, by object; the reading goroutine owns it until told is closed, then the sending one
 
 	// Used by the sending goroutine only:
-	pending  []objects.Piece // packs to make, the last one first
-	number   uint32          // of the next pack to send
-	refusals int             // objects that the peer has refused
-	kept     int             // objects that are not offered
+	pending []objects.Piece // packs to make, the last one first
+	number  uint32          // of the next pack to send
+	kept    int             // objects that are not offered
 
 	mu          sync.Mutex
 	outstanding map[uint32]objects.Piece // packs sent and not yet judged, by number
@@ -212,12 +208,7 @@ func (b *outbox) reconsider(ctx context.Context, r refusal) error {
 // leaveOut omits the object that the peer refuses from a refused pack, and makes the others pending again, in two packs: there
 // may be more like it.
 func (b *outbox) leaveOut(list []uint32, bad uint32, reason string) error {
-	switch b.refusals++; {
-	case b.refusals <= maxWarned:
-		b.s.o.Warn(fmt.Sprintf("the peer refuses our object %x, which is left out: %q", b.s.local.At(int(bad)), reason))
-	case b.refusals == maxWarned+1:
-		b.s.o.Warn("the peer refuses more of our objects; further ones are not named")
-	}
+	b.s.warn("the peer refuses our object %x, which is left out: %q", b.s.local.At(int(bad)), reason)
 	if err := b.omit(bad); err != nil {
 		return err
 	}

@@ -22,7 +22,6 @@ func (s *session) partialHash() hash.Hash {
 
 // tellPartials tells the peer which beginnings of its packs we hold from earlier runs that were cut.
 func (b *inbox) tellPartials() error {
-	defer b.told.Store(true)
 	if !b.s.peer.Resume || len(b.s.want.short) == 0 {
 		return nil
 	}
@@ -31,30 +30,30 @@ func (b *inbox) tellPartials() error {
 		return own("looking for partial packs", err)
 	}
 	var body []byte
+	told := make(map[string]int64)
 	for _, object := range kept {
 		if _, ours := b.s.local.Search(object); ours { // it has come in another pack
 			b.s.o.Store.RemovePartial(object)
 			continue
 		}
-		if _, announced := b.s.want.place(object); !announced || len(b.partials) == wire.MaxPartials {
+		short := b.s.key.Short(object)
+		if _, announced := b.s.want.search(short); !announced || len(told) == wire.MaxPartials {
 			continue
-		}
-		p, err := b.s.o.Store.OpenPartial(object)
-		if err != nil {
-			continue // another process may have removed it
 		}
 		sum := b.s.partialHash()
-		if _, err := p.WriteTo(sum); err != nil || p.Size == 0 {
-			p.Close()
-			continue
+		size, err := b.s.o.Store.CopyPartial(sum, object)
+		if err != nil || size == 0 {
+			continue // another process may have removed it
 		}
-		b.partials[string(object)] = p
-		held := wire.Partial{Object: b.s.key.Short(object), Bytes: uint64(p.Size), Sum: [sha256.Size]byte(sum.Sum(nil))}
-		body = wire.Append(body, held)
+		told[string(object)] = size
+		body = wire.Append(body, wire.Partial{Object: short, Bytes: uint64(size), Sum: [sha256.Size]byte(sum.Sum(nil))})
 	}
 	if len(body) == 0 {
 		return nil
 	}
+	b.mu.Lock()
+	b.held = told
+	b.mu.Unlock()
 	return b.s.write(wire.TypePartial, body)
 }
 
@@ -67,36 +66,23 @@ func (b *inbox) begin(ctx context.Context, body []byte) error {
 	if b.current != nil {
 		return errors.New("the peer begins a pack inside another")
 	}
-	if !b.told.Load() {
-		return errors.New("the peer begins a large pack before it has heard what we hold of it")
+	if _, announced := b.s.want.search(b.s.key.Short(m.Object)); !announced {
+		return fmt.Errorf("the peer begins a pack named after object %x, which was not announced", m.Object)
 	}
 	b.mu.Lock()
-	_, err = b.s.want.find(m.Object)
+	held := b.held[string(m.Object)]
+	delete(b.held, string(m.Object)) // it can go on from there once
 	b.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("the peer begins a pack identified by an object that it may not use: %w", err)
-	}
-	partial := b.partials[string(m.Object)]
-	if m.Offset > 0 && (partial == nil || uint64(partial.Size) != m.Offset) {
+	if m.Offset > 0 && m.Offset != uint64(held) {
 		return fmt.Errorf("the peer continues a pack at byte %d, which we did not offer", m.Offset)
 	}
 	if err := b.open(ctx); err != nil {
 		return err
 	}
-	delete(b.partials, string(m.Object))
-	if m.Offset == 0 {
-		if partial != nil {
-			partial.Close()
-		}
-		partial, _ = b.s.o.Store.NewPartial(m.Object) // on failure, the pack is sent in full again if the link breaks
-	}
-	if partial == nil {
-		return nil
-	}
 	if m.Offset > 0 {
-		b.s.o.Status.do(fmt.Sprintf("resuming the pack of object %x after %s", m.Object, git.ByteSize(partial.Size)))()
+		b.s.o.Status.do(fmt.Sprintf("resuming the pack of object %x after %s", m.Object, git.ByteSize(held)))()
 	}
-	return own("taking in a pack", b.current.Keep(partial))
+	return own("taking in a pack", b.current.Keep(m.Object, int64(m.Offset)))
 }
 
 // errOtherPack says that what the peer holds is not the beginning of our pack.

@@ -108,6 +108,7 @@ type session struct {
 	controls chan wire.Frame // posted, but not yet written
 	parted   chan struct{}   // closed when our goodbye is written
 	compared atomic.Bool     // the hellos match: the contexts are the same, and so is all else that must be
+	warned   atomic.Int64    // see warn
 	failing  sync.Once
 	ctx      context.Context // ends with the conversation; its cause is the failure
 	cancel   context.CancelCauseFunc

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 
+	"aig/internal/links"
 	"aig/internal/oid"
 	"aig/internal/reconcile"
 )
@@ -18,22 +18,17 @@ import (
 type wanted struct {
 	key    reconcile.Key
 	format oid.Format
-	short  []uint64 // ascending
-	state  []state  // of each
-	names  []byte   // of those that came, in the order of short
-	left   int      // how many are missing
+	short  []uint64     // ascending
+	is     []links.Kind // what each is; 0 while it is missing
+	names  []byte       // of those that came, in the order of short
+	left   int          // how many are missing
 }
 
-type state byte
-
-const (
-	missing state = iota
-	came
-	leftOut // omitted, or kept
-)
+// leftOut stands for the kind of an object that won't come, since the peer omits it or keeps it.
+const leftOut links.Kind = 1 << 7
 
 // bytesPerWanted is the memory that all of this, and linkCheck, takes for each object beside its name.
-const bytesPerWanted = 8 + 1 + 4 + 2
+const bytesPerWanted = 8 + 1 + 4 + 1
 
 func newWanted(key reconcile.Key, format oid.Format, short []uint64) (*wanted, error) {
 	for i := 1; i < len(short); i++ {
@@ -42,60 +37,49 @@ func newWanted(key reconcile.Key, format oid.Format, short []uint64) (*wanted, e
 		}
 	}
 	n := len(short)
-	return &wanted{key: key, format: format, short: short, state: make([]state, n), names: make([]byte, n*format.Size()), left: n}, nil
+	return &wanted{key: key, format: format, short: short, is: make([]links.Kind, n), names: make([]byte, n*format.Size()), left: n}, nil
 }
 
-// find returns the place of an announced object that is still missing. It fails if this object must not come.
-func (w *wanted) find(name []byte) (int, error) {
-	i, err := w.findShort(w.key.Short(name))
-	if err != nil {
-		err = fmt.Errorf("object %x %w", name, err)
-	}
-	return i, err
-}
-
-func (w *wanted) findShort(short uint64) (int, error) {
-	i, ok := w.search(short)
+// mark notes what a missing object is, or that it won't come, and returns its place. It fails if the object must not come.
+func (w *wanted) mark(short uint64, is links.Kind) (place uint32, err error) {
+	i, announced := w.search(short)
 	switch {
-	case !ok:
+	case !announced:
 		return 0, errors.New("was not announced")
-	case w.state[i] != missing:
+	case w.is[i] != 0:
 		return 0, errors.New("has already come or been left out")
 	}
-	return i, nil
+	w.is[i] = is
+	w.left--
+	return uint32(i), nil
 }
 
-// place returns the place of an announced object, whether it has come or not.
-func (w *wanted) place(name []byte) (int, bool) {
-	return w.search(w.key.Short(name))
+// take notes that an object has come. No other pack may bring it again. What it is follows from its name, so that may be relied on
+// before its pack has passed the checks.
+func (w *wanted) take(name []byte, kind links.Kind) (place uint32, err error) {
+	if place, err = w.mark(w.key.Short(name), kind); err == nil {
+		copy(w.name(place), name)
+	}
+	return place, err
 }
 
+// lose notes that what came in a bad pack is missing again.
+func (w *wanted) lose(places []uint32) {
+	for _, i := range places {
+		w.is[i] = 0
+	}
+	w.left += len(places)
+}
+
+// search returns the place of an announced object, whether it has come or not.
 func (w *wanted) search(short uint64) (int, bool) {
 	return oid.Find(len(w.short), short, func(i int) int { return cmp.Compare(short, w.short[i]) })
 }
 
-func (w *wanted) name(i int) []byte {
+func (w *wanted) name(place uint32) []byte {
 	size := w.format.Size()
-	return w.names[i*size : (i+1)*size : (i+1)*size]
-}
-
-// take notes that the missing object at a place has come.
-func (w *wanted) take(i int, name []byte) {
-	copy(w.name(i), name)
-	w.state[i] = came
-	w.left--
-}
-
-// leaveOut notes that the missing object at a place will not come.
-func (w *wanted) leaveOut(i int) {
-	w.state[i] = leftOut
-	w.left--
-}
-
-// lose notes that the object at a place came in a bad pack: it is missing again.
-func (w *wanted) lose(i uint32) {
-	w.state[i] = missing
-	w.left++
+	at := int(place) * size
+	return w.names[at : at+size : at+size]
 }
 
 // received holds the names of what has come, ascending. At sorts them when it is first called: a summary only counts them.
@@ -107,13 +91,13 @@ type received struct {
 
 func (w *wanted) received() received {
 	r := received{wanted: w}
-	for i, s := range w.state {
-		if s == came {
+	for i, kind := range w.is {
+		if kind != 0 && kind != leftOut {
 			r.places = append(r.places, uint32(i))
 		}
 	}
 	r.sort = sync.OnceFunc(func() {
-		slices.SortFunc(r.places, func(i, j uint32) int { return bytes.Compare(w.name(int(i)), w.name(int(j))) })
+		slices.SortFunc(r.places, func(i, j uint32) int { return bytes.Compare(w.name(i), w.name(j)) })
 	})
 	return r
 }
@@ -121,4 +105,4 @@ func (w *wanted) received() received {
 // Format, Len and At implement oid.Names.
 func (r received) Format() oid.Format { return r.format }
 func (r received) Len() int           { return len(r.places) }
-func (r received) At(i int) []byte    { r.sort(); return r.name(int(r.places[i])) }
+func (r received) At(i int) []byte    { r.sort(); return r.name(r.places[i]) }

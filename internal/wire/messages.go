@@ -286,16 +286,12 @@ func ParseRefused(body []byte, size int) (Refused, error) {
 	return Refused{binary.BigEndian.Uint32(body), bytes.Clone(body[4 : 4+size]), reason}, err
 }
 
-// AppendText appends a text, cut to at most maxText bytes of whole characters.
-func AppendText(b []byte, text string) []byte {
-	if len(text) > maxText {
-		end := maxText
-		for maxText-end < utf8.UTFMax-1 && !utf8.RuneStart(text[end]) {
-			end--
-		}
-		text = text[:end]
-	}
-	return append(b, text...)
+// AppendText appends a text of at most maxText bytes.
+func AppendText(b []byte, text string) []byte { return append(b, CutText(text, maxText)...) }
+
+// CutText returns the valid UTF-8 within the first most bytes of a text.
+func CutText(text string, most int) string {
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
 // ParseText reads a text. It checks nothing but the length.
