@@ -31,10 +31,8 @@ var damages = []damage{
 	}},
 	{"a bit of a loose object", "??/*", flipBit},
 	{"a loose object under another's name", "??/*", func(rng *rand.Rand, file string, all []string) error {
+		all = slices.DeleteFunc(slices.Clone(all), func(other string) bool { return other == file })
 		other := all[rng.IntN(len(all))]
-		if other == file {
-			return os.Remove(file)
-		}
 		content, err := os.ReadFile(other)
 		if err != nil {
 			return err
