@@ -41,7 +41,7 @@ func FuzzServe(f *testing.F) {
 			{Name: "HEAD", OID: oid, Target: target}, {Name: name, OID: oid, Target: target, Peeled: oid}, {Name: target, OID: oid},
 		}}}
 		var out, stderr bytes.Buffer
-		_ = Serve(t.Context(), strings.NewReader(in), &out, &stderr, r)
+		_ = Serve(t.Context(), strings.NewReader(in), &out, &stderr, r.remote)
 		for line := range strings.Lines(out.String()) {
 			word, rest, _ := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "^{}"), " ")
 			switch {
