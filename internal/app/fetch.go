@@ -16,7 +16,7 @@ import (
 // Fetch answers the git that started us as a remote's helper, over c.Stdin and c.Stdout. name is the remote's name, or its
 // address if it has none.
 func Fetch(ctx context.Context, c Config, name string) error {
-	refused := remotehelper.AllowedByEnvironment(c.lookup)
+	refused := c.allowedByEnvironment()
 	switch {
 	case refused != nil:
 	case c.Transport == "-":

@@ -103,9 +103,6 @@ func (l *localRemote) converse(ctx context.Context, decide Decide) error {
 }
 
 func (l *localRemote) list(ctx context.Context) (Listing, error) {
-	if err := AllowedByEnvironment(os.LookupEnv); err != nil {
-		return Listing{}, err
-	}
 	format, err := l.there(ctx, "rev-parse", "--show-object-format").Output()
 	if err != nil {
 		return Listing{}, fmt.Errorf("the peer has no repository: %w", err)
@@ -438,20 +435,5 @@ func TestFetchFails(t *testing.T) {
 	c.contains("standard error", stderr, "\nfatal: the peer has no repository: exit status 128\n")
 	if status != 128 {
 		t.Errorf("exit status %d", status)
-	}
-}
-
-// The helper refuses an address that the user didn't give even if the configuration lets git start it.
-func TestNotFromUser(t *testing.T) {
-	src := peer(t)
-	c := newClient(t)
-	c.Env = append(c.Env, "GIT_PROTOCOL_FROM_USER=0")
-	_, stderr, status := c.try(t.TempDir(), "-c", "protocol.allow=always", "ls-remote", "aigtest::"+src.Dir)
-	if status != 128 {
-		t.Errorf("exit status %d", status)
-	}
-	c.contains("standard error", stderr, "GIT_PROTOCOL_FROM_USER is \"0\"")
-	if said := c.said(); strings.Contains(said, "refs/") {
-		t.Errorf("git was told\n%s", said)
 	}
 }
