@@ -36,7 +36,7 @@ test_expect_success 'aig.maxMemory' '
 	sync_as alice bob "$(bob_here)" &&
 	if test "$(uname)" = Linux
 	then
-		sync_fails "aig.maxMemory allows, which is 64 MiB" &&
+		sync_fails "aig.maxMemory allows, which is 64.00 MiB" &&
 		grep "^transport: .*the peer gave up: .*aig.maxMemory" alice.err &&
 		unchanged
 	fi
@@ -49,7 +49,7 @@ test_expect_success 'aig.maxMemory where git fetches' '
 	then
 		TRUST=$(fingerprint bob) && export TRUST &&
 		test_must_fail as alice git fetch "aig::$(bob_here)" 2>alice.err &&
-		grep "aig.maxMemory allows, which is 64 MiB" alice.err &&
+		grep "aig.maxMemory allows, which is 64.00 MiB" alice.err &&
 		unchanged
 	fi
 '
@@ -58,7 +58,7 @@ test_expect_success 'aig.maxInputSize' '
 	test_when_finished "alice_has_not aig.maxInputSize" &&
 	alice_has aig.maxInputSize 1k &&
 	sync_as alice bob "$(bob_here)" &&
-	sync_fails "exceed aig.maxInputSize, which is 1 KiB" &&
+	sync_fails "exceed aig.maxInputSize, which is 1.00 KiB" &&
 	unchanged
 '
 

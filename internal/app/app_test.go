@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -261,6 +262,54 @@ func TestFetch(t *testing.T) {
 		if n := len(strings.Fields(alice.Objects())); n != tt.objects {
 			t.Errorf("%d objects, not %d", n, tt.objects)
 		}
+	}
+}
+
+// A git that goes ends the wait for a peer, and a fetch, of which the peer is told why.
+func TestFetchWithoutGit(t *testing.T) {
+	alice, bob := newPerson(t), newPerson(t)
+	main := bob.Commit("b", "of Bob")
+	const gone = "git went away before it had its answer"
+	c := alice.config(bob)
+	c.Transport = "echo here >&2; cat >/dev/null; exit"
+	in, git := pipe(t)
+	stderr, said := pipe(t)
+	c.Stderr = said
+	io.WriteString(git, "list\n")
+	wait := start(t, c, in, func(ctx context.Context, c Config) error { return Fetch(ctx, c, "aig::"+c.Transport) })
+	if line, err := bufio.NewReader(stderr).ReadString('\n'); err != nil || !strings.Contains(line, "here") {
+		t.Fatalf("%q, %v", line, err)
+	}
+	git.Close()
+	if o := wait(); o.err == nil || o.err.Error() != gone {
+		t.Errorf("error %v", o.err)
+	}
+
+	c.Transport, c.Stderr = leadsTo(t, bob.config(alice)), nil
+	in, git = pipe(t)
+	io.WriteString(git, "list\nfetch "+main+" HEAD\n\n") // without the line that ends the conversation
+	git.Close()
+	o := start(t, c, in, func(ctx context.Context, c Config) error { return Fetch(ctx, c, "aig::"+c.Transport) })()
+	if o.err == nil || o.err.Error() != gone || !strings.Contains(o.stderr, "the peer gave up: \\\""+gone) {
+		t.Errorf("error %v; Bob reads\n%s", o.err, o.stderr)
+	}
+}
+
+// If our store can't be opened, git's user reads why, and the peer only that.
+func TestFetchWithoutStore(t *testing.T) {
+	alice, bob := newPerson(t), newPerson(t)
+	main := bob.Commit("b", "of Bob")
+	alice.Git("config", "aig.maxPartial", "-77")
+	c := alice.config(bob)
+	c.Transport = leadsTo(t, bob.config(alice))
+	in, git := pipe(t)
+	io.WriteString(git, "list\nfetch "+main+" HEAD\n\n\n")
+	o := start(t, c, in, func(ctx context.Context, c Config) error { return Fetch(ctx, c, "aig::"+c.Transport) })()
+	if o.err == nil || !strings.Contains(o.err.Error(), "-77") {
+		t.Errorf("error %v", o.err)
+	}
+	if !strings.Contains(o.stderr, "opening our store failed on this side; see its own message") || strings.Contains(o.stderr, "-77") {
+		t.Errorf("Bob reads\n%s", o.stderr)
 	}
 }
 

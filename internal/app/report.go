@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/term"
 
+	"aig/internal/git"
 	"aig/internal/oid"
 	"aig/internal/screen"
 	"aig/internal/session"
@@ -60,8 +61,8 @@ func (r *report) moved(result *session.Result, p session.Progress, everything bo
 	case r.form == ReportSummary:
 		fmt.Fprintf(r.out, "> %d\n< %d\n", sent, received)
 	case r.form == ReportAsFits && r.terminal && sent+received > maxLines:
-		fmt.Fprintf(r.out, "> %s objects, %s\n", grouped(sent), screen.Size(float64(p.BytesOut)))
-		fmt.Fprintf(r.out, "< %s objects, %s\n", grouped(received), screen.Size(float64(p.BytesIn)))
+		fmt.Fprintf(r.out, "> %s objects, %s\n", grouped(sent), git.ByteSize(p.BytesOut))
+		fmt.Fprintf(r.out, "< %s objects, %s\n", grouped(received), git.ByteSize(p.BytesIn))
 	default:
 		for i := range result.Sent.Len() {
 			r.object('>', result.Sent.At(i))

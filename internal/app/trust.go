@@ -121,6 +121,21 @@ func (c Config) allowedByUser(ctx context.Context) bool {
 	return err == nil && (strings.EqualFold(allow, "user") || strings.EqualFold(allow, "always"))
 }
 
+// allowedByEnvironment fails if GIT_PROTOCOL_FROM_USER (git(1)) says that the user didn't give the address: `git submodule` sets
+// it to 0, since the repository's author wrote .gitmodules. git then refuses unknown helpers by itself, unless protocol.allow or
+// protocol.<name>.allow is always. Whatever the configuration says, a file in a repository must not start a helper whose address
+// is a shell expression.
+//
+// Only git's words for true count, and 1; nobody sets what else git reads as true.
+func (c Config) allowedByEnvironment() error {
+	value, set := c.lookup("GIT_PROTOCOL_FROM_USER")
+	if !set || slices.Contains([]string{"1", "true", "yes", "on"}, strings.ToLower(value)) {
+		return nil
+	}
+	return fmt.Errorf("refused to start a shell for an address that you did not give yourself (GIT_PROTOCOL_FROM_USER is %q): "+
+		"most likely a submodule's; if you trust it, fetch it by hand", value)
+}
+
 // setTrust returns the command that gives a remote trust of its own: the general trust, if that is one key.
 func setTrust(remote string, general []string) string {
 	fingerprint := "SHA256:<fingerprint of the peer's key>"

@@ -3,13 +3,16 @@ package app
 import (
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"golang.org/x/crypto/ssh"
 
+	"aig/internal/git"
 	"aig/internal/gittest"
+	"aig/internal/ref"
 )
 
 // Whose word an address is decides which trust counts for it. Each case is a source of an address and a place where trust
@@ -139,4 +142,27 @@ func publicKey(t *testing.T, p *person) ssh.PublicKey {
 		t.Fatal(err)
 	}
 	return key
+}
+
+// A shell is started only if GIT_PROTOCOL_FROM_USER is absent or git reads it as true; git's own reading of booleans is the oracle.
+func TestAllowedByEnvironment(t *testing.T) {
+	if err := (Config{}).allowedByEnvironment(); err != nil {
+		t.Errorf("refused without the variable: %v", err)
+	}
+	for v, want := range map[string]bool{
+		"1": true, "true": true, "TRUE": true, "Yes": true, "on": true,
+		"0": false, "": false, "false": false, "No": false, "OFF": false, "00": false, "x": false, "0 ": false, "tru": false, "1\n": false, "\x1b": false,
+	} {
+		c := Config{Git: git.Git{Env: []string{"GIT_PROTOCOL_FROM_USER=" + v}}}
+		err := c.allowedByEnvironment()
+		if err != nil && (!strings.Contains(err.Error(), "GIT_PROTOCOL_FROM_USER") || ref.HasControl(err.Error())) {
+			t.Errorf("%q: the error is %q", v, err)
+		}
+		cmd := exec.CommandContext(t.Context(), "git", "-c", "x.y="+v, "config", "--type=bool", "x.y")
+		cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1")
+		out, _ := cmd.Output() // a value that isn't a boolean fails
+		if git := string(out) == "true\n"; (err == nil) != want || git != want {
+			t.Errorf("%q: git reads %q, we say %v", v, out, err)
+		}
+	}
 }

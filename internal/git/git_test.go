@@ -107,8 +107,8 @@ func TestConfiguredSizes(t *testing.T) {
 	if want := machineMemory() / 4; s.maxMemory != want || runtime.GOOS == "linux" && want < 64<<20 {
 		t.Errorf("aig.maxMemory is %d by default, a quarter of the machine's is %d", s.maxMemory, want)
 	}
-	for n, want := range map[int64]string{0: "0 bytes", 1023: "1023 bytes", 1024: "1 KiB", 512 << 20: "512 MiB", 10<<30 + 1: "10 GiB",
-		5<<30 - 1: "5119 MiB", 1 << 30: "1 GiB"} {
+	for n, want := range map[int64]string{0: "0 bytes", 1023: "1023 bytes", 1024: "1.00 KiB", 1536: "1.50 KiB", 512 << 20: "512.00 MiB",
+		5<<30 - 1: "5.00 GiB", 3 << 40: "3072.00 GiB"} {
 		if got := ByteSize(n); got != want {
 			t.Errorf("%d: %s, want %s", n, got, want)
 		}

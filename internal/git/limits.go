@@ -15,7 +15,7 @@ func (e *LimitError) Error() string { return e.Text }
 func (r *Repo) AllowMemory(bytes uint64, what string) error {
 	if most := r.maxMemory; most > 0 && bytes > uint64(most) {
 		return &LimitError{fmt.Sprintf("%s may take %s of memory, and aig.maxMemory allows %s (raise it; 0 is no limit)",
-			what, ByteSize(int64(bytes)), ByteSize(most))}
+			what, ByteSize(bytes), ByteSize(most))}
 	}
 	return nil
 }
@@ -33,15 +33,14 @@ func (g Git) ConfigSize(ctx context.Context, key string, otherwise int64) (int64
 	return n, nil
 }
 
-// ByteSize formats a number of bytes for people, rounded down.
-func ByteSize(n int64) string {
-	for _, unit := range []struct {
-		bytes int64
-		name  string
-	}{{1 << 30, "GiB"}, {1 << 20, "MiB"}, {1 << 10, "KiB"}} {
-		if n >= 10*unit.bytes || n >= unit.bytes && n%unit.bytes == 0 {
-			return fmt.Sprintf("%d %s", n/unit.bytes, unit.name)
-		}
+// ByteSize formats a number of bytes for people, as git's progress does.
+func ByteSize[N int64 | uint64](n N) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d bytes", n)
 	}
-	return fmt.Sprintf("%d bytes", n)
+	size, unit := float64(n)/1024, 0
+	for ; size >= 1024 && unit < 2; unit++ {
+		size /= 1024
+	}
+	return fmt.Sprintf("%.2f %ciB", size, "KMG"[unit])
 }

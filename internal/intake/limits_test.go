@@ -118,7 +118,7 @@ func TestMaxMemory(t *testing.T) {
 		} else {
 			var failed *git.Error
 			if !errors.As(err, &failed) || !failed.OutOfMemory() || ofPeer(err) || !strings.Contains(err.Error(), "aig.maxMemory") ||
-				!strings.Contains(err.Error(), "128 MiB") {
+				!strings.Contains(err.Error(), "128.00 MiB") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

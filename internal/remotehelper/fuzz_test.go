@@ -2,34 +2,11 @@ package remotehelper
 
 import (
 	"bytes"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 
 	"aig/internal/ref"
 )
-
-// FuzzFromUser checks that every value of GIT_PROTOCOL_FROM_USER that lets a shell be started is one that git reads as true.
-func FuzzFromUser(f *testing.F) {
-	for _, value := range []string{"1", "0", "", "true", "yes", "ON", "-1", "0x10k", "010", "08", "1_0", "0b1", "+1g", "2147483648", " 1", "1\n", "k"} {
-		f.Add(value)
-	}
-	f.Fuzz(func(t *testing.T, value string) {
-		err := AllowedByEnvironment(func(string) (string, bool) { return value, true })
-		if err != nil {
-			if ref.HasControl(err.Error()) {
-				t.Errorf("the error is %q", err)
-			}
-			return
-		}
-		cmd := exec.Command("git", "-c", "x.y="+value, "config", "--type=bool", "x.y")
-		cmd.Env = append(os.Environ(), "GIT_CONFIG_NOSYSTEM=1")
-		if out, err := cmd.Output(); string(out) != "true\n" {
-			t.Errorf("%q: git reads %q, %v", value, out, err)
-		}
-	})
-}
 
 // FuzzServe checks that, whatever git or a peer says, Serve ends, and git reads only lines that it understands.
 func FuzzServe(f *testing.F) {
@@ -41,7 +18,7 @@ func FuzzServe(f *testing.F) {
 			{Name: "HEAD", OID: oid, Target: target}, {Name: name, OID: oid, Target: target, Peeled: oid}, {Name: target, OID: oid},
 		}}}
 		var out, stderr bytes.Buffer
-		_ = Serve(t.Context(), strings.NewReader(in), &out, &stderr, r)
+		_ = Serve(t.Context(), strings.NewReader(in), &out, &stderr, r.remote)
 		for line := range strings.Lines(out.String()) {
 			word, rest, _ := strings.Cut(strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "^{}"), " ")
 			switch {

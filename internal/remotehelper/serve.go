@@ -21,20 +21,13 @@ import (
 	"aig/internal/oid"
 )
 
-// Remote is what is at the other end. Serve calls its methods one at a time.
-type Remote interface {
-	// List opens the connection and returns the peer's references. It is called at most once.
-	List(ctx context.Context) (Listing, error)
+// Remote has the whole conversation with the peer. Once it knows the peer's references it calls decide. If git then wants objects, it
+// brings all of the peer's into the repository that git set for us (GIT_DIR): git finds out by itself which of its wants didn't come.
+// If not, it says goodbye to the peer. After an error of decide's it does neither. Its context ends if git goes without its answer.
+type Remote func(ctx context.Context, decide Decide) error
 
-	// Fetch brings all of the peer's objects into the repository that git set for us (GIT_DIR), showing progress if asked
-	// to. It is called after List, and possibly again: git asks for tags that it wants to follow in a second batch. git
-	// finds out by itself which of its wants didn't come.
-	Fetch(ctx context.Context, progress bool) error
-
-	// Leave ends the conversation in peace: git wants nothing more, and may have wanted only the list. It is called once,
-	// if List has succeeded, no Fetch has failed and Serve's context has not ended. git waits for it.
-	Leave(ctx context.Context) error
-}
+// Decide answers git until git wants objects, and then says whether it wants to see progress too, or until it wants no more.
+type Decide func(Listing) (wanted, progress bool, err error)
 
 var (
 	errGone = errors.New("git went away before it had its answer")
@@ -44,20 +37,19 @@ var (
 // Serve answers git's commands on in with lines on out until git has no more. After an error the helper must print it and
 // exit with a status other than 0: for most errors git prints nothing itself. Warnings go to stderr, a line each.
 //
-// The end of in means that git has gone, and ends the context of a call to the Remote. What notices it, a goroutine that
-// reads from in, outlives Serve until then: after an error git keeps its end open until the helper has exited, so Serve can't
-// wait for it.
+// What notices the end of in while the Remote is busy, a goroutine that reads from in, outlives Serve until then: after an error
+// git keeps its end open until the helper has exited, so Serve can't wait for it.
 func Serve(ctx context.Context, in io.Reader, out io.Writer, stderr io.Writer, remote Remote) error {
-	s := &server{remote: remote, lines: make(chan string), out: bufio.NewWriter(out), stderr: stderr}
-	serving, stop := context.WithCancelCause(ctx)
+	s := &server{lines: make(chan string), out: bufio.NewWriter(out), stderr: stderr}
+	git, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	go func() {
-		// It reads one line ahead of what was asked for, and so notices the end while the Remote is busy.
+		// It reads one line ahead of what was asked for.
 		scanner := bufio.NewScanner(in)
 		for scanner.Scan() {
 			select {
 			case s.lines <- scanner.Text():
-			case <-serving.Done():
+			case <-git.Done():
 				return
 			}
 		}
@@ -66,50 +58,126 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, stderr io.Writer, r
 		}
 		stop(errGone) // the first reason counts
 	}()
-	err := s.run(serving)
-	if s.listing == nil || s.broken || ctx.Err() != nil {
-		return err
-	}
-	if leaveErr := remote.Leave(ctx); err == nil {
-		err = leaveErr
-	}
-	return err
+	return s.serve(ctx, git, remote)
 }
 
 type server struct {
-	remote  Remote
 	lines   chan string   // from git
-	out     *bufio.Writer // written to by Serve's goroutine only
+	out     *bufio.Writer // written to by one goroutine at a time
 	stderr  io.Writer
-	listing *Listing // nil until List has succeeded
-	broken  bool     // a Fetch has failed, and with it the conversation
+	listing Listing
+	fetched bool // the objects have come
 
 	progress     bool // git wants progress to be shown
 	objectFormat bool // git wants to hear the object format in a listing
 	warned       bool // that an option has no effect
 }
 
-// run answers one command or batch after the other, until git says or shows that it wants no more.
-func (s *server) run(ctx context.Context) error {
-	for {
-		verb, rest, err := s.next(ctx)
-		if errors.Is(err, errGone) || err == nil && verb == "" {
-			return nil
+// serve answers git, and what needs the peer in the middle of the Remote's conversation. The context git ends with ctx, or when git
+// goes.
+func (s *server) serve(ctx, git context.Context, remote Remote) error {
+	command, err := s.next(git)
+	if command == "" {
+		return err
+	}
+	conversing, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	endWithGit := func() (stop func() bool) {
+		return context.AfterFunc(git, func() { end(context.Cause(git)) })
+	}
+	stop := endWithGit()
+	var wanted bool
+	ended := remote(conversing, func(l Listing) (bool, bool, error) {
+		stop() // git may go now, if it wants nothing
+		s.listing = sift(l, s.stderr)
+		if wanted, err = s.answer(git, command); wanted {
+			endWithGit()
+		}
+		return wanted, s.progress, context.Cause(ctx)
+	})
+	if err == nil {
+		err = ended
+	}
+	if err == nil && wanted {
+		s.fetched = true
+		_, err = s.answer(git, "fetch")
+	}
+	return err
+}
+
+// answer answers a command and those that follow. It returns early, with true, at a batch that wants objects.
+func (s *server) answer(ctx context.Context, command string) (wanted bool, err error) {
+	for command != "" {
+		switch {
+		case command == "list":
+			err = s.list()
+		case s.fetched: // a second batch is for tags: there is nothing left to come
+			fmt.Fprintln(s.out)
+		default:
+			return true, nil
 		}
 		if err == nil {
-			err = s.answer(ctx, verb, rest)
+			command, err = s.next(ctx)
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
-		if err := s.out.Flush(); err != nil {
-			return fmt.Errorf("answering git: %w", err)
+	}
+	return false, nil
+}
+
+// next returns the next command that needs the peer, list or fetch, and "" if git wants no more or after an error. It answers those
+// before it.
+func (s *server) next(ctx context.Context) (command string, err error) {
+	for {
+		verb, rest, err := s.line(ctx)
+		switch {
+		case errors.Is(err, errGone):
+			return "", nil
+		case err != nil:
+			return "", err
+		}
+		switch verb {
+		case "capabilities":
+			fmt.Fprint(s.out, "option\nfetch\npush\nobject-format\n\n")
+		case "option":
+			s.setOption(rest)
+		case "list":
+			if rest == "for-push" {
+				return "", errPush // to which git adds nothing
+			}
+			return verb, nil
+		case "fetch":
+			return s.batch(ctx)
+		case "":
+			return "", nil
+		default:
+			return "", fmt.Errorf("git sent an unknown command: %.200q", verb)
 		}
 	}
 }
 
-// next returns the next line from git: a verb, and the rest. An empty verb ends a batch or, outside of one, the conversation.
-func (s *server) next(ctx context.Context) (verb, rest string, err error) {
+// batch reads the rest of a batch of fetch commands. What they ask for doesn't matter: everything comes.
+func (s *server) batch(ctx context.Context) (command string, err error) {
+	for {
+		verb, _, err := s.line(ctx)
+		switch {
+		case err != nil:
+			return "", err
+		case verb == "":
+			return "fetch", nil
+		case verb != "fetch":
+			return "", fmt.Errorf("git sent %.200q in the middle of a batch of fetch commands", verb)
+		}
+	}
+}
+
+// line returns the next line from git, a verb and the rest, when git has the answers to all lines before. An empty verb ends a batch
+// or, outside of one, the conversation.
+func (s *server) line(ctx context.Context) (verb, rest string, err error) {
+	if err := s.out.Flush(); err != nil {
+		return "", "", fmt.Errorf("answering git: %w", err)
+	}
 	select {
 	case line := <-s.lines:
 		verb, rest, _ = strings.Cut(line, " ")
@@ -119,69 +187,12 @@ func (s *server) next(ctx context.Context) (verb, rest string, err error) {
 	}
 }
 
-func (s *server) answer(ctx context.Context, verb, rest string) error {
-	switch verb {
-	case "capabilities":
-		fmt.Fprint(s.out, "option\nfetch\npush\nobject-format\n\n")
-	case "option":
-		s.setOption(rest)
-	case "list":
-		if rest == "for-push" {
-			return errPush // to which git adds nothing
-		}
-		return s.list(ctx)
-	case "fetch":
-		return s.fetch(ctx)
-	default:
-		return fmt.Errorf("git sent an unknown command: %.200q", verb)
-	}
-	return nil
-}
-
-func (s *server) list(ctx context.Context) error {
-	if err := s.open(ctx); err != nil {
-		return err
-	}
+func (s *server) list() error {
 	if !s.objectFormat && s.listing.Format != oid.SHA1 {
 		return fmt.Errorf("the peer's repository has object format %s, and this git didn't ask for it: it needs git 2.29 or newer",
 			s.listing.Format)
 	}
 	s.listing.write(s.out, s.objectFormat)
-	return nil
-}
-
-// open lists the peer's references, unless that has been done.
-func (s *server) open(ctx context.Context) error {
-	if s.listing != nil {
-		return nil
-	}
-	raw, err := s.remote.List(ctx)
-	if err == nil {
-		sifted := sift(raw, s.stderr)
-		s.listing = &sifted
-	}
-	return err
-}
-
-// fetch answers a batch, of which the first line has been read. What it asks for doesn't matter: everything comes.
-func (s *server) fetch(ctx context.Context) error {
-	for verb := "fetch"; verb != ""; {
-		var err error
-		if verb, _, err = s.next(ctx); err != nil {
-			return err
-		}
-		if verb != "" && verb != "fetch" {
-			return fmt.Errorf("git sent %.200q in the middle of a batch of fetch commands", verb)
-		}
-	}
-	if err := s.open(ctx); err != nil {
-		return err
-	}
-	if err := s.remote.Fetch(ctx, s.progress); err != nil {
-		s.broken = true
-		return err
-	}
-	fmt.Fprintln(s.out)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"aig/internal/oid"
@@ -25,30 +26,41 @@ const (
 	noEffect = "warning: --depth, --filter, --refetch, -4 and the like have no effect with aig: all that is missing is fetched, over the pipe that the address opens\n"
 )
 
-// fake is a Remote that notes what it was asked.
+// fake is a peer, whose remote notes what becomes of the conversation.
 type fake struct {
 	listing  Listing
 	listErr  error
 	fetchErr error
 	leaveErr error
+	fetching chan struct{} // if not nil, closed when objects are wanted, which come only when the context ends
 	calls    []string
 }
 
-func (f *fake) note(format string, a ...any) { f.calls = append(f.calls, fmt.Sprintf(format, a...)) }
+func (f *fake) note(call string) { f.calls = append(f.calls, call) }
 
-func (f *fake) List(context.Context) (Listing, error) {
+func (f *fake) remote(ctx context.Context, decide Decide) error {
 	f.note("list")
-	return f.listing, f.listErr
-}
-
-func (f *fake) Fetch(_ context.Context, progress bool) error {
-	f.note("fetch%s", map[bool]string{true: " with progress"}[progress])
+	if f.listErr != nil {
+		return f.listErr
+	}
+	wanted, progress, err := decide(f.listing)
+	switch {
+	case err != nil:
+		return err
+	case !wanted:
+		f.note("leave")
+		return f.leaveErr
+	case progress:
+		f.note("fetch with progress")
+	default:
+		f.note("fetch")
+	}
+	if f.fetching != nil {
+		close(f.fetching)
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
 	return f.fetchErr
-}
-
-func (f *fake) Leave(context.Context) error {
-	f.note("leave")
-	return f.leaveErr
 }
 
 var small = Listing{Format: oid.SHA1, Refs: []ref.Ref{
@@ -83,21 +95,21 @@ func TestTranscripts(t *testing.T) {
 		{name: "SHA-256", remote: fake{listing: Listing{"sha256", []ref.Ref{{Name: "refs/heads/main", OID: long}}}},
 			in:    "option object-format true\nlist\nfetch " + long + " refs/heads/main\n\n\n",
 			out:   "ok\n:object-format sha256\n" + long + " refs/heads/main\n\n\n",
-			calls: "list; fetch; leave"},
+			calls: "list; fetch"},
 		{name: "SHA-256 and a git that knows no object formats", remote: fake{listing: Listing{"sha256", nil}},
 			in: "list\n\n", calls: "list; leave", err: "object format sha256"},
 		{name: "two batches: the second is for tags", remote: fake{listing: small},
 			in: "list\noption followtags true\nfetch " + one + " refs/heads/main\nfetch " + one + " refs/heads/main\n\n" +
 				"option followtags false\noption depth 0\noption deepen-relative false\nfetch " + two + " refs/tags/v1\n\n\n",
-			out: smallLines + "ok\n\nok\nok\nok\n\n", calls: "list; fetch; fetch; leave"},
+			out: smallLines + "ok\n\nok\nok\nok\n\n", calls: "list; fetch"},
 		{name: "an object by its name, which opens the connection", remote: fake{listing: small},
-			in: "fetch " + one + " " + one + "\n\n\n", out: "\n", calls: "list; fetch; leave"},
+			in: "fetch " + one + " " + one + "\n\n\n", out: "\n", calls: "list; fetch"},
 		{name: "progress, asked for", remote: fake{listing: small},
 			in:  "list\noption progress true\noption cloning true\nfetch " + one + " HEAD\n\n\n",
-			out: smallLines + "ok\nok\n\n", calls: "list; fetch with progress; leave"},
+			out: smallLines + "ok\nok\n\n", calls: "list; fetch with progress"},
 		{name: "progress, taken back", remote: fake{listing: small},
 			in:  "list\noption progress true\noption progress false\nfetch " + one + " HEAD\n\n\n",
-			out: smallLines + "ok\nok\n\n", calls: "list; fetch; leave"},
+			out: smallLines + "ok\nok\n\n", calls: "list; fetch"},
 
 		{name: "what has no effect is said once", remote: fake{listing: small},
 			in: "option depth 1\noption deepen-since yesterday\noption deepen-not v1\noption deepen-relative true\noption filter blob:none\n" +
@@ -119,7 +131,7 @@ func TestTranscripts(t *testing.T) {
 			in: "fetch " + one + " HEAD\nlist\n\n", err: `"list" in the middle of a batch of fetch commands`},
 		{name: "an end without the blank line", remote: fake{listing: small}, in: "list\n", out: smallLines, calls: "list; leave"},
 		{name: "a list that fails", remote: fake{listErr: broken}, in: "list\n\n", calls: "list", err: "the pipe broke"},
-		{name: "a fetch that fails: no peaceful end", remote: fake{listing: small, fetchErr: broken},
+		{name: "a fetch that fails", remote: fake{listing: small, fetchErr: broken},
 			in: "list\nfetch " + one + " HEAD\n\n\n", out: smallLines, calls: "list; fetch", err: "the pipe broke"},
 		{name: "an end that fails too: the first error counts", remote: fake{listing: small, leaveErr: errors.New("no goodbye")},
 			in: "list\nconnect\n", out: smallLines, calls: "list; leave", err: `"connect"`},
@@ -127,7 +139,7 @@ func TestTranscripts(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out, stderr bytes.Buffer
-			err := Serve(t.Context(), strings.NewReader(tt.in), &out, &stderr, &tt.remote)
+			err := Serve(t.Context(), strings.NewReader(tt.in), &out, &stderr, tt.remote.remote)
 			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
 				t.Errorf("error %v, not one with %q", err, tt.err)
 			}
@@ -145,18 +157,6 @@ func TestTranscripts(t *testing.T) {
 			}
 		})
 	}
-}
-
-// busy is a Remote whose Fetch ends only with its context.
-type busy struct {
-	fake
-	fetching chan struct{}
-}
-
-func (b *busy) Fetch(ctx context.Context, _ bool) error {
-	close(b.fetching)
-	<-ctx.Done()
-	return context.Cause(ctx)
 }
 
 // serveOnPipe runs Serve on the operating system's pipes, as git starts helpers, and returns git's ends of them.
@@ -193,8 +193,8 @@ func await(t *testing.T, served <-chan error) error {
 
 // A git that is killed while objects come ends the fetch.
 func TestGitGoesDuringFetch(t *testing.T) {
-	b := &busy{fake: fake{listing: small}, fetching: make(chan struct{})}
-	git, _, served := serveOnPipe(t, t.Context(), b)
+	b := &fake{listing: small, fetching: make(chan struct{})}
+	git, _, served := serveOnPipe(t, t.Context(), b.remote)
 	fmt.Fprintf(git, "fetch %s HEAD\n\n", one)
 	<-b.fetching
 	git.Close()
@@ -203,13 +203,52 @@ func TestGitGoesDuringFetch(t *testing.T) {
 	}
 }
 
+// A git that is killed while the peer is waited for ends the wait.
+func TestGitGoesDuringList(t *testing.T) {
+	git, _, served := serveOnPipe(t, t.Context(), func(ctx context.Context, _ Decide) error {
+		<-ctx.Done()
+		return context.Cause(ctx)
+	})
+	fmt.Fprintln(git, "list")
+	git.Close()
+	if err := await(t, served); !errors.Is(err, errGone) {
+		t.Errorf("error %v, not %v", err, errGone)
+	}
+}
+
+// A git that goes once it has decided against a fetch, as it always does, or without a word, doesn't disturb the goodbye.
+func TestGitGoesDuringGoodbye(t *testing.T) {
+	for _, says := range []string{"list\n\n", "list\n"} {
+		synctest.Test(t, func(t *testing.T) {
+			in, git := io.Pipe()
+			answers, out := io.Pipe()
+			go func() {
+				io.WriteString(git, says[:5])
+				io.ReadFull(answers, make([]byte, len(smallLines)))
+				io.WriteString(git, says[5:])
+				git.Close()
+			}()
+			err := Serve(t.Context(), in, out, io.Discard, func(ctx context.Context, decide Decide) error {
+				if wanted, _, err := decide(small); wanted || err != nil {
+					t.Errorf("wanted %t, error %v", wanted, err)
+				}
+				synctest.Wait() // the end has been noticed
+				return ctx.Err()
+			})
+			if err != nil {
+				t.Errorf("after %q: %v", says, err)
+			}
+		})
+	}
+}
+
 // The end of the context ends Serve, whether it waits for the Remote or for git.
 func TestContextEnds(t *testing.T) {
 	interrupted := errors.New("interrupted")
 	t.Run("during a fetch", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		b := &busy{fake: fake{listing: small}, fetching: make(chan struct{})}
-		git, _, served := serveOnPipe(t, ctx, b)
+		b := &fake{listing: small, fetching: make(chan struct{})}
+		git, _, served := serveOnPipe(t, ctx, b.remote)
 		fmt.Fprintf(git, "fetch %s HEAD\n\n", one)
 		<-b.fetching
 		cancel(interrupted)
@@ -220,7 +259,7 @@ func TestContextEnds(t *testing.T) {
 	t.Run("between commands", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		f := &fake{listing: small}
-		git, answers, served := serveOnPipe(t, ctx, f)
+		git, answers, served := serveOnPipe(t, ctx, f.remote)
 		fmt.Fprint(git, "list\noption verbosity 1\n")
 		for line := ""; line != "ok\n"; {
 			var err error
@@ -242,13 +281,13 @@ func TestContextEnds(t *testing.T) {
 func TestGitDoesNotRead(t *testing.T) {
 	r, w := io.Pipe()
 	r.Close()
-	err := Serve(t.Context(), strings.NewReader("capabilities\n\n"), w, io.Discard, &fake{})
+	err := Serve(t.Context(), strings.NewReader("capabilities\n\n"), w, io.Discard, (&fake{}).remote)
 	if !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("error %v, not %v", err, io.ErrClosedPipe)
 	}
 }
 
-// A batch of any length is one call of Fetch.
+// A batch of any length is one decision.
 func TestLargeBatch(t *testing.T) {
 	var in strings.Builder
 	const n = 50_000
@@ -257,10 +296,10 @@ func TestLargeBatch(t *testing.T) {
 	}
 	in.WriteString("\n\n")
 	r := &fake{listing: small}
-	if err := Serve(t.Context(), strings.NewReader(in.String()), io.Discard, io.Discard, r); err != nil {
+	if err := Serve(t.Context(), strings.NewReader(in.String()), io.Discard, io.Discard, r.remote); err != nil {
 		t.Fatal(err)
 	}
-	if len(r.calls) != 3 {
-		t.Errorf("%d calls", len(r.calls))
+	if len(r.calls) != 2 {
+		t.Errorf("the Remote was asked %q", r.calls)
 	}
 }

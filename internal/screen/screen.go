@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/term"
 
+	"aig/internal/git"
 	"aig/internal/session"
 )
 
@@ -115,7 +116,7 @@ func progressLine(p session.Progress, bytesPerSecond uint64, elapsed time.Durati
 	var parts []string
 	direction := func(sign byte, done, all, bytes uint64) {
 		if all > 0 {
-			parts = append(parts, fmt.Sprintf("%c %d%% of %d, %s", sign, 100*done/all, all, Size(float64(bytes))))
+			parts = append(parts, fmt.Sprintf("%c %d%% of %d, %s", sign, 100*done/all, all, git.ByteSize(bytes)))
 		}
 	}
 	direction('>', p.Given, p.Give, p.BytesOut)
@@ -124,7 +125,7 @@ func progressLine(p session.Progress, bytesPerSecond uint64, elapsed time.Durati
 	if done == all || bytesPerSecond == 0 {
 		return cut(strings.Join(append(parts, p.Phase), "; "))
 	}
-	line := strings.Join(parts, "; ") + " | " + Size(float64(bytesPerSecond)) + "/s"
+	line := strings.Join(parts, "; ") + " | " + git.ByteSize(bytesPerSecond) + "/s"
 	if done > 0 && elapsed >= 2*time.Second {
 		left := int(elapsed.Seconds() * float64(all-done) / float64(done))
 		line += fmt.Sprintf(", %d:%02d left", left/60, left%60)
@@ -133,15 +134,3 @@ func progressLine(p session.Progress, bytesPerSecond uint64, elapsed time.Durati
 }
 
 func cut(line string) string { return line[:min(len(line), 79)] }
-
-// Size formats a number of bytes as git does.
-func Size(n float64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%.0f bytes", n)
-	}
-	unit := -1
-	for ; n >= 1024 && unit < 2; unit++ {
-		n /= 1024
-	}
-	return fmt.Sprintf("%.2f %ciB", n, "KMG"[unit])
-}

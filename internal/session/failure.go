@@ -67,7 +67,8 @@ type ownError struct {
 	err error
 }
 
-func own(at string, err error) error {
+// Own says that something failed on this side, and what we were doing. The peer is told no more of it than that.
+func Own(at string, err error) error {
 	if err == nil {
 		return nil
 	}

@@ -74,7 +74,7 @@ func (b *inbox) open(ctx context.Context) error {
 	in, err := b.s.o.Store.Receive(b.s.outer, due, b.s.common == 0)
 	if err != nil {
 		<-b.slots
-		return own("taking in a pack", err)
+		return Own("taking in a pack", err)
 	}
 	if b.current = in; !b.begun {
 		b.begun = true
@@ -150,7 +150,7 @@ func (b *inbox) take(ctx context.Context, pack *intake.Incoming, end wire.PackEn
 		return b.refuse(end, bad, err)
 	}
 	if err != nil {
-		return own("taking in a pack", err)
+		return Own("taking in a pack", err)
 	}
 	b.mu.Lock()
 	b.stored += int(end.Objects)

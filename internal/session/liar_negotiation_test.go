@@ -59,7 +59,7 @@ func TestTortureLiarsLists(t *testing.T) {
 			l.say(wire.TypeList, s, entry(1), s)
 		}, want: "a name twice"},
 		{name: "2^31-1 objects", tell: func(l *liar) { l.hello(1<<31 - 1) },
-			want: "the list of the peer's 2147483647 objects may take 39 GiB of memory, and aig.maxMemory allows 1 GiB"},
+			want: "the list of the peer's 2147483647 objects may take 40.00 GiB of memory, and aig.maxMemory allows 1.00 GiB"},
 		{name: "2^31-1 objects of a side that holds", tell: func(l *liar) {
 			l.hello(0, "agent", "hold 1\nagent", "both", "pull", "sha1", "any")
 			l.say(wire.TypeGo, count(1<<31-1))

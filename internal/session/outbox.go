@@ -53,7 +53,7 @@ func (b *outbox) send(ctx context.Context) error {
 	b.pending, err = objects.Plan(ctx, b.s.o.Store.Repo, b.s.local, give)
 	planned()
 	if err != nil {
-		return own("planning our packs", err)
+		return Own("planning our packs", err)
 	}
 	slices.Reverse(b.pending)
 	for {
@@ -157,7 +157,7 @@ func (b *outbox) sendPack(ctx context.Context, piece objects.Piece) error {
 	}
 	found, verifyErr := b.omitBad(ctx, piece.Index)
 	if verifyErr == nil && found == 0 && !b.simplify(piece, err.Error()) {
-		return own("packing our objects", err)
+		return Own("packing our objects", err)
 	}
 	return verifyErr
 }

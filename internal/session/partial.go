@@ -27,7 +27,7 @@ func (b *inbox) tellPartials() error {
 	}
 	kept, err := b.s.o.Store.Partials()
 	if err != nil {
-		return own("looking for partial packs", err)
+		return Own("looking for partial packs", err)
 	}
 	var body []byte
 	told := make(map[string]int64)
@@ -82,7 +82,7 @@ func (b *inbox) begin(ctx context.Context, body []byte) error {
 	if m.Offset > 0 {
 		b.s.o.Status.do(fmt.Sprintf("resuming the pack of object %x after %s", m.Object, git.ByteSize(held)))()
 	}
-	return own("taking in a pack", b.current.Keep(m.Object, int64(m.Offset)))
+	return Own("taking in a pack", b.current.Keep(m.Object, int64(m.Offset)))
 }
 
 // errOtherPack says that what the peer holds is not the beginning of our pack.

@@ -51,8 +51,8 @@ type Options struct {
 	// Uncommitted returns how many files have uncommitted changes. Nil doesn't tell the peer.
 	Uncommitted func(context.Context) int
 	// Hold, if not nil, is called once the peer's hello and references have arrived; Store and Objects are then unused. It
-	// returns the store to go on with, or nil to leave: both sides then say goodbye, and nothing has moved. A side that
-	// holds must only Pull.
+	// returns the store to go on with, or nil to leave: both sides then say goodbye, and nothing has moved. The peer is told an
+	// error, see Own. A side that holds must only Pull.
 	Hold func(context.Context, Offer) (*intake.Store, error)
 	// Secret is bound to this conversation and known to both sides. Both contribute fresh randomness, so nobody can have
 	// chosen object names against it.
@@ -154,7 +154,7 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	if s.o.Refs != nil {
 		var err error
 		if s.untold, err = s.o.Refs(ctx); err != nil {
-			return nil, s.fail(own("listing our references", err))
+			return nil, s.fail(Own("listing our references", err))
 		}
 	}
 	if err := s.both(ctx, s.sendHello, s.readHello); err != nil {
@@ -269,7 +269,7 @@ func (s *session) list(ctx context.Context) error {
 	}
 	var err error
 	if s.local, err = list(ctx); err != nil {
-		return own("listing our objects", err)
+		return Own("listing our objects", err)
 	}
 	if s.local.Len() > maxObjects {
 		return fmt.Errorf("our store holds %d objects, more than the %d that can be numbered", s.local.Len(), maxObjects)
