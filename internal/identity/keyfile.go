@@ -35,7 +35,7 @@ type keyFile struct {
 // that can't be used.
 func readKeyFile(name string) (*keyFile, error) {
 	k := &keyFile{name: name}
-	content, err := ReadKeyFile(name)
+	content, err := ReadKeyFile(name, false)
 	if errors.Is(err, fs.ErrNotExist) && k.readPublic(name+".pub") == nil {
 		return k, nil
 	}
@@ -53,8 +53,9 @@ func readKeyFile(name string) (*keyFile, error) {
 	return k, nil
 }
 
-// ReadKeyFile reads a file, unless it can't be a key's or is a private key that others may use. The error's text continues its name.
-func ReadKeyFile(name string) ([]byte, error) {
+// ReadKeyFile reads a file, unless it can't be a key's or is a private key that others may use. A key of root's may also be used by its
+// group if rootsGroup is set. The error's text continues the file's name.
+func ReadKeyFile(name string, rootsGroup bool) ([]byte, error) {
 	info, err := os.Stat(name) // first: opening a FIFO may block for ever
 	switch {
 	case err != nil:
@@ -70,7 +71,7 @@ func ReadKeyFile(name string) ([]byte, error) {
 	}
 	// A public key may be read by anybody.
 	if block, _ := pem.Decode(content); block != nil {
-		if err := checkMode(name, info, os.Getuid()); err != nil {
+		if err := checkMode(name, info, os.Getuid(), rootsGroup); err != nil {
 			return nil, err
 		}
 	}
@@ -88,7 +89,7 @@ func reason(err error) error {
 
 // readPublic reads a public key's file.
 func (k *keyFile) readPublic(name string) error {
-	content, err := ReadKeyFile(name)
+	content, err := ReadKeyFile(name, false)
 	if err != nil {
 		return err
 	}

@@ -124,10 +124,10 @@ func TestForeignFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := checkMode(file, info, os.Getuid()); err == nil {
+	if err := checkMode(file, info, os.Getuid(), false); err == nil {
 		t.Error("our own is accepted")
 	}
-	if err := checkMode(file, info, os.Getuid()+1); err != nil {
+	if err := checkMode(file, info, os.Getuid()+1, false); err != nil {
 		t.Errorf("somebody else's: %v", err)
 	}
 }

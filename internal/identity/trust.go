@@ -75,7 +75,7 @@ func readTrusted(name string) (content string, ok bool) {
 	if name = expand(name); filepath.Base(name) == name && filepath.Ext(name) != ".pub" {
 		return "", false
 	}
-	b, err := ReadKeyFile(name)
+	b, err := ReadKeyFile(name, false)
 	return string(b), err == nil
 }
 
