@@ -102,7 +102,7 @@ func (p *pool) enter(addrs []net.Addr, rank func() int64, evict func()) *member 
 	return m
 }
 
-// shrink evicts a member, because the system may have run out of something.
+// shrink evicts a member, because the system has run out of something.
 func (p *pool) shrink() {
 	p.mu.Lock()
 	victim := p.victim(nil)

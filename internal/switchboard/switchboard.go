@@ -16,8 +16,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -144,8 +146,8 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	return err
 }
 
-// accept hands every connection to take until ctx ends. If accepting fails, as when the system has no descriptor or memory left, it
-// drops a client that has no command yet, pauses and tries again, ever more slowly.
+// accept hands every connection to take until ctx ends. If accepting fails, it pauses and tries again, ever more slowly; if the
+// system has no descriptor or memory left, it first drops a client that has no command yet.
 func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn)) error {
 	pause := minAcceptPause
 	for {
@@ -162,8 +164,9 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 			continue
 		case errors.Is(err, net.ErrClosed):
 			return fmt.Errorf("accepting on %v: %w", ln.Addr(), err)
+		case exhausted(err):
+			s.connections.shrink()
 		}
-		s.connections.shrink()
 		s.counters.add(outOfDescriptors, s.log.With("error", err.Error(), "pause", pause.String()))
 		select {
 		case <-time.After(pause):
@@ -171,6 +174,14 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 		}
 		pause = min(2*pause, maxAcceptPause)
 	}
+}
+
+// exhausted reports whether an error means that the process or the system has run out of something that closed connections give
+// back.
+func exhausted(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno) &&
+		slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}, errno)
 }
 
 // admit returns a client for a connection, or nil if there is no place for it.
