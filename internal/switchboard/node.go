@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/crypto/ssh"
@@ -94,7 +93,6 @@ func newFar(channel ssh.Channel, m *meter, addr net.Addr, limit time.Duration) *
 func (f *far) hear(requests <-chan *ssh.Request) {
 	defer close(f.gone)
 	defer close(f.answer)
-	eof := sync.OnceFunc(func() { close(f.eof) })
 	for r := range requests {
 		var e ending
 		switch {
@@ -106,10 +104,10 @@ func (f *far) hear(requests <-chan *ssh.Request) {
 		case r.Type == endRequest && ssh.Unmarshal(r.Payload, &e) == nil:
 			if e.Line != "" {
 				f.err = &refusal{otherNode, printable(e.Line)}
-				continue
+			} else if f.err == errNodeLost { // an end of file takes nothing back
+				f.err = nil
+				close(f.eof)
 			}
-			f.err = nil
-			eof()
 		}
 	}
 }
