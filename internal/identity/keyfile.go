@@ -53,9 +53,9 @@ func readKeyFile(name string) (*keyFile, error) {
 	return k, nil
 }
 
-// ReadKeyFile reads a file, unless it can't be a key's or is a private key that others may use. A key of root's may also be used by its
-// group if rootsGroup is set. The error's text continues the file's name.
-func ReadKeyFile(name string, rootsGroup bool) ([]byte, error) {
+// ReadKeyFile reads a file, unless it can't be a key's or is a private key that others may use. If service
+// is set, it is the key of a service, which root may give to it. The error's text continues the file's name.
+func ReadKeyFile(name string, service bool) ([]byte, error) {
 	info, err := os.Stat(name) // first: opening a FIFO may block for ever
 	switch {
 	case err != nil:
@@ -71,7 +71,7 @@ func ReadKeyFile(name string, rootsGroup bool) ([]byte, error) {
 	}
 	// A public key may be read by anybody.
 	if block, _ := pem.Decode(content); block != nil {
-		if err := checkMode(name, info, os.Getuid(), rootsGroup); err != nil {
+		if err := checkMode(name, info, os.Getuid(), service); err != nil {
 			return nil, err
 		}
 	}

@@ -10,15 +10,15 @@ import (
 	"aig/internal/ref"
 )
 
-// checkMode refuses a private key that others may use, as ssh does. A file of another owner is that owner's business. rootsGroup lets
-// the group of a file that root owns read it, also if we are root.
-func checkMode(name string, info fs.FileInfo, uid int, rootsGroup bool) error {
-	mode, others := info.Mode().Perm(), fs.FileMode(0o077)
+// checkMode refuses a private key that others may use. For a user's own key it has ssh's rule: a file of another owner is that owner's
+// business. A service's may be readable by a group if root owns it: so an administrator gives it the key.
+func checkMode(name string, info fs.FileInfo, uid int, service bool) error {
+	mode := info.Mode().Perm()
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	if ok && stat.Uid == 0 && rootsGroup {
-		others = 0o037
-	}
-	if ok && int(stat.Uid) != uid || mode&others == 0 {
+	switch {
+	case mode&0o077 == 0,
+		ok && service && stat.Uid == 0 && mode&0o037 == 0,
+		ok && !service && int(stat.Uid) != uid:
 		return nil
 	}
 	return fmt.Errorf("is a private key that others may use (mode %04o): chmod 600 %s", mode, ref.Show(name))

@@ -20,8 +20,8 @@ import (
 
 // HostKey reads the private key in file, in any format that [ssh.ParsePrivateKey] knows and without a passphrase. If the file does
 // not exist, it first makes an ed25519 key there, in OpenSSH's format and with mode 0600, and a missing directory with mode 0700.
-// Two processes that start at once get the same key. Like ssh, it refuses a key of its own that others may use, unless root owns it and
-// only a group may read it. A key that another user owns may have any mode: that is how an administrator gives a key to a service.
+// Two processes that start at once get the same key. It refuses a key that others may use, unless root owns it and only a group may read
+// it: that is how an administrator gives a key to a service.
 //
 // clusterKey is 32 bytes that everybody with the same private key gets, in whatever format it is: HKDF (RFC 5869) with SHA-256 over
 // its PKCS #8 form.
