@@ -75,7 +75,7 @@ func (in *Incoming) Keep(object []byte, held int64) error {
 		in.partial = file
 	}
 	if err != nil {
-		return fmt.Errorf("what was kept of it can't be read any more (%w): run the same command again", err)
+		return fmt.Errorf("what was kept of it can't be read any more (%w): run the same command again, with a new token if it had one", err)
 	}
 	return nil
 }

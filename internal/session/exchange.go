@@ -173,7 +173,7 @@ func (ex *exchange) agree(body []byte) error {
 		return errors.New("the peer echoes which objects we believe both hold, which proves nothing")
 	case said != ours:
 		return fmt.Errorf("the two sides disagree about which objects both hold (%d here, %d there): "+
-			"run the same command again", ours.Objects, said.Objects)
+			"run the same command again, with a new token if it had one", ours.Objects, said.Objects)
 	}
 	ex.agreed = true
 	close(ex.outbox.told)

@@ -104,7 +104,7 @@ func (n *negotiation) receive(f wire.Frame) error {
 	n.mu.Unlock()
 	notify(n.changed)
 	if errors.Is(err, reconcile.ErrCollision) {
-		err = fmt.Errorf("%w: run the same command again", err)
+		err = fmt.Errorf("%w: run the same command again, with a new token if it had one", err)
 	}
 	return err
 }

@@ -33,7 +33,7 @@ const bytesPerWanted = 8 + 1 + 4 + 1
 func newWanted(key reconcile.Key, format oid.Format, short []uint64) (*wanted, error) {
 	for i := 1; i < len(short); i++ {
 		if short[i-1] >= short[i] {
-			return nil, errors.New("two of the peer's objects have the same short name: run the same command again")
+			return nil, errors.New("two of the peer's objects have the same short name: run the same command again, with a new token if it had one")
 		}
 	}
 	n := len(short)
