@@ -67,7 +67,7 @@ func (e *PackError) Advice() string {
 	return fmt.Sprintf(" (to accept it: git config fetch.fsck.%s warn for all of this kind, or list its name in fetch.fsck.skipList)", e.MsgID)
 }
 
-// git ignores data after the end of a pack. Where we notice it depends on timing.
+// git ignores data after the end of a pack, and so it gets nowhere. We refuse the pack if git has read any of it, which depends on timing.
 const behindTheEnd = "there is data after the end of the pack"
 
 // Receive opens a quarantine and starts git index-pack in it, for a pack whose objects may number up to most. The caller writes the
