@@ -2,7 +2,6 @@ package objects
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/hex"
 	"io"
@@ -10,7 +9,7 @@ import (
 	"aig/internal/git"
 )
 
-// Pack writes one pack of the piece's objects to w, and flushes it. It returns w's own errors as they are. Any other error means that an
+// Pack writes one pack of the piece's objects to w, and flushes it if it is whole. It returns w's own errors as they are. Any other error means that an
 // object, or one that a base needs, is missing or corrupt, or that git could not run; the pack that w has got is then cut short.
 //
 // With bases, git silently leaves out what is in the tree of one, since the peer should have it. A partial peer may lack it; it then
@@ -24,9 +23,22 @@ func Pack(ctx context.Context, repo *git.Repo, p Piece, w *bufio.Writer) error {
 	}
 	c := repo.Command(ctx, nil, args...)
 	c.Stdin = p.lines()
-	c.Stdout = w
-	err := c.Run()
-	return cmp.Or(w.Flush(), err)
+	out, err := c.StdoutPipe() // c.Stdout would be cut off soon after git has ended, however slowly w takes the rest
+	if err == nil {
+		err = c.Start()
+	}
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(w, out)
+	out.Close() // if w has failed, git dies of it
+	if ended := c.Wait(); err == nil {
+		err = ended
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	return err
 }
 
 // lines returns the list that git pack-objects reads, documented only in its source: first "-<commit>" for each preferred base,
