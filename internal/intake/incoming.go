@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -227,9 +228,9 @@ func (in *Incoming) Names() (*oid.List, []links.Kind, error) {
 
 // list asks git for what Names returns.
 func (in *Incoming) list() error {
-	format := "%(objectname) %(objecttype)"
+	format := "%(objectname)"
 	if in.few() {
-		format += " %(objectsize)" // which takes inflating a part of each delta
+		format += " %(objecttype) %(objectsize)" // which takes following each delta chain, and inflating a part of each delta
 	}
 	names, name := oid.NewList(in.store.Format), make([]byte, in.store.Format.Size())
 	var kinds []links.Kind
@@ -237,20 +238,25 @@ func (in *Incoming) list() error {
 	c := in.store.Command(in.ctx, in.alone(), "cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch-check="+format)
 	err := c.Lines(func(line []byte) error {
 		digits, rest, _ := bytes.Cut(line, []byte(" "))
-		word, size, _ := bytes.Cut(rest, []byte(" "))
-		kind := links.ParseKind(string(word))
 		if err := in.store.Format.Parse(name, digits); err != nil {
 			return err
 		}
-		if kind == 0 { // git index-pack accepts more than git reads afterwards
-			return &PackError{Text: fmt.Sprintf("git can't read object %s in the pack", digits)}
-		}
 		names.Append(name)
-		kinds = append(kinds, kind)
-		n, _ := strconv.ParseInt(string(size), 10, 56) // a huge one is cut, and too large all the same; 0 if git wasn't asked
+		if !in.few() {
+			return nil
+		}
+		word, size, _ := bytes.Cut(rest, []byte(" "))
+		kinds = append(kinds, links.ParseKind(string(word)))
+		n, _ := strconv.ParseInt(string(size), 10, 56) // a huge one is cut, and too large all the same
 		total += n
 		return nil
 	})
+	if err == nil && !in.few() {
+		kinds, err = links.Kinds(in.ctx, in.store.Repo, in.alone(), names)
+	}
+	if unread := slices.Index(kinds, 0); unread >= 0 { // git index-pack accepts more than git reads afterwards
+		err = &PackError{Text: fmt.Sprintf("git can't read object %x in the pack", names.At(unread))}
+	}
 	// Where the pack has been removed, git finds nothing, and says nothing.
 	if _, gone := os.Lstat(in.pack + ".idx"); gone != nil || err != nil {
 		return cmp.Or(gone, err)

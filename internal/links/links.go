@@ -53,8 +53,8 @@ func (k Kind) String() string {
 
 // git dies of some damaged objects, and flushes what it has buffered until then. The next run begins after that object.
 
-// Kinds returns the type of each of the objects, 0 for one that can't be read. env goes on top of git's environment.
-func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
+// HeadKinds is [Kinds] for objects that are no deltas, or few: git walks the whole delta chain of each.
+func HeadKinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
 	kinds := make([]Kind, 0, names.Len())
 	for len(kinds) < names.Len() {
 		c := repo.Command(ctx, env, "cat-file", "--buffer", "--batch-check=%(objecttype)")

@@ -3,6 +3,7 @@ package objects
 import (
 	"math"
 
+	"aig/internal/links"
 	"aig/internal/oid"
 )
 
@@ -25,13 +26,7 @@ func newChains(n int) *chains {
 }
 
 // head returns the head of an object's chain, and shortens the path to it.
-func (f *chains) head(rank uint32) uint32 {
-	for f.parent[rank] != rank {
-		f.parent[rank] = f.parent[f.parent[rank]]
-		rank = f.parent[rank]
-	}
-	return rank
-}
+func (f *chains) head(rank uint32) uint32 { return links.Head(f.parent, rank) }
 
 // add adds an object of the given size: a delta against base, or a whole object, which is its own base. It returns false for one
 // that was added before. A base may come after its deltas, and a store that has objects twice may even have two as deltas against

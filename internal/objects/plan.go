@@ -187,7 +187,7 @@ func (p *planner) findCommits(ctx context.Context, f *chains) error {
 			heads = append(heads, at)
 		}
 	}
-	kinds, err := links.Kinds(ctx, p.repo, nil, oid.Selection{List: p.list, Index: heads})
+	kinds, err := links.HeadKinds(ctx, p.repo, nil, oid.Selection{List: p.list, Index: heads})
 	if err != nil {
 		return ctx.Err() // a damaged store has no hints
 	}
