@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -84,6 +85,25 @@ func TestMaxInputSize(t *testing.T) {
 			in.Discard()
 		}
 		unchanged(t, "limit "+c.limit, to, before)
+	}
+}
+
+// What is kept of a pack counts as well; and the limit is named, not the file.
+func TestMaxInputSizeResumed(t *testing.T) {
+	to := gittest.New(t)
+	to.Git("config", "aig.maxInputSize", "1k")
+	store := open(t, to)
+	object := make([]byte, store.Format.Size())
+	if err := os.WriteFile(store.partialPath(object), make([]byte, 2<<10), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in, err := store.Receive(t.Context(), 1, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Discard()
+	if err := in.Keep(object, 2<<10); err == nil || !strings.HasPrefix(err.Error(), "the peer's packs exceed aig.maxInputSize") {
+		t.Errorf("%v", err)
 	}
 }
 

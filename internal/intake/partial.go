@@ -2,6 +2,7 @@ package intake
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -9,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"aig/internal/git"
 )
 
 // The beginning of a large pack is kept in a file in the object directory while the pack is received and, if the link breaks, until it
@@ -73,6 +76,9 @@ func (in *Incoming) Keep(object []byte, held int64) error {
 	if err == nil {
 		_, err = io.CopyN(in, file, held)
 		in.partial = file
+	}
+	if limit := new(git.LimitError); errors.As(err, &limit) {
+		return limit
 	}
 	if err != nil {
 		return fmt.Errorf("what was kept of it can't be read any more (%w): run the same command again, with a new token if it had one", err)
