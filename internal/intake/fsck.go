@@ -173,12 +173,19 @@ func (in *Incoming) checkSpecial() error {
 	if err != nil {
 		return err
 	}
+	left := len(u.files) + len(missing)
+	for file := range files {
+		if u.files[file] {
+			left--
+		}
+	}
+	if left > u.most { // what a refused pack brings and names is not remembered
+		return &PackError{Text: tooManyMissing}
+	}
 	for file := range files {
 		delete(u.files, file)
 	}
-	if maps.Copy(u.files, missing); len(u.files) > u.most {
-		return &PackError{Text: tooManyMissing}
-	}
+	maps.Copy(u.files, missing)
 	return nil
 }
 

@@ -348,7 +348,8 @@ func TestFileOfTwoNames(t *testing.T) {
 	}
 }
 
-// Trees that name more special files than can be remembered are refused: a file that was forgotten could still arrive.
+// Trees that name more special files than can be remembered are refused: a file that was forgotten could still arrive. Those of a
+// refused pack are not remembered, so others still get in.
 func TestTooManySpecialFiles(t *testing.T) {
 	const most = 200
 	for file, n := range map[string]int{".gitmodules": most + 1, ".gitattributes": most + 1, "": most} {
@@ -371,6 +372,15 @@ func TestTooManySpecialFiles(t *testing.T) {
 		if file == "" {
 			if err != nil || len(store.unchecked.files) != n {
 				t.Errorf("%d: %v", n, err)
+			}
+			for range 2 {
+				var more gittest.Pack
+				blob[0]++
+				tree := more.Object(gittest.PackTree, gittest.TreeEntry("100644", ".gitmodules", blob))
+				err := accept(t, store, more.Bytes(), []string{hex.EncodeToString(tree)})
+				if !ofPeer(err) || err.Error() != tooManyMissing || len(store.unchecked.files) != n {
+					t.Errorf("one more: %v, and %d are remembered", err, len(store.unchecked.files))
+				}
 			}
 		} else if !ofPeer(err) || err.Error() != tooManyMissing {
 			t.Errorf("%d %s: %v", n, file, err)
