@@ -228,11 +228,11 @@ func (in *Incoming) Names() (*oid.List, []links.Kind, error) {
 
 // list asks git for what Names returns.
 func (in *Incoming) list() error {
-	format := "%(objectname)"
+	format := "%(objectname) %(deltabase)"
 	if in.few() {
-		format += " %(objecttype) %(objectsize)" // which takes following each delta chain, and inflating a part of each delta
+		format = "%(objectname) %(objecttype) %(objectsize)" // which takes following each delta chain, and inflating a part of each delta
 	}
-	names, name := oid.NewList(in.store.Format), make([]byte, in.store.Format.Size())
+	names, bases, name := oid.NewList(in.store.Format), oid.NewList(in.store.Format), make([]byte, in.store.Format.Size())
 	var kinds []links.Kind
 	var total int64
 	c := in.store.Command(in.ctx, in.alone(), "cat-file", "--batch-all-objects", "--unordered", "--buffer", "--batch-check="+format)
@@ -243,6 +243,10 @@ func (in *Incoming) list() error {
 		}
 		names.Append(name)
 		if !in.few() {
+			if in.store.Format.Parse(name, rest) != nil { // "missing": git index-pack accepts more than git reads afterwards
+				clear(name)
+			}
+			bases.Append(name)
 			return nil
 		}
 		word, size, _ := bytes.Cut(rest, []byte(" "))
@@ -252,9 +256,9 @@ func (in *Incoming) list() error {
 		return nil
 	})
 	if err == nil && !in.few() {
-		kinds, err = links.Kinds(in.ctx, in.store.Repo, in.alone(), names)
+		kinds, err = links.ChainKinds(in.ctx, in.store.Repo, in.alone(), names, bases)
 	}
-	if unread := slices.Index(kinds, 0); unread >= 0 { // git index-pack accepts more than git reads afterwards
+	if unread := slices.Index(kinds, 0); unread >= 0 {
 		err = &PackError{Text: fmt.Sprintf("git can't read object %x in the pack", names.At(unread))}
 	}
 	// Where the pack has been removed, git finds nothing, and says nothing.

@@ -3,6 +3,7 @@ package links
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"sort"
 
@@ -14,14 +15,33 @@ import (
 const few = 1000
 
 // Kinds returns the type of each of the objects, 0 for one that can't be read. env goes on top of git's environment.
-//
-// A delta has the type of its base, and a peer can make a delta chain of any length. So git is asked for bases first, and then for the
-// types of the heads of chains.
 func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
 	if names.Len() <= few {
 		return HeadKinds(ctx, repo, env, names)
 	}
-	base := bases(ctx, repo, env, names)
+	bases, base := oid.NewList(names.Format()), make([]byte, names.Format().Size())
+	c := repo.Command(ctx, env, "cat-file", "--buffer", "--batch-check=%(deltabase)")
+	c.Stdin = git.NameLines(names, 0)
+	// git's status doesn't matter: an object for which it names no base counts as a head.
+	c.Lines(func(line []byte) error {
+		if names.Format().Parse(base, line) != nil { // "missing", for one
+			clear(base)
+		}
+		bases.Append(base)
+		return nil
+	})
+	for clear(base); bases.Len() < names.Len(); {
+		bases.Append(base)
+	}
+	return ChainKinds(ctx, repo, env, names, bases)
+}
+
+// ChainKinds is [Kinds] for objects whose delta bases are known; that of a whole object is all zeros, as git says it.
+//
+// A delta has the type of its base, and a peer can make a delta chain of any length, so git is asked for the types of the heads of
+// chains alone.
+func ChainKinds(ctx context.Context, repo *git.Repo, env []string, names, bases oid.Names) ([]Kind, error) {
+	base := positions(names, bases)
 	heads, place := oid.NewList(names.Format()), make([]uint32, len(base))
 	for i := range base {
 		if Head(base, uint32(i)) == uint32(i) {
@@ -40,27 +60,23 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 	return kinds, nil
 }
 
-// bases returns the position of each object's delta base among the objects, or its own if it has none there.
-func bases(ctx context.Context, repo *git.Repo, env []string, names oid.Names) []uint32 {
+// positions returns the position of each object's base among the objects, or its own if it has none there.
+func positions(names, bases oid.Names) []uint32 {
 	base, order := make([]uint32, names.Len()), make([]uint32, names.Len())
 	for i := range base {
 		base[i], order[i] = uint32(i), uint32(i)
 	}
 	slices.SortFunc(order, func(i, j uint32) int { return bytes.Compare(names.At(int(i)), names.At(int(j))) })
-	c := repo.Command(ctx, env, "cat-file", "--buffer", "--batch-check=%(deltabase)")
-	c.Stdin = git.NameLines(names, 0)
-	name, none, i := make([]byte, names.Format().Size()), make([]byte, names.Format().Size()), 0
-	// git's status doesn't matter: an object for which it names no base counts as a head.
-	c.Lines(func(line []byte) error {
-		if i < len(base) && names.Format().Parse(name, line) == nil && !bytes.Equal(name, none) {
-			at, found := sort.Find(len(order), func(at int) int { return bytes.Compare(name, names.At(int(order[at]))) })
-			if found {
-				base[i] = order[at]
-			}
+	none := make([]byte, names.Format().Size())
+	for i := range base {
+		name := bases.At(i)
+		if bytes.Equal(name, none) {
+			continue
 		}
-		i++
-		return nil
-	})
+		if at, found := sort.Find(len(order), func(at int) int { return bytes.Compare(name, names.At(int(order[at]))) }); found {
+			base[i] = order[at]
+		}
+	}
 	return base
 }
 
@@ -72,4 +88,28 @@ func Head(base []uint32, i uint32) uint32 {
 		i = base[i]
 	}
 	return i
+}
+
+// HeadKinds is [Kinds] for objects that are no deltas, or few: git walks the whole delta chain of each.
+//
+// git dies of some damaged objects, and flushes what it has buffered until then. The next run begins after that object.
+func HeadKinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
+	kinds := make([]Kind, 0, names.Len())
+	for len(kinds) < names.Len() {
+		c := repo.Command(ctx, env, "cat-file", "--buffer", "--batch-check=%(objecttype)")
+		c.Stdin = git.NameLines(names, len(kinds))
+		err := c.Lines(func(line []byte) error {
+			kinds = append(kinds, ParseKind(string(line))) // 0 if the line says that the object is missing
+			return nil
+		})
+		switch {
+		case err == nil && len(kinds) < names.Len():
+			return nil, fmt.Errorf("git cat-file gave the types of %d of %d objects", len(kinds), names.Len())
+		case err != nil && (ctx.Err() != nil || git.Stopped(err) || git.OfMachine(err)):
+			return nil, err
+		case err != nil:
+			kinds = append(kinds, 0)
+		}
+	}
+	return kinds, nil
 }

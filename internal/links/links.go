@@ -51,30 +51,6 @@ func (k Kind) String() string {
 	return strings.Join(names, " and a ")
 }
 
-// git dies of some damaged objects, and flushes what it has buffered until then. The next run begins after that object.
-
-// HeadKinds is [Kinds] for objects that are no deltas, or few: git walks the whole delta chain of each.
-func HeadKinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
-	kinds := make([]Kind, 0, names.Len())
-	for len(kinds) < names.Len() {
-		c := repo.Command(ctx, env, "cat-file", "--buffer", "--batch-check=%(objecttype)")
-		c.Stdin = git.NameLines(names, len(kinds))
-		err := c.Lines(func(line []byte) error {
-			kinds = append(kinds, ParseKind(string(line))) // 0 if the line says that the object is missing
-			return nil
-		})
-		switch {
-		case err == nil && len(kinds) < names.Len():
-			return nil, fmt.Errorf("git cat-file gave the types of %d of %d objects", len(kinds), names.Len())
-		case err != nil && (ctx.Err() != nil || git.Stopped(err) || git.OfMachine(err)):
-			return nil, err
-		case err != nil:
-			kinds = append(kinds, 0)
-		}
-	}
-	return kinds, nil
-}
-
 // Object is what git says of an object.
 type Object struct {
 	Kind Kind

@@ -101,9 +101,9 @@ func TestSpeed(t *testing.T) {
 		}
 		stopping := make(chan struct{})
 		go New(screen).show(progress, 0, stopping)
-		time.Sleep(1550 * time.Millisecond)
+		time.Sleep(1550 * time.Millisecond) // in the bubble's time: to the middle between two draws, past a full second
 		for _, want := range []string{"625 bytes | 300 bytes/s", "900 bytes | 500 bytes/s", "900 bytes; stalled"} {
-			time.Sleep(time.Second)
+			time.Sleep(time.Second) // the next one
 			drawn, _ := os.ReadFile(screen.Name())
 			if at := bytes.LastIndexByte(drawn, '\r'); !strings.HasSuffix(strings.TrimRight(string(drawn[at:]), " "), want) {
 				t.Errorf("after %v: %q, not %q", time.Since(began), drawn[at:], want)
