@@ -61,7 +61,7 @@ test-t:
 	cd t && prove --timer -j4 $$(ls -r t[0-9]*.sh) :: --chain-lint
 
 test-git: setup-test build $(HELPERS:%=bin/%) ## the tests of what depends most on git; GIT=<prefix> for another git than PATH's
-	go test -race -timeout 20m -count=1 ./internal/git/... ./internal/objects/... ./internal/intake/... ./internal/refs/... ./internal/remotehelper/...
+	go test -race -timeout 20m -count=1 ./internal/git/... ./internal/objects/... ./internal/intake/... ./internal/refs/... ./internal/branches/... ./internal/remotehelper/...
 	cd t && prove --timer t3000-*.sh :: --chain-lint
 
 test-packages: build ## `make dist` is reproducible byte for byte, and its packages install in a fresh Debian

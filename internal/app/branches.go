@@ -100,99 +100,37 @@ func (s *run) compare(ctx context.Context, result *session.Result) (report *bran
 	if err != nil {
 		return nil, false, err
 	}
-	report = &branches.Report{Here: branches.Here{Branch: own[0].Target}, Branches: branches.Pair(own, result.PeerRefs)}
+	report = &branches.Report{
+		Here:     branches.Here{Branch: own[0].Target, Commit: own[0].OID},
+		Branches: branches.Pair(own, result.PeerRefs),
+	}
 	before, err := s.objects()
 	if err != nil {
 		return nil, false, err
 	}
-	v := refs.Vetting{Whole: result.Whole, Before: before, Check: s.store.Vet}
+	v := branches.Vetting{Whole: result.Whole, Before: before, Check: s.store.Vet}
 	// A person gets what is ready in time, a script all or nothing.
 	late := func(err error) bool {
 		return err != nil && s.Branches != BranchPorcelain && errors.Is(ctx.Err(), context.DeadlineExceeded)
 	}
-	if err := s.relate(ctx, report, own[0], v); late(err) {
+	if err := report.Relate(ctx, s.store.Repo, v); late(err) {
 		for i, b := range report.Branches {
 			report.Branches[i].Unknown = cmp.Or(b.Unknown, "comparing it "+context.Cause(ctx).Error()+" (use git fetch and git log)")
 		}
 	} else if err != nil {
 		return nil, false, err
 	}
-	tips, err := s.tips(ctx, report, result, v)
+	commits := result.Heads
+	if !v.Whole { // else the store was empty, and has from earlier runs what this one brought
+		commits = append(s.earlierHeads(), commits...)
+	}
+	err = report.FindTips(ctx, s.store.Repo, commits, result.PeerRefs, v)
 	if late(err) {
 		fmt.Fprintf(s.screen, "warning: commits that came in and that nothing points to are not listed: finding them %v\n", context.Cause(ctx))
 		return report, false, nil
 	}
-	report.Tips, report.Broken = tips.Whole, tips.Broken
 	if err == nil && s.Branches != BranchPorcelain {
-		err = s.describe(ctx, report)
+		err = report.Describe(ctx, s.store.Repo)
 	}
 	return report, true, err
-}
-
-// describe fills in what only a person is told, for no more entries than a person may be shown.
-func (s *run) describe(ctx context.Context, report *branches.Report) error {
-	report.Arrange()
-	const most = 1000
-	commits := slices.Clone(report.Tips[:min(len(report.Tips), most)])
-	for i := range report.Branches[:min(len(report.Branches), most)] {
-		b := &report.Branches[i]
-		switch b.Class() {
-		case branches.UpToDate, branches.Behind, branches.Unknown:
-			continue
-		case branches.RequiresMerge:
-			var err error
-			b.Same, err = refs.SamePatches(ctx, s.store.Repo, refs.Pair{Ours: b.Ours, Theirs: b.Theirs}, b.OnlyTheirs)
-			if ctx.Err() != nil {
-				return nil // what was found is shown without this
-			} else if err != nil {
-				b.Same = 0
-			}
-		}
-		commits = append(commits, b.Theirs)
-	}
-	if len(commits) == 0 {
-		return nil
-	}
-	var err error
-	if report.About, err = refs.Describe(ctx, s.store.Repo, commits); ctx.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// relate fills in the facts about the branches that differ.
-func (s *run) relate(ctx context.Context, report *branches.Report, head ref.Ref, v refs.Vetting) error {
-	var differ []*branches.Branch
-	var pairs []refs.Pair
-	for i := range report.Branches {
-		if b := &report.Branches[i]; b.Ours != b.Theirs {
-			differ = append(differ, b)
-			pairs = append(pairs, refs.Pair{Ours: b.Ours, Theirs: b.Theirs})
-		}
-	}
-	if len(differ) == 0 {
-		return nil
-	}
-	elsewhere, err := refs.Elsewhere(ctx, s.store.Repo, head.Target)
-	if err != nil {
-		return err
-	}
-	report.Here = branches.Here{Bare: !s.store.InWorkTree, Branch: head.Target, Elsewhere: elsewhere}
-	relations, err := refs.Relate(ctx, s.store.Repo, pairs, v)
-	if err != nil {
-		return err
-	}
-	for i, b := range differ {
-		r := relations[i]
-		b.OnlyOurs, b.OnlyTheirs, b.Related, b.Unknown = r.Ours, r.Theirs, r.Related, r.Unknown
-		if report.Here.Takes(*b) {
-			b.Dirty, err = refs.Touched(ctx, s.store.Repo, head.OID, b.Theirs)
-			if errors.Is(err, refs.ErrTooManyChanges) {
-				b.Unknown = err.Error() // never suggest a command whose effect is unknown
-			} else if err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }

@@ -1,40 +1,13 @@
 package app
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"aig/internal/branches"
-	"aig/internal/ref"
-	"aig/internal/refs"
-	"aig/internal/session"
 )
-
-// tips returns what came in, in this run or in earlier failed ones, and is on no branch of either side.
-func (s *run) tips(ctx context.Context, report *branches.Report, result *session.Result, v refs.Vetting) (refs.Tips, error) {
-	heads := result.Heads
-	if !v.Whole { // else the store was empty, and has from earlier runs what this one brought
-		heads = append(s.earlierHeads(), heads...)
-	}
-	if len(heads) == 0 {
-		return refs.Tips{}, nil
-	}
-	var theirs, whole []string
-	for _, b := range report.Branches {
-		if b.Unknown == "" && ref.IsObjectName(b.Theirs) {
-			whole = append(whole, b.Theirs)
-		}
-	}
-	for _, r := range result.PeerRefs {
-		theirs = append(theirs, r.OID, r.Peeled)
-	}
-	return refs.Dangling(ctx, s.store.Repo, heads, theirs, whole, v)
-}
 
 // A failed run keeps the complete objects that it received, and the next one doesn't receive them again. So it notes the commits that
 // nobody would hear of otherwise, for the next run with the same peer, in a file beside git's (gitrepository-layout(5), "objects/info").

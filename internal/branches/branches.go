@@ -1,6 +1,5 @@
 // Package branches compares a peer's branches with ours: how far each is ahead or behind, which git command takes it
-// without losing anything, and which commits came in that nothing points to. It is given the facts, and only reports what
-// follows from them. docs/man/git-aig-sync.1 has the porcelain format.
+// without losing anything, and which commits came in that nothing points to. docs/man/git-aig-sync.1 has the porcelain format.
 package branches
 
 import (
@@ -71,30 +70,17 @@ func (b Branch) why() string {
 type Here struct {
 	Bare      bool              // there is no working tree here
 	Branch    string            // full name of the branch that is checked out, unborn or not; "" if HEAD is detached
+	Commit    string            // full hexadecimal name of what HEAD stands for; "" if it is unborn
 	Elsewhere map[string]string // the directories of other working trees, by the full name of the branch there
 }
 
 // Report is everything that there is to say.
 type Report struct {
 	Here     Here
-	Branches []Branch             // as Pair gives them, with the facts filled in
+	Branches []Branch             // as Pair gives them
 	Tips     []string             // commits that came in and that nothing points to; full hexadecimal names, newest first
 	About    map[string]ref.About // of Tips and of Branches' Theirs, as far as it is known
 	Broken   []string             // such commits of which no branch should be made: their history is incomplete, or git's checks refuse it
-}
-
-// Arrange sorts the branches for a person: what is checked out here, then what brings something, then the rest.
-func (r *Report) Arrange() {
-	rank := func(b Branch) int {
-		switch class := b.Class(); {
-		case b.Name == r.Here.Branch || b.Name == "HEAD":
-			return 0
-		case class == UpToDate, class == Behind:
-			return 2
-		}
-		return 1
-	}
-	slices.SortStableFunc(r.Branches, func(a, b Branch) int { return cmp.Compare(rank(a), rank(b)) })
 }
 
 // Pair finds the branches that both have or that only the peer has, sorted by name. Ours and Theirs are filled in, the

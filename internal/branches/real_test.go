@@ -1,17 +1,15 @@
-package branches_test
+package branches
 
 import (
 	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	"aig/internal/branches"
-	"aig/internal/git"
 	"aig/internal/gittest"
-	"aig/internal/intake"
 	"aig/internal/refs"
 )
 
@@ -41,7 +39,7 @@ func (p *pair) copyObjects() {
 }
 
 // report returns the report that we are shown.
-func (p *pair) report() *branches.Report {
+func (p *pair) report() *Report {
 	p.t.Helper()
 	ctx := p.t.Context()
 	must := func(err error) {
@@ -50,57 +48,18 @@ func (p *pair) report() *branches.Report {
 			p.t.Fatal(err)
 		}
 	}
-	s, err := intake.Open(ctx, git.Git{Dir: p.ours.Dir, Env: p.ours.Env})
-	must(err)
-	peer, err := intake.Open(ctx, git.Git{Dir: p.theirs.Dir, Env: p.theirs.Env})
-	must(err)
-	received := strings.Fields(p.theirs.Objects())
-	had := p.ours.Objects()
+	repo := open(p.t, p.ours)
+	received, had := strings.Fields(p.theirs.Objects()), p.ours.Objects()
 	p.copyObjects()
-	told, err := refs.List(ctx, peer.Repo)
+	told, err := refs.List(ctx, open(p.t, p.theirs))
 	must(err)
-	own, err := refs.Own(ctx, s.Repo)
+	own, err := refs.Own(ctx, repo)
 	must(err)
-	elsewhere, err := refs.Elsewhere(ctx, s.Repo, own[0].Target)
-	must(err)
-	var theirNames []string
-	for _, r := range told {
-		theirNames = append(theirNames, r.OID, r.Peeled)
-	}
-	report := &branches.Report{
-		Here:     branches.Here{Bare: !s.InWorkTree, Branch: own[0].Target, Elsewhere: elsewhere},
-		Branches: branches.Pair(own, told),
-	}
-	var pairs []refs.Pair
-	for _, b := range report.Branches {
-		pairs = append(pairs, refs.Pair{Ours: b.Ours, Theirs: b.Theirs})
-	}
-	relations, err := refs.Relate(ctx, s.Repo, pairs, refs.Vetting{})
-	must(err)
-	for i, r := range relations {
-		b := &report.Branches[i]
-		b.OnlyOurs, b.OnlyTheirs, b.Related, b.Unknown = r.Ours, r.Theirs, r.Related, r.Unknown
-		if report.Here.Takes(*b) {
-			b.Dirty, err = refs.Touched(ctx, s.Repo, own[0].OID, b.Theirs)
-			must(err)
-		}
-	}
-	var whole []string
-	for _, b := range report.Branches {
-		if b.Unknown == "" {
-			whole = append(whole, b.Theirs)
-		}
-	}
-	var came []string
-	for _, name := range received {
-		if !strings.Contains(had, name) {
-			came = append(came, name)
-		}
-	}
-	tips, err := refs.Dangling(ctx, s.Repo, p.ours.Heads(came...), theirNames, whole, refs.Vetting{})
-	must(err)
-	report.Tips, report.Broken = tips.Whole, tips.Broken
-	return report
+	r := &Report{Here: Here{Branch: own[0].Target, Commit: own[0].OID}, Branches: Pair(own, told)}
+	must(r.Relate(ctx, repo, Vetting{}))
+	came := slices.DeleteFunc(received, func(name string) bool { return strings.Contains(had, name) })
+	must(r.FindTips(ctx, repo, p.ours.Heads(came...), told, Vetting{}))
+	return r
 }
 
 // text returns the report as a person sees it, with the names of objects replaced by what they are.

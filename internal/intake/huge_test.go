@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"aig/internal/branches"
 	"aig/internal/gittest"
-	"aig/internal/refs"
 )
 
 // cost says what git index-pack has used. Its peak of memory is never less than ours when it started.
@@ -105,9 +105,10 @@ func TestTortureDeepTrees(t *testing.T) {
 	in := takeIn(t, to, p.Bytes(), depth+3)
 	forward(t, to, third)
 	s := open(t, third)
-	relations, err := refs.Relate(t.Context(), s.Repo, []refs.Pair{{Ours: common, Theirs: commit}}, refs.Vetting{})
-	if err == nil && relations[0].Unknown == "" && relations[0].Theirs != 1 {
-		t.Errorf("%+v", relations)
+	r := branches.Report{Branches: []branches.Branch{{Ours: common, Theirs: commit}}}
+	err := r.Relate(t.Context(), s.Repo, branches.Vetting{})
+	if b := r.Branches[0]; err == nil && b.Unknown == "" && b.OnlyTheirs != 1 {
+		t.Errorf("%+v", b)
 	}
 	gittest.Figures(t, "trees in each other", depth, "taken in and sent on in %.1f s; %s", time.Since(start).Seconds(), cost(in))
 }

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"aig/internal/branches"
 	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/objects"
-	"aig/internal/refs"
 )
 
 // A hostile .gitmodules that came in a later run than its tree is found before a command is suggested for a commit of that
@@ -24,7 +24,7 @@ func TestVetBeforeSuggesting(t *testing.T) {
 			tree := trees.Object(gittest.PackTree, gittest.TreeEntry("100644", ".gitmodules", blob))
 			commit := commits.Object(gittest.PackCommit, []byte("tree "+hex.EncodeToString(tree)+"\n"+author+committer+"\nx\n"))
 			to := gittest.New(t)
-			run := func(pack *gittest.Pack, object []byte) refs.Vetting {
+			run := func(pack *gittest.Pack, object []byte) branches.Vetting {
 				s := open(t, to)
 				before, err := objects.List(t.Context(), s.Repo)
 				if err != nil {
@@ -33,10 +33,10 @@ func TestVetBeforeSuggesting(t *testing.T) {
 				if err := accept(t, s, pack.Bytes(), []string{hex.EncodeToString(object)}); err != nil {
 					t.Fatal(err)
 				}
-				return refs.Vetting{Before: before, Check: s.Vet}
+				return branches.Vetting{Before: before, Check: s.Vet}
 			}
 			run(&trees, tree)
-			var v refs.Vetting
+			var v branches.Vetting
 			if commitFirst {
 				run(&commits, commit)
 				v = run(&blobs, blob)
@@ -44,12 +44,12 @@ func TestVetBeforeSuggesting(t *testing.T) {
 				run(&blobs, blob)
 				v = run(&commits, commit)
 			}
-			relations, err := refs.Relate(t.Context(), open(t, to).Repo, []refs.Pair{{Theirs: hex.EncodeToString(commit)}}, v)
-			if err != nil {
+			r := branches.Report{Branches: []branches.Branch{{Theirs: hex.EncodeToString(commit)}}}
+			if err := r.Relate(t.Context(), open(t, to).Repo, v); err != nil {
 				t.Fatal(err)
 			}
-			if refused := strings.Contains(relations[0].Unknown, "gitmodulesUrl"); refused != (name == "hostile") || !refused && relations[0].Unknown != "" {
-				t.Errorf("%s, the commit first: %v: %+v", name, commitFirst, relations[0])
+			if refused := strings.Contains(r.Branches[0].Unknown, "gitmodulesUrl"); refused != (name == "hostile") || !refused && r.Branches[0].Unknown != "" {
+				t.Errorf("%s, the commit first: %v: %+v", name, commitFirst, r.Branches[0])
 			}
 			if left := to.Quarantines(); len(left) > 0 {
 				t.Errorf("left behind: %v", left)

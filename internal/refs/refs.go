@@ -1,4 +1,4 @@
-// Package refs reads a repository's references, and compares histories with each other and with what is checked out.
+// Package refs reads a repository's references.
 package refs
 
 import (
@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -154,17 +153,4 @@ func readHead(ctx context.Context, repo *git.Repo) (ref.Ref, error) {
 	}
 	head.OID = strings.TrimSuffix(string(out), "\n")
 	return head, nil
-}
-
-// objectTypes calls each with the name and type of every object asked for, one a line; the type of an absent one is "".
-func objectTypes(ctx context.Context, repo *git.Repo, ask io.Reader, each func(name []byte, kind string) error) error {
-	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
-	c.Stdin = ask
-	return c.Lines(func(line []byte) error {
-		name, kind, _ := bytes.Cut(line, []byte(" "))
-		if string(kind) == "missing" {
-			kind = nil
-		}
-		return each(name, string(kind))
-	})
 }

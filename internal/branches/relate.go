@@ -1,11 +1,11 @@
-package refs
+package branches
 
 import (
 	"bytes"
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -13,126 +13,104 @@ import (
 	"aig/internal/oid"
 )
 
-// maxWalks bounds how many walks look for tips with incomplete history. Each may go through everything new.
-const maxWalks = 64
-
-// Pair is two commits to be compared, by object name. Whatever text a peer sends in place of a name is safe here.
-type Pair struct {
-	Ours   string // "" if there is nothing to compare with
-	Theirs string
-}
-
-// Relation says how the commits of a Pair stand to each other.
-type Relation struct {
-	Ours, Theirs int    // commits that only ours reaches, and only theirs
-	Related      bool   // they have a commit in common, or Pair.Ours was ""
-	Unknown      string // why nothing is known, in words that quote nothing of the peer's; "" if it is known
-}
-
-// Relate compares the commits of each pair. It is an answer (Unknown), not an error, if theirs can't be taken because it is absent,
-// no commit, or has an incomplete history.
+// Relate fills in the facts about the branches that differ, and what else Here needs for them. It is an answer (Unknown), not an error,
+// if theirs can't be taken because it is absent, no commit, or has an incomplete history. Whatever text a peer has sent in place of a
+// name is safe here.
 //
-// One walk goes through everything behind theirs that none of our references reaches, and another for each pair through what
+// One walk goes through everything behind theirs that none of our references reaches, and another for each branch through what
 // separates the two.
-func Relate(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) ([]Relation, error) {
-	unknown, err := incomplete(ctx, repo, pairs, v)
+func (r *Report) Relate(ctx context.Context, repo *git.Repo, v Vetting) error {
+	var differ []*Branch
+	for i := range r.Branches {
+		if b := &r.Branches[i]; b.Ours != b.Theirs {
+			differ = append(differ, b)
+		}
+	}
+	if len(differ) == 0 {
+		return nil
+	}
+	var err error
+	r.Here.Bare = !repo.InWorkTree
+	if r.Here.Elsewhere, err = elsewhere(ctx, repo, r.Here.Branch); err != nil {
+		return err
+	}
+	unknown, err := incomplete(ctx, repo, differ, v)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	shallow, err := shallowCommits(repo)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	relations := make([]Relation, len(pairs))
-	for i, p := range pairs {
-		switch why := unknown[p.Theirs]; {
-		case p.Ours == p.Theirs && p.Ours != "":
-			relations[i] = Relation{Related: true}
-		case why != "":
-			relations[i] = Relation{Unknown: why}
-		case p.Ours == "":
-			relations[i] = Relation{Related: true}
-		default:
-			if relations[i], err = compare(ctx, repo, p); err != nil {
-				return nil, err
-			}
-			if shallow != "" && !relations[i].Related {
-				// The histories may meet behind what git can see.
-				relations[i] = Relation{Unknown: "this repository is shallow, and the histories don't meet in what it has"}
-			}
+	for _, b := range differ {
+		if b.Unknown = unknown[b.Theirs]; b.Unknown != "" {
+			continue
+		}
+		if b.Ours == "" {
+			b.Related = true
+		} else if err := b.count(ctx, repo); err != nil {
+			return err
+		}
+		if shallow != "" && !b.Related { // the histories may meet behind what git can see
+			b.Unknown = cmp.Or(b.Unknown, "this repository is shallow, and the histories don't meet in what it has")
+		}
+		if !r.Here.Takes(*b) {
+			continue
+		}
+		b.Dirty, err = touched(ctx, repo, r.Here.Commit, b.Theirs)
+		if errors.Is(err, errTooManyChanges) {
+			b.Unknown = err.Error() // never suggest a command whose effect is unknown
+		} else if err != nil {
+			return err
 		}
 	}
-	return relations, nil
+	return nil
 }
 
-// compare counts what separates two commits. The history of theirs must be complete.
-func compare(ctx context.Context, repo *git.Repo, p Pair) (Relation, error) {
-	if !repo.Format.IsName(p.Ours) {
-		return Relation{}, fmt.Errorf("%q is no full object name", p.Ours)
-	}
+// count counts the commits that separate the two. The history of theirs must be complete.
+func (b *Branch) count(ctx context.Context, repo *git.Repo) error {
 	c := repo.Command(ctx, nil, "rev-list", "--left-right", "--boundary", "--stdin")
-	c.Stdin = strings.NewReader(p.Ours + "..." + p.Theirs + "\n")
-	var r Relation
+	c.Stdin = strings.NewReader(b.Ours + "..." + b.Theirs + "\n")
 	err := c.Lines(func(line []byte) error {
 		switch mark := line[:min(1, len(line))]; string(mark) {
 		case "<":
-			r.Ours++
+			b.OnlyOurs++
 		case ">":
-			r.Theirs++
+			b.OnlyTheirs++
 		case "-": // both reach it
-			r.Related = true
+			b.Related = true
 		}
 		return nil
 	})
-	switch {
-	case err == nil:
-		r.Related = r.Related || r.Ours == 0 || r.Theirs == 0
-		return r, nil
-	case ctx.Err() != nil || git.OfMachine(err):
-		return Relation{}, err
+	if err != nil && ctx.Err() == nil && !git.OfMachine(err) {
+		b.Unknown, err = err.Error(), nil
 	}
-	return Relation{Unknown: err.Error()}, nil
-}
-
-// SamePatches returns how many of the commits that only theirs reaches have the same patch as one that only ours reaches: cherry-picked
-// or rebased, as git cherry finds them.
-func SamePatches(ctx context.Context, repo *git.Repo, p Pair, onlyTheirs int) (int, error) {
-	c := repo.Command(ctx, nil, "rev-list", "--right-only", "--cherry-pick", "--count", "--stdin")
-	c.Stdin = strings.NewReader(p.Ours + "..." + p.Theirs + "\n")
-	c.LimitMemory(maxDiffMemory) // it compares trees
-	out, err := c.Output()
-	if err != nil {
-		return 0, err
-	}
-	var others int
-	if _, err := fmt.Sscan(string(out), &others); err != nil {
-		return 0, fmt.Errorf("git rev-list said %q: %w", out, err)
-	}
-	return onlyTheirs - others, nil
+	b.Related = b.Related || b.OnlyOurs == 0 || b.OnlyTheirs == 0
+	return err
 }
 
 // incomplete returns, for each theirs that can't be compared and taken, why.
-func incomplete(ctx context.Context, repo *git.Repo, pairs []Pair, v Vetting) (map[string]string, error) {
+func incomplete(ctx context.Context, repo *git.Repo, branches []*Branch, v Vetting) (map[string]string, error) {
 	unknown := make(map[string]string)
 	var names []string
-	for _, p := range pairs {
-		if !repo.Format.IsName(p.Theirs) {
-			unknown[p.Theirs] = "the peer sent no full object name"
-		} else if p.Ours != p.Theirs {
-			names = append(names, p.Theirs)
+	for _, b := range branches {
+		if repo.Format.IsName(b.Theirs) {
+			names = append(names, b.Theirs)
+		} else {
+			unknown[b.Theirs] = "the peer sent no full object name"
 		}
 	}
-	slices.Sort(names)
-	names = slices.Compact(names)
 	var commits []string
-	err := objectTypes(ctx, repo, strings.NewReader(strings.Join(names, "\n")), func(name []byte, kind string) error {
-		switch kind {
+	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
+	c.Stdin = strings.NewReader(strings.Join(names, "\n"))
+	err := c.Lines(func(line []byte) error {
+		switch name, kind, _ := strings.Cut(string(line), " "); kind {
 		case "commit":
-			commits = append(commits, string(name))
-		case "":
-			unknown[string(name)] = "the commit is not here"
+			commits = append(commits, name)
+		case "missing":
+			unknown[name] = "the commit is not here"
 		default:
-			unknown[string(name)] = "it is a " + kind + ", not a commit"
+			unknown[name] = "it is a " + kind + ", not a commit"
 		}
 		return nil
 	})
@@ -199,6 +177,9 @@ func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, e
 	return err
 }
 
+// maxWalks bounds how many walks look for tips with incomplete history. Each may go through everything new.
+const maxWalks = 64
+
 // errNotWalked is sift's error for names that it has not tried.
 var errNotWalked = errors.New("not looked at: too many other histories are incomplete")
 
@@ -230,4 +211,13 @@ func sift(ctx context.Context, names []string, try func([]string) error, bad fun
 		return nil
 	}
 	return part(names)
+}
+
+// shallowCommits returns the commits whose parents are missing, one a line.
+func shallowCommits(repo *git.Repo) (string, error) {
+	names, err := os.ReadFile(repo.Shallow)
+	if errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	return string(names), err
 }

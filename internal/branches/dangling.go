@@ -1,31 +1,30 @@
-package refs
+package branches
 
 import (
 	"bytes"
 	"context"
-	"errors"
-	"os"
 	"strings"
 
 	"aig/internal/git"
 	"aig/internal/ref"
 )
 
-// Tips are commits that nothing points to, newest first, by full hexadecimal names.
-type Tips struct {
-	Whole  []string
-	Broken []string // a branch of one would break git gc, or bring in a file that git's checks refuse
-}
-
-// Dangling returns the received commits that nothing points to: no reference here, none of the peer's (theirs, object names), and no
-// other received commit. They are lost work, stashes, and what the peer's hidden references point to. commits are those received that
-// may be some; those that aren't here any more are passed over. whole are those of theirs whose history Relate has found complete.
+// FindTips fills in the received commits that nothing points to: no reference here, none of the peer's (theirs), and no other received
+// commit. They are lost work, stashes, and what the peer's hidden references point to. commits are those received that may be some;
+// those that aren't here any more are passed over. Relate has told which branches of the peer's have a complete history.
 //
 // With v.Whole nothing is walked: then no commit may be the parent of another.
-func Dangling(ctx context.Context, repo *git.Repo, commits, theirs, whole []string, v Vetting) (tips Tips, err error) {
+func (r *Report) FindTips(ctx context.Context, repo *git.Repo, commits []string, theirs []ref.Ref, v Vetting) error {
 	candidates, err := unpointed(ctx, repo, commits, theirs, v)
 	if err != nil || len(candidates) == 0 || v.Whole {
-		return Tips{Whole: candidates}, err
+		r.Tips = candidates
+		return err
+	}
+	var whole []string
+	for _, b := range r.Branches {
+		if b.Unknown == "" && repo.Format.IsName(b.Theirs) {
+			whole = append(whole, b.Theirs)
+		}
 	}
 	fates := make(map[string]fate)
 	for _, name := range candidates {
@@ -47,12 +46,12 @@ func Dangling(ctx context.Context, repo *git.Repo, commits, theirs, whole []stri
 	for _, name := range candidates {
 		switch fates[name] {
 		case isTip:
-			tips.Whole = append(tips.Whole, name)
+			r.Tips = append(r.Tips, name)
 		case isBroken:
-			tips.Broken = append(tips.Broken, name)
+			r.Broken = append(r.Broken, name)
 		}
 	}
-	return tips, err
+	return err
 }
 
 // fate is what walks tell of a commit. A greater one outweighs a smaller one.
@@ -65,26 +64,11 @@ const (
 	isBelow // another commit
 )
 
-// Describe returns what a person is told about commits, by object name. Those that git can't read are left out.
-func Describe(ctx context.Context, repo *git.Repo, commits []string) (map[string]ref.About, error) {
-	about := make(map[string]ref.About)
-	c := repo.Command(ctx, nil, "log", "--no-walk=unsorted", "--ignore-missing", "--no-show-signature", "--no-mailmap", "--stdin",
-		"--format=%H%x00%an%x00%as%x00%ar%x00%s")
-	c.Stdin = strings.NewReader(strings.Join(commits, "\n"))
-	err := c.Lines(func(line []byte) error {
-		if fields := strings.SplitN(string(line), "\x00", 5); len(fields) == 5 {
-			about[fields[0]] = ref.About{Author: fields[1], Date: fields[2], Age: fields[3], Subject: fields[4]}
-		}
-		return nil
-	})
-	return about, err
-}
-
 // unpointed returns the commits that no reference of the peer's names and, if nothing will be walked, none of ours; newest first.
-func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string, v Vetting) (left []string, err error) {
+func unpointed(ctx context.Context, repo *git.Repo, commits []string, theirs []ref.Ref, v Vetting) (left []string, err error) {
 	pointed := make(map[string]bool)
-	for _, name := range theirs {
-		pointed[name] = true
+	for _, r := range theirs {
+		pointed[r.OID], pointed[r.Peeled] = true, true
 	}
 	if v.Whole {
 		c := repo.Command(ctx, nil, "for-each-ref", "--format=%(objectname)")
@@ -122,13 +106,4 @@ func unpointed(ctx context.Context, repo *git.Repo, commits, theirs []string, v 
 	left = nil
 	err = c.Lines(func(line []byte) error { left = append(left, string(line)); return nil })
 	return left, err
-}
-
-// shallowCommits returns the commits whose parents are missing, one a line.
-func shallowCommits(repo *git.Repo) (string, error) {
-	names, err := os.ReadFile(repo.Shallow)
-	if errors.Is(err, os.ErrNotExist) {
-		return "", nil
-	}
-	return string(names), err
 }
