@@ -57,8 +57,6 @@ type Object struct {
 	Size int64
 	In   io.Reader // its content, which may be read in part, until visit returns
 	Err  error     // why git can't read it: a *git.Error if git died of it; nothing else is then known
-
-	in *bufio.Reader // In without its end
 }
 
 // Objects calls visit with each of the objects, in order. Objects are read as a stream, whatever their size. If git dies within the
@@ -112,7 +110,7 @@ func answer(in *bufio.Reader, visit func(o Object) error) error {
 		return fmt.Errorf("git cat-file answered %q", header)
 	}
 	content := &io.LimitedReader{R: in, N: size}
-	if err := visit(Object{Kind: ParseKind(kind), Size: size, In: content, in: in}); err != nil {
+	if err := visit(Object{Kind: ParseKind(kind), Size: size, In: content}); err != nil {
 		return err
 	}
 	_, err = io.CopyN(io.Discard, in, content.N+1) // a line end follows
@@ -125,7 +123,7 @@ func answer(in *bufio.Reader, visit func(o Object) error) error {
 //
 // It returns how many of the objects git could not read.
 func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, visit func(from int, target []byte, kind Kind) error) (unread int, err error) {
-	l := reader{format: repo.Format, visit: visit, told: make([]link, 1<<toldBits), trees: make(map[string][]byte),
+	l := reader{format: repo.Format, visit: visit, told: make([]link, 1<<toldBits),
 		buffer: bufio.NewReaderSize(nil, 1<<16)}
 	err = Objects(ctx, repo, env, []string{"--buffer"}, names, func(from int, o Object) error {
 		switch l.from = from; {
@@ -145,23 +143,15 @@ type reader struct {
 	from   int // the position of the object
 	format oid.Format
 	visit  func(from int, target []byte, kind Kind) error
-	told   []link            // see tell
-	trees  map[string][]byte // the last trees, by their first mode and path
+	told   []link // see tell
 	buffer *bufio.Reader
 }
 
 func (l *reader) object(o Object) error {
-	if o.Kind == Tree && o.Size <= maxTree {
-		tree, err := o.in.Peek(int(o.Size))
-		if err != nil {
-			return err
-		}
-		return l.tree(tree)
-	}
 	l.buffer.Reset(o.In)
 	switch o.Kind {
 	case Tree:
-		return l.largeTree(l.buffer)
+		return l.tree(l.buffer)
 	case Commit, Tag:
 		return l.header(l.buffer)
 	}
