@@ -21,7 +21,6 @@ import (
 
 	"aig/internal/cluster"
 	"aig/internal/command"
-	"aig/internal/metrics"
 	"aig/internal/switchboard"
 	"aig/internal/version"
 )
@@ -104,7 +103,7 @@ func join(o *options, key []byte) (*cluster.Cluster, error) {
 }
 
 // tell serves metrics at address until stop is called. Once ctx has ended, /readyz says that the switchboard is going down.
-func tell(ctx context.Context, address string, m *metrics.Metrics) (stop func(), err error) {
+func tell(ctx context.Context, address string, m *switchboard.Metrics) (stop func(), err error) {
 	if address == "" {
 		return func() {}, nil
 	}

@@ -60,21 +60,21 @@ func (c *client) serve() {
 	if err != nil {
 		c.drain()
 		if _, ok := c.server.count(context.Cause(c.ctx), c.log); !ok {
-			c.server.counters.add(noHandshake, c.log)
+			c.server.refused(noHandshake, c.log)
 		}
 		if conn != nil {
 			conn.Wait()
 		}
 		return
 	}
-	opt.Metrics.Handshake(time.Since(began))
+	opt.Metrics.handshake.Observe(time.Since(began).Seconds())
 	c.ssh = conn
 	if c.node = conn.Permissions != nil; c.node {
 		c.place.settle() // a node is never evicted for its clients: they are counted where they came in
 	}
 	c.meter.turn(opening, openingBudget)
 	overdue := time.AfterFunc(opt.CommandTime, func() {
-		c.server.counters.add(noCommand, c.log)
+		c.server.refused(noCommand, c.log)
 		c.close()
 	})
 	defer overdue.Stop()
@@ -132,7 +132,7 @@ func (c *client) drain() {
 func (c *client) request(r *ssh.Request) {
 	switch r.Type {
 	case "tcpip-forward", "streamlocal-forward@openssh.com":
-		c.server.counters.add(refusedForward, c.log)
+		c.server.refused(refusedForward, c.log)
 		c.spoilt = &refusal{refusedForward, "no port forwarding here; try ssh -o ClearAllForwardings=yes"}
 	}
 	if c.allow() && r.WantReply {
@@ -165,13 +165,13 @@ func (c *client) open(ch ssh.NewChannel) bool {
 		c.wait.Go(s.run)
 		return true
 	case ch.ChannelType() == "session":
-		c.server.counters.add(refusedChannel, c.log)
+		c.server.refused(refusedChannel, c.log)
 		ch.Reject(ssh.ResourceShortage, "one session per connection")
 	case ch.ChannelType() == "direct-tcpip" || ch.ChannelType() == "direct-streamlocal@openssh.com":
-		c.server.counters.add(refusedForward, c.log)
+		c.server.refused(refusedForward, c.log)
 		ch.Reject(ssh.Prohibited, "no port forwarding here")
 	default:
-		c.server.counters.add(refusedChannel, c.log)
+		c.server.refused(refusedChannel, c.log)
 		ch.Reject(ssh.UnknownChannelType, "sessions only")
 	}
 	return false
@@ -190,7 +190,7 @@ func (c *client) allow() bool {
 // not wait. It must not be called once SSH has ended.
 func (c *client) cut(line string) {
 	c.flood.Do(func() {
-		c.server.counters.add(flooding, c.log.With("line", line))
+		c.server.refused(flooding, c.log.With("line", line))
 		c.meter.turn(stopped, 0)
 		if side := c.side.Load(); side != nil {
 			c.wait.Go(func() { (*side).Finish(1, line) })
@@ -258,7 +258,7 @@ func (c *client) keepAlive() {
 func (c *client) watch() {
 	opt := &c.server.opt
 	if c.meter.watch(opt.KeepaliveInterval+opt.KeepaliveTime, c.done) {
-		c.server.counters.add(deadPeer, c.log)
+		c.server.refused(deadPeer, c.log)
 	}
 }
 

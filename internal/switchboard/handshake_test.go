@@ -85,7 +85,7 @@ func TestSlowHandshake(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		eventually(t, "all are counted", func() bool { return b.refused(noHandshake) == 11 })
+		eventually(t, "all are counted", func() bool { return b.counted(noHandshake) == 11 })
 	})
 }
 
@@ -142,7 +142,7 @@ func TestFatHandshake(t *testing.T) {
 		})
 	}
 	t.Cleanup(func() {
-		eventually(t, "all are counted", func() bool { return b.refused(noHandshake) == 6 })
+		eventually(t, "all are counted", func() bool { return b.counted(noHandshake) == 6 })
 	})
 }
 
@@ -160,7 +160,7 @@ func TestKeyExchangesOnly(t *testing.T) {
 	if exchanges > 2 {
 		t.Errorf("%d key exchanges were answered", exchanges)
 	}
-	eventually(t, "it is counted", func() bool { return b.refused(noHandshake) == 1 })
+	eventually(t, "it is counted", func() bool { return b.counted(noHandshake) == 1 })
 }
 
 // A client may rekey now and then, but not all the time.
@@ -183,7 +183,7 @@ func TestKeyExchangeFlood(t *testing.T) {
 		}
 		r.ended()
 	}
-	if n := b.refused(flooding); n != uint64(len(linked)) {
+	if n := b.counted(flooding); n != uint64(len(linked)) {
 		t.Errorf("%d floods are counted", n)
 	}
 }
@@ -237,7 +237,7 @@ func TestLargePackets(t *testing.T) {
 		}
 		r.ended()
 	}
-	if n := b.refused(flooding); n != 2 {
+	if n := b.counted(flooding); n != 2 {
 		t.Errorf("%d floods are counted", n)
 	}
 }
@@ -265,9 +265,9 @@ func TestTortureEarlyKeyExchange(t *testing.T) {
 	}
 	wait.Wait()
 	// The client may see the end before it is counted.
-	eventually(t, "all are counted", func() bool { return b.refused(noHandshake) == uint64(rounds) })
+	eventually(t, "all are counted", func() bool { return b.counted(noHandshake) == uint64(rounds) })
 	a, c := b.link(t)
 	a.write("ping")
 	c.read("ping")
-	gittest.Figures(t, "second key exchanges before authentication", rounds, "crashes 0, counted %d", b.refused(noHandshake))
+	gittest.Figures(t, "second key exchanges before authentication", rounds, "crashes 0, counted %d", b.counted(noHandshake))
 }

@@ -32,11 +32,14 @@ type board struct {
 	done chan struct{}      // closed when Serve has returned
 }
 
-// refused returns how often something was refused for this reason.
-func (b *board) refused(r reason) uint64 {
-	b.counters.mu.Lock()
-	defer b.counters.mu.Unlock()
-	return b.counters.counts[r]
+// counted returns how often something was refused for this reason.
+func (b *board) counted(r reason) (n uint64) {
+	for _, c := range b.opt.Metrics.refused() {
+		if c.Key == string(r) {
+			n = c.Value.Uint64()
+		}
+	}
+	return n
 }
 
 // logBuffer is a log that can be read while it is written.

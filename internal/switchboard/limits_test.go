@@ -98,7 +98,7 @@ func TestSilentCrowd(t *testing.T) {
 	silence(t, b.addr, 100, "S")
 	a.write("ping")
 	c.read("ping")
-	eventually(t, "those who had to go are counted", func() bool { return b.refused(tooManyConnections) >= 600-64 })
+	eventually(t, "those who had to go are counted", func() bool { return b.counted(tooManyConnections) >= 600-64 })
 }
 
 // When every connection is in use, one more is turned away and told so.
@@ -122,7 +122,7 @@ func TestGuessing(t *testing.T) {
 		b.run(t, "0000000").refused("nobody is waiting")
 	}
 	b.run(t, token).refused("too many tokens have been tried")
-	if n := b.refused(wrongToken); n != 20 {
+	if n := b.counted(wrongToken); n != 20 {
 		t.Errorf("%d wrong tokens were counted", n)
 	}
 }
@@ -168,7 +168,7 @@ func TestFloods(t *testing.T) {
 			if line := p.line(); !strings.HasPrefix(line, "switchboard: too many requests") {
 				t.Errorf("the line is %q", line)
 			}
-			if got := b.refused(flooding); got != 1 {
+			if got := b.counted(flooding); got != 1 {
 				t.Errorf("%d floods were counted", got)
 			}
 		})

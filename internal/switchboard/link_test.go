@@ -214,7 +214,7 @@ func TestIdle(t *testing.T) {
 	}
 	a.refused("nothing has moved")
 	c.refused("nothing has moved")
-	eventually(t, "the idle link is counted", func() bool { return b.refused(idleLink) == 1 })
+	eventually(t, "the idle link is counted", func() bool { return b.counted(idleLink) == 1 })
 }
 
 // A joining side that has said something, or its end of file, is left alone
@@ -283,7 +283,7 @@ func TestTinyPackets(t *testing.T) {
 		t.Errorf("the line is %q", line)
 	}
 	r.ended()
-	eventually(t, "it is counted", func() bool { return b.refused(flooding) == 1 && b.waiting.number() == 0 })
+	eventually(t, "it is counted", func() bool { return b.counted(flooding) == 1 && b.waiting.number() == 0 })
 	b.run(t, token).refused("nobody is waiting")
 
 	r = b.execs(t, "new")

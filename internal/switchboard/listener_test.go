@@ -49,7 +49,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	if _, err := io.Copy(io.Discard, silent); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("nobody was dropped")
 	}
-	if n := b.refused(outOfDescriptors); n != 3 {
+	if n := b.counted(outOfDescriptors); n != 3 {
 		t.Errorf("%d failures were counted", n)
 	}
 }
@@ -67,7 +67,7 @@ func TestPassingFailures(t *testing.T) {
 		l.failures.Store(3)
 		b := startBoardOn(t, l, nil)
 		b.wait(t)
-		if n := b.refused(outOfDescriptors); n != 3 {
+		if n := b.counted(outOfDescriptors); n != 3 {
 			t.Errorf("%v: %d failures were counted", errno, n)
 		}
 	}

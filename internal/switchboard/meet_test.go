@@ -94,6 +94,6 @@ func TestMeetLimits(t *testing.T) {
 	_, token := b.wait(t)
 	p.refused("too many are waiting here, most of them from your network")
 	b.meet(t, meetingName, "b")
-	eventually(t, "the other one has gone", func() bool { return b.refused(tooManyWaiting) == 2 })
+	eventually(t, "the other one has gone", func() bool { return b.counted(tooManyWaiting) == 2 })
 	b.run(t, token).refused("nobody is waiting")
 }

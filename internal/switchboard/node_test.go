@@ -84,8 +84,8 @@ func TestAcrossNodes(t *testing.T) {
 	for _, b := range []*board{first, second} {
 		eventually(t, "the link has ended", func() bool { return strings.Count(b.log.String(), "how=well") == 1 })
 	}
-	if n := len(first.counters.counts) + len(second.counters.counts); n != 0 {
-		t.Errorf("counted: %v, %v", first.counters.counts, second.counters.counts)
+	if here, there := first.opt.Metrics.refused(), second.opt.Metrics.refused(); len(here)+len(there) != 0 {
+		t.Errorf("counted: %v, %v", here, there)
 	}
 	second.meet(t, meetingName, "b").refused("keeps disappearing")
 
@@ -276,7 +276,7 @@ func TestNodeFloods(t *testing.T) {
 	if err := n.Lost(); err == nil || err.Error() != "too much unread data" {
 		t.Errorf("the node was told %v", err)
 	}
-	if first.refused(flooding) != 1 {
+	if first.counted(flooding) != 1 {
 		t.Error("it isn't counted")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"time"
 )
 
@@ -53,7 +54,7 @@ func (s *session) obey(c command) error {
 	if err != nil {
 		return err
 	}
-	server.opt.Metrics.LookedUp(found != Found{})
+	server.opt.Metrics.lookups.WithLabelValues(strconv.FormatBool(found != Found{})).Inc()
 	switch {
 	case found.Wait != nil:
 		return s.client.carry(found.Wait.Side, s)
@@ -151,7 +152,9 @@ func (c *client) carry(waited, joined Side) error {
 		how, _ = server.count(err, c.log.With("link", number))
 	}
 	there, back, took := l.directions[0].bytes.Load(), l.directions[1].bytes.Load(), time.Since(l.began)
-	server.opt.Metrics.LinkEnded(how, there, back, took)
+	server.opt.Metrics.links.WithLabelValues(how).Observe(took.Seconds())
+	server.opt.Metrics.bytes.WithLabelValues("from_waiting").Add(float64(there))
+	server.opt.Metrics.bytes.WithLabelValues("to_waiting").Add(float64(back))
 	log.Log(context.Background(), level, "link ended", "how", how, "bytes", there, "back", back, "seconds", int64(took.Seconds()))
 	return nil
 }

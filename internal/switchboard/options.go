@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"golang.org/x/crypto/ssh"
-
-	"aig/internal/metrics"
 )
 
 // Options configure a [Server]. Start from [DefaultOptions]: a zero value doesn't mean "the default".
@@ -15,7 +13,7 @@ type Options struct {
 	HostKey ssh.MultiAlgorithmSigner // as [HostKey] reads or makes it
 	Logger  *slog.Logger             // never sees a token, a byte of a link or a foreign string
 
-	Metrics *metrics.Metrics // of this server alone; nothing in them names a client, a token or a key
+	Metrics *Metrics // of this server alone; nothing in them names a client, a token or a key
 
 	Memory     *Memory    // who waits here; nil makes one
 	Rendezvous Rendezvous // where sides find each other; nil is Memory
@@ -66,7 +64,7 @@ const maxLanding = 16 << 10
 // Honest ones leave at most SSH's window of 2 MiB unread in each direction. The system's own buffers come on top.
 func DefaultOptions() Options {
 	return Options{
-		Metrics: metrics.New(),
+		Metrics: NewMetrics(),
 		Landing: landing,
 
 		MaxConnections: 1024,

@@ -4,16 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"log/slog"
-	"maps"
-	"slices"
-	"sync"
 
 	"golang.org/x/crypto/ssh"
-
-	"aig/internal/metrics"
 )
 
-// reason names why somebody was refused or cut off: the key of a counter in the log.
+// reason names why somebody was refused or cut off: a label of the metrics, and a key in the log.
 type reason string
 
 const (
@@ -67,8 +62,14 @@ func (s *Server) count(err error, log *slog.Logger) (string, bool) {
 	if !errors.As(err, &refused) {
 		return "", false
 	}
-	s.counters.add(refused.reason, log)
+	s.refused(refused.reason, log)
 	return string(refused.reason), true
+}
+
+// refused counts a refusal, and logs it at the debug level. Log names the client.
+func (s *Server) refused(r reason, log *slog.Logger) {
+	log.Debug("refused", "reason", string(r))
+	s.opt.Metrics.refusals.WithLabelValues(string(r)).Inc()
 }
 
 // disconnect returns an SSH_MSG_DISCONNECT packet as it is before the first key exchange (RFC 4253, sections 6 and 11.1). Clients
@@ -83,38 +84,4 @@ func disconnect(line string) []byte {
 	packet := binary.BigEndian.AppendUint32(nil, uint32(1+len(payload)+padding))
 	packet = append(packet, byte(padding))
 	return append(append(packet, payload...), make([]byte, padding)...)
-}
-
-// counters count refusals.
-type counters struct {
-	metrics *metrics.Metrics
-
-	mu     sync.Mutex
-	counts map[reason]uint64
-	fresh  bool
-}
-
-// add counts a refusal, and logs it at the debug level. Log names the client.
-func (c *counters) add(r reason, log *slog.Logger) {
-	log.Debug("refused", "reason", string(r))
-	c.metrics.Refused(string(r))
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.counts[r]++
-	c.fresh = true
-}
-
-// report returns the counters as attributes, sorted by name, or nil if none has moved since the last report.
-func (c *counters) report() []slog.Attr {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.fresh {
-		return nil
-	}
-	c.fresh = false
-	var attrs []slog.Attr
-	for _, r := range slices.Sorted(maps.Keys(c.counts)) {
-		attrs = append(attrs, slog.Uint64(string(r), c.counts[r]))
-	}
-	return attrs
 }

@@ -182,11 +182,9 @@ func TestEveryRefusal(t *testing.T) {
 				b = startBoard(t, c.change)
 			}
 			c.refuse(t, b)
-			eventually(t, "it is counted", func() bool { return b.refused(c.reason) > 0 })
-			b.counters.mu.Lock()
-			defer b.counters.mu.Unlock()
-			if len(b.counters.counts) != 1 || b.counters.counts[c.reason] != 1 {
-				t.Errorf("the counters are %v", b.counters.counts)
+			eventually(t, "it is counted", func() bool { return b.counted(c.reason) > 0 })
+			if counts := b.opt.Metrics.refused(); len(counts) != 1 || b.counted(c.reason) != 1 {
+				t.Errorf("the counters are %v", counts)
 			}
 			line := regexp.MustCompile(`level=DEBUG msg=refused (?:from=127\.0\.0\.1:\d+|error=.*) .*\breason=(\w+)\n`)
 			if logged := line.FindAllStringSubmatch(b.log.String(), -1); len(logged) != 1 || logged[0][1] != string(c.reason) {

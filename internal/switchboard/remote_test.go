@@ -32,7 +32,7 @@ func TestOtherNodeRefuses(t *testing.T) {
 		}
 		c.refused("nothing has moved for 500ms")
 	}
-	eventually(t, "both nodes count it", func() bool { return first.refused(idleLink) == 2 && second.refused(otherNode) == 2 })
+	eventually(t, "both nodes count it", func() bool { return first.counted(idleLink) == 2 && second.counted(otherNode) == 2 })
 
 	// Before it has said that the two are joined; in words that have to be made printable.
 	second.opt.Rendezvous.(*elsewhere).node = fakeNode(t, first, func(ch ssh.Channel, conn net.Conn) {
@@ -109,7 +109,7 @@ func TestNodeLost(t *testing.T) {
 
 	second.opt.Rendezvous.(*elsewhere).node = "127.0.0.1:1"
 	second.run(t, "00000").refused("can't be reached; try again")
-	eventually(t, "all are counted", func() bool { return second.refused(nodeLost) == 3 })
+	eventually(t, "all are counted", func() bool { return second.counted(nodeLost) == 3 })
 }
 
 // A node without the host key is told nothing.

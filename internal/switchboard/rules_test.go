@@ -24,7 +24,7 @@ func TestNothingTaken(t *testing.T) {
 	r.openSession(0, 1<<15)
 	r.request("exec", sshtest.Strings("new"))
 	r.ended()
-	if n := b.refused(slowReader); n != 1 {
+	if n := b.counted(slowReader); n != 1 {
 		t.Errorf("%d slow readers are counted", n)
 	}
 	// Answers to pings are the one thing that a client can ask for without end.

@@ -176,7 +176,7 @@ func TestDeadSide(t *testing.T) {
 	m, a := dial()
 	token := a.session().exec("new").line()
 	close(m.frozen)
-	eventually(t, "it is noticed", func() bool { return b.refused(deadPeer) == 1 && b.waiting.number() == 0 })
+	eventually(t, "it is noticed", func() bool { return b.counted(deadPeer) == 1 && b.waiting.number() == 0 })
 	b.run(t, token).refused("nobody is waiting")
 
 	m, a = dial()

@@ -102,7 +102,7 @@ func (s *session) Gone() <-chan struct{} { return s.gone }
 // the other.
 func (s *session) tell(f func()) {
 	slow := time.AfterFunc(s.client.server.opt.ControlTime, func() {
-		s.client.server.counters.add(slowReader, s.client.log)
+		s.client.server.refused(slowReader, s.client.log)
 		s.client.close()
 	})
 	defer slow.Stop()

@@ -94,7 +94,7 @@ func TestCrowdsShutNobodyOut(t *testing.T) {
 	a.write("ping")
 	c.read("ping")
 	for _, r := range []reason{tooManyConnections, tooManyWaiting, tooManyLinks} {
-		if b.refused(r) == 0 {
+		if b.counted(r) == 0 {
 			t.Errorf("nobody had to go for %q", r)
 		}
 	}
@@ -136,10 +136,10 @@ func TestGuessersShutNobodyOut(t *testing.T) {
 	c := b.join(t, token)
 	a.write("ping")
 	c.read("ping")
-	if b.refused(tooManyLookups) < 40 {
-		t.Errorf("%d guesses were refused", b.refused(tooManyLookups))
+	if b.counted(tooManyLookups) < 40 {
+		t.Errorf("%d guesses were refused", b.counted(tooManyLookups))
 	}
-	eventually(t, "the floods are cut", func() bool { return b.refused(flooding) >= 32 })
+	eventually(t, "the floods are cut", func() bool { return b.counted(flooding) >= 32 })
 }
 
 // One listener serves IPv4 and IPv6.

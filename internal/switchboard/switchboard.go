@@ -5,7 +5,7 @@
 //
 // The files: switchboard (the server), client and session (the SSH side), exec and obey (the commands), rendezvous (who waits for
 // whom), link (the relay), node and remote (sides at another node, and the way there), limits (how many there may be of anything,
-// and who is evicted), meter (how much unread data a client may leave here), refusal (what a refused client is told).
+// and who is evicted), meter (how much unread data a client may leave here), refusal (what a refused client is told), metrics.
 package switchboard
 
 import (
@@ -53,7 +53,6 @@ type Server struct {
 	large      chan struct{} // see meter
 	farewells  chan struct{} // has room for maxFarewells
 	nodeUser   string        // empty if this is no node of a cluster
-	counters   counters
 	linkNumber atomic.Uint64
 	linkLines  *rate.Limiter // how many links are logged
 	unlogged   atomic.Uint64 // how many were not
@@ -80,7 +79,7 @@ func New(opt Options) (*Server, error) {
 		user = nodeUser(opt.ClusterKey)
 	}
 	bounded := func(name string, most int) *pool {
-		return newPool(most, func(crowd int) { opt.Metrics.Evicted(name, crowd) })
+		return newPool(most, func(crowd int) { opt.Metrics.evictions.WithLabelValues(name).Observe(float64(crowd)) })
 	}
 	s := &Server{
 		opt:         opt,
@@ -89,12 +88,11 @@ func New(opt Options) (*Server, error) {
 		farewells:   make(chan struct{}, maxFarewells),
 		nodeUser:    user,
 		linkLines:   rate.NewLimiter(linkLineRate, linkLineBurst),
-		counters:    counters{metrics: opt.Metrics, counts: make(map[reason]uint64)},
 		connections: bounded("connections", opt.MaxConnections),
 		waiting:     bounded("waiting", opt.MaxWaiting),
 		links:       bounded("links", opt.MaxLinks),
 	}
-	opt.Metrics.Watch(s.connections.number, s.waiting.number, s.links.number)
+	opt.Metrics.watch(s.connections.number, s.waiting.number, s.links.number)
 	return s, nil
 }
 
@@ -167,7 +165,7 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 		case exhausted(err):
 			s.connections.shrink()
 		}
-		s.counters.add(outOfDescriptors, s.log.With("error", err.Error(), "pause", pause.String()))
+		s.refused(outOfDescriptors, s.log.With("error", err.Error(), "pause", pause.String()))
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
@@ -193,7 +191,7 @@ func (s *Server) admit(ctx context.Context, conn net.Conn) *client {
 	})
 	if place == nil {
 		leave(nil)
-		s.counters.add(tooManyConnections, log)
+		s.refused(tooManyConnections, log)
 		return nil
 	}
 	c := &client{
@@ -228,18 +226,20 @@ func (s *Server) turnAway(conn net.Conn) {
 	io.CopyN(io.Discard, conn, handshakeBudget)
 }
 
-// report logs the counters whenever they have changed, until done is closed.
+// report logs the counters of refusals whenever they have changed, until done is closed.
 func (s *Server) report(done <-chan struct{}) {
 	tick := time.NewTicker(reportInterval)
 	defer tick.Stop()
+	var last []slog.Attr
 	for running := true; running; {
 		select {
 		case <-tick.C:
 		case <-done:
 			running = false
 		}
-		if attrs := s.counters.report(); attrs != nil {
-			s.log.LogAttrs(context.Background(), slog.LevelInfo, "refused", attrs...)
+		if counts := s.opt.Metrics.refused(); !slices.EqualFunc(counts, last, slog.Attr.Equal) {
+			last = counts
+			s.log.LogAttrs(context.Background(), slog.LevelInfo, "refused", counts...)
 		}
 		if n := s.unlogged.Swap(0); n > 0 {
 			s.log.Info("links were not logged", "number", n)

@@ -1,17 +1,19 @@
-// Package metrics counts what happens at a switchboard, for Prometheus. No label holds an address, a token or a key.
-package metrics
+package switchboard
 
 import (
+	"log/slog"
 	"net/http"
-	"strconv"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Metrics holds a switchboard's metrics, in a registry of their own. It is safe for concurrent use.
+// refusalsName is the name of the counters of refusals, which go to the log too.
+const refusalsName = "aig_switchboard_refusals_total"
+
+// Metrics counts what happens at a switchboard, for Prometheus, in a registry of its own. No label holds an address, a token or a key.
+// It is safe for concurrent use.
 type Metrics struct {
 	registry  *prometheus.Registry
 	factory   promauto.Factory
@@ -23,14 +25,14 @@ type Metrics struct {
 	evictions *prometheus.HistogramVec
 }
 
-// New returns the metrics of one switchboard.
-func New() *Metrics {
+// NewMetrics returns the metrics of one switchboard.
+func NewMetrics() *Metrics {
 	registry := prometheus.NewRegistry()
 	f := promauto.With(registry)
 	seconds := prometheus.ExponentialBuckets(0.01, 4, 8) // 10 ms to 164 s
 	return &Metrics{
 		registry: registry, factory: f,
-		refusals: f.NewCounterVec(prometheus.CounterOpts{Name: "aig_switchboard_refusals_total",
+		refusals: f.NewCounterVec(prometheus.CounterOpts{Name: refusalsName,
 			Help: "Clients refused or cut off, by reason as in the log."}, []string{"reason"}),
 		handshake: f.NewHistogram(prometheus.HistogramOpts{Name: "aig_switchboard_handshake_duration_seconds",
 			Help: "How long successful SSH handshakes took.", Buckets: seconds}),
@@ -46,8 +48,8 @@ func New() *Metrics {
 	}
 }
 
-// Watch adds gauges of a server, read at each scrape.
-func (m *Metrics) Watch(connections, waiting, links func() int) {
+// watch adds gauges of a server, read at each scrape.
+func (m *Metrics) watch(connections, waiting, links func() int) {
 	m.gauge("connections", "Open connections.", connections)
 	m.gauge("waiting", "Sides waiting for their other side.", waiting)
 	m.gauge("links", "Running links.", links)
@@ -84,23 +86,15 @@ func (m *Metrics) Handler(ready func() bool) http.Handler {
 	return mux
 }
 
-// Refused counts a client that was refused or cut off, by the reason that the log gives.
-func (m *Metrics) Refused(reason string) { m.refusals.WithLabelValues(reason).Inc() }
-
-// Handshake records how long a successful SSH handshake took.
-func (m *Metrics) Handshake(took time.Duration) { m.handshake.Observe(took.Seconds()) }
-
-// LookedUp counts a token that a client tried.
-func (m *Metrics) LookedUp(found bool) { m.lookups.WithLabelValues(strconv.FormatBool(found)).Inc() }
-
-// Evicted counts an eviction from "connections", "waiting" or "links", and records how many members of its network were there.
-func (m *Metrics) Evicted(from string, crowd int) {
-	m.evictions.WithLabelValues(from).Observe(float64(crowd))
-}
-
-// LinkEnded records how a link ended, how long it took, and its bytes from (there) and to (back) the side that waited.
-func (m *Metrics) LinkEnded(how string, there, back int64, took time.Duration) {
-	m.links.WithLabelValues(how).Observe(took.Seconds())
-	m.bytes.WithLabelValues("from_waiting").Add(float64(there))
-	m.bytes.WithLabelValues("to_waiting").Add(float64(back))
+// refused returns how many clients were refused or cut off for each reason, sorted.
+func (m *Metrics) refused() (counts []slog.Attr) {
+	families, _ := m.registry.Gather() // what a broken gauge leaves out is another family
+	for _, f := range families {
+		if f.GetName() == refusalsName {
+			for _, c := range f.Metric {
+				counts = append(counts, slog.Uint64(c.Label[0].GetValue(), uint64(c.Counter.GetValue())))
+			}
+		}
+	}
+	return counts
 }

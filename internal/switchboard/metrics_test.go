@@ -1,4 +1,4 @@
-package metrics
+package switchboard
 
 import (
 	"encoding/json"
@@ -7,10 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 )
 
-func ask(t *testing.T, m *Metrics, path string, ready bool) (int, string) {
+func askMetrics(t *testing.T, m *Metrics, path string, ready bool) (int, string) {
 	t.Helper()
 	w := httptest.NewRecorder()
 	m.Handler(func() bool { return ready }).ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -19,20 +18,22 @@ func ask(t *testing.T, m *Metrics, path string, ready bool) (int, string) {
 
 // filled returns metrics in which every series has a sample.
 func filled() *Metrics {
-	m := New()
-	m.Watch(func() int { return 5 }, func() int { return 2 }, func() int { return 1 })
+	m := NewMetrics()
+	m.watch(func() int { return 5 }, func() int { return 2 }, func() int { return 1 })
 	m.WatchCluster(func() bool { return true }, func() int { return 2 })
-	m.Refused("token")
-	m.Handshake(20 * time.Millisecond)
-	m.LookedUp(true)
-	m.LinkEnded("well", 10, 20, time.Second)
-	m.Evicted("waiting", 7)
+	m.refusals.WithLabelValues("token").Inc()
+	m.handshake.Observe(0.02)
+	m.lookups.WithLabelValues("true").Inc()
+	m.links.WithLabelValues("well").Observe(1)
+	m.bytes.WithLabelValues("from_waiting").Add(10)
+	m.bytes.WithLabelValues("to_waiting").Add(20)
+	m.evictions.WithLabelValues("waiting").Observe(7)
 	return m
 }
 
 // Everything that was counted appears, in Prometheus' text format.
 func TestMetrics(t *testing.T) {
-	_, text := ask(t, filled(), "/metrics", true)
+	_, text := askMetrics(t, filled(), "/metrics", true)
 	for _, want := range []string{
 		"aig_switchboard_connections 5", "aig_switchboard_waiting 2", "aig_switchboard_links 1",
 		"aig_switchboard_nats_connected 1", "aig_switchboard_other_nodes 2",
@@ -49,13 +50,13 @@ func TestMetrics(t *testing.T) {
 
 // A switchboard that is going down is alive but not ready.
 func TestHealth(t *testing.T) {
-	m := New()
+	m := NewMetrics()
 	for _, c := range []struct {
 		path  string
 		ready bool
 		code  int
 	}{{"/healthz", true, 200}, {"/healthz", false, 200}, {"/readyz", true, 200}, {"/readyz", false, 503}, {"/else", true, 404}} {
-		if code, _ := ask(t, m, c.path, c.ready); code != c.code {
+		if code, _ := askMetrics(t, m, c.path, c.ready); code != c.code {
 			t.Errorf("%s: %d", c.path, code)
 		}
 	}
@@ -73,7 +74,7 @@ func TestDashboard(t *testing.T) {
 	if err := json.Unmarshal(data, &dashboard); err != nil {
 		t.Fatal(err)
 	}
-	_, text := ask(t, filled(), "/metrics", true)
+	_, text := askMetrics(t, filled(), "/metrics", true)
 	asked := make(map[string]bool)
 	suffix := regexp.MustCompile("_(bucket|count|sum)$")
 	for _, p := range dashboard.Panels {
