@@ -192,7 +192,7 @@ func TestVanishedObject(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		pieces := planned(t, s, l, give, limits{least: 10 * (objectBytes + 20), share: 100, named: 1})
+		pieces := planned(t, s, l, give, limits{bytes: 10 * (objectBytes + 20), least: 5 * (objectBytes + 20), share: 1, pieces: 100, named: 1})
 		if len(pieces) < 3 {
 			t.Fatalf("%s: %d pieces", when, len(pieces))
 		}

@@ -267,7 +267,7 @@ func TestPeersThatLackBases(t *testing.T) {
 		"nothing":           {func(*gittest.Repo) {}, false},
 		"something foreign": {func(to *gittest.Repo) { to.Blobs("blob", 3) }, false},
 	} {
-		for size, max := range map[string]limits{"one piece": defaultLimits, "pieces": {least: 48 << 10, share: 1 << 20, named: 1 << 16, hinted: 1 << 16}} {
+		for size, max := range map[string]limits{"one piece": defaultLimits, "pieces": {bytes: 48 << 10, least: 24 << 10, share: 1, pieces: 1 << 20, named: 1 << 16, hinted: 1 << 16}} {
 			t.Run(name+", "+size, func(t *testing.T) {
 				to := gittest.New(t)
 				c.peer(to)
@@ -306,7 +306,7 @@ func TestPieces(t *testing.T) {
 	t.Parallel()
 	from := gittest.New(t)
 	gittest.History(t, from, 4, 60, 200)
-	small := limits{least: 64 << 10, share: 1 << 20, named: 10, hinted: 1 << 16}
+	small := limits{bytes: 64 << 10, least: 32 << 10, share: 1, pieces: 1 << 20, named: 10, hinted: 1 << 16}
 	s := open(t, from)
 	l := list(t, s)
 	everything := all(l).Index
@@ -365,8 +365,8 @@ func TestPieces(t *testing.T) {
 	if base.Objects() != from.Objects() {
 		t.Error("the stores are not equal")
 	}
-	// However much there is, the number of pieces is bounded.
-	small.share = 4
+	// However small a piece may be, their number is bounded.
+	small.pieces = 4
 	if pieces := planned(t, s, l, everything, small); len(pieces) > 8 {
 		t.Errorf("%d pieces", len(pieces))
 	}
@@ -379,7 +379,7 @@ func TestChains(t *testing.T) {
 	for _, o := range []struct{ rank, base uint32 }{{3, 4}, {4, 3}, {0, 1}, {5, 5}, {1, 2}, {2, 2}, {0, 0}} {
 		f.add(o.rank, o.base, 10)
 	}
-	order, ends, _ := f.pieces([]uint32{10, 11, 12, 13, 14, 15}, limits{least: 2 * (10 + objectBytes), share: 100})
+	order, ends, _ := f.pieces([]uint32{10, 11, 12, 13, 14, 15}, limits{bytes: 2 * (10 + objectBytes), least: 10 + objectBytes, share: 1, pieces: 100})
 	if !slices.Equal(order, []uint32{13, 14, 10, 11, 12, 15}) || !slices.Equal(ends, []int{2, 5, 6}) {
 		t.Errorf("order %v, ends %v", order, ends)
 	}

@@ -50,7 +50,7 @@ func (c *cutPipe) Read(p []byte) (int, error) {
 // Packs received in full before a link breaks are in the store afterwards, and the same conversation again moves only the rest.
 func TestWhatHasArrivedStays(t *testing.T) {
 	t.Parallel()
-	const blobs, size = 120, 200_000 // three pieces of 8 MiB
+	const blobs, size = 120, 100_000 // three pieces of four MiB
 	a, b := &side{repo: gittest.New(t)}, &side{repo: gittest.New(t)}
 	random := rand.NewChaCha8([32]byte{})
 	dir := t.TempDir()
