@@ -4,8 +4,11 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -34,7 +37,7 @@ func elsewhere(ctx context.Context, repo *git.Repo, here string) (map[string]str
 
 // touched returns the paths, from the top of the working tree, of uncommitted changes that taking theirs would touch: by a
 // fast-forward of ours, which is checked out ("" if it is unborn), or, if the two have diverged, by a merge, which anything staged also
-// stops. Untracked files count if they are in the way of a file that theirs has; git would silently remove ignored ones. Both are
+// stops. Untracked files count if they are in the way of a file that theirs adds; git would silently remove ignored ones. Both are
 // object names, and the history of theirs is complete. Outside a working tree there are no such paths. The error is errTooManyChanges
 // if not all could be looked at.
 //
@@ -47,26 +50,88 @@ func touched(ctx context.Context, repo *git.Repo, ours, theirs string) ([]string
 	if err != nil || len(written) == 0 {
 		return nil, err
 	}
-	found := make(map[string]bool)
-	c := indexReader(ctx, repo, "status", "--porcelain", "-z", "--untracked-files=all", "--ignored", "--no-renames", "--ignore-submodules=dirty")
-	err = c.Records(0, func(entry []byte) error {
-		const code = len("?? ")
-		if len(entry) <= code {
-			return nil
+	// Untracked files are looked for below.
+	out, err := indexReader(ctx, repo, "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty").Output()
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for entry := range strings.SplitSeq(string(out), "\x00") {
+		if len(entry) < 4 { // two letters, a space and a path
+			continue
 		}
-		switch path := string(entry[code:]); entry[0] {
-		case '?', '!':
-			if at := written.inPlaceOf(path); at != "" {
-				found[at] = true
-			}
-		default:
-			if written.has(path) || staged && entry[0] != ' ' {
-				found[path] = true
+		path := entry[3:]
+		if _, takes := written[path]; takes || staged && entry[0] != ' ' {
+			found = append(found, path)
+		}
+		delete(written, path)
+	}
+	untracked, err := inTheWay(ctx, repo, written)
+	found = slices.AppendSeq(found, maps.Keys(untracked))
+	slices.Sort(found)
+	return found, err
+}
+
+// inTheWay returns the untracked files in the place of files that commits add, or of directories above them, and the directories in
+// the place of such a file that hold something untracked.
+func inTheWay(ctx context.Context, repo *git.Repo, written changes) (map[string]bool, error) {
+	out, err := repo.Command(ctx, nil, "rev-parse", "--show-toplevel").Output()
+	if err != nil {
+		return nil, err
+	}
+	top := strings.TrimSuffix(string(out), "\n")
+	untracked, dirs := make(map[string]bool), make(map[string]bool)
+	for file, letter := range written {
+		if letter != 'A' && letter != submodule {
+			continue
+		}
+		switch at, isDir := obstacle(top, file); {
+		case isDir:
+			dirs[at] = true
+		case at != "":
+			untracked[at] = true
+		}
+	}
+	// What is in the index is tracked, even if it is new to one side of a merge.
+	tracked := indexReader(ctx, repo, "ls-files", "-z", "--cached", "--full-name", "--", ":/")
+	err = tracked.Records(0, func(file []byte) error { delete(untracked, string(file)); return nil })
+	if err != nil || len(dirs) == 0 {
+		return untracked, err
+	}
+	others := indexReader(ctx, repo, "ls-files", "-z", "--others", "--full-name", "--", ":/")
+	return untracked, others.Records(0, func(file []byte) error {
+		dir, isRepository := strings.CutSuffix(string(file), "/")
+		if isRepository && written[dir] == submodule { // git leaves it as it is
+			dir = path.Dir(dir)
+		}
+		for ; dir != "."; dir = path.Dir(dir) {
+			if dirs[dir] {
+				untracked[dir] = true
 			}
 		}
 		return nil
 	})
-	return slices.Sorted(maps.Keys(found)), err
+}
+
+// obstacle returns what stands where a file is to be: a file or directory, or a file in the place of a directory above it; "" if
+// nothing does.
+func obstacle(top, file string) (at string, isDir bool) {
+	if !filepath.IsLocal(filepath.FromSlash(file)) {
+		return "", false
+	}
+	for i, c := range file + "/" {
+		if c != '/' {
+			continue
+		}
+		info, err := os.Lstat(filepath.Join(top, filepath.FromSlash(file[:i])))
+		if err != nil {
+			return "", false
+		}
+		if !info.IsDir() {
+			return file[:i], false
+		}
+	}
+	return file, true
 }
 
 // indexReader returns a git child that reads the index, but doesn't run the hook that core.fsmonitor may name.
@@ -74,36 +139,16 @@ func indexReader(ctx context.Context, repo *git.Repo, args ...string) *git.Child
 	return repo.Command(ctx, nil, append([]string{"-c", "core.fsmonitor=false"}, args...)...)
 }
 
-// changes are the paths at which commits differ, sorted.
-type changes []string
+// changes is the paths at which commits differ, with the letters of git diff --name-status: A, D, M or T. An added submodule has its own.
+type changes map[string]byte
 
-func (c changes) has(path string) bool {
-	_, found := slices.BinarySearch(c, path)
-	return found
-}
-
-// inPlaceOf returns the untracked file, or the directory that holds it, if one of the changes is at or below the file, or is at the
-// directory; else "".
-func (c changes) inPlaceOf(file string) string {
-	dir, isRepository := strings.CutSuffix(file, "/")
-	if isRepository { // if theirs adds it as a submodule, git leaves it as it is
-		dir = path.Dir(dir)
-	} else if at, _ := slices.BinarySearch(c, file+"/"); at < len(c) && strings.HasPrefix(c[at], file+"/") {
-		return file
-	}
-	for ; dir != "."; dir = path.Dir(dir) {
-		if c.has(dir) {
-			return dir
-		}
-	}
-	return ""
-}
+const submodule = 'S'
 
 // A few kilobytes of trees can stand for any number of paths. git diff-tree holds them all in memory, at some hundred bytes each,
 // before it prints the first.
 const (
 	maxDiffMemory  = 192 << 20
-	maxChangeBytes = 32 << 20 // of what it prints
+	maxChangeBytes = 32 << 20 // of paths
 )
 
 // errTooManyChanges is the error if commits differ in more paths than are looked at.
@@ -112,6 +157,7 @@ var errTooManyChanges = errors.New("it differs from what is checked out in more 
 // takes returns the paths that a fast-forward or a merge to theirs may write: what theirs has changed since the merge bases. staged
 // is true for a merge, which anything staged also stops.
 func takes(ctx context.Context, repo *git.Repo, ours, theirs string) (written changes, staged bool, err error) {
+	written = make(changes)
 	var bases []string
 	if ours != "" {
 		bases, err = mergeBases(ctx, repo, ours, theirs)
@@ -121,25 +167,17 @@ func takes(ctx context.Context, repo *git.Repo, ours, theirs string) (written ch
 		h.Write([]byte("tree 0\x00"))
 		bases = []string{hex.EncodeToString(h.Sum(nil))}
 	}
-	bytes := 0
 	for _, base := range bases {
 		if err != nil {
 			break
 		}
-		c := indexReader(ctx, repo, "diff-tree", "-r", "-z", "--name-only", "--no-renames", "--no-relative", "--end-of-options", base, theirs)
+		c := indexReader(ctx, repo, "diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-relative", "--end-of-options", base, theirs)
 		c.LimitMemory(maxDiffMemory)
-		err = c.Records(0, func(path []byte) error {
-			if bytes += len(path); bytes > maxChangeBytes {
-				return errTooManyChanges
-			}
-			written = append(written, string(path))
-			return nil
-		})
+		err = c.Records(0, written.reader())
 	}
 	if failed := new(git.Error); errors.As(err, &failed) && failed.OutOfMemory() {
 		err = errTooManyChanges
 	}
-	slices.Sort(written)
 	return written, staged, err
 }
 
@@ -150,4 +188,28 @@ func mergeBases(ctx context.Context, repo *git.Repo, ours, theirs string) ([]str
 		return nil, nil
 	}
 	return strings.Fields(string(out)), err
+}
+
+// reader returns a function that takes what git diff-tree says of a change and its path in turn.
+func (c changes) reader() func(field []byte) error {
+	var letter byte
+	bytes := 0
+	return func(field []byte) error {
+		if letter == 0 {
+			// A colon, the modes and names before and after, and the letter (git-diff-tree(1), "RAW OUTPUT FORMAT").
+			said := strings.Fields(string(field))
+			if len(said) != 5 || len(said[4]) != 1 {
+				return fmt.Errorf("git diff-tree said %q", field)
+			}
+			if letter = said[4][0]; letter == 'A' && said[1] == "160000" {
+				letter = submodule
+			}
+			return nil
+		}
+		c[string(field)], letter = letter, 0
+		if bytes += len(field); bytes > maxChangeBytes {
+			return errTooManyChanges
+		}
+		return nil
+	}
 }

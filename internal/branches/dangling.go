@@ -15,10 +15,16 @@ import (
 //
 // With v.Whole nothing is walked: then no commit may be the parent of another.
 func (r *Report) FindTips(ctx context.Context, repo *git.Repo, commits []string, theirs []ref.Ref, v Vetting) error {
+	if len(commits) == 0 {
+		return nil
+	}
 	candidates, err := unpointed(ctx, repo, commits, theirs, v)
-	if err != nil || len(candidates) == 0 || v.Whole {
-		r.Tips = candidates
+	if err != nil {
 		return err
+	}
+	if v.Whole {
+		r.Tips = candidates
+		return nil
 	}
 	var whole []string
 	for _, b := range r.Branches {
@@ -43,6 +49,9 @@ func (r *Report) FindTips(ctx context.Context, repo *git.Repo, commits []string,
 			}
 		})
 	}, func(name string, _ error) { learn([]byte(name), isBroken) })
+	if err != nil {
+		return err // what a walk has come upon hasn't been checked yet
+	}
 	for _, name := range candidates {
 		switch fates[name] {
 		case isTip:
@@ -51,7 +60,7 @@ func (r *Report) FindTips(ctx context.Context, repo *git.Repo, commits []string,
 			r.Broken = append(r.Broken, name)
 		}
 	}
-	return err
+	return nil
 }
 
 // fate is what walks tell of a commit. A greater one outweighs a smaller one.

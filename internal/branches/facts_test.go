@@ -155,7 +155,8 @@ func TestRelateManyIncomplete(t *testing.T) {
 		branches = append(branches, Branch{Theirs: commit})
 	}
 	incomplete := 0
-	for _, got := range relate(t, open(t, r), Vetting{}, branches...) {
+	repo := open(t, r)
+	for _, got := range relate(t, repo, Vetting{}, branches...) {
 		switch {
 		case strings.HasPrefix(got.Unknown, "its history is incomplete here"):
 			incomplete++
@@ -165,6 +166,16 @@ func TestRelateManyIncomplete(t *testing.T) {
 	}
 	if incomplete == 0 || incomplete > maxWalks {
 		t.Errorf("%d are said to be incomplete", incomplete)
+	}
+	// Many branches at one commit are looked at once.
+	for i := range branches {
+		branches[i].Theirs = branches[0].Theirs
+	}
+	whole := Branch{Theirs: r.Commit("file", "content")}
+	for i, got := range relate(t, repo, Vetting{}, append(branches, whole)...) {
+		if isWhole := i == len(branches); isWhole != (got.Unknown == "") || !isWhole && !strings.HasPrefix(got.Unknown, "its history is incomplete here") {
+			t.Fatalf("%+v", got)
+		}
 	}
 }
 
@@ -336,6 +347,32 @@ func TestDanglingOddHistories(t *testing.T) {
 	expect("on top of what is incomplete", Vetting{}, r.Heads(top), []string{odd}, nil, []string{top})
 }
 
+// Of a search that is cut short nothing is told: what it has come upon may not have been checked yet.
+func TestTipsCutShort(t *testing.T) {
+	r := gittest.New(t, "-b", "main")
+	r.Commit("file", "content")
+	repo := open(t, r)
+	before, err := objects.List(t.Context(), repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tip := r.Git("commit-tree", "-m", "tip", "HEAD^{tree}")
+	r.Git("update-ref", "-d", "refs/heads/main") // so that the walk comes upon a tree that was here before
+	ctx, cancel := context.WithCancel(t.Context())
+	report := new(Report)
+	err = report.FindTips(ctx, repo, []string{tip}, nil, Vetting{Before: before, Check: func(context.Context, []string) error {
+		cancel()
+		return ctx.Err()
+	}})
+	if err == nil || report.Tips != nil || report.Broken != nil {
+		t.Errorf("%+v, %v", report, err)
+	}
+	// Where nothing came in, nothing has to be asked.
+	if err := new(Report).FindTips(ctx, repo, nil, nil, Vetting{Whole: true}); err != nil {
+		t.Error(err)
+	}
+}
+
 // Uncommitted changes are named where a fast-forward or a merge to theirs would touch them, and not elsewhere: changed
 // and staged files, files in no commit, ignored ones too, which git would overwrite without a word.
 func TestTouched(t *testing.T) {
@@ -364,6 +401,7 @@ func TestTouched(t *testing.T) {
 		}
 		write(r, "dir/new")
 		r.Git("add", "-f", "ignored", "dir")
+		r.Git("update-index", "--add", "--cacheinfo", "160000,"+r.Git("rev-parse", "HEAD")+",sub")
 		r.Git("commit", "-q", "-m", "rest")
 		theirs := r.Git("rev-parse", "HEAD")
 		r.Git("checkout", "-q", "main")
@@ -388,6 +426,16 @@ func TestTouched(t *testing.T) {
 		{"an ignored directory", func(r *gittest.Repo) { write(r, "ignored/a/b") }, []string{"ignored"}},
 		{"an empty directory", func(r *gittest.Repo) { os.Mkdir(filepath.Join(r.Dir, "new"), 0o777) }, nil},
 		{"a nested repository", func(r *gittest.Repo) { r.Git("init", "-q", "new/a") }, []string{"new"}},
+		{"a file in a nested repository", func(r *gittest.Repo) { r.Git("init", "-q", "dir"); write(r, "dir/new") }, []string{"dir/new"}},
+		{"a repository for a file", func(r *gittest.Repo) { r.Git("init", "-q", "new") }, []string{"new"}},
+		{"an ignored repository for a file", func(r *gittest.Repo) { r.Git("init", "-q", "ignored") }, []string{"ignored"}},
+		{"a repository for a submodule", func(r *gittest.Repo) { r.Git("init", "-q", "sub") }, nil},
+		{"a file for a submodule", func(r *gittest.Repo) { write(r, "sub") }, []string{"sub"}},
+		{"merge, kept by neither", func(r *gittest.Repo) {
+			r.Git("rm", "-q", "deleted")
+			r.Git("commit", "-q", "-m", "rm")
+			write(r, "deleted")
+		}, nil},
 		{"merge, a directory for a file", func(r *gittest.Repo) { write(r, "new/a"); r.Git("add", "."); r.Git("commit", "-q", "-m", "a") }, nil},
 		{"merge, a file for a directory", func(r *gittest.Repo) { r.Commit("dir", "ours\n") }, nil},
 		{"merge, clean", func(r *gittest.Repo) { r.Commit("ours", "2\n") }, nil},

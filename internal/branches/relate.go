@@ -57,11 +57,13 @@ func (r *Report) Relate(ctx context.Context, repo *git.Repo, v Vetting) error {
 		if !r.Here.Takes(*b) {
 			continue
 		}
-		b.Dirty, err = touched(ctx, repo, r.Here.Commit, b.Theirs)
-		if errors.Is(err, errTooManyChanges) {
+		switch dirty, err := touched(ctx, repo, r.Here.Commit, b.Theirs); {
+		case errors.Is(err, errTooManyChanges):
 			b.Unknown = err.Error() // never suggest a command whose effect is unknown
-		} else if err != nil {
+		case err != nil:
 			return err
+		default:
+			b.Dirty = dirty
 		}
 	}
 	return nil
@@ -100,6 +102,8 @@ func incomplete(ctx context.Context, repo *git.Repo, branches []*Branch, v Vetti
 			unknown[b.Theirs] = "the peer sent no full object name"
 		}
 	}
+	slices.Sort(names)
+	names = slices.Compact(names) // sift would look at each copy
 	var commits []string
 	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
 	c.Stdin = strings.NewReader(strings.Join(names, "\n"))
