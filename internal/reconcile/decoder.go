@@ -151,13 +151,8 @@ func (d *decoder) remove(element cell) {
 	}
 }
 
-// sortDistinct sorts a slice and reports whether its values are distinct.
+// sortDistinct sorts a slice and reports whether its values are distinct. If they aren't, it spoils the slice.
 func sortDistinct(s []uint64) bool {
 	slices.Sort(s)
-	for i := 1; i < len(s); i++ {
-		if s[i-1] == s[i] {
-			return false
-		}
-	}
-	return true
+	return len(slices.Compact(s)) == len(s)
 }

@@ -289,5 +289,5 @@ func (x *Exchange) undecodable() error {
 // Mine returns the indices of the names that only this side has, ascending. It is valid when Done.
 func (x *Exchange) Mine() []uint32 { return x.mine }
 
-// Theirs returns the short names of the names that only the peer has, ascending. It is valid when Done.
+// Theirs returns the short names of the names that only the peer has, ascending, each once. It is valid when Done.
 func (x *Exchange) Theirs() []uint64 { return x.theirs }

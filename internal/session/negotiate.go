@@ -128,8 +128,8 @@ func (n *negotiation) conclude() error {
 	if err != nil {
 		return err
 	}
-	s.want, err = newWanted(s.key, s.local.Format(), theirs)
-	return err
+	s.want = newWanted(s.key, s.local.Format(), theirs)
+	return nil
 }
 
 // saidCommon returns what a side says that both hold. It reveals two names that happen to have the same short name.

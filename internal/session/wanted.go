@@ -18,7 +18,7 @@ import (
 type wanted struct {
 	key    reconcile.Key
 	format oid.Format
-	short  []uint64     // ascending
+	short  []uint64     // ascending, each once, as reconcile.Exchange.Theirs gives them
 	is     []links.Kind // what each is; 0 while it is missing
 	names  []byte       // of those that came, in the order of short
 	left   int          // how many are missing
@@ -30,14 +30,9 @@ const leftOut links.Kind = 1 << 7
 // bytesPerWanted is the memory that all of this, and linkCheck, takes for each object beside its name.
 const bytesPerWanted = 8 + 1 + 4 + 1
 
-func newWanted(key reconcile.Key, format oid.Format, short []uint64) (*wanted, error) {
-	for i := 1; i < len(short); i++ {
-		if short[i-1] >= short[i] {
-			return nil, errors.New("two of the peer's objects have the same short name: run the same command again, with a new token if it had one")
-		}
-	}
+func newWanted(key reconcile.Key, format oid.Format, short []uint64) *wanted {
 	n := len(short)
-	return &wanted{key: key, format: format, short: short, is: make([]links.Kind, n), names: make([]byte, n*format.Size()), left: n}, nil
+	return &wanted{key: key, format: format, short: short, is: make([]links.Kind, n), names: make([]byte, n*format.Size()), left: n}
 }
 
 // mark notes what a missing object is, or that it won't come, and returns its place. It fails if the object must not come.
