@@ -77,21 +77,19 @@ type server struct {
 // goes.
 func (s *server) serve(ctx, git context.Context, remote Remote) error {
 	command, err := s.next(git)
-	if command == "" {
+	if command == "" || err != nil {
 		return err
 	}
 	conversing, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	endWithGit := func() (stop func() bool) {
-		return context.AfterFunc(git, func() { end(context.Cause(git)) })
-	}
-	stop := endWithGit()
+	endWithGit := func() { end(context.Cause(git)) }
+	stop := context.AfterFunc(git, endWithGit)
 	var wanted bool
 	ended := remote(conversing, func(l Listing) (bool, bool, error) {
 		stop() // git may go now, if it wants nothing
 		s.listing = sift(l, s.stderr)
 		if wanted, err = s.answer(git, command); wanted {
-			endWithGit()
+			context.AfterFunc(git, endWithGit)
 		}
 		return wanted, s.progress, context.Cause(ctx)
 	})
@@ -126,8 +124,7 @@ func (s *server) answer(ctx context.Context, command string) (wanted bool, err e
 	return false, nil
 }
 
-// next returns the next command that needs the peer, list or fetch, and "" if git wants no more or after an error. It answers those
-// before it.
+// next returns the next command that needs the peer, list or a batch of fetch, and "" if git wants no more. It answers those before it.
 func (s *server) next(ctx context.Context) (command string, err error) {
 	for {
 		verb, rest, err := s.line(ctx)
@@ -147,27 +144,18 @@ func (s *server) next(ctx context.Context) (command string, err error) {
 				return "", errPush // to which git adds nothing
 			}
 			return verb, nil
-		case "fetch":
-			return s.batch(ctx)
+		case "fetch": // what a batch asks for doesn't matter: everything comes
+			for verb == "fetch" && err == nil {
+				verb, _, err = s.line(ctx)
+			}
+			if err == nil && verb != "" {
+				err = fmt.Errorf("git sent %.200q in the middle of a batch of fetch commands", verb)
+			}
+			return "fetch", err
 		case "":
 			return "", nil
 		default:
 			return "", fmt.Errorf("git sent an unknown command: %.200q", verb)
-		}
-	}
-}
-
-// batch reads the rest of a batch of fetch commands. What they ask for doesn't matter: everything comes.
-func (s *server) batch(ctx context.Context) (command string, err error) {
-	for {
-		verb, _, err := s.line(ctx)
-		switch {
-		case err != nil:
-			return "", err
-		case verb == "":
-			return "fetch", nil
-		case verb != "fetch":
-			return "", fmt.Errorf("git sent %.200q in the middle of a batch of fetch commands", verb)
 		}
 	}
 }
