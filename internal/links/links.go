@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,24 +27,20 @@ const (
 	Tag
 )
 
+// kindNames are git's names of the types, in the order of their bits.
+var kindNames = []string{"commit", "tree", "blob", "tag"}
+
 // ParseKind returns the type that s names, or 0 if it names none, as with "missing".
 func ParseKind(s string) Kind {
-	switch s {
-	case "commit":
-		return Commit
-	case "tree":
-		return Tree
-	case "blob":
-		return Blob
-	case "tag":
-		return Tag
+	if i := slices.Index(kindNames, s); i >= 0 {
+		return 1 << i
 	}
 	return 0
 }
 
 func (k Kind) String() string {
 	var names []string
-	for i, name := range []string{"commit", "tree", "blob", "tag"} {
+	for i, name := range kindNames {
 		if k&(1<<i) != 0 {
 			names = append(names, name)
 		}
@@ -123,19 +120,9 @@ func answer(in *bufio.Reader, visit func(o Object) error) error {
 //
 // It returns how many of the objects git could not read.
 func Read(ctx context.Context, repo *git.Repo, env []string, names oid.Names, visit func(from int, target []byte, kind Kind) error) (unread int, err error) {
-	l := reader{format: repo.Format, visit: visit, told: make([]link, 1<<toldBits),
-		buffer: bufio.NewReaderSize(nil, 1<<16)}
-	err = Objects(ctx, repo, env, []string{"--buffer"}, names, func(from int, o Object) error {
-		switch l.from = from; {
-		case git.OfMachine(o.Err): // which says nothing of the object
-			return o.Err
-		case o.Err != nil:
-			unread++
-			return nil
-		}
-		return l.object(o)
-	})
-	return unread, err
+	l := reader{format: repo.Format, visit: visit, told: make([]link, 1<<toldBits), buffer: bufio.NewReaderSize(nil, 1<<16)}
+	err = Objects(ctx, repo, env, []string{"--buffer"}, names, l.object)
+	return l.unread, err
 }
 
 // reader reads links.
@@ -145,14 +132,20 @@ type reader struct {
 	visit  func(from int, target []byte, kind Kind) error
 	told   []link // see tell
 	buffer *bufio.Reader
+	unread int // objects that git could not read
 }
 
-func (l *reader) object(o Object) error {
+func (l *reader) object(from int, o Object) error {
+	l.from = from
 	l.buffer.Reset(o.In)
-	switch o.Kind {
-	case Tree:
+	switch {
+	case git.OfMachine(o.Err): // which says nothing of the object
+		return o.Err
+	case o.Err != nil:
+		l.unread++
+	case o.Kind == Tree:
 		return l.tree(l.buffer)
-	case Commit, Tag:
+	case o.Kind == Commit, o.Kind == Tag:
 		return l.header(l.buffer)
 	}
 	return nil

@@ -32,7 +32,7 @@ func told(all ...[]byte) (links []string) {
 	for _, tree := range all {
 		said = nil
 		text := fmt.Sprintf("tree %d\n%s\n", len(tree), tree)
-		answer(bufio.NewReader(strings.NewReader(text)), l.object)
+		answer(bufio.NewReader(strings.NewReader(text)), func(o Object) error { return l.object(0, o) })
 		links = append(links, strings.Join(said, ", "))
 	}
 	return links
