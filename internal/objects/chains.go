@@ -28,12 +28,11 @@ func newChains(n int) *chains {
 // head returns the head of an object's chain, and shortens the path to it.
 func (f *chains) head(rank uint32) uint32 { return links.Head(f.parent, rank) }
 
-// add adds an object of the given size: a delta against base, or a whole object, which is its own base. It returns false for one
-// that was added before. A base may come after its deltas, and a store that has objects twice may even have two as deltas against
-// each other.
-func (f *chains) add(rank, base uint32, bytes int64) bool {
+// add adds an object of the given size, unless it was added before: a delta against base, or a whole object, which is its own base. A
+// base may come after its deltas, and a store that has objects twice may even have two as deltas against each other.
+func (f *chains) add(rank, base uint32, bytes int64) {
 	if f.in.Has(rank) {
-		return false
+		return
 	}
 	f.in.Add(rank)
 	f.arrival = append(f.arrival, rank)
@@ -46,7 +45,6 @@ func (f *chains) add(rank, base uint32, bytes int64) bool {
 	}
 	// A chain of 4 GiB or more is a piece of its own anyway.
 	f.size[head] = uint32(min(int64(f.size[head])+bytes+objectBytes, math.MaxUint32))
-	return true
 }
 
 // pieces cuts what was added into pieces, as large as l allows or one chain each: order is the positions from give, and ends says

@@ -120,38 +120,28 @@ type planner struct {
 // cut puts give into the order of the store's packs and cuts it, keeping delta chains together, so that every delta in our packs
 // goes out as it is. Cut in pack order alone, a quarter of them would lose their base to another piece and be computed anew: forty
 // times the work on git's own history.
-func (p *planner) cut(ctx context.Context) error {
-	f := newChains(len(p.give))
-	if len(p.give) <= p.max.named {
-		// A few objects are looked up by name, which doesn't cost a pass over a large store.
-		err := p.measure(ctx, f, git.NameLines(oid.Selection{List: p.list, Index: p.give}, 0))
-		if err != nil {
-			return err
-		}
-		if f.total <= 2*p.max.least {
-			p.order, p.ends, p.large = f.pieces(p.give, p.max)
-			return nil
-		}
-		f = newChains(len(p.give))
+func (p *planner) cut(ctx context.Context) (err error) {
+	var f *chains
+	few := len(p.give) <= p.max.named
+	if few { // looked up by name, which doesn't cost a pass over a large store
+		f, err = p.measure(ctx, git.NameLines(oid.Selection{List: p.list, Index: p.give}, 0))
 	}
-	if err := p.measure(ctx, f, nil); err != nil {
-		return err
+	if err == nil && (!few || f.total > 2*p.max.least) {
+		f, err = p.measure(ctx, nil, "--batch-all-objects", "--unordered")
 	}
-	p.order, p.ends, p.large = f.pieces(p.give, p.max)
-	return nil
+	if err == nil {
+		p.order, p.ends, p.large = f.pieces(p.give, p.max)
+	}
+	return err
 }
 
-// measure adds give to the chains and finds its commits. It asks git for the given names or, without any, for the whole store in
+// measure returns the chains of give, and finds its commits. It asks git for the given names or, by options, for the whole store in
 // pack order. It doesn't ask for types here: git would walk a whole delta chain for each of its objects.
-func (p *planner) measure(ctx context.Context, f *chains, names io.Reader) error {
+func (p *planner) measure(ctx context.Context, names io.Reader, options ...string) (*chains, error) {
+	f := newChains(len(p.give))
 	args := []string{"cat-file", "--buffer", "--batch-check=%(objectname) %(objectsize:disk) %(deltabase)"}
-	if names == nil {
-		args = append(args, "--batch-all-objects", "--unordered")
-	}
-	c := p.repo.Command(ctx, nil, args...)
-	if names != nil {
-		c.Stdin = names
-	}
+	c := p.repo.Command(ctx, nil, append(args, options...)...)
+	c.Stdin = names
 	name := make([]byte, p.list.Format().Size())
 	// git's status doesn't matter: what it has not listed, for whatever reason, is given all the same.
 	c.Lines(func(line []byte) error {
@@ -172,7 +162,7 @@ func (p *planner) measure(ctx context.Context, f *chains, names io.Reader) error
 	for rank := range p.give {
 		f.add(uint32(rank), uint32(rank), 0)
 	}
-	return p.findCommits(ctx, f)
+	return f, p.findCommits(ctx, f)
 }
 
 // findCommits finds the commits of give, up to one more than get hints, by the type of the head of each chain: a delta has the type
