@@ -173,19 +173,13 @@ func (in *Incoming) checkSpecial() error {
 	if err != nil {
 		return err
 	}
-	left := len(u.files) + len(missing)
-	for file := range files {
-		if u.files[file] {
-			left--
-		}
-	}
-	if left > u.most { // what a refused pack brings and names is not remembered
+	left := maps.Clone(u.files) // what a refused pack brings and names is not remembered
+	maps.DeleteFunc(left, func(file specialFile, _ bool) bool { return files[file] })
+	maps.Copy(left, missing)
+	if len(left) > u.most {
 		return &PackError{Text: tooManyMissing}
 	}
-	for file := range files {
-		delete(u.files, file)
-	}
-	maps.Copy(u.files, missing)
+	u.files = left
 	return nil
 }
 
