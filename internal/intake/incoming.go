@@ -120,6 +120,11 @@ func (s *Store) quarantineEnv(dir string, also ...string) []string {
 	}
 }
 
+// alone returns the environment in which git sees the quarantine and nothing else. A finished pack contains all of its delta bases.
+func (in *Incoming) alone() []string {
+	return []string{"GIT_OBJECT_DIRECTORY=" + in.dir, "GIT_ALTERNATE_OBJECT_DIRECTORIES="}
+}
+
 // quoteAlternate writes a path so that it stays one entry of GIT_ALTERNATE_OBJECT_DIRECTORIES (git(1)).
 func quoteAlternate(path string) string {
 	if !strings.ContainsRune(path, os.PathListSeparator) && !strings.HasPrefix(path, `"`) && !strings.Contains(path, "\n") {
@@ -267,6 +272,15 @@ func (in *Incoming) list() error {
 	}
 	in.names, in.kinds, in.size = names, kinds, total
 	return nil
+}
+
+// Links is [links.Read] for objects of a finished pack. An object that git can't read is the pack's fault.
+func (in *Incoming) Links(names oid.Names, visit func(from int, target []byte, kind links.Kind) error) error {
+	unread, err := links.Read(in.ctx, in.store.Repo, in.alone(), names, visit)
+	if err == nil && unread > 0 {
+		err = &PackError{Text: fmt.Sprintf("git can't read %d of its objects", unread)}
+	}
+	return in.why(err)
 }
 
 // Discard ends index-pack if it still runs, and removes what is left of the quarantine.
