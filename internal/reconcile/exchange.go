@@ -137,7 +137,7 @@ func (x *Exchange) symbolCredit() int {
 }
 
 // Next appends a batch of the next entries to dst, as many as limit and Credit allow, and returns it with its mode and the
-// number of entries. An entry has at most CountedSize bytes.
+// number of entries. An entry has at most CountedSize bytes. limit must be below 1<<16, what a sorted batch can hold.
 func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 	n := min(limit, x.Credit())
 	if n <= 0 {
@@ -147,7 +147,7 @@ func (x *Exchange) Next(dst []byte, limit int) ([]byte, Mode, int) {
 		mode, next := List, x.ordered[x.listSent:]
 		if x.sorted {
 			mode = Sorted
-			dst, n = appendSorted(dst, x.set.Len(), next[:n], n*ShortSize)
+			dst = appendSorted(dst, x.set.Len(), next[:n])
 		} else {
 			for _, short := range next[:n] {
 				dst = binary.BigEndian.AppendUint64(dst, short)

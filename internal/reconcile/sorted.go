@@ -15,9 +15,6 @@ import (
 // of d. Zero bits fill up the last byte.
 const sortedHeader = 1 + 2 + ShortSize
 
-// maxSorted is how many names the header allows in a batch.
-const maxSorted = 1<<16 - 1
-
 // bitWriter appends bits to bytes, high bits first.
 type bitWriter struct {
 	b    []byte
@@ -37,17 +34,14 @@ func (w *bitWriter) put(v uint64, n int) {
 	}
 }
 
-// appendSorted appends a batch of the names, which are ascending and of a set of size names, to dst. It takes as many as fit into about
-// most bytes, and returns how many it took.
-func appendSorted(dst []byte, size int, names []uint64, most int) ([]byte, int) {
+// appendSorted appends a batch of the names, which are ascending and of a set of size names, to dst. A set's
+// differences add up to less than 2^64, so there are at most two ones for each of its names, and they are hashes: evenly spread.
+func appendSorted(dst []byte, size int, names []uint64) []byte {
 	k := max(64-bits.Len(uint(size)), 0)
-	begin := len(dst)
-	dst = append(dst, byte(k), 0, 0)
+	dst = binary.BigEndian.AppendUint16(append(dst, byte(k)), uint16(len(names)))
 	last := names[0]
 	w := bitWriter{b: binary.BigEndian.AppendUint64(dst, last)}
-	took := 1
-	for took < min(len(names), maxSorted) && len(w.b)-begin < most {
-		next := names[took]
+	for _, next := range names[1:] {
 		gap := next - last - 1
 		for q := gap >> k; q > 0; q-- {
 			w.put(1, 1)
@@ -55,10 +49,8 @@ func appendSorted(dst []byte, size int, names []uint64, most int) ([]byte, int) 
 		w.put(0, 1)
 		w.put(gap, k)
 		last = next
-		took++
 	}
-	binary.BigEndian.PutUint16(w.b[begin+1:], uint16(took))
-	return w.b, took
+	return w.b
 }
 
 // bitReader takes bits from bytes, high bits first.
