@@ -30,7 +30,8 @@ func Reached(ctx context.Context, repo *git.Repo, list *oid.List, among []uint32
 		if err := repo.Format.Parse(name, digits); err != nil {
 			return err
 		}
-		return add(name)
+		add(name)
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("finding out what our references reach: %w", err)
@@ -44,28 +45,24 @@ func Borrowed(ctx context.Context, repo *git.Repo, list *oid.List, among []uint3
 		return nil, err
 	}
 	ours := oid.NewBitmap(list.Len(), nil)
-	if err := own(ctx, repo, adder(list, ours)); err != nil {
+	add := adder(list, ours)
+	if err := ownLoose(repo, add); err != nil {
 		return nil, err
+	}
+	indexes, err := ownIndexes(repo)
+	if err != nil {
+		return nil, err
+	}
+	for _, index := range indexes {
+		if err := repo.ShowIndex(ctx, index.path, func(_ int64, name []byte) error { add(name); return nil }); err != nil {
+			return nil, err
+		}
 	}
 	return slices.DeleteFunc(slices.Clone(among), ours.Has), nil
 }
 
-// own calls each with the name of every object in the store itself, not in an alternate: the loose ones first, then
-// pack by pack, the smallest first. An object may come more than once.
-func own(ctx context.Context, repo *git.Repo, each func(name []byte) error) error {
-	if err := ownLoose(repo, each); err != nil {
-		return err
-	}
-	indexes, err := ownIndexes(repo)
-	for _, index := range indexes {
-		if err := repo.ShowIndex(ctx, index.path, func(_ int64, name []byte) error { return each(name) }); err != nil {
-			return err
-		}
-	}
-	return err
-}
-
-func ownLoose(repo *git.Repo, each func(name []byte) error) error {
+// ownLoose calls each with the name of every loose object in the store itself, not in an alternate.
+func ownLoose(repo *git.Repo, each func(name []byte)) error {
 	dirs, err := os.ReadDir(repo.ObjectDir)
 	if err != nil {
 		return err
@@ -84,9 +81,7 @@ func ownLoose(repo *git.Repo, each func(name []byte) error) error {
 			if !repo.Format.IsName(digits) || repo.Format.Parse(name, []byte(digits)) != nil {
 				continue // not an object: git reads lower-case names only
 			}
-			if err := each(name); err != nil {
-				return err
-			}
+			each(name)
 		}
 	}
 	return nil
@@ -118,12 +113,11 @@ func ownIndexes(repo *git.Repo) (indexes []index, err error) {
 }
 
 // adder returns a function that adds the named object to a set, by its position in list.
-func adder(list *oid.List, set oid.Bitmap) func(name []byte) error {
-	return func(name []byte) error {
+func adder(list *oid.List, set oid.Bitmap) func(name []byte) {
+	return func(name []byte) {
 		if at, found := list.Search(name); found {
 			set.Add(uint32(at))
 		}
-		return nil
 	}
 }
 
@@ -131,11 +125,10 @@ func adder(list *oid.List, set oid.Bitmap) func(name []byte) error {
 // most objects. The large packs hold what references reached when they were repacked.
 func Pointing(ctx context.Context, repo *git.Repo, most int) (*oid.List, error) {
 	names, pointing := oid.NewList(repo.Format), oid.NewList(repo.Format)
-	err := ownLoose(repo, func(name []byte) error {
+	err := ownLoose(repo, func(name []byte) {
 		if names.Len() < most {
 			names.Append(name)
 		}
-		return nil
 	})
 	if err != nil {
 		return nil, err
