@@ -261,7 +261,7 @@ func (in *Incoming) list() error {
 		return nil
 	})
 	if err == nil && !in.few() {
-		kinds, err = links.ChainKinds(in.ctx, in.store.Repo, in.alone(), names, bases)
+		kinds, err = links.ChainKinds(in.ctx, in.store.Repo, in.alone(), names, links.Positions(names, bases))
 	}
 	if unread := slices.Index(kinds, 0); unread >= 0 {
 		err = &PackError{Text: fmt.Sprintf("git can't read object %x in the pack", names.At(unread))}

@@ -50,7 +50,7 @@ func all(l *oid.List) oid.Selection {
 func pack(t *testing.T, s *Store, names oid.Selection) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := objects.Pack(t.Context(), s.Repo, objects.NewPiece(names.List, names.Index), bufio.NewWriter(&b)); err != nil {
+	if err := objects.Pack(t.Context(), s.Repo, objects.NewPiece(names.List.(*oid.List), names.Index), bufio.NewWriter(&b)); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

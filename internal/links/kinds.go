@@ -17,7 +17,7 @@ const few = 1000
 // Kinds returns the type of each of the objects, 0 for one that can't be read. env goes on top of git's environment.
 func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
 	if names.Len() <= few {
-		return HeadKinds(ctx, repo, env, names)
+		return headKinds(ctx, repo, env, names)
 	}
 	bases, base := oid.NewList(names.Format()), make([]byte, names.Format().Size())
 	c := repo.Command(ctx, env, "cat-file", "--buffer", "--batch-check=%(deltabase)")
@@ -33,35 +33,37 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 	for clear(base); bases.Len() < names.Len(); {
 		bases.Append(base)
 	}
-	return ChainKinds(ctx, repo, env, names, bases)
+	return ChainKinds(ctx, repo, env, names, Positions(names, bases))
 }
 
-// ChainKinds is [Kinds] for objects whose delta bases are known; that of a whole object is all zeros, as git says it.
+// ChainKinds is [Kinds] for objects whose delta bases are known; see [Positions] and [Head].
 //
 // A delta has the type of its base, and a peer can make a delta chain of any length, so git is asked for the types of the heads of
 // chains alone.
-func ChainKinds(ctx context.Context, repo *git.Repo, env []string, names, bases oid.Names) ([]Kind, error) {
-	base := positions(names, bases)
-	heads, place := oid.NewList(names.Format()), make([]uint32, len(base))
+func ChainKinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names, base []uint32) ([]Kind, error) {
+	var heads []uint32
 	for i := range base {
 		if Head(base, uint32(i)) == uint32(i) {
-			place[i] = uint32(heads.Len())
-			heads.Append(names.At(i))
+			heads = append(heads, uint32(i))
 		}
 	}
-	ofHeads, err := HeadKinds(ctx, repo, env, heads)
+	ofHeads, err := headKinds(ctx, repo, env, oid.Selection{List: names, Index: heads})
 	if err != nil {
 		return nil, err
 	}
 	kinds := make([]Kind, len(base))
+	for i, head := range heads {
+		kinds[head] = ofHeads[i]
+	}
 	for i := range kinds {
-		kinds[i] = ofHeads[place[Head(base, uint32(i))]]
+		kinds[i] = kinds[Head(base, uint32(i))]
 	}
 	return kinds, nil
 }
 
-// positions returns the position of each object's base among the objects, or its own if it has none there.
-func positions(names, bases oid.Names) []uint32 {
+// Positions returns the position of each object's base among the objects, or its own if it has none there. The base of a whole object
+// is all zeros, as git says it.
+func Positions(names, bases oid.Names) []uint32 {
 	base, order := make([]uint32, names.Len()), make([]uint32, names.Len())
 	for i := range base {
 		base[i], order[i] = uint32(i), uint32(i)
@@ -90,10 +92,10 @@ func Head(base []uint32, i uint32) uint32 {
 	return i
 }
 
-// HeadKinds is [Kinds] for objects that are no deltas, or few: git walks the whole delta chain of each.
+// headKinds is [Kinds] for objects that are no deltas, or few: git walks the whole delta chain of each.
 //
 // git dies of some damaged objects, and flushes what it has buffered until then. The next run begins after that object.
-func HeadKinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
+func headKinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
 	kinds := make([]Kind, 0, names.Len())
 	for len(kinds) < names.Len() {
 		c := repo.Command(ctx, env, "cat-file", "--buffer", "--batch-check=%(objecttype)")

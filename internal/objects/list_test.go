@@ -54,7 +54,7 @@ func all(l *oid.List) oid.Selection {
 // pack returns one pack of the given objects.
 func pack(t *testing.T, repo *git.Repo, names oid.Selection) []byte {
 	t.Helper()
-	return packPiece(t, repo, NewPiece(names.List, names.Index))
+	return packPiece(t, repo, NewPiece(names.List.(*oid.List), names.Index))
 }
 
 // receive takes a pack into a quarantine.

@@ -165,25 +165,17 @@ func (p *planner) measure(ctx context.Context, names io.Reader, options ...strin
 	return f, p.findCommits(ctx, f)
 }
 
-// findCommits finds the commits of give, up to one more than get hints, by the type of the head of each chain: a delta has the type
-// of its base.
+// findCommits finds the commits of give, up to one more than get hints.
 func (p *planner) findCommits(ctx context.Context, f *chains) error {
 	if p.commits = nil; len(p.give) == p.list.Len() {
 		return ctx.Err() // nothing is in common, and nobody needs them
 	}
-	var heads []uint32
-	for rank, at := range p.give {
-		if f.head(uint32(rank)) == uint32(rank) {
-			heads = append(heads, at)
-		}
-	}
-	kinds, err := links.HeadKinds(ctx, p.repo, nil, oid.Selection{List: p.list, Index: heads})
+	kinds, err := links.ChainKinds(ctx, p.repo, nil, oid.Selection{List: p.list, Index: p.give}, f.parent)
 	if err != nil {
 		return ctx.Err() // a damaged store has no hints
 	}
 	for rank, at := range p.give {
-		head, _ := slices.BinarySearch(heads, p.give[f.head(uint32(rank))])
-		if kinds[head] == links.Commit {
+		if kinds[rank] == links.Commit {
 			if p.commits = append(p.commits, at); len(p.commits) > p.max.hinted {
 				break
 			}

@@ -140,9 +140,9 @@ type Names interface {
 	At(i int) []byte
 }
 
-// Selection is a selection of the names of a list.
+// Selection is a selection of other names.
 type Selection struct {
-	List  *List
+	List  Names
 	Index []uint32 // positions in List
 }
 
