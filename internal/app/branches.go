@@ -25,7 +25,7 @@ func (s *run) tellRefs(ctx context.Context) ([]ref.Ref, error) {
 	}
 	ours, err := refs.List(ctx, s.store.Repo)
 	if err != nil && !errors.Is(err, refs.ErrTooMany) {
-		return nil, fmt.Errorf("listing our references: %w", err)
+		return nil, err
 	}
 	told := slices.DeleteFunc(ours, func(r ref.Ref) bool { return !wire.CanTell(r) })
 	if size := wire.RefsSize(told); size > wire.MaxRefsSize {
