@@ -3,6 +3,7 @@ package branches
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 
 	"aig/internal/git"
@@ -102,11 +103,7 @@ func unpointed(ctx context.Context, repo *git.Repo, commits []string, theirs []r
 			return nil, err
 		}
 	}
-	for _, name := range commits {
-		if !pointed[name] {
-			left = append(left, name)
-		}
-	}
+	left = slices.DeleteFunc(slices.Clone(commits), func(name string) bool { return pointed[name] })
 	if len(left) < 2 {
 		return left, nil
 	}

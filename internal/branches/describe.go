@@ -3,8 +3,8 @@ package branches
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"aig/internal/git"
@@ -23,9 +23,7 @@ func (r *Report) Describe(ctx context.Context, repo *git.Repo) error {
 		case UpToDate, Behind, Unknown:
 			continue
 		case RequiresMerge:
-			if same, err := b.samePatches(ctx, repo); err == nil {
-				b.Same = same
-			}
+			b.findSame(ctx, repo)
 		}
 		commits = append(commits, b.Theirs)
 	}
@@ -48,21 +46,17 @@ func (r *Report) Describe(ctx context.Context, repo *git.Repo) error {
 	return err
 }
 
-// samePatches returns how many of the commits that only theirs reaches have the same patch as one that only ours reaches: cherry-picked
+// findSame finds out how many of the commits that only theirs reaches have the same patch as one that only ours reaches: cherry-picked
 // or rebased, as git cherry finds them.
-func (b *Branch) samePatches(ctx context.Context, repo *git.Repo) (int, error) {
+func (b *Branch) findSame(ctx context.Context, repo *git.Repo) {
 	c := repo.Command(ctx, nil, "rev-list", "--right-only", "--cherry-pick", "--count", "--stdin")
 	c.Stdin = strings.NewReader(b.Ours + "..." + b.Theirs + "\n")
 	c.LimitMemory(maxDiffMemory) // it compares trees
-	out, err := c.Output()
-	if err != nil {
-		return 0, err
+	if out, err := c.Output(); err == nil {
+		if others, err := strconv.Atoi(strings.TrimSpace(string(out))); err == nil {
+			b.Same = b.OnlyTheirs - others
+		}
 	}
-	var others int
-	if _, err := fmt.Sscan(string(out), &others); err != nil {
-		return 0, fmt.Errorf("git rev-list said %q: %w", out, err)
-	}
-	return b.OnlyTheirs - others, nil
 }
 
 // arrange sorts the branches for a person: what is checked out here, then what brings something, then the rest.

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -124,12 +125,9 @@ func incomplete(ctx context.Context, repo *git.Repo, branches []*Branch, v Vetti
 	err = sift(ctx, commits, func(names []string) error {
 		return walk(ctx, repo, names, nil, v, func(_, _ []byte) {})
 	}, func(name string, err error) {
-		switch {
-		case errors.As(err, new(*rejection)):
-			unknown[name] = "git's checks refuse what it brings (" + err.Error() + ")"
-		case err == errNotWalked:
+		if errors.Is(err, errRefused) || err == errNotWalked {
 			unknown[name] = err.Error()
-		default:
+		} else {
 			unknown[name] = "its history is incomplete here, as from a shallow or partial repository (" + err.Error() + ")"
 		}
 	})
@@ -144,10 +142,8 @@ type Vetting struct {
 	Check  func(ctx context.Context, objects []string) error // of these
 }
 
-// rejection is an error of Vetting.Check.
-type rejection struct{ error }
-
-func (r *rejection) Unwrap() error { return r.error }
+// errRefused stands before an error of Vetting.Check.
+var errRefused = errors.New("git's checks refuse what it brings")
 
 // walk goes through everything behind the tips that neither our references nor the ends reach, and fails if anything is missing
 // that no promisor remote has promised, as git fetch's check of connectivity does. A broken reference of ours is ignored. A commit
@@ -174,8 +170,8 @@ func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, e
 		return nil
 	})
 	if err == nil && len(old) > 0 {
-		if err = v.Check(ctx, old); err != nil {
-			err = &rejection{err}
+		if err = v.Check(ctx, old); err != nil && !git.OfMachine(err) {
+			err = fmt.Errorf("%w (%w)", errRefused, err)
 		}
 	}
 	return err
