@@ -180,11 +180,19 @@ func (s *session) converse(ctx context.Context) (*Result, error) {
 	var telling sync.WaitGroup
 	defer telling.Wait()
 	telling.Go(func() {
-		if err := s.tell(ctx); err != nil {
+		err := s.sendRefs(ctx)
+		if err == nil {
+			err = s.negotiation.write(ctx) // which does not wait for the peer's references
+		}
+		if err != nil {
 			s.fail(err)
 		}
 	})
-	if err := s.learn(ctx); err != nil {
+	err := s.readRefs(ctx)
+	if err == nil {
+		err = s.negotiation.read(ctx)
+	}
+	if err != nil {
 		return nil, s.fail(err)
 	}
 	s.o.Common(uint64(s.common))
@@ -207,23 +215,6 @@ func (s *session) decide(ctx context.Context) (goesOn bool, err error) {
 		return s.hold(ctx)
 	}
 	return goesOn, err
-}
-
-// tell tells the peer what we have: the references that it hasn't been told yet, then our part of the negotiation, which
-// does not wait for the peer's references.
-func (s *session) tell(ctx context.Context) error {
-	if err := s.sendRefs(ctx); err != nil {
-		return err
-	}
-	return s.negotiation.write(ctx)
-}
-
-// learn reads what the peer tells.
-func (s *session) learn(ctx context.Context) error {
-	if err := s.readRefs(ctx); err != nil {
-		return err
-	}
-	return s.negotiation.read(ctx)
 }
 
 // part ends a conversation in which the side that held wanted nothing.
