@@ -60,7 +60,6 @@ func (p *planner) hint(ctx context.Context) {
 	c.Stdin = git.NameLines(oid.Selection{List: p.list, Index: p.commits}, 0)
 	c.LimitMemory(maxLogMemory)
 	c.Records(0, l.record)
-	p.hints, p.bases = l.hints, l.bases
 	if len(p.ends) == 1 {
 		// This order makes better deltas, and commits come first. Several pieces stay in pack order.
 		rest := slices.DeleteFunc(p.order, func(at uint32) bool { return !l.left.Has(at) })
@@ -68,25 +67,23 @@ func (p *planner) hint(ctx context.Context) {
 	}
 }
 
-// logReader reads what git log prints for the given commits.
+// logReader reads what git log prints for the given commits, and fills in the planner's hints and bases.
 type logReader struct {
 	*planner
-	hints     *hints
 	numbers   map[string]uint32 // of hints.paths
 	pathBytes int
 	left      oid.Bitmap // given and not seen yet
 	seen      []uint32   // the given commits as git prints them, newest first
 	order     []uint32   // the other given objects as git prints them
-	bases     []uint32   // positions in list of the first boundary commits, newest first
 	changed   []byte     // the name of the object whose path comes next
 	room      int        // for more of what git prints, in bytes
 	name      []byte
 }
 
 func newLogReader(p *planner) *logReader {
+	p.hints = &hints{give: p.give, path: make([]uint32, len(p.give)), paths: []string{""}}
 	return &logReader{
 		planner: p,
-		hints:   &hints{give: p.give, path: make([]uint32, len(p.give)), paths: []string{""}},
 		numbers: make(map[string]uint32),
 		left:    slices.Clone(p.given),
 		room:    maxLogBytes,
@@ -118,21 +115,18 @@ func (l *logReader) record(text []byte) error {
 
 // see adds the next object to an order, and notes its path; a commit has none, which is nil.
 func (l *logReader) see(order *[]uint32, digits, path []byte) {
-	if l.list.Format().Parse(l.name, digits) != nil {
+	rank, found := l.rank(l.name, digits)
+	if !found || !l.left.Has(l.give[rank]) {
 		return
 	}
-	i, found := l.list.Search(l.name)
-	if !found || !l.left.Has(uint32(i)) {
-		return
-	}
-	l.left.Remove(uint32(i))
-	*order = append(*order, uint32(i))
+	l.left.Remove(l.give[rank])
+	*order = append(*order, l.give[rank])
 	if path != nil {
-		l.addPath(uint32(i), path)
+		l.addPath(rank, path)
 	}
 }
 
-func (l *logReader) addPath(at uint32, path []byte) {
+func (l *logReader) addPath(rank uint32, path []byte) {
 	if len(path) > maxPath || bytes.ContainsAny(path, "\n\r\x00") {
 		return
 	}
@@ -145,9 +139,7 @@ func (l *logReader) addPath(at uint32, path []byte) {
 		l.hints.paths = append(l.hints.paths, string(path))
 		l.numbers[l.hints.paths[number]] = number
 	}
-	if i, found := slices.BinarySearch(l.give, at); found {
-		l.hints.path[i] = number
-	}
+	l.hints.path[rank] = number
 }
 
 func (l *logReader) addBases(names [][]byte) {

@@ -90,7 +90,7 @@ func TestHintsAreBounded(t *testing.T) {
 		strings.Repeat("x", maxPath): true, strings.Repeat("x", maxPath+1): false,
 	} {
 		w := newLogReader(&planner{list: oid.NewList(oid.SHA1), give: []uint32{7}})
-		w.addPath(7, []byte(path))
+		w.addPath(0, []byte(path))
 		if got, known := w.hints.of(7); known != good || known && got != path {
 			t.Errorf("%.80q: %.80q, %v", path, got, known)
 		}
@@ -98,7 +98,7 @@ func TestHintsAreBounded(t *testing.T) {
 	w := newLogReader(&planner{list: oid.NewList(oid.SHA1), give: []uint32{7}})
 	digits := bytes.Repeat([]byte("1"), 1<<16)
 	for i := range maxPathBytes/200 + 10 {
-		w.addPath(7, fmt.Appendf(nil, "%0200d", i))
+		w.addPath(0, fmt.Appendf(nil, "%0200d", i))
 	}
 	if n := len(w.hints.paths); n > maxPathBytes/200+1 {
 		t.Errorf("%d paths", n)

@@ -114,7 +114,7 @@ type planner struct {
 	large   map[int]bool // the pieces that are Large
 	commits []uint32     // those of give, ascending; only the first of them if they are more than max.hinted
 	hints   *hints
-	bases   []uint32
+	bases   []uint32 // positions in list of the first boundary commits, newest first
 }
 
 // cut puts give into the order of the store's packs and cuts it, keeping delta chains together, so that every delta in our packs
