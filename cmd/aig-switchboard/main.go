@@ -70,10 +70,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		defer others.Close()
 		o.Metrics.WatchCluster(others.Connected, others.Nodes)
 	}
-	server, err := switchboard.New(o.Options)
-	if err != nil {
-		return err
-	}
+	server := switchboard.New(o.Options)
 	ln, err := listener(ctx, o.listen)
 	if err != nil {
 		return err

@@ -111,11 +111,8 @@ type message struct {
 	Client  string `json:",omitempty"` // who looked a token up
 }
 
-// Join connects to NATS. If NATS can't be reached, it keeps trying in the background.
+// Join connects to NATS. If NATS can't be reached, it keeps trying in the background. The options must pass [Options.Check].
 func Join(o Options) (*Cluster, error) {
-	if err := o.Check(); err != nil {
-		return nil, err
-	}
 	c := &Cluster{
 		memory: o.Memory, address: o.Advertise, log: o.Logger, id: rand.Text(),
 		messages: make(chan *nats.Msg, maxQueue), done: make(chan struct{}),

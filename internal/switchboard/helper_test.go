@@ -85,9 +85,10 @@ func startBoardOn(tb testing.TB, ln net.Listener, change func(*Options)) *board 
 	if change != nil {
 		change(&opt)
 	}
-	if b.Server, err = New(opt); err != nil {
+	if err := opt.Check(); err != nil {
 		tb.Fatal(err)
 	}
+	b.Server = New(opt)
 	ctx, cancel := context.WithCancel(context.Background())
 	b.stop = cancel
 	go func() {

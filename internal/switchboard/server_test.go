@@ -259,8 +259,6 @@ func TestOptions(t *testing.T) {
 	t.Parallel()
 	b := startBoard(t, nil)
 	for _, change := range []func(*Options){
-		func(o *Options) { o.HostKey = nil },
-		func(o *Options) { o.Logger = nil },
 		func(o *Options) { o.MaxLinks = 0 },
 		func(o *Options) { o.MaxWaiting = -1 },
 		func(o *Options) { o.TokenDigits = 4 },
@@ -270,7 +268,7 @@ func TestOptions(t *testing.T) {
 	} {
 		o := b.opt
 		change(&o)
-		if _, err := New(o); err == nil {
+		if o.Check() == nil {
 			t.Errorf("no error for %+v", o)
 		}
 	}

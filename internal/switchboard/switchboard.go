@@ -60,14 +60,8 @@ type Server struct {
 	connections, waiting, links *pool
 }
 
-// New returns a server, or what is wrong with the options.
-func New(opt Options) (*Server, error) {
-	if opt.HostKey == nil || opt.Logger == nil {
-		return nil, errors.New("switchboard options: a host key and a logger are needed")
-	}
-	if err := opt.Check(); err != nil {
-		return nil, fmt.Errorf("switchboard options: %w", err)
-	}
+// New returns a server. The options must have a HostKey and a Logger, and pass [Options.Check].
+func New(opt Options) *Server {
 	if opt.Memory == nil {
 		opt.Memory = NewMemory(opt.TokenDigits, opt.Lookups, rand.Reader)
 	}
@@ -93,7 +87,7 @@ func New(opt Options) (*Server, error) {
 		links:       bounded("links", opt.MaxLinks),
 	}
 	opt.Metrics.watch(s.connections.number, s.waiting.number, s.links.number)
-	return s, nil
+	return s
 }
 
 // Serve serves connections from ln, which it closes. When ctx ends, it accepts no new connections or commands, sends away those who
