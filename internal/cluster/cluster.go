@@ -190,17 +190,16 @@ func (c *Cluster) New(ctx context.Context, side switchboard.Side) (*switchboard.
 }
 
 // Take implements [switchboard.Rendezvous].
-func (c *Cluster) Take(ctx context.Context, token string, from net.Addr) (switchboard.Found, error) {
-	found, err := c.memory.Take(ctx, token, from)
+func (c *Cluster) Take(ctx context.Context, token string, from net.Addr) (here *switchboard.Wait, node string, err error) {
+	here, _, err = c.memory.Take(ctx, token, from)
 	if err != nil {
-		return found, err
+		return nil, "", err
 	}
 	c.publish(c.lookups, "", message{Client: from.String()})
-	if found.Wait != nil {
-		return found, nil
+	if here == nil {
+		node, err = c.ask(ctx, c.seal.subject("token "+token))
 	}
-	found.Node, err = c.ask(ctx, c.seal.subject("token "+token))
-	return found, err
+	return here, node, err
 }
 
 // Leave implements [switchboard.Rendezvous].

@@ -344,9 +344,9 @@ func TestSameTokenAtOnce(t *testing.T) {
 			t.Fatalf("round %d: both have given out %q", round, waits[0].Key.Name)
 		}
 		for i, c := range clusters {
-			found, err := clusters[1-i].Take(t.Context(), waits[i].Key.Name, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
-			if err != nil || found.Node != c.address {
-				t.Errorf("found %v, %v", found, err)
+			_, node, err := clusters[1-i].Take(t.Context(), waits[i].Key.Name, &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+			if err != nil || node != c.address {
+				t.Errorf("found %q, %v", node, err)
 			}
 		}
 		for i, c := range clusters {

@@ -26,12 +26,12 @@ type elsewhere struct {
 	node string
 }
 
-func (e *elsewhere) Take(ctx context.Context, token string, from net.Addr) (Found, error) {
-	found, err := e.Memory.Take(ctx, token, from)
-	if found.Wait == nil && err == nil {
-		found.Node = e.node
+func (e *elsewhere) Take(ctx context.Context, token string, from net.Addr) (here *Wait, node string, err error) {
+	here, _, err = e.Memory.Take(ctx, token, from)
+	if here == nil && err == nil {
+		node = e.node
 	}
-	return found, err
+	return here, node, err
 }
 
 func (e *elsewhere) Meet(key Key, side Side) (other, own *Wait) {

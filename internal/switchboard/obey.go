@@ -50,16 +50,16 @@ func (s *session) obey(c command) error {
 		_, err = s.waitAs(w)
 		return err
 	}
-	found, err := server.opt.Rendezvous.Take(s.client.ctx, c.key.Name, s.RemoteAddr())
+	waits, node, err := server.opt.Rendezvous.Take(s.client.ctx, c.key.Name, s.RemoteAddr())
 	if err != nil {
 		return err
 	}
-	server.opt.Metrics.lookups.WithLabelValues(strconv.FormatBool(found != Found{})).Inc()
+	server.opt.Metrics.lookups.WithLabelValues(strconv.FormatBool(waits != nil || node != "")).Inc()
 	switch {
-	case found.Wait != nil:
-		return s.client.carry(found.Wait.Side, s)
-	case found.Node != "":
-		return s.joinAt(found.Node, c.key, 0)
+	case waits != nil:
+		return s.client.carry(waits.Side, s)
+	case node != "":
+		return s.joinAt(node, c.key, 0)
 	}
 	return errNobody
 }

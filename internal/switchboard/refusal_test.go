@@ -47,7 +47,7 @@ func reasons(t *testing.T) map[reason]bool {
 // away is the rendezvous of a node that can't ask the others.
 type away struct{ *Memory }
 
-func (away) Take(context.Context, string, net.Addr) (Found, error) { return Found{}, ErrAway }
+func (away) Take(context.Context, string, net.Addr) (*Wait, string, error) { return nil, "", ErrAway }
 
 // Every refusal is counted and logged, once and for its own reason, and whoever is refused is told one line, unless it has no
 // channel left to hear it on, reads nothing, or has not been accepted yet.

@@ -16,8 +16,9 @@ type Rendezvous interface {
 	// New lets a side wait under a new token.
 	New(ctx context.Context, side Side) (*Wait, error)
 
-	// Take looks up a token for a client with this address, and ends the wait under it. If nobody waits, Found is zero.
-	Take(ctx context.Context, token string, from net.Addr) (Found, error)
+	// Take looks up a token for a client with this address, and ends the wait under it if somebody waits here. If somebody waits at
+	// another node, it returns that node's address.
+	Take(ctx context.Context, token string, from net.Addr) (here *Wait, node string, err error)
 
 	// Meet ends the wait of a meeting's other side, or lets this one wait for it: one of the two is nil. It replaces a session that
 	// waits as the same side.
@@ -55,12 +56,6 @@ type Wait struct {
 	Elsewhere chan string   // may get the address of the node where the meeting's other side waits: this one has to go there
 }
 
-// Found is what was found under a token: somebody who waited here, or the address of the node where somebody waits.
-type Found struct {
-	Wait *Wait
-	Node string
-}
-
 // Memory is a [Rendezvous] of those who wait in this process. It does no I/O.
 type Memory struct {
 	digits  int // least length of a token
@@ -92,11 +87,11 @@ func (r *Memory) New(_ context.Context, side Side) (*Wait, error) {
 }
 
 // Take implements [Rendezvous].
-func (r *Memory) Take(_ context.Context, token string, from net.Addr) (Found, error) {
+func (r *Memory) Take(_ context.Context, token string, from net.Addr) (here *Wait, node string, err error) {
 	if !r.lookups.allow(from) {
-		return Found{}, &refusal{tooManyLookups, "too many tokens have been tried from your address or network; try again in a minute"}
+		return nil, "", &refusal{tooManyLookups, "too many tokens have been tried from your address or network; try again in a minute"}
 	}
-	return Found{Wait: r.claim(Key{Name: token})}, nil
+	return r.claim(Key{Name: token}), "", nil
 }
 
 // Meet implements [Rendezvous].
