@@ -101,15 +101,8 @@ func (c *client) serve() {
 				continue
 			}
 			// OpenSSH requests its forwards before it opens the session: such requests are in the queue by now and come first.
-			for queued := requests != nil; queued; {
-				select {
-				case r, ok := <-requests:
-					if queued = ok; ok {
-						c.request(r)
-					}
-				default:
-					queued = false
-				}
+			for len(requests) > 0 {
+				c.request(<-requests)
 			}
 			if c.open(ch) {
 				overdue.Stop()
