@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"cmp"
 	"crypto/ed25519"
 	"crypto/hkdf"
 	"crypto/rand"
@@ -77,14 +78,7 @@ func makeHostKey(file string) error {
 		return err
 	}
 	defer os.Remove(temp.Name())
-	err = pem.Encode(temp, block)
-	if err == nil {
-		err = temp.Sync()
-	}
-	if closeErr := temp.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
+	if err := cmp.Or(pem.Encode(temp, block), temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
 	if err := os.Link(temp.Name(), file); err != nil && !errors.Is(err, fs.ErrExist) {
