@@ -166,8 +166,8 @@ func TestTortureLiarsSSHPackets(t *testing.T) {
 // testConn lends a pipe what x/crypto/ssh asks for.
 type testConn struct{ io.ReadWriteCloser }
 
-func (testConn) LocalAddr() net.Addr              { return pipeAddr{} }
-func (testConn) RemoteAddr() net.Addr             { return pipeAddr{} }
+func (testConn) LocalAddr() net.Addr              { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
+func (testConn) RemoteAddr() net.Addr             { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 func (testConn) SetDeadline(time.Time) error      { return nil }
 func (testConn) SetReadDeadline(time.Time) error  { return nil }
 func (testConn) SetWriteDeadline(time.Time) error { return nil }

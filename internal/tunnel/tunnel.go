@@ -156,9 +156,11 @@ func Open(ctx context.Context, pipe io.ReadWriteCloser, server bool, o Options) 
 		handshake = c.asServer
 	}
 	err := c.inTime(ctx, pipe, "the SSH handshake with the peer", func() error {
-		if err := handshake(netConn{pipe}); err != nil {
-			return err
+		conn, chans, requests, err := handshake(netConn{pipe})
+		if err != nil {
+			return c.handshakeError(err)
 		}
+		c.serve(conn, chans, requests)
 		return c.open(cmp.Or(o.Channel, SyncChannel))
 	})
 	if err != nil {
@@ -192,8 +194,8 @@ func (c *Conn) inTime(ctx context.Context, pipe io.Closer, what string, do func(
 	return err
 }
 
-func (c *Conn) asClient(under netConn) error {
-	conn, chans, requests, err := ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
+func (c *Conn) asClient(under netConn) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
+	return ssh.NewClientConn(under, "peer", &ssh.ClientConfig{
 		Config:            sshguard.Config(),
 		HostKeyAlgorithms: append(ssh.SupportedAlgorithms().HostKeys, ssh.KeyAlgoSKED25519, ssh.KeyAlgoSKECDSA256), // which it lists for user keys only
 		User:              "aig",
@@ -201,14 +203,9 @@ func (c *Conn) asClient(under netConn) error {
 		HostKeyCallback:   func(_ string, _ net.Addr, key ssh.PublicKey) error { return c.check(key) },
 		ClientVersion:     identification,
 	})
-	if err != nil {
-		return c.handshakeError(err)
-	}
-	c.serve(conn, chans, requests)
-	return nil
 }
 
-func (c *Conn) asServer(under netConn) error {
+func (c *Conn) asServer(under netConn) (ssh.Conn, <-chan ssh.NewChannel, <-chan *ssh.Request, error) {
 	config := &ssh.ServerConfig{
 		Config:                  sshguard.Config(),
 		PublicKeyAuthAlgorithms: ssh.SupportedAlgorithms().PublicKeyAuths,
@@ -223,11 +220,7 @@ func (c *Conn) asServer(under netConn) error {
 	}
 	config.AddHostKey(c.o.Signer)
 	conn, chans, requests, err := ssh.NewServerConn(under, config)
-	if err != nil {
-		return c.handshakeError(err)
-	}
-	c.serve(conn, chans, requests)
-	return nil
+	return conn, chans, requests, err
 }
 
 // netConn gives a pipe the methods of a network connection that x/crypto/ssh needs, and marks the pipe's own failures, to
@@ -237,13 +230,8 @@ type netConn struct{ io.ReadWriteCloser }
 func (c netConn) Read(p []byte) (int, error)  { return ofPipe(c.ReadWriteCloser.Read(p)) }
 func (c netConn) Write(p []byte) (int, error) { return ofPipe(c.ReadWriteCloser.Write(p)) }
 
-type pipeAddr struct{}
-
-func (pipeAddr) Network() string { return "pipe" }
-func (pipeAddr) String() string  { return "pipe" }
-
-func (netConn) LocalAddr() net.Addr              { return pipeAddr{} }
-func (netConn) RemoteAddr() net.Addr             { return pipeAddr{} }
+func (netConn) LocalAddr() net.Addr              { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
+func (netConn) RemoteAddr() net.Addr             { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
 func (netConn) SetDeadline(time.Time) error      { return nil }
 func (netConn) SetReadDeadline(time.Time) error  { return nil }
 func (netConn) SetWriteDeadline(time.Time) error { return nil }
