@@ -21,7 +21,7 @@ import (
 // of its own, so we lend it the foreground, if we have it, and take it back.
 type terminal struct {
 	mu    sync.Mutex
-	fd    int         // of the terminal; -1 if there is none, or after take
+	tty   *os.File    // nil if there is none, or after take
 	own   int         // our process group
 	group int         // the transport's; 0 until it was lent
 	lent  bool        // the transport's group was given the foreground
@@ -29,21 +29,16 @@ type terminal struct {
 }
 
 func openTerminal() *terminal {
-	t := &terminal{fd: -1, own: unix.Getpgrp()}
-	for {
-		fd, err := unix.Open("/dev/tty", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-		if err == nil {
-			t.fd = fd
-		}
-		if err != unix.EINTR {
-			return t
-		}
-	}
+	tty, _ := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	return &terminal{tty: tty, own: unix.Getpgrp()}
 }
+
+// fd returns the terminal's descriptor; -1, on which every request fails, if there is none.
+func (t *terminal) fd() int { return int(t.tty.Fd()) }
 
 // foreground returns the foreground process group, or 0.
 func (t *terminal) foreground() int {
-	group, err := unix.IoctlGetInt(t.fd, unix.TIOCGPGRP)
+	group, err := unix.IoctlGetInt(t.fd(), unix.TIOCGPGRP)
 	if err != nil {
 		return 0
 	}
@@ -58,27 +53,27 @@ func (t *terminal) foreground() int {
 func (t *terminal) lend(group int) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.fd < 0 || t.foreground() != t.own {
+	if t.tty == nil || t.foreground() != t.own {
 		return false
 	}
 	if t.group = group; !t.lent {
-		t.state, _ = term.GetState(t.fd)
+		t.state, _ = term.GetState(t.fd())
 		signal.Ignore(unix.SIGTTOU)
 		t.lent = true
 	}
-	return unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, group) == nil
+	return unix.IoctlSetPointerInt(t.fd(), unix.TIOCSPGRP, group) == nil
 }
 
 // recall makes our group the foreground if the transport's was. It returns false after take.
 func (t *terminal) recall() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.fd < 0 {
+	if t.tty == nil {
 		return false
 	}
 	// If a third group has the foreground, our job is in the background, and there is nothing to take back.
 	if t.lent && t.foreground() == t.group {
-		unix.IoctlSetPointerInt(t.fd, unix.TIOCSPGRP, t.own)
+		unix.IoctlSetPointerInt(t.fd(), unix.TIOCSPGRP, t.own)
 	}
 	return true
 }
@@ -91,17 +86,17 @@ func (t *terminal) take(restore bool) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.fd < 0 {
+	if t.tty == nil {
 		return
 	}
 	if restore && t.lent && t.state != nil && t.foreground() == t.own {
-		term.Restore(t.fd, t.state)
+		term.Restore(t.fd(), t.state)
 	}
 	if t.lent {
 		signal.Reset(unix.SIGTTOU)
 	}
-	unix.Close(t.fd)
-	t.fd = -1
+	t.tty.Close()
+	t.tty = nil
 }
 
 // await waits until the terminal isn't lent to the transport of another process of our job, as `git fetch -j` starts several.
