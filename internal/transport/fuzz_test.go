@@ -2,11 +2,32 @@ package transport
 
 import (
 	"bytes"
+	"io"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 )
+
+// cut reads what was said, at most size bytes at a time. By then, no whole line of what was read before may be untold.
+type cut struct {
+	t                *testing.T
+	said             []byte
+	size, read, told int
+}
+
+func (c *cut) Read(p []byte) (int, error) {
+	if kept := c.said[c.told:c.read]; len(kept) >= MaxLine || bytes.Contains(kept, []byte("\n")) {
+		c.t.Fatalf("%d bytes are kept back, %q", len(kept), kept)
+	}
+	if c.read == len(c.said) {
+		return 0, io.EOF
+	}
+	n := copy(p[:min(len(p), c.size)], c.said[c.read:])
+	c.read += n
+	return n, nil
+}
 
 // FuzzLines checks that, however a transport's output is cut into reads, the lines are all of it, in order, none longer than
 // MaxLine; and that each is shown quoted, on one line, without a control character.
@@ -16,19 +37,11 @@ func FuzzLines(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("x"), 2*MaxLine+5), uint16(MaxLine-1))
 	f.Fuzz(func(t *testing.T, said []byte, size uint16) {
 		var lines []string
-		deliver := func(line string) { lines = append(lines, line) }
-		var pending []byte
-		for rest := said; len(rest) > 0; {
-			n := min(len(rest), int(size)+1)
-			pending = deliverWhole(append(pending, rest[:n]...), deliver)
-			rest = rest[n:]
-			if len(pending) >= MaxLine || bytes.Contains(pending, []byte("\n")) {
-				t.Fatalf("%d bytes are kept back, %q", len(pending), pending)
-			}
-		}
-		if len(pending) > 0 {
-			deliver(string(pending))
-		}
+		source := &cut{t: t, said: said, size: int(size) + 1}
+		deliverLines(source, func(time.Time) error { return nil }, func(line string) {
+			lines = append(lines, line)
+			source.told += len(line)
+		})
 		if got := strings.Join(lines, ""); got != string(said) {
 			t.Errorf("%q became %q", said, got)
 		}

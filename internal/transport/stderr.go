@@ -1,10 +1,9 @@
 package transport
 
 import (
-	"bytes"
-	"errors"
+	"bufio"
 	"fmt"
-	"os"
+	"io"
 	"time"
 )
 
@@ -23,40 +22,17 @@ const (
 // Shown returns a line of the transport's as shown to the user: quoted as in Go, so that it stays one line and can't control the terminal.
 func Shown(line string) string { return fmt.Sprintf("transport: %q\n", line) }
 
-// deliverLines delivers what the transport writes on standard error as it comes, until its end or r is closed.
-func deliverLines(r *os.File, deliver func(string)) {
-	var pending []byte
-	buf := make([]byte, MaxLine)
+// deliverLines delivers what the transport writes on standard error as it comes, until its end or r is closed. deadline sets when a
+// Read of r gives up; Windows' pipes have no such thing.
+func deliverLines(r io.Reader, deadline func(time.Time) error, deliver func(line string)) {
+	lines := bufio.NewReaderSize(r, MaxLine)
 	for {
-		var until time.Time
-		if len(pending) > 0 {
-			until = time.Now().Add(promptWait)
-		}
-		r.SetReadDeadline(until) // Windows' pipes have none
-		n, err := r.Read(buf)
-		pending = deliverWhole(append(pending, buf[:n]...), deliver)
-		if err != nil && len(pending) > 0 {
-			deliver(string(pending))
-			pending = nil
-		}
-		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		deadline(time.Time{})
+		if _, err := lines.Peek(1); err != nil {
 			return
 		}
-	}
-}
-
-// deliverWhole delivers the whole lines in b and pieces of overlong ones, and returns the rest: less than a piece, without a
-// line end.
-func deliverWhole(b []byte, deliver func(string)) []byte {
-	for {
-		end := bytes.IndexByte(b, '\n') + 1
-		if end == 0 && len(b) < MaxLine {
-			return b
-		}
-		if end == 0 || end > MaxLine {
-			end = MaxLine
-		}
-		deliver(string(b[:end]))
-		b = b[end:]
+		deadline(time.Now().Add(promptWait))
+		line, _ := lines.ReadSlice('\n') // or what there is of one, if it is too long, doesn't go on in time or ends without a line end
+		deliver(string(line))
 	}
 }
