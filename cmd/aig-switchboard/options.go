@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -30,8 +29,6 @@ func parse(args []string) (options, error) {
 	o := options{Options: switchboard.DefaultOptions()}
 	var config, landing string
 	flags := pflag.NewFlagSet("aig-switchboard", pflag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
 	flags.StringVar(&o.listen, "listen", ":2222", "")
 	flags.StringVar(&o.hostKey, "host-key", "", "")
 	flags.BoolVarP(&o.verbose, "verbose", "v", false, "")

@@ -28,10 +28,9 @@ type options struct {
 // parse parses a command line; c holds what isn't in it. Every error is a usage error.
 func parse(args []string, c app.Config) (options, error) {
 	o := options{Config: c, run: app.Sync}
-	var help, showVersion, fingerprint, pull, push, progress, noProgress, noRefs, peers, summary, snapshot, porcelain bool
+	var help, showVersion, fingerprint, pull, push, progress, noRefs, peers, summary, snapshot, porcelain bool
 	var refs string
 	flags := pflag.NewFlagSet("git aig-sync", pflag.ContinueOnError)
-	flags.SetOutput(io.Discard) // the usage text is our own
 	flags.StringArrayVar(&o.Trust, "trust", nil, "")
 	flags.StringVar(&o.Identity, "identity", "", "")
 	flags.StringVar(&o.Context, "context", "", "")
@@ -46,7 +45,6 @@ func parse(args []string, c app.Config) (options, error) {
 	flags.BoolVarP(&o.Verbose, "verbose", "v", false, "")
 	flags.BoolVarP(&o.DryRun, "dry-run", "n", false, "")
 	flags.BoolVar(&progress, "progress", false, "")
-	flags.BoolVar(&noProgress, "no-progress", false, "")
 	flags.StringVar(&refs, "refs", "", "")
 	flags.BoolVar(&porcelain, "porcelain", false, "")
 	flags.BoolVar(&noRefs, "no-refs", false, "")
@@ -79,9 +77,8 @@ func parse(args []string, c app.Config) (options, error) {
 			return o, fmt.Errorf("--context: %w", err)
 		}
 	}
-	if progress || noProgress {
-		shown := progress && !noProgress
-		o.Progress = &shown
+	if flags.Changed("progress") || flags.Changed("no-progress") {
+		o.Progress = &progress
 	}
 	if flags.Changed("snapshot") || flags.Changed("no-snapshot") {
 		o.Snapshot = &snapshot
