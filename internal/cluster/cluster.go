@@ -81,7 +81,7 @@ type Cluster struct {
 
 	mu    sync.Mutex
 	held  map[string]*held // who waits here, by subject
-	nodes map[string]*node // the others, by id
+	nodes map[string]node  // the others, by id
 }
 
 // held is a side that waits here and has been announced.
@@ -116,7 +116,7 @@ func Join(o Options) (*Cluster, error) {
 	c := &Cluster{
 		memory: o.Memory, address: o.Advertise, log: o.Logger, id: rand.Text(),
 		messages: make(chan *nats.Msg, maxQueue), done: make(chan struct{}),
-		held: make(map[string]*held), nodes: make(map[string]*node),
+		held: make(map[string]*held), nodes: make(map[string]node),
 	}
 	var err error
 	if c.seal, err = newSeal(o.Key); err != nil {
@@ -334,20 +334,15 @@ func (c *Cluster) asked(subject string, m message, reply string) {
 func (c *Cluster) heardOf(m message) (missed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	n := c.nodes[m.ID]
-	if n == nil {
-		n = new(node)
-		c.nodes[m.ID] = n
-	}
-	missed = m.Beat != n.beat+1
-	*n = node{m.Beat, max(m.Tokens, 0), time.Now()}
+	missed = m.Beat != c.nodes[m.ID].beat+1
+	c.nodes[m.ID] = node{m.Beat, max(m.Tokens, 0), time.Now()}
 	return missed
 }
 
 // count forgets nodes that have gone, tells the memory how many tokens wait at the others, and returns how many wait here.
 func (c *Cluster) count() int {
 	c.mu.Lock()
-	maps.DeleteFunc(c.nodes, func(_ string, n *node) bool { return time.Since(n.heard) > silentBeats*beatTime })
+	maps.DeleteFunc(c.nodes, func(_ string, n node) bool { return time.Since(n.heard) > silentBeats*beatTime })
 	others := 0
 	for _, n := range c.nodes {
 		others += n.tokens
