@@ -46,8 +46,7 @@ func Main(stderr io.Writer, run func(context.Context) error) int {
 	ctx, stop := WithSignals(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := run(ctx)
 	stop()
-	var signalled SignalError
-	if err != nil && errors.As(context.Cause(ctx), &signalled) {
+	if signalled, ok := errors.AsType[SignalError](context.Cause(ctx)); ok && err != nil {
 		err = signalled // whatever failed, failed because of it
 	}
 	return Status(err, stderr)

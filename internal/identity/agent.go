@@ -35,8 +35,7 @@ func askAgent(ctx context.Context, timeout time.Duration, request func(agent.Ext
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", socket)
 	if err != nil {
-		var where *net.OpError
-		if errors.As(err, &where) {
+		if where, ok := errors.AsType[*net.OpError](err); ok {
 			err = where.Err
 		}
 		return fmt.Errorf("none answers at SSH_AUTH_SOCK=%s: %w", ref.Show(socket), err)

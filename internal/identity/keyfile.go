@@ -80,8 +80,7 @@ func ReadKeyFile(name string, service bool) ([]byte, error) {
 
 // reason removes the file's name from an error whose text names it already.
 func reason(err error) error {
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		return path.Err
 	}
 	return err

@@ -82,14 +82,12 @@ func (e *ownError) Unwrap() error { return e.err }
 // have been found to match.
 func (s *session) toldReason(err error) string {
 	var failed *ownError
-	var ofGit *git.Error
-	var ofFile *fs.PathError
 	switch {
 	case !s.compared.Load():
 		return "no reason is given until the two hellos are found to match"
 	case errors.As(err, &failed):
 		return failed.at + " failed on this side" + machineReason(err) + "; see its own message"
-	case errors.As(err, &ofGit), errors.As(err, &ofFile):
+	case errors.As(err, new(*git.Error)), errors.As(err, new(*fs.PathError)):
 		return "something failed on this side" + machineReason(err) + "; see its own message"
 	}
 	return err.Error()
@@ -118,8 +116,7 @@ func machineReason(err error) string {
 
 // sayWhy tells the peer why we give up, if it still can.
 func (s *session) sayWhy(err error) {
-	var peer *PeerError
-	if errors.As(err, &peer) || isPipe(err) {
+	if errors.As(err, new(*PeerError)) || isPipe(err) {
 		return
 	}
 	// The write blocks if the peer does not read.

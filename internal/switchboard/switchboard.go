@@ -171,9 +171,8 @@ func (s *Server) accept(ctx context.Context, ln net.Listener, take func(net.Conn
 // exhausted reports whether an error means that the process or the system has run out of something that closed connections give
 // back.
 func exhausted(err error) bool {
-	var errno syscall.Errno
-	return errors.As(err, &errno) &&
-		slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}, errno)
+	errno, ok := errors.AsType[syscall.Errno](err)
+	return ok && slices.Contains([]syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}, errno)
 }
 
 // admit returns a client for a connection, or nil if there is no place for it.

@@ -124,8 +124,7 @@ func explain(err error) error {
 	if err == nil || err == io.EOF {
 		return err
 	}
-	var path *os.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*os.PathError](err); ok {
 		err = path.Err
 	}
 	return fmt.Errorf("transport: %w", err)
