@@ -29,6 +29,8 @@ func (c *cut) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+func (c *cut) SetReadDeadline(time.Time) error { return nil }
+
 // FuzzLines checks that, however a transport's output is cut into reads, the lines are all of it, in order, none longer than
 // MaxLine; and that each is shown quoted, on one line, without a control character.
 func FuzzLines(f *testing.F) {
@@ -38,7 +40,7 @@ func FuzzLines(f *testing.F) {
 	f.Fuzz(func(t *testing.T, said []byte, size uint16) {
 		var lines []string
 		source := &cut{t: t, said: said, size: int(size) + 1}
-		deliverLines(source, func(time.Time) error { return nil }, func(line string) {
+		deliverLines(source, func(line string) {
 			lines = append(lines, line)
 			source.told += len(line)
 		})

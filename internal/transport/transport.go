@@ -87,7 +87,7 @@ func Start(o Options) (*Transport, error) {
 	}
 	go func() {
 		defer close(t.stderrDone)
-		deliverLines(t.stderr, t.stderr.SetReadDeadline, o.Stderr)
+		deliverLines(t.stderr, o.Stderr)
 	}()
 	return t, nil
 }
