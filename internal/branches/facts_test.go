@@ -2,6 +2,7 @@ package branches
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -14,6 +15,7 @@ import (
 	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/objects"
+	"aig/internal/oid"
 	"aig/internal/ref"
 	"aig/internal/refs"
 )
@@ -360,7 +362,7 @@ func TestTipsCutShort(t *testing.T) {
 	r.Git("update-ref", "-d", "refs/heads/main") // so that the walk comes upon a tree that was here before
 	ctx, cancel := context.WithCancel(t.Context())
 	report := new(Report)
-	err = report.FindTips(ctx, repo, []string{tip}, nil, Vetting{Before: before, Check: func(context.Context, []string) error {
+	err = report.FindTips(ctx, repo, []string{tip}, nil, Vetting{Before: before, Check: func(context.Context, *oid.List) error {
 		cancel()
 		return ctx.Err()
 	}})
@@ -502,14 +504,18 @@ func TestVetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	second := r.Git("commit-tree", "-m", "came in", "-p", first, first+"^{tree}")
-	var vetted []string
+	var vetted *oid.List
 	refuse := errors.New("hostile")
-	v := Vetting{Before: before, Check: func(_ context.Context, names []string) error { vetted = names; return refuse }}
+	v := Vetting{Before: before, Check: func(_ context.Context, names *oid.List) error { vetted = names; return refuse }}
 	if got := said(relate(t, s, v, Branch{Theirs: second})[0]); got != "unknown: git's checks refuse what it brings (hostile)" {
 		t.Error(got)
 	}
-	if want := []string{first, r.Git("rev-parse", first+"^{tree}")}; !slices.Equal(vetted, want) {
-		t.Errorf("vetted %v, want %v", vetted, want)
+	var got []string
+	for i := range vetted.Len() {
+		got = append(got, hex.EncodeToString(vetted.At(i)))
+	}
+	if want := []string{first, r.Git("rev-parse", first+"^{tree}")}; !slices.Equal(got, want) {
+		t.Errorf("vetted %v, want %v", got, want)
 	}
 	refuse = nil
 	if got := said(relate(t, s, v, Branch{Theirs: second})[0]); got != "new: 0, 0" {

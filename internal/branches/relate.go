@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"aig/internal/git"
+	"aig/internal/links"
 	"aig/internal/oid"
 )
 
@@ -105,20 +106,23 @@ func incomplete(ctx context.Context, repo *git.Repo, branches []*Branch, v Vetti
 	}
 	slices.Sort(names)
 	names = slices.Compact(names) // sift would look at each copy
+	list, name := oid.NewList(repo.Format), make([]byte, repo.Format.Size())
+	for _, digits := range names {
+		repo.Format.Parse(name, []byte(digits))
+		list.Append(name)
+	}
+	kinds, err := links.Kinds(ctx, repo, list)
 	var commits []string
-	c := repo.Command(ctx, nil, "cat-file", "--batch-check=%(objectname) %(objecttype)", "--buffer")
-	c.Stdin = strings.NewReader(strings.Join(names, "\n"))
-	err := c.Lines(func(line []byte) error {
-		switch name, kind, _ := strings.Cut(string(line), " "); kind {
-		case "commit":
-			commits = append(commits, name)
-		case "missing":
-			unknown[name] = "the commit is not here"
+	for i, kind := range kinds {
+		switch kind {
+		case links.Commit:
+			commits = append(commits, names[i])
+		case 0:
+			unknown[names[i]] = "the commit is not here"
 		default:
-			unknown[name] = "it is a " + kind + ", not a commit"
+			unknown[names[i]] = "it is a " + kind.String() + ", not a commit"
 		}
-		return nil
-	})
+	}
 	if err != nil || v.Whole {
 		return unknown, err
 	}
@@ -137,9 +141,9 @@ func incomplete(ctx context.Context, repo *git.Repo, branches []*Branch, v Vetti
 // Vetting says how a history is checked before a command is suggested that takes it. A tree and a file that it names may have been
 // received in different runs, and so never been checked together.
 type Vetting struct {
-	Whole  bool                                              // everything here came in this run, with all that it names: nothing is walked
-	Before *oid.List                                         // what the store held before this run; nil for no vetting
-	Check  func(ctx context.Context, objects []string) error // of these
+	Whole  bool                                               // everything here came in this run, with all that it names: nothing is walked
+	Before *oid.List                                          // what the store held before this run; nil for no vetting
+	Check  func(ctx context.Context, objects *oid.List) error // of these
 }
 
 // errRefused stands before an error of Vetting.Check.
@@ -156,8 +160,7 @@ func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, e
 		revisions = append(revisions, "^"+name)
 	}
 	c.Stdin = strings.NewReader(strings.Join(revisions, "\n"))
-	var old []string
-	binary := make([]byte, repo.Format.Size())
+	old, binary := oid.NewList(repo.Format), make([]byte, repo.Format.Size())
 	err := c.Lines(func(line []byte) error {
 		name, parents, _ := bytes.Cut(line, []byte(" "))
 		each(name, parents)
@@ -165,11 +168,11 @@ func walk(ctx context.Context, repo *git.Repo, tips, ends []string, v Vetting, e
 			return nil
 		}
 		if _, found := v.Before.Search(binary); found {
-			old = append(old, string(name))
+			old.Append(binary)
 		}
 		return nil
 	})
-	if err == nil && len(old) > 0 {
+	if err == nil && old.Len() > 0 {
 		if err = v.Check(ctx, old); err != nil && !git.OfMachine(err) {
 			err = fmt.Errorf("%w (%w)", errRefused, err)
 		}

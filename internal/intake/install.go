@@ -210,7 +210,7 @@ func (in *Incoming) installLoose(names *oid.List) error {
 		}
 	}
 	// What was unpacked may have been swept, and so may what git found in the store.
-	kinds, err := links.Kinds(in.ctx, in.store.Repo, nil, names)
+	kinds, err := links.Kinds(in.ctx, in.store.Repo, names)
 	if slices.Contains(kinds, 0) {
 		err = errSwept
 	}

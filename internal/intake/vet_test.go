@@ -10,6 +10,7 @@ import (
 	"aig/internal/git"
 	"aig/internal/gittest"
 	"aig/internal/objects"
+	"aig/internal/oid"
 )
 
 // A hostile .gitmodules that came in a later run than its tree is found before a command is suggested for a commit of that
@@ -59,20 +60,33 @@ func TestVetBeforeSuggesting(t *testing.T) {
 	// A missing file is no error, and without checks there is none either.
 	to := gittest.New(t)
 	tree := to.GitIn("100644 blob "+strings.Repeat("12", 20)+"\t.gitattributes\n100644 blob "+strings.Repeat("34", 20)+"\t.gitmodules\n", "mktree", "--missing")
-	if err := open(t, to).Vet(t.Context(), []string{tree}); err != nil {
+	if err := open(t, to).Vet(t.Context(), listOf(t, tree)); err != nil {
 		t.Errorf("missing: %v", err)
 	}
 	bad := to.GitIn(hostileModules["url is an option"], "hash-object", "-w", "--stdin")
 	tree = to.GitIn("100644 blob "+bad+"\t.gitmodules\n", "mktree")
-	if err := open(t, to).Vet(context.Background(), []string{bad, tree}); !ofPeer(err) {
+	if err := open(t, to).Vet(context.Background(), listOf(t, bad, tree)); !ofPeer(err) {
 		t.Errorf("hostile: %v", err)
 	}
 	to.Git("config", "fetch.fsckObjects", "false")
 	s, err := Open(t.Context(), git.Git{Dir: to.Dir, Env: to.Env})
 	if err == nil {
-		err = s.Vet(t.Context(), []string{tree})
+		err = s.Vet(t.Context(), listOf(t, tree))
 	}
 	if err != nil {
 		t.Errorf("no checks: %v", err)
 	}
+}
+
+// listOf returns a list of these objects.
+func listOf(t *testing.T, names ...string) *oid.List {
+	l := oid.NewList(oid.SHA1)
+	name := make([]byte, oid.SHA1.Size())
+	for _, digits := range names {
+		if err := oid.SHA1.Parse(name, []byte(digits)); err != nil {
+			t.Fatal(err)
+		}
+		l.Append(name)
+	}
+	return l
 }

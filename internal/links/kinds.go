@@ -14,13 +14,13 @@ import (
 // few is how many objects git may be asked for one by one, however long their delta chains are.
 const few = 1000
 
-// Kinds returns the type of each of the objects, 0 for one that can't be read. env goes on top of git's environment.
-func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) ([]Kind, error) {
+// Kinds returns the type of each of the objects, 0 for one that is absent or can't be read.
+func Kinds(ctx context.Context, repo *git.Repo, names oid.Names) ([]Kind, error) {
 	if names.Len() <= few {
-		return headKinds(ctx, repo, env, names)
+		return headKinds(ctx, repo, nil, names)
 	}
 	bases, base := oid.NewList(names.Format()), make([]byte, names.Format().Size())
-	c := repo.Command(ctx, env, "cat-file", "--buffer", "--batch-check=%(deltabase)")
+	c := repo.Command(ctx, nil, "cat-file", "--buffer", "--batch-check=%(deltabase)")
 	c.Stdin = git.NameLines(names, 0)
 	// git's status doesn't matter: an object for which it names no base counts as a head.
 	c.Lines(func(line []byte) error {
@@ -33,10 +33,10 @@ func Kinds(ctx context.Context, repo *git.Repo, env []string, names oid.Names) (
 	for clear(base); bases.Len() < names.Len(); {
 		bases.Append(base)
 	}
-	return ChainKinds(ctx, repo, env, names, Positions(names, bases))
+	return ChainKinds(ctx, repo, nil, names, Positions(names, bases))
 }
 
-// ChainKinds is [Kinds] for objects whose delta bases are known; see [Positions] and [Head].
+// ChainKinds is [Kinds] for objects whose delta bases are known; see [Positions] and [Head]. env goes on top of git's environment.
 //
 // A delta has the type of its base, and a peer can make a delta chain of any length, so git is asked for the types of the heads of
 // chains alone.

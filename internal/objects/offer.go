@@ -147,7 +147,7 @@ func Pointing(ctx context.Context, repo *git.Repo, most int) (*oid.List, error) 
 			return nil, err
 		}
 	}
-	kinds, err := links.Kinds(ctx, repo, nil, names)
+	kinds, err := links.Kinds(ctx, repo, names)
 	for i, kind := range kinds {
 		if kind != 0 && kind != links.Blob {
 			pointing.Append(names.At(i))

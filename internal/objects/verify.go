@@ -41,7 +41,7 @@ func nameOf(o links.Object, format oid.Format) ([]byte, error) {
 // type. If both are in one pack git index-pack may die, and doesn't say of which; if the pack were divided, the peer could take the half
 // that is wrong, and refuse the other.
 func VerifyLinks(ctx context.Context, repo *git.Repo, list *oid.List, index []uint32, bad func(i uint32, reason string)) error {
-	kinds, err := links.Kinds(ctx, repo, nil, list)
+	kinds, err := links.Kinds(ctx, repo, list)
 	if err != nil {
 		return err
 	}

@@ -223,7 +223,7 @@ func (l *linkCheck) compareWithOurs(ctx context.Context, p *contents) error {
 	if len(claims) == 0 {
 		return nil
 	}
-	kinds, err := links.Kinds(ctx, l.s.o.Store.Repo, nil, oid.Selection{List: l.s.local, Index: at})
+	kinds, err := links.Kinds(ctx, l.s.o.Store.Repo, oid.Selection{List: l.s.local, Index: at})
 	if err != nil {
 		return err
 	}
