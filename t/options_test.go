@@ -18,16 +18,17 @@ import (
 // words is a set of options, verbs or settings.
 type words map[string]bool
 
-// source is what a command's Go files define: its parser's options, its usage texts, and the verbs that have one.
+// source is what a command's Go files define: its parser's options and those of them that are booleans, its usage texts, and the verbs
+// that have one.
 type source struct {
-	options, verbs words
-	usage          string
+	options, booleans, verbs words
+	usage                    string
 }
 
 // read reads a command's source. An option is the first string among the arguments of a method of `flags`.
 func read(t *testing.T, dir string) source {
 	t.Helper()
-	s := source{options: words{}, verbs: words{}}
+	s := source{options: words{}, booleans: words{}, verbs: words{}}
 	files, err := filepath.Glob(dir + "/*.go")
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +63,7 @@ func read(t *testing.T, dir string) source {
 				for _, arg := range n.Args {
 					if name, ok := literal(arg); ok {
 						s.options[name] = true
+						s.booleans[name] = strings.HasPrefix(method.Sel.Name, "Bool")
 						break
 					}
 				}
@@ -126,7 +128,8 @@ func inManual(t *testing.T, page string) words {
 	return set
 }
 
-func compare(t *testing.T, where string, got, want words) {
+// compare compares the options that a text has with those that it should have; every boolean may also be there negated.
+func compare(t *testing.T, where string, got, want, booleans words) {
 	t.Helper()
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if !got[name] {
@@ -134,7 +137,7 @@ func compare(t *testing.T, where string, got, want words) {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(got)) {
-		if !want[strings.TrimPrefix(name, "no-")] && !want[name] { // every boolean has its negation
+		if positive, negated := strings.CutPrefix(name, "no-"); !want[name] && !(negated && booleans[positive]) {
 			t.Errorf("%s has %s, which the program doesn't", where, name)
 		}
 	}
@@ -150,11 +153,14 @@ func TestOptionsAreDescribed(t *testing.T) {
 	bash, zsh, fish := file(t, "completion/git-aig-sync.bash"), file(t, "completion/_git-aig-sync"), file(t, "completion/git-aig-sync.fish")
 	_, listed, _ := strings.Cut(bash, `__gitcomp "`+"\n")
 	listed, _, _ = strings.Cut(listed, `"`)
-	compare(t, "the usage of git-aig-sync", found(sync.usage, inUsage), sync.options)
-	compare(t, "git-aig-sync(1)", inManual(t, "git-aig-sync.1"), sync.options)
-	compare(t, "bash's completion", found(listed, `--([a-z][a-z-]*)`), sync.options)
-	compare(t, "zsh's completion", found(zsh, `(?m)^ *.*--([a-z][a-z-]*)=?\}?'?\[`), sync.options)
-	compare(t, "fish's completion", found(fish, `(?m)^complete .* -l ([a-z][a-z-]*)`), sync.options)
+	manual := inManual(t, "git-aig-sync.1")
+	compare(t, "git-aig-sync(1)", manual, sync.options, sync.booleans)
+	want := maps.Clone(sync.options) // and the negations that the manual has
+	maps.Copy(want, manual)
+	compare(t, "the usage of git-aig-sync", found(sync.usage, inUsage), want, sync.booleans)
+	compare(t, "bash's completion", found(listed, `--([a-z][a-z-]*)`), want, sync.booleans)
+	compare(t, "zsh's completion", found(zsh, `(?m)^ *.*--([a-z][a-z-]*)=?\}?'?\[`), want, sync.booleans)
+	compare(t, "fish's completion", found(fish, `(?m)^complete .* -l ([a-z][a-z-]*)`), want, sync.booleans)
 
 	for _, completion := range []struct{ shell, text string }{{"bash", bash}, {"zsh", zsh}, {"fish", fish}} {
 		for verb := range sync.verbs {
@@ -165,8 +171,8 @@ func TestOptionsAreDescribed(t *testing.T) {
 	}
 
 	board := read(t, "../cmd/aig-switchboard")
-	compare(t, "the usage of aig-switchboard", found(board.usage, inUsage), board.options)
-	compare(t, "aig-switchboard(8)", inManual(t, "aig-switchboard.8"), board.options)
+	compare(t, "the usage of aig-switchboard", found(board.usage, inUsage), board.options, nil)
+	compare(t, "aig-switchboard(8)", inManual(t, "aig-switchboard.8"), board.options, nil)
 }
 
 // The documents show no option that doesn't exist.
@@ -226,5 +232,5 @@ func TestSettingsAreDescribed(t *testing.T) {
 	if len(read) < 10 {
 		t.Errorf("the source reads only %v", read)
 	}
-	compare(t, "aig-config(5)", described, read)
+	compare(t, "aig-config(5)", described, read, nil)
 }
