@@ -192,10 +192,10 @@ type negated struct{ pflag.Value }
 
 func (n negated) Set(s string) error {
 	on, err := strconv.ParseBool(s)
-	if err == nil {
-		err = n.Value.Set(strconv.FormatBool(!on))
+	if err != nil {
+		return errors.New("must be true or false")
 	}
-	return err
+	return n.Value.Set(strconv.FormatBool(!on))
 }
 
 // quoteIt says how to give the arguments from the first word on as one: they seem to be a transport with options of its own.

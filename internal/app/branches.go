@@ -114,8 +114,9 @@ func (s *run) compare(ctx context.Context, result *session.Result) (report *bran
 		return err != nil && s.Branches != BranchPorcelain && errors.Is(ctx.Err(), context.DeadlineExceeded)
 	}
 	if err := report.Relate(ctx, s.store.Repo, v); late(err) {
-		for i, b := range report.Branches {
-			report.Branches[i].Unknown = cmp.Or(b.Unknown, "comparing it "+context.Cause(ctx).Error()+" (use git fetch and git log)")
+		for i := range report.Branches {
+			b := &report.Branches[i]
+			b.Unknown, b.Dirty = cmp.Or(b.Unknown, "comparing it "+context.Cause(ctx).Error()+" (use git fetch and git log)"), nil
 		}
 	} else if err != nil {
 		return nil, false, err

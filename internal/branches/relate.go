@@ -118,7 +118,7 @@ func incomplete(ctx context.Context, repo *git.Repo, branches []*Branch, v Vetti
 		case links.Commit:
 			commits = append(commits, names[i])
 		case 0:
-			unknown[names[i]] = "the commit is not here"
+			unknown[names[i]] = "the commit is not here, or can't be read"
 		default:
 			unknown[names[i]] = "it is a " + kind.String() + ", not a commit"
 		}

@@ -67,7 +67,7 @@ func (p Piece) Len() int { return len(p.Index) }
 // Plan cuts what a peer lacks into pieces. list is all of our objects, ascending; give is the positions of those to give, ascending
 // too. Every position of give ends up in exactly one piece.
 //
-// It takes 12 bytes of memory for each object given, of which the pieces keep 8, a bit for each object of the list, and at most
+// It takes some 18 bytes of memory for each object given, of which the pieces keep 8, a bit for each object of the list, and at most
 // maxPathBytes for paths. An object that can't be read is no error here, but when its piece is packed.
 func Plan(ctx context.Context, repo *git.Repo, list *oid.List, give []uint32) ([]Piece, error) {
 	return plan(ctx, repo, list, give, defaultLimits)
