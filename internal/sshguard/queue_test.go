@@ -31,6 +31,7 @@ func TestDrain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ln.Close()
+	failed := make(chan struct{}, 2) // a connection has; until then, the packets in its queue are SSH's
 	serve := func() (*ssh.ServerConn, <-chan []byte) {
 		under, err := ln.Accept()
 		if err != nil {
@@ -47,6 +48,7 @@ func TestDrain(t *testing.T) {
 		go func() {
 			for range chans {
 			}
+			failed <- struct{}{}
 		}()
 		return conn, queue
 	}
@@ -74,6 +76,7 @@ func TestDrain(t *testing.T) {
 	if queue == nil || queue != queueOf(conn) {
 		t.Error("the server's queue was not found")
 	}
+	<-failed
 	Drain(conn)
 	if err := conn.Wait(); err == nil {
 		t.Error("the connection has not failed")
