@@ -78,11 +78,8 @@ func plan(ctx context.Context, repo *git.Repo, list *oid.List, give []uint32, ma
 		return nil, nil
 	}
 	p := &planner{repo: repo, max: max, list: list, give: give, given: oid.NewBitmap(list.Len(), give)}
-	if err := p.cut(ctx); err != nil {
-		return nil, err
-	}
-	// With nothing in common there are no bases, and packed deltas are reused anyway.
-	if len(give) < list.Len() && len(p.commits) > 0 && len(p.commits) <= max.hinted {
+	p.cut(ctx)
+	if len(p.commits) > 0 && len(p.commits) <= max.hinted {
 		p.hint(ctx)
 	}
 	if ctx.Err() != nil {
@@ -120,24 +117,22 @@ type planner struct {
 // cut puts give into the order of the store's packs and cuts it, keeping delta chains together, so that every delta in our packs
 // goes out as it is. Cut in pack order alone, a quarter of them would lose their base to another piece and be computed anew: forty
 // times the work on git's own history.
-func (p *planner) cut(ctx context.Context) (err error) {
+func (p *planner) cut(ctx context.Context) {
 	var f *chains
 	few := len(p.give) <= p.max.named
 	if few { // looked up by name, which doesn't cost a pass over a large store
-		f, err = p.measure(ctx, git.NameLines(oid.Selection{List: p.list, Index: p.give}, 0))
+		f = p.measure(ctx, git.NameLines(oid.Selection{List: p.list, Index: p.give}, 0))
 	}
-	if err == nil && (!few || f.total > 2*p.max.least) {
-		f, err = p.measure(ctx, nil, "--batch-all-objects", "--unordered")
+	if !few || f.total > 2*p.max.least {
+		f = p.measure(ctx, nil, "--batch-all-objects", "--unordered")
 	}
-	if err == nil {
-		p.order, p.ends, p.large = f.pieces(p.give, p.max)
-	}
-	return err
+	p.findCommits(ctx, f)
+	p.order, p.ends, p.large = f.pieces(p.give, p.max)
 }
 
-// measure returns the chains of give, and finds its commits. It asks git for the given names or, by options, for the whole store in
+// measure returns the chains of give. It asks git for the given names or, by options, for the whole store in
 // pack order. It doesn't ask for types here: git would walk a whole delta chain for each of its objects.
-func (p *planner) measure(ctx context.Context, names io.Reader, options ...string) (*chains, error) {
+func (p *planner) measure(ctx context.Context, names io.Reader, options ...string) *chains {
 	f := newChains(len(p.give))
 	args := []string{"cat-file", "--buffer", "--batch-check=%(objectname) %(objectsize:disk) %(deltabase)"}
 	c := p.repo.Command(ctx, nil, append(args, options...)...)
@@ -162,17 +157,17 @@ func (p *planner) measure(ctx context.Context, names io.Reader, options ...strin
 	for rank := range p.give {
 		f.add(uint32(rank), uint32(rank), 0)
 	}
-	return f, p.findCommits(ctx, f)
+	return f
 }
 
 // findCommits finds the commits of give, up to one more than get hints.
-func (p *planner) findCommits(ctx context.Context, f *chains) error {
-	if p.commits = nil; len(p.give) == p.list.Len() {
-		return ctx.Err() // nothing is in common, and nobody needs them
+func (p *planner) findCommits(ctx context.Context, f *chains) {
+	if len(p.give) == p.list.Len() {
+		return // with nothing in common there are no bases, and packed deltas are reused anyway
 	}
 	kinds, err := links.ChainKinds(ctx, p.repo, nil, oid.Selection{List: p.list, Index: p.give}, f.parent)
 	if err != nil {
-		return ctx.Err() // a damaged store has no hints
+		return // a damaged store has no hints
 	}
 	for rank, at := range p.give {
 		if kinds[rank] == links.Commit {
@@ -181,7 +176,6 @@ func (p *planner) findCommits(ctx context.Context, f *chains) error {
 			}
 		}
 	}
-	return ctx.Err()
 }
 
 // rank returns an object's place in give. name is scratch space for a binary name.
