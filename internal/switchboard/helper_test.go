@@ -34,7 +34,7 @@ type board struct {
 
 // counted returns how often something was refused for this reason.
 func (b *board) counted(r reason) (n uint64) {
-	for _, c := range b.opt.Metrics.refused() {
+	for _, c := range b.opt.Metrics.refusalCounts() {
 		if c.Key == string(r) {
 			n = c.Value.Uint64()
 		}

@@ -86,8 +86,8 @@ func (m *Metrics) Handler(ready func() bool) http.Handler {
 	return mux
 }
 
-// refused returns how many clients were refused or cut off for each reason, sorted.
-func (m *Metrics) refused() (counts []slog.Attr) {
+// refusalCounts returns how many clients were refused or cut off for each reason, sorted.
+func (m *Metrics) refusalCounts() (counts []slog.Attr) {
 	families, _ := m.registry.Gather() // what a broken gauge leaves out is another family
 	for _, f := range families {
 		if f.GetName() == refusalsName {

@@ -84,7 +84,7 @@ func TestAcrossNodes(t *testing.T) {
 	for _, b := range []*board{first, second} {
 		eventually(t, "the link has ended", func() bool { return strings.Count(b.log.String(), "how=well") == 1 })
 	}
-	if here, there := first.opt.Metrics.refused(), second.opt.Metrics.refused(); len(here)+len(there) != 0 {
+	if here, there := first.opt.Metrics.refusalCounts(), second.opt.Metrics.refusalCounts(); len(here)+len(there) != 0 {
 		t.Errorf("counted: %v, %v", here, there)
 	}
 	second.meet(t, meetingName, "b").refused("keeps disappearing")

@@ -183,7 +183,7 @@ func TestEveryRefusal(t *testing.T) {
 			}
 			c.refuse(t, b)
 			eventually(t, "it is counted", func() bool { return b.counted(c.reason) > 0 })
-			if counts := b.opt.Metrics.refused(); len(counts) != 1 || b.counted(c.reason) != 1 {
+			if counts := b.opt.Metrics.refusalCounts(); len(counts) != 1 || b.counted(c.reason) != 1 {
 				t.Errorf("the counters are %v", counts)
 			}
 			line := regexp.MustCompile(`level=DEBUG msg=refused (?:from=127\.0\.0\.1:\d+|error=.*) .*\breason=(\w+)\n`)

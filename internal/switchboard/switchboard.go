@@ -230,7 +230,7 @@ func (s *Server) report(done <-chan struct{}) {
 		case <-done:
 			running = false
 		}
-		if counts := s.opt.Metrics.refused(); !slices.EqualFunc(counts, last, slog.Attr.Equal) {
+		if counts := s.opt.Metrics.refusalCounts(); !slices.EqualFunc(counts, last, slog.Attr.Equal) {
 			last = counts
 			s.log.LogAttrs(context.Background(), slog.LevelInfo, "refused", counts...)
 		}
