@@ -70,6 +70,24 @@ func (r *Repo) Commit(file, content string) string {
 	return r.Git("rev-parse", "HEAD")
 }
 
+// IncompleteClone makes a clone that lacks objects, by options of git clone such as --filter=blob:none. The test fails if git fetches any
+// of them later.
+func (r *Repo) IncompleteClone(options ...string) *Repo {
+	r.t.Helper()
+	clone, ran := *r, filepath.Join(r.t.TempDir(), "ran")
+	clone.Dir = r.t.TempDir()
+	r.Git("config", "uploadpack.allowFilter", "true")
+	r.Git(append(append([]string{"clone", "-q", "--no-checkout"}, options...), "file://"+r.Dir, clone.Dir)...)
+	clone.Git("config", "protocol.ext.allow", "always")
+	clone.Git("config", "remote.origin.url", "ext::touch "+ran)
+	r.t.Cleanup(func() {
+		if _, err := os.Stat(ran); err == nil {
+			r.t.Error("a transport ran")
+		}
+	})
+	return &clone
+}
+
 // TreeBomb writes a few small trees that stand for 10^10 paths, and returns the name of the outermost.
 func (r *Repo) TreeBomb() string {
 	r.t.Helper()

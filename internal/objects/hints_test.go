@@ -147,15 +147,9 @@ func TestPartialAndShallowStoresHaveHints(t *testing.T) {
 	t.Parallel()
 	origin := gittest.New(t)
 	gittest.History(t, origin, 6, 10, 20)
-	origin.Git("config", "uploadpack.allowFilter", "true")
-	for _, args := range [][]string{{"--filter=blob:none"}, {"--depth=5"}} {
-		from, to := *origin, gittest.New(t)
-		from.Dir = t.TempDir()
-		origin.Git(append(append([]string{"clone", "-q", "--no-checkout", "--branch=main"}, args...), "file://"+origin.Dir, from.Dir)...)
-		ran := filepath.Join(t.TempDir(), "ran")
-		from.Git("config", "protocol.ext.allow", "always")
-		from.Git("config", "remote.origin.url", "ext::touch "+ran)
-		s := open(t, &from)
+	for _, option := range []string{"--filter=blob:none", "--depth=5"} {
+		from, to := origin.IncompleteClone("--branch=main", option), gittest.New(t)
+		s := open(t, from)
 		l := list(t, s)
 		// The peer has the objects of an older commit, as far as they are here.
 		has := make(map[string]bool)
@@ -168,13 +162,10 @@ func TestPartialAndShallowStoresHaveHints(t *testing.T) {
 				common = append(common, name)
 			}
 		}
-		copyObjects(t, &from, to, common)
-		pieces := passes(t, &from, to, defaultLimits)
+		copyObjects(t, from, to, common)
+		pieces := passes(t, from, to, defaultLimits)
 		if len(pieces) != 1 || pieces[0].hints == nil || len(pieces[0].Bases) == 0 {
-			t.Errorf("%v: %d pieces, hints: %v, thin: %v", args, len(pieces), pieces[0].hints != nil, len(pieces[0].Bases) > 0)
-		}
-		if _, err := os.Stat(ran); err == nil {
-			t.Errorf("%v: a transport ran", args)
+			t.Errorf("%s: %d pieces, hints: %v, thin: %v", option, len(pieces), pieces[0].hints != nil, len(pieces[0].Bases) > 0)
 		}
 	}
 }
